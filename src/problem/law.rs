@@ -1,0 +1,174 @@
+//! Probability laws as the user states them, after validation.
+
+use crate::expr::Expr;
+
+/// A symmetric positive (semi)definite matrix, stored in its cheapest form.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Covariance {
+    /// `v I`.
+    Isotropic(f64),
+    /// `diag(v)`.
+    Diagonal(Vec<f64>),
+    /// Rows of a full matrix.
+    Full(Vec<Vec<f64>>),
+}
+
+impl Covariance {
+    pub fn entry(&self, i: usize, j: usize) -> f64 {
+        match self {
+            Self::Isotropic(v) => {
+                if i == j {
+                    *v
+                } else {
+                    0.0
+                }
+            }
+            Self::Diagonal(v) => {
+                if i == j {
+                    v[i]
+                } else {
+                    0.0
+                }
+            }
+            Self::Full(rows) => rows[i][j],
+        }
+    }
+}
+
+/// A finite mixture of Gaussians; a Gaussian is a mixture of one, a table of points with kernel
+/// bandwidth `b` is a mixture of equal weights and covariances `b^2 I` (`b = 0`: point masses).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mixture {
+    /// Positive, summing to one.
+    pub weights: Vec<f64>,
+    pub means: Vec<Vec<f64>>,
+    pub covariances: Vec<Covariance>,
+}
+
+impl Mixture {
+    pub fn gaussian(mean: Vec<f64>, covariance: Covariance) -> Self {
+        Self {
+            weights: vec![1.0],
+            means: vec![mean],
+            covariances: vec![covariance],
+        }
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.means[0].len()
+    }
+
+    pub fn components(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Mean vector.
+    pub fn mean(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.dimension()];
+        for (w, m) in self.weights.iter().zip(&self.means) {
+            for (total, value) in mean.iter_mut().zip(m) {
+                *total += w * value;
+            }
+        }
+        mean
+    }
+
+    /// Covariance matrix, row by row: `Σ w_k (S_k + m_k m_kᵀ) − m mᵀ`.
+    pub fn covariance(&self) -> Vec<Vec<f64>> {
+        let d = self.dimension();
+        let mean = self.mean();
+        let mut rows = vec![vec![0.0; d]; d];
+        for k in 0..self.components() {
+            for i in 0..d {
+                for j in 0..d {
+                    rows[i][j] += self.weights[k]
+                        * (self.covariances[k].entry(i, j)
+                            + (self.means[k][i] - mean[i]) * (self.means[k][j] - mean[j]));
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// How a table was shifted and scaled before use: `standardized = (raw - shift) / scale`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardization {
+    pub shift: Vec<f64>,
+    pub scale: Vec<f64>,
+}
+
+/// Rows of a table, in the units the solvers work in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples {
+    /// Path of the table as the user wrote it.
+    pub file: String,
+    pub columns: Vec<String>,
+    /// Rows the score may use.
+    pub training: Vec<Vec<f64>>,
+    /// Rows kept aside; never used by a solver.
+    pub holdout: Vec<Vec<f64>>,
+    /// Weights of the training rows, positive, summing to one.
+    pub weights: Vec<f64>,
+    /// Kernel width in working units; 0 means point masses.
+    pub bandwidth: f64,
+    pub standardization: Option<Standardization>,
+}
+
+/// A centre line `c(s)`, `s` uniform on `[0, 1]`, with isotropic Gaussian width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// The curve parameter.
+    pub parameter: Expr,
+    pub centre: Vec<Expr>,
+    pub width: f64,
+    /// The law itself, as a Gaussian mixture over quadrature nodes of `s`, to rounding.
+    pub mixture: Mixture,
+}
+
+/// An unnormalised density `exp(log_density)` of the state symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogDensity {
+    pub log_density: Expr,
+    pub log_normalizer: Option<f64>,
+}
+
+/// A law in a role table (`[data]`, `[prior]`, ...).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Law {
+    Gaussian(Mixture),
+    Mixture(Mixture),
+    Samples(Samples),
+    Curve(Curve),
+    LogDensity(LogDensity),
+}
+
+impl Law {
+    /// The family as written in the file.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Gaussian(_) => "gaussian",
+            Self::Mixture(_) => "mixture",
+            Self::Samples(_) => "samples",
+            Self::Curve(_) => "curve",
+            Self::LogDensity(_) => "log-density",
+        }
+    }
+
+    /// The law as a Gaussian mixture, where it is one.
+    pub fn mixture(&self) -> Option<Mixture> {
+        match self {
+            Self::Gaussian(mixture) | Self::Mixture(mixture) => Some(mixture.clone()),
+            Self::Curve(curve) => Some(curve.mixture.clone()),
+            Self::Samples(samples) => Some(Mixture {
+                weights: samples.weights.clone(),
+                means: samples.training.clone(),
+                covariances: vec![
+                    Covariance::Isotropic(samples.bandwidth * samples.bandwidth);
+                    samples.training.len()
+                ],
+            }),
+            Self::LogDensity(_) => None,
+        }
+    }
+}
