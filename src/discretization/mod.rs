@@ -1,1 +1,6 @@
-//! .
+//! Formulas to finite arrays: noise schedules and transition kernels, time grids, state grids,
+//! stencils and stochastic schemes. Nothing here iterates to convergence.
+
+pub mod noising;
+pub mod schedule;
+pub mod time_grid;

@@ -1,1 +1,252 @@
-//! .
+//! Methods that produce an optimal control, and the one driver that runs them.
+//!
+//! A method supplies five verbs ([`Method`]); [`drive`] owns the loop, the budget, the work counters
+//! and the stop reason. For reverse diffusion the control is `u* = Gᵀ s`, so every solution carries
+//! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
+
+use crate::discretization::noising::Noising;
+use crate::field::noised_mixture::NoisedMixture;
+use crate::field::{Differentiable, LogDensity};
+use crate::numeric::estimate::Estimate;
+use crate::numeric::random::Streams;
+use crate::problem::law::Mixture;
+use crate::problem::model::Problem;
+use std::time::{Duration, Instant};
+
+/// Reverse diffusion lowered to control, with numbers in it.
+///
+/// ```text
+/// dY = (-f + G u) dtau + G dB,   Y_0 ~ prior,   cost 1/2 |u|^2 + div f,   end cost -log p_{t_min}
+/// ```
+#[derive(Clone, Debug)]
+pub struct ControlProblem {
+    pub problem: Problem,
+    pub noising: Noising,
+    /// The noised data law, where it is a mixture under affine drift.
+    pub exact: Option<NoisedMixture>,
+    /// Start law of the reverse process.
+    pub prior: Mixture,
+}
+
+/// A true statement that a method does not apply, with what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{method} does not apply: {reason}; accepted: {accepted}")]
+pub struct Refusal {
+    pub method: &'static str,
+    pub reason: String,
+    pub accepted: String,
+}
+
+/// What failed inside a method that was admitted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SolveError {
+    #[error("{what} became {value} at t = {time}; try {suggestion}")]
+    NotFinite {
+        what: &'static str,
+        value: f64,
+        time: f64,
+        suggestion: String,
+    },
+    #[error("the {system} system is singular (pivot {pivot:e}); try {suggestion}")]
+    Singular {
+        system: &'static str,
+        pivot: f64,
+        suggestion: String,
+    },
+    #[error("the optimizer failed: {message}; try {suggestion}")]
+    Optimizer { message: String, suggestion: String },
+}
+
+/// Why a loop ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StopReason {
+    /// Nothing to iterate: the answer is direct.
+    Direct,
+    /// The measured quantity fell below its tolerance.
+    Converged {
+        measured: f64,
+        tolerance: f64,
+    },
+    /// The objective no longer changes in double precision.
+    Stalled {
+        measured: f64,
+    },
+    IterationLimit {
+        limit: usize,
+        measured: f64,
+    },
+    TimeLimit {
+        seconds: f64,
+        measured: f64,
+    },
+}
+
+impl StopReason {
+    /// Whether the loop ended because the answer was good.
+    pub fn is_converged(&self) -> bool {
+        matches!(self, Self::Direct | Self::Converged { .. })
+    }
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Direct => write!(f, "direct"),
+            Self::Converged {
+                measured,
+                tolerance,
+            } => write!(f, "converged ({measured:.1e} <= {tolerance:.0e})"),
+            Self::Stalled { measured } => write!(f, "stalled at {measured:.1e}"),
+            Self::IterationLimit { limit, measured } => {
+                write!(f, "iteration limit {limit} at {measured:.1e}")
+            }
+            Self::TimeLimit { seconds, measured } => {
+                write!(f, "time limit {seconds:.0} s at {measured:.1e}")
+            }
+        }
+    }
+}
+
+/// Counted work, the same on every machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    pub iterations: u64,
+    /// Points at which a field was evaluated.
+    pub field_points: u64,
+    pub gradients: u64,
+    pub normals: u64,
+    /// Unknowns of the largest linear system or grid.
+    pub unknowns: u64,
+    pub linear_solves: u64,
+}
+
+/// One line of a convergence history.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HistoryEntry {
+    pub iteration: u64,
+    pub objective: f64,
+    /// Gradient norm, marginal error or whatever the stop rule measures.
+    pub measured: f64,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress {
+    Going {
+        /// Fraction done, 0 to 1, as well as the method can tell.
+        fraction: f64,
+        objective: f64,
+        measured: f64,
+    },
+    Stopped(StopReason),
+}
+
+/// A recorded grid density, for plots and arrays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridRecord {
+    pub axes: Vec<Vec<f64>>,
+    pub times: Vec<f64>,
+    /// One table per time, first axis slowest.
+    pub log_density: Vec<Vec<f64>>,
+}
+
+/// What every method answers.
+pub struct Outcome {
+    /// The score s(x, t); the control is `Gᵀ s`.
+    pub score: Box<dyn Differentiable + Send>,
+    pub log_density: Option<Box<dyn LogDensity + Send>>,
+    /// The method's own estimate of its cost, with its error.
+    pub cost: Option<Estimate>,
+    /// The method's own estimate of its rms control error (grid halving, sampling), if it has one.
+    pub own_error: Option<f64>,
+    pub history: Vec<HistoryEntry>,
+    pub grid: Option<GridRecord>,
+    /// Named facts worth a line in the report (condition number, mass, boundary mass, ...).
+    pub facts: Vec<(&'static str, f64)>,
+}
+
+/// An outcome with how it was reached.
+pub struct Solution {
+    pub id: String,
+    pub method: &'static str,
+    pub outcome: Outcome,
+    pub work: Work,
+    pub stopped: StopReason,
+    pub seconds: f64,
+}
+
+/// A way to the optimal control, in five verbs.
+pub trait Method {
+    type Admitted;
+    type State;
+    /// Whether the method applies, and what it proved in finding out.
+    fn admit(&self, problem: &ControlProblem) -> Result<Self::Admitted, Refusal>;
+    fn start(
+        &self,
+        problem: &ControlProblem,
+        admitted: Self::Admitted,
+        streams: &Streams,
+    ) -> Result<Self::State, SolveError>;
+    fn advance(
+        &self,
+        problem: &ControlProblem,
+        state: &mut Self::State,
+        work: &mut Work,
+    ) -> Result<(), SolveError>;
+    fn progress(&self, state: &Self::State) -> Progress;
+    fn finish(&self, problem: &ControlProblem, state: Self::State) -> Result<Outcome, SolveError>;
+}
+
+/// Why a method gave no solution.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unsolved {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Failed(#[from] SolveError),
+}
+
+/// The one loop: admit, start, advance until stopped or out of time, finish.
+///
+/// `watch` sees every step's progress; it draws the progress line.
+pub fn drive<M: Method>(
+    method: &M,
+    problem: &ControlProblem,
+    id: &str,
+    name: &'static str,
+    streams: &Streams,
+    deadline: Option<Duration>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Solution, Unsolved> {
+    let began = Instant::now();
+    let admitted = method.admit(problem)?;
+    let mut state = method.start(problem, admitted, streams)?;
+    let mut work = Work::default();
+    let stopped = loop {
+        let progress = method.progress(&state);
+        watch(&progress);
+        match progress {
+            Progress::Stopped(reason) => break reason,
+            Progress::Going { measured, .. } => {
+                let elapsed = began.elapsed();
+                if deadline.is_some_and(|limit| elapsed > limit) {
+                    break StopReason::TimeLimit {
+                        seconds: elapsed.as_secs_f64(),
+                        measured,
+                    };
+                }
+            }
+        }
+        method.advance(problem, &mut state, &mut work)?;
+        work.iterations += 1;
+    };
+    let outcome = method.finish(problem, state)?;
+    Ok(Solution {
+        id: id.to_owned(),
+        method: name,
+        outcome,
+        work,
+        stopped,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
