@@ -1,7 +1,10 @@
 //! Numbers that know no control theory: batches of points, random streams, estimates with errors,
-//! quadrature, log-sum-exp and thin linear algebra.
+//! elementary functions on slices, quadrature, log-sum-exp and thin linear algebra.
 
 pub mod batch;
 pub mod blocks;
+pub mod dispatch;
+pub mod elementary;
 pub mod estimate;
+pub mod log_sum_exp;
 pub mod random;
