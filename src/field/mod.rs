@@ -3,6 +3,7 @@
 //!
 //! Times are forward (noising) times throughout; a solver that walks in reverse time asks at `T − τ`.
 
+pub mod draws;
 pub mod noised_mixture;
 
 use crate::numeric::batch::{BatchMut, BatchRef};

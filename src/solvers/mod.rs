@@ -4,6 +4,8 @@
 //! and the stop reason. For reverse diffusion the control is `u* = Gᵀ s`, so every solution carries
 //! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
 
+pub mod reverse_sampling;
+
 use crate::discretization::noising::Noising;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, LogDensity};
