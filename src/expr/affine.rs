@@ -1,0 +1,22 @@
+//! Structure queries: is an expression affine in given symbols?
+
+use super::graph::{Expr, Graph};
+
+impl Graph {
+    /// Coefficients `c` and constant `c0` with `e = sum c_i s_i + c0`, none of them depending on `symbols`.
+    ///
+    /// `None` unless proved: each derivative is free of the symbols.
+    pub fn affine_coefficients(&mut self, e: Expr, symbols: &[Expr]) -> Option<(Vec<Expr>, Expr)> {
+        let coefficients = self.gradient(e, symbols);
+        if coefficients
+            .iter()
+            .any(|c| self.depends_on_any(*c, symbols))
+        {
+            return None;
+        }
+        let zero = self.zero();
+        let origin: Vec<_> = symbols.iter().map(|s| (*s, zero)).collect();
+        let constant = self.substitute(e, &origin);
+        Some((coefficients, constant))
+    }
+}

@@ -1,0 +1,156 @@
+//! Evaluation at one point, node by node, with the standard library: the slow, plain reference.
+
+use super::function::Function;
+use super::graph::{Expr, Graph, Node, Relation};
+use super::special;
+use std::collections::HashMap;
+
+impl Graph {
+    /// The value of `e` where the given symbols (or unknowns) have the given values.
+    ///
+    /// `None` if a symbol or unknown has no value. Conditions count as 1 and 0. Outside the real domain
+    /// (`log(-1)`, `sqrt(-1)`) the value is NaN; the branch of `if` not taken does not matter.
+    pub fn evaluate(&self, e: Expr, at: &[(Expr, f64)]) -> Option<f64> {
+        self.evaluate_all(&[e], at).map(|values| values[0])
+    }
+
+    /// As [`Self::evaluate`], sharing common parts.
+    pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
+        let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
+        for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
+            let value = self.evaluate_node(self.node(n), |child| values[&child])?;
+            values.insert(n, value);
+        }
+        Some(roots.iter().map(|root| values[root]).collect())
+    }
+
+    fn evaluate_node(&self, node: &Node, value: impl Fn(Expr) -> f64) -> Option<f64> {
+        Some(match node {
+            Node::Symbol(_) | Node::Unknown { .. } => return None,
+            Node::Number(number) => number.to_f64(),
+            Node::Pi => std::f64::consts::PI,
+            Node::Infinity => f64::INFINITY,
+            Node::Undefined => f64::NAN,
+            Node::Truth(truth) => f64::from(*truth),
+            Node::Sum { constant, terms } => terms.iter().fold(constant.to_f64(), |sum, (t, c)| {
+                sum + c.to_f64() * value(*t)
+            }),
+            Node::Product {
+                coefficient,
+                factors,
+            } => factors
+                .iter()
+                .fold(coefficient.to_f64(), |product, (b, e)| {
+                    product * power(value(*b), value(*e))
+                }),
+            Node::Apply(function, arguments) => {
+                let arguments: Vec<f64> = arguments.iter().map(|a| value(*a)).collect();
+                call(*function, &arguments)
+            }
+            Node::Compare(relation, a, b) => {
+                let (a, b) = (value(*a), value(*b));
+                f64::from(match relation {
+                    Relation::Less => a < b,
+                    Relation::LessOrEqual => a <= b,
+                    Relation::Equal => a == b,
+                    Relation::NotEqual => a != b,
+                })
+            }
+            Node::And(parts) => f64::from(parts.iter().all(|p| value(*p) != 0.0)),
+            Node::Or(parts) => f64::from(parts.iter().any(|p| value(*p) != 0.0)),
+            Node::Not(a) => f64::from(value(*a) == 0.0),
+            Node::Choose(condition, yes, no) => {
+                if value(*condition) != 0.0 {
+                    value(*yes)
+                } else {
+                    value(*no)
+                }
+            }
+        })
+    }
+}
+
+/// `base^exponent`, exact in style: multiplications for small integers, `sqrt` for one half.
+pub(super) fn power(base: f64, exponent: f64) -> f64 {
+    if exponent == 1.0 {
+        base
+    } else if exponent == 0.5 {
+        base.sqrt()
+    } else if exponent == exponent.floor() && exponent.abs() <= 64.0 {
+        base.powi(exponent as i32)
+    } else {
+        base.powf(exponent)
+    }
+}
+
+pub(super) fn call(function: Function, arguments: &[f64]) -> f64 {
+    let a = arguments[0];
+    match function {
+        Function::Exp => a.exp(),
+        Function::Log => a.ln(),
+        Function::Sin => a.sin(),
+        Function::Cos => a.cos(),
+        Function::Tan => a.tan(),
+        Function::Sinh => a.sinh(),
+        Function::Cosh => a.cosh(),
+        Function::Tanh => a.tanh(),
+        Function::Asin => a.asin(),
+        Function::Acos => a.acos(),
+        Function::Atan => a.atan(),
+        Function::Atan2 => a.atan2(arguments[1]),
+        Function::Abs => a.abs(),
+        Function::Sign => sign(a),
+        Function::Min => arguments.iter().copied().fold(a, minimum),
+        Function::Max => arguments.iter().copied().fold(a, maximum),
+        Function::Floor => a.floor(),
+        Function::Erf => special::erf(a),
+        Function::Lgamma => special::lgamma(a),
+        Function::Polygamma => special::polygamma(a, arguments[1]),
+        Function::Sigmoid => sigmoid(a),
+        Function::Softplus => a.max(0.0) + (-a.abs()).exp().ln_1p(),
+        Function::Log1p => a.ln_1p(),
+        Function::Expm1 => a.exp_m1(),
+        Function::LogSumExp => {
+            let top = arguments.iter().copied().fold(a, maximum);
+            if top.is_infinite() {
+                return top;
+            }
+            let sum: f64 = arguments.iter().map(|b| (b - top).exp()).sum();
+            top + sum.ln()
+        }
+    }
+}
+
+/// Zero at zero, unlike `f64::signum`.
+#[inline(always)]
+pub(super) fn sign(a: f64) -> f64 {
+    if a > 0.0 {
+        1.0
+    } else if a < 0.0 {
+        -1.0
+    } else {
+        a
+    }
+}
+
+/// NaN if either argument is, unlike `f64::min`.
+#[inline(always)]
+pub(super) fn minimum(a: f64, b: f64) -> f64 {
+    if a < b || a.is_nan() { a } else { b }
+}
+
+/// NaN if either argument is, unlike `f64::max`.
+#[inline(always)]
+pub(super) fn maximum(a: f64, b: f64) -> f64 {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+/// `1 / (1 + exp(-a))` without overflow.
+fn sigmoid(a: f64) -> f64 {
+    let small = (-a.abs()).exp();
+    if a >= 0.0 {
+        1.0 / (1.0 + small)
+    } else {
+        small / (1.0 + small)
+    }
+}

@@ -1,0 +1,247 @@
+//! The hash-consed arena.
+
+use super::function::Function;
+use super::rational::Rational;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A node of a [`Graph`]. Equal handles of one graph are equal expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Expr(pub(super) u32);
+
+/// What a comparison asks. `a > b` is stored as `b < a`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Relation {
+    Less,
+    LessOrEqual,
+    Equal,
+    NotEqual,
+}
+
+/// A canonical node. Only the constructors of [`Graph`] make nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    Number(Rational),
+    Pi,
+    Infinity,
+    /// Not a number, whatever the point.
+    Undefined,
+    Truth(bool),
+    Symbol(String),
+    /// An opaque function; `orders` counts derivatives with respect to each argument slot.
+    Unknown {
+        name: String,
+        arguments: Vec<Expr>,
+        orders: Vec<u32>,
+    },
+    /// `constant + sum coefficient * term`, terms sorted, coefficients nonzero.
+    Sum {
+        constant: Rational,
+        terms: Vec<(Expr, Rational)>,
+    },
+    /// `coefficient * prod base^exponent`, bases sorted, exponents nonzero.
+    Product {
+        coefficient: Rational,
+        factors: Vec<(Expr, Expr)>,
+    },
+    Apply(Function, Vec<Expr>),
+    Compare(Relation, Expr, Expr),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Expr),
+    /// `if(condition, yes, no)`.
+    Choose(Expr, Expr, Expr),
+}
+
+impl Node {
+    /// Calls `visit` with every child.
+    pub(super) fn children(&self, mut visit: impl FnMut(Expr)) {
+        match self {
+            Self::Number(_)
+            | Self::Pi
+            | Self::Infinity
+            | Self::Undefined
+            | Self::Truth(_)
+            | Self::Symbol(_) => {}
+            Self::Unknown { arguments, .. } | Self::Apply(_, arguments) => {
+                arguments.iter().copied().for_each(visit);
+            }
+            Self::Sum { terms, .. } => terms.iter().for_each(|(term, _)| visit(*term)),
+            Self::Product { factors, .. } => {
+                for (base, exponent) in factors {
+                    visit(*base);
+                    visit(*exponent);
+                }
+            }
+            Self::Compare(_, a, b) => {
+                visit(*a);
+                visit(*b);
+            }
+            Self::And(parts) | Self::Or(parts) => parts.iter().copied().for_each(visit),
+            Self::Not(a) => visit(*a),
+            Self::Choose(condition, yes, no) => {
+                visit(*condition);
+                visit(*yes);
+                visit(*no);
+            }
+        }
+    }
+}
+
+/// Hash-consed expressions.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Arc<Node>>,
+    // Only looked up, never iterated: results do not depend on hash order.
+    handles: HashMap<Arc<Node>, Expr>,
+    pub(super) derivatives: HashMap<(Expr, Expr), Expr>,
+}
+
+impl Graph {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of distinct nodes made so far.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node behind a handle of this graph.
+    pub fn node(&self, e: Expr) -> &Node {
+        &self.nodes[e.0 as usize]
+    }
+
+    /// A shared copy of the node, for passes that build while they read.
+    pub(super) fn shared(&self, e: Expr) -> Arc<Node> {
+        Arc::clone(&self.nodes[e.0 as usize])
+    }
+
+    pub(super) fn intern(&mut self, node: Node) -> Expr {
+        if let Some(e) = self.handles.get(&node) {
+            return *e;
+        }
+        let e = Expr(u32::try_from(self.nodes.len()).expect("a graph holds fewer than 2^32 nodes"));
+        let node = Arc::new(node);
+        self.nodes.push(Arc::clone(&node));
+        self.handles.insert(node, e);
+        e
+    }
+
+    /// The exact value of a number node.
+    pub fn as_number(&self, e: Expr) -> Option<&Rational> {
+        match self.node(e) {
+            Node::Number(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value of an integer node.
+    pub fn as_integer(&self, e: Expr) -> Option<i64> {
+        self.as_number(e).and_then(Rational::to_integer)
+    }
+
+    pub fn is_zero(&self, e: Expr) -> bool {
+        self.as_number(e).is_some_and(Rational::is_zero)
+    }
+
+    pub fn is_one(&self, e: Expr) -> bool {
+        self.as_number(e).is_some_and(Rational::is_one)
+    }
+
+    /// True for comparisons, `and`, `or`, `not` and truth values.
+    pub fn is_condition(&self, e: Expr) -> bool {
+        matches!(
+            self.node(e),
+            Node::Truth(_) | Node::Compare(..) | Node::And(_) | Node::Or(_) | Node::Not(_)
+        )
+    }
+
+    /// The name of a symbol node.
+    pub fn symbol_name(&self, e: Expr) -> Option<&str> {
+        match self.node(e) {
+            Node::Symbol(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Everything below `roots` (and the roots), children before parents.
+    pub fn reachable(&self, roots: &[Expr]) -> Vec<Expr> {
+        self.reachable_until(roots, |_| false)
+    }
+
+    /// As [`Self::reachable`], without descending into (or listing) nodes where `stop` holds.
+    pub(super) fn reachable_until(&self, roots: &[Expr], stop: impl Fn(Expr) -> bool) -> Vec<Expr> {
+        let mut open: BTreeSet<Expr> = roots.iter().copied().filter(|e| !stop(*e)).collect();
+        let mut found = Vec::new();
+        // Children have smaller handles, so taking the largest first visits each node once.
+        while let Some(e) = open.pop_last() {
+            found.push(e);
+            self.node(e).children(|child| {
+                if !stop(child) {
+                    open.insert(child);
+                }
+            });
+        }
+        found.reverse();
+        found
+    }
+
+    /// Whether `symbol` occurs below `e` (also inside the arguments of unknown functions).
+    pub fn depends_on(&self, e: Expr, symbol: Expr) -> bool {
+        self.depends_on_any(e, &[symbol])
+    }
+
+    /// Whether any of `symbols` occurs below `e`.
+    pub fn depends_on_any(&self, e: Expr, symbols: &[Expr]) -> bool {
+        let Some(lowest) = symbols.iter().min() else {
+            return false;
+        };
+        let mut open = BTreeSet::from([e]);
+        while let Some(e) = open.pop_last() {
+            if symbols.contains(&e) {
+                return true;
+            }
+            if e < *lowest {
+                return false;
+            }
+            self.node(e).children(|child| {
+                open.insert(child);
+            });
+        }
+        false
+    }
+
+    /// The symbols below `roots`, in order of creation.
+    pub fn symbols(&self, roots: &[Expr]) -> Vec<Expr> {
+        let mut found = self.reachable(roots);
+        found.retain(|e| matches!(self.node(*e), Node::Symbol(_)));
+        found
+    }
+
+    /// The unknown functions (and their derivatives) below `roots`.
+    pub fn unknowns(&self, roots: &[Expr]) -> Vec<Expr> {
+        let mut found = self.reachable(roots);
+        found.retain(|e| matches!(self.node(*e), Node::Unknown { .. }));
+        found
+    }
+
+    /// The nodes below `e` that are not smooth: `abs`, `sign`, `min`, `max`, `floor`, `if`.
+    pub fn kinks(&self, e: Expr) -> Vec<Expr> {
+        let mut found = self.reachable(&[e]);
+        found.retain(|e| match self.node(*e) {
+            Node::Choose(..) => true,
+            Node::Apply(function, _) => function.is_kinked(),
+            _ => false,
+        });
+        found
+    }
+
+    pub fn is_kinked(&self, e: Expr) -> bool {
+        !self.kinks(e).is_empty()
+    }
+}
