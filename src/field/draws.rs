@@ -101,16 +101,12 @@ pub fn draw_mixture(mixture: &Mixture, stream: &Stream, first: u64, points: usiz
         .covariances
         .iter()
         .all(|c| *c == mixture.covariances[0]);
-    let mut choice = Batch::zeros(points, 1);
-    stream.uniforms(first, CHOICE, choice.as_mut());
+    let mut choice = vec![0; points];
+    stream.choose(first, CHOICE, &cumulative, &mut choice);
     let mut normals = Batch::zeros(points, d);
     stream.normals(first, POSITION, normals.as_mut());
     let mut out = Batch::zeros(points, d);
-    for (i, u) in choice.column(0).iter().enumerate() {
-        let total = cumulative[cumulative.len() - 1];
-        let k = cumulative
-            .partition_point(|c| *c < u * total)
-            .min(mixture.components() - 1);
+    for (i, &k) in choice.iter().enumerate() {
         let root = roots[if shared { 0 } else { k }]
             .get_or_insert_with(|| CovarianceRoot::new(&mixture.covariances[k]));
         let mut x = mixture.means[k].clone();

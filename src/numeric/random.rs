@@ -27,6 +27,12 @@ impl Streams {
         Self { seed }
     }
 
+    /// The streams of one part of a run, such as a solver's: unrelated to every other part's.
+    pub fn scoped(&self, name: &str) -> Self {
+        let [low, high] = self.role(name).key;
+        Self::new(u64::from(high) << 32 | u64::from(low))
+    }
+
     /// The stream of a named role; different names give unrelated numbers.
     pub fn role(&self, name: &str) -> Stream {
         // FNV-1a over the name, mixed with the seed by one Philox block.
