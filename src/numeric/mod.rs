@@ -6,5 +6,7 @@ pub mod blocks;
 pub mod dispatch;
 pub mod elementary;
 pub mod estimate;
+pub mod interpolation;
 pub mod log_sum_exp;
 pub mod random;
+pub mod tridiagonal;

@@ -346,7 +346,7 @@ mod tests {
         for (n, (mean, variance)) in (1..).zip(expected.iter().zip(variance)) {
             let powers: Vec<f64> = batch.as_slice().iter().map(|x| x.powi(n)).collect();
             let got = crate::numeric::blocks::pairwise_sum(&powers) / powers.len() as f64;
-            let error = 5.0 * (variance / powers.len() as f64 as f64).sqrt();
+            let error = 5.0 * (variance / powers.len() as f64).sqrt();
             assert!((got - mean).abs() < error, "moment {n}: {got}");
         }
     }
