@@ -1,4 +1,3 @@
 //! Canonical form, calculus and printing against independent evaluations.
 
 mod canonical;
-mod parsing;
