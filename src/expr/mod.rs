@@ -7,21 +7,33 @@
 //! than its parent, so every pass is a loop over handles and none recurses.
 
 mod affine;
+mod builtins;
 mod construct;
 mod derivative;
+mod elaborate;
+mod error;
 mod evaluate;
 mod function;
 mod graph;
 mod kernel;
+mod lexer;
+mod operators;
 mod rational;
+mod scope;
 mod special;
+mod stack;
 mod substitute;
+mod syntax;
 mod text;
 
+pub use builtins::is_function;
+pub use elaborate::{check_definitions, parse, parse_components, parse_condition, parse_scalar};
+pub use error::ExprError;
 pub use function::{Arity, Function};
 pub use graph::{Expr, Graph, Node, Relation};
 pub use kernel::{CompileError, Kernel};
 pub use rational::Rational;
+pub use scope::{Scope, Shape, Value};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,15 @@
 //! Numbers that know no control theory: batches of points, random streams, estimates with errors,
-//! elementary functions on slices, quadrature, log-sum-exp and thin linear algebra.
+//! elementary functions on slices, quadrature, log-sum-exp, interpolation and thin linear algebra.
 
 pub mod batch;
 pub mod blocks;
+pub mod dense;
 pub mod dispatch;
 pub mod elementary;
 pub mod estimate;
 pub mod interpolation;
+pub mod least_squares;
 pub mod log_sum_exp;
+pub mod quadrature;
 pub mod random;
 pub mod tridiagonal;

@@ -1,3 +1,4 @@
 //! Canonical form, calculus and printing against independent evaluations.
 
 mod canonical;
+mod parsing;

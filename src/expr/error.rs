@@ -1,0 +1,81 @@
+//! What can be wrong with a source expression.
+
+use std::ops::Range;
+use thiserror::Error;
+
+/// A mistake in an expression, located in its source.
+///
+/// | code | meaning |
+/// |---|---|
+/// | E101 | syntax: something else was expected |
+/// | E102 | a character or number that cannot be read |
+/// | E103 | a limit: nesting, nodes after expansion, loop length |
+/// | E111 | unknown name |
+/// | E112 | unknown function |
+/// | E113 | definitions in a cycle |
+/// | E114 | wrong number of arguments |
+/// | E121 | `*`, `/` or `^` between vectors: elementwise, inner or outer? |
+/// | E122 | shapes that do not fit |
+/// | E123 | index out of range |
+/// | E124 | an index or range bound that is not a constant integer |
+/// | E125 | a condition where a number is needed, or the reverse |
+/// | E126 | division by zero, or arithmetic with `inf` |
+/// | E127 | a derivative with respect to something that is not a variable |
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ExprError {
+    pub code: &'static str,
+    pub message: String,
+    /// Bytes of the source the message is about.
+    pub span: Range<usize>,
+    /// Printed under the span.
+    pub label: String,
+    /// One suggestion.
+    pub help: Option<String>,
+    /// A second place that matters.
+    pub second: Option<(Range<usize>, String)>,
+    /// The definition whose text the spans refer to; `None`: the parsed source itself.
+    pub definition: Option<String>,
+}
+
+impl ExprError {
+    pub(super) fn new(
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            span,
+            label: label.into(),
+            help: None,
+            second: None,
+            definition: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn second(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.second = Some((span, label.into()));
+        self
+    }
+}
+
+/// The candidate closest to `name`, if it is close enough to be a slip.
+pub(super) fn closest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3 + 1).min(3);
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

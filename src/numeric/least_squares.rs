@@ -1,0 +1,306 @@
+//! Linear least squares with a ridge: by normal equations (fast, squares the condition number) and by
+//! pivoted QR (slower, keeps it).
+//!
+//! ```text
+//! minimise  |A θ - y|² + ridge |θ|²        A: points × features, y: points × targets
+//! ```
+
+use crate::numeric::batch::BatchRef;
+use crate::numeric::dense::faer_view;
+use faer::linalg::solvers::{Solve, SolveLstsq};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use nalgebra::DMatrix;
+
+/// Why there is no unique finite answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LeastSquaresError {
+    #[error(
+        "the features are linearly dependent to rounding: rank {rank} of {features}; a ridge or fewer features would make the answer unique"
+    )]
+    RankDeficient { rank: usize, features: usize },
+    #[error("the features or targets contain numbers that are not finite")]
+    NotFinite,
+}
+
+/// The minimiser and how far to trust it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeastSquares {
+    /// θ, features × targets.
+    pub solution: DMatrix<f64>,
+    /// `|A θ - y|` per target, without the ridge term.
+    pub residual_norm: Vec<f64>,
+    /// Condition number of `[A; sqrt(ridge) I]`: relative errors of the data are magnified by up to this.
+    pub condition: f64,
+}
+
+/// Solves by pivoted Householder QR of `[A; sqrt(ridge) I]`.
+///
+/// The condition number is estimated from the diagonal of R, usually within a factor of a few.
+///
+/// # Cost
+/// `2 points features²` flops.
+pub fn least_squares_qr(
+    features: BatchRef<'_>,
+    targets: BatchRef<'_>,
+    ridge: f64,
+) -> Result<LeastSquares, LeastSquaresError> {
+    let (points, count) = (features.points(), features.columns());
+    let extra = if ridge > 0.0 { count } else { 0 };
+    // Rows of zeros make a wide problem square; the missing rank is then found below.
+    let rows = (points + extra).max(count);
+    let matrix = Mat::from_fn(rows, count, |i, j| {
+        if i < points {
+            features.get(i, j)
+        } else if extra > 0 && i - points == j {
+            ridge.sqrt()
+        } else {
+            0.0
+        }
+    });
+    let right = Mat::from_fn(rows, targets.columns(), |i, j| {
+        if i < points { targets.get(i, j) } else { 0.0 }
+    });
+    if !all_finite(matrix.as_ref()) || !all_finite(right.as_ref()) {
+        return Err(LeastSquaresError::NotFinite);
+    }
+    let factor = matrix.col_piv_qr();
+    let pivots: Vec<f64> = (0..count).map(|i| factor.R()[(i, i)].abs()).collect();
+    let largest = pivots.iter().fold(0.0_f64, |a, b| a.max(*b));
+    let smallest = pivots.iter().fold(f64::INFINITY, |a, b| a.min(*b));
+    let floor = largest * f64::EPSILON * rows as f64;
+    let rank = pivots.iter().filter(|pivot| **pivot > floor).count();
+    if rank < count {
+        return Err(LeastSquaresError::RankDeficient {
+            rank,
+            features: count,
+        });
+    }
+    let solution = factor.solve_lstsq(&right);
+    let solution = DMatrix::from_fn(count, targets.columns(), |i, j| solution[(i, j)]);
+    Ok(LeastSquares {
+        residual_norm: residual_norms(features, targets, &solution),
+        solution,
+        condition: largest / smallest,
+    })
+}
+
+/// Solves `(AᵀA + ridge I) θ = Aᵀ y`.
+///
+/// # Cost
+/// `points features²` flops. The relative error is about `condition² ε`: beyond a condition of 1e8 use
+/// [`least_squares_qr`].
+pub fn least_squares_normal(
+    features: BatchRef<'_>,
+    targets: BatchRef<'_>,
+    ridge: f64,
+) -> Result<LeastSquares, LeastSquaresError> {
+    let count = features.columns();
+    let mut gram = DMatrix::zeros(count, count);
+    let mut moments = DMatrix::zeros(count, targets.columns());
+    add_normal_equations(features, targets, &mut gram, &mut moments);
+    let answer = solve_normal_equations(&gram, &moments, ridge)?;
+    Ok(LeastSquares {
+        residual_norm: residual_norms(features, targets, &answer.solution),
+        solution: answer.solution,
+        condition: answer.condition,
+    })
+}
+
+/// Adds the block's `AᵀA` to `gram` and `Aᵀy` to `moments`.
+///
+/// Blocks added in the same order give the same bits for any number of threads.
+pub fn add_normal_equations(
+    features: BatchRef<'_>,
+    targets: BatchRef<'_>,
+    gram: &mut DMatrix<f64>,
+    moments: &mut DMatrix<f64>,
+) {
+    let rows = features.points();
+    let dense = features.to_batch();
+    let a = MatRef::from_column_major_slice(dense.as_slice(), rows, features.columns());
+    let dense = targets.to_batch();
+    let y = MatRef::from_column_major_slice(dense.as_slice(), rows, targets.columns());
+    let add = |out: &mut DMatrix<f64>, right: MatRef<'_, f64>| {
+        let (n, m) = (out.nrows(), out.ncols());
+        let out = MatMut::from_column_major_slice_mut(out.as_mut_slice(), n, m);
+        faer::linalg::matmul::matmul(out, Accum::Add, a.transpose(), right, 1.0, Par::Seq);
+    };
+    add(gram, a);
+    add(moments, y);
+}
+
+/// The solution of normal equations and the condition number of the problem behind them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormalSolution {
+    pub solution: DMatrix<f64>,
+    /// Square root of the condition number of `gram + ridge I`.
+    pub condition: f64,
+}
+
+/// Solves `(gram + ridge I) θ = moments` by Cholesky, with the extreme eigenvalues for the condition.
+pub fn solve_normal_equations(
+    gram: &DMatrix<f64>,
+    moments: &DMatrix<f64>,
+    ridge: f64,
+) -> Result<NormalSolution, LeastSquaresError> {
+    let n = gram.nrows();
+    if gram.iter().chain(moments.iter()).any(|x| !x.is_finite()) {
+        return Err(LeastSquaresError::NotFinite);
+    }
+    let mut shifted = gram.clone();
+    for i in 0..n {
+        shifted[(i, i)] += ridge;
+    }
+    let view = faer_view(&shifted);
+    // Finite symmetric matrices have eigenvalues; the iteration is not known to fail on them.
+    let eigenvalues = view
+        .self_adjoint_eigenvalues(Side::Lower)
+        .map_err(|_| LeastSquaresError::NotFinite)?;
+    let largest = eigenvalues.last().copied().unwrap_or(1.0);
+    let smallest = eigenvalues.first().copied().unwrap_or(1.0);
+    let floor = largest * f64::EPSILON * n as f64;
+    let rank = eigenvalues.iter().filter(|e| **e > floor).count();
+    let deficient = LeastSquaresError::RankDeficient { rank, features: n };
+    if rank < n {
+        return Err(deficient);
+    }
+    let factor = view.llt(Side::Lower).map_err(|_| deficient)?;
+    let solution = factor.solve(faer_view(moments));
+    Ok(NormalSolution {
+        solution: DMatrix::from_fn(n, moments.ncols(), |i, j| solution[(i, j)]),
+        condition: (largest / smallest).sqrt(),
+    })
+}
+
+fn all_finite(matrix: MatRef<'_, f64>) -> bool {
+    (0..matrix.ncols()).all(|j| (0..matrix.nrows()).all(|i| matrix[(i, j)].is_finite()))
+}
+
+fn residual_norms(
+    features: BatchRef<'_>,
+    targets: BatchRef<'_>,
+    solution: &DMatrix<f64>,
+) -> Vec<f64> {
+    (0..targets.columns())
+        .map(|target| {
+            let mut residual = targets.column(target).to_vec();
+            for j in 0..features.columns() {
+                let factor = solution[(j, target)];
+                for (r, a) in residual.iter_mut().zip(features.column(j)) {
+                    *r -= factor * a;
+                }
+            }
+            residual.iter().map(|r| r * r).sum::<f64>().sqrt()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::batch::Batch;
+
+    /// Monomials 1, x, x², x³ at equally spaced points, and two targets of known coefficients.
+    fn cubic_fit() -> (Batch, Batch) {
+        let xs: Vec<f64> = (0..40).map(|i| f64::from(i) / 20.0 - 1.0).collect();
+        let features: Vec<[f64; 4]> = xs.iter().map(|x| [1.0, *x, x * x, x * x * x]).collect();
+        let targets: Vec<[f64; 2]> = xs
+            .iter()
+            .map(|x| [1.0 - 2.0 * x + 0.5 * x * x * x, 3.0 * x * x])
+            .collect();
+        (
+            Batch::from_rows(4, &features),
+            Batch::from_rows(2, &targets),
+        )
+    }
+
+    type Solver = fn(BatchRef<'_>, BatchRef<'_>, f64) -> Result<LeastSquares, LeastSquaresError>;
+    const SOLVERS: [Solver; 2] = [least_squares_qr, least_squares_normal];
+
+    #[test]
+    fn both_solvers_recover_exact_coefficients() {
+        let (features, targets) = cubic_fit();
+        for solve in SOLVERS {
+            let fit = solve(features.as_ref(), targets.as_ref(), 0.0).expect("full rank");
+            let exact =
+                DMatrix::from_column_slice(4, 2, &[1.0, -2.0, 0.0, 0.5, 0.0, 0.0, 3.0, 0.0]);
+            assert!((fit.solution - exact).norm() < 1e-13);
+            assert!(fit.residual_norm.iter().all(|r| *r < 1e-13));
+            assert!(
+                fit.condition > 2.0 && fit.condition < 20.0,
+                "{}",
+                fit.condition
+            );
+        }
+    }
+
+    #[test]
+    fn the_ridge_solution_has_zero_gradient_and_the_residual_is_what_it_says() {
+        let (features, mut targets) = cubic_fit();
+        for (i, y) in targets.column_mut(0).iter_mut().enumerate() {
+            *y += (i as f64 * 1.7).sin();
+        }
+        for solve in SOLVERS {
+            let fit = solve(features.as_ref(), targets.as_ref(), 0.3).expect("full rank");
+            for target in 0..2 {
+                let residual: Vec<f64> = (0..40)
+                    .map(|i| {
+                        let row = features.row(i);
+                        let fitted: f64 = (0..4).map(|j| row[j] * fit.solution[(j, target)]).sum();
+                        fitted - targets.get(i, target)
+                    })
+                    .collect();
+                for j in 0..4 {
+                    let column = features.column(j).iter().zip(&residual);
+                    let gradient: f64 =
+                        column.map(|(a, r)| a * r).sum::<f64>() + 0.3 * fit.solution[(j, target)];
+                    assert!(gradient.abs() < 1e-12, "{gradient:e}");
+                }
+                let norm = residual.iter().map(|r| r * r).sum::<f64>().sqrt();
+                assert!((norm - fit.residual_norm[target]).abs() < 1e-13);
+            }
+        }
+    }
+
+    #[test]
+    fn the_condition_number_of_scaled_orthogonal_columns_is_their_ratio() {
+        // Columns of lengths 2e3, 2 and 0.2, orthogonal.
+        let rows = [
+            [1e3, 1.0, 0.1],
+            [1e3, -1.0, 0.1],
+            [1e3, 1.0, -0.1],
+            [1e3, -1.0, -0.1],
+        ];
+        let features = Batch::from_rows(3, &rows);
+        let targets = Batch::from_columns(4, 1, vec![1.0; 4]);
+        for solve in SOLVERS {
+            let fit = solve(features.as_ref(), targets.as_ref(), 0.0).expect("full rank");
+            assert!(
+                (fit.condition / 1e4 - 1.0).abs() < 1e-6,
+                "{}",
+                fit.condition
+            );
+        }
+    }
+
+    #[test]
+    fn dependent_features_are_refused_unless_there_is_a_ridge() {
+        let rows = [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]];
+        let features = Batch::from_rows(2, &rows);
+        let targets = Batch::from_columns(3, 1, vec![1.0, 2.0, 3.0]);
+        let expected = LeastSquaresError::RankDeficient {
+            rank: 1,
+            features: 2,
+        };
+        for solve in SOLVERS {
+            let refused = solve(features.as_ref(), targets.as_ref(), 0.0);
+            assert_eq!(refused, Err(expected.clone()));
+            // θ = (1, 2) s with s = 14 · 1 / (14 · 5 + ridge).
+            let fit = solve(features.as_ref(), targets.as_ref(), 1e-3).expect("ridge");
+            assert!((fit.solution[(1, 0)] - 28.0 / 70.001).abs() < 1e-10);
+        }
+        let wide = features.as_ref().rows(0..1);
+        let refused = least_squares_qr(wide, targets.as_ref().rows(0..1), 0.0);
+        assert_eq!(refused, Err(expected));
+    }
+}
