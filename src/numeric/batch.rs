@@ -99,6 +99,18 @@ impl Batch {
         self.data.fill(value);
     }
 
+    /// `self += scale · x`, entry by entry, for tables of one shape.
+    pub fn add_scaled(&mut self, scale: f64, x: &Batch) {
+        assert_eq!(
+            (self.points, self.columns),
+            (x.points, x.columns),
+            "tables of one shape"
+        );
+        for (y, x) in self.data.iter_mut().zip(&x.data) {
+            *y += scale * x;
+        }
+    }
+
     pub fn as_ref(&self) -> BatchRef<'_> {
         BatchRef {
             points: self.points,

@@ -1,0 +1,250 @@
+//! How far a control is from the reference, under the optimal law and under its own.
+
+use crate::comparison::controlled_paths::ControlledWalk;
+use crate::comparison::effort::Effort;
+use crate::comparison::expectation::{Cloud, clouds};
+use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw};
+use crate::discretization::noising::Noise;
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::draws::draw_mixture;
+use crate::field::{Field, LogDensity};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::random::Streams;
+use crate::problem::model::Spacing;
+use crate::solvers::ControlProblem;
+
+/// Intervals of the time integral of the control error.
+const TIMES: usize = 32;
+/// Coarse steps of the simulated action.
+const STEPS: usize = 100;
+
+/// No control at all.
+pub struct Uncontrolled {
+    pub dimension: usize,
+}
+
+impl Field for Uncontrolled {
+    fn inputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
+        out.fill(0.0);
+    }
+}
+
+/// Distance of two controls under `p_t`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlError {
+    /// `sqrt( ∫ E|u − u_ref|² dt / ∫ dt )` [1/√time]
+    pub absolute: Estimate,
+    /// `sqrt( ∫ E|u − u_ref|² dt / ∫ E|u_ref|² dt )`
+    pub relative: Estimate,
+    /// `½ ∫ E|u − u_ref|² dt`: the path divergence from the noising law, without `KL(p_T ‖ prior)`.
+    pub path_divergence: Estimate,
+    /// `sqrt E|u − u_ref|²` at each time.
+    pub profile: Vec<(f64, Estimate)>,
+}
+
+/// The times the integral runs over and a cloud at each.
+pub struct Clouds {
+    pub times: Vec<f64>,
+    pub clouds: Vec<Cloud>,
+}
+
+impl Clouds {
+    pub fn new(problem: &ControlProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+        let t_min = problem.problem.time_settings.t_min;
+        let grid = TimeGrid::new(&problem.noising, t_min, TIMES, Spacing::LogSnr);
+        let times = grid.nodes().to_vec();
+        let clouds = clouds(problem, law, &times, 2, None, streams);
+        Self { times, clouds }
+    }
+}
+
+/// `|Gᵀ (a − b)|²` and `|Gᵀ b|²` at a block of points.
+fn squared_controls(
+    noise: &Noise,
+    noises: usize,
+    a: &dyn Field,
+    b: &dyn Field,
+    t: f64,
+    x: BatchRef<'_>,
+) -> Vec<[f64; 2]> {
+    let mut score = Batch::zeros(x.points(), x.columns());
+    let mut control = [Batch::zeros(x.points(), noises), Batch::zeros(x.points(), noises)];
+    for (field, control) in [a, b].into_iter().zip(&mut control) {
+        field.eval(t, x, score.as_mut());
+        noise.control(score.as_ref(), control.as_mut());
+    }
+    let mut out = vec![[0.0; 2]; x.points()];
+    for j in 0..noises {
+        for (out, (u, v)) in out
+            .iter_mut()
+            .zip(control[0].column(j).iter().zip(control[1].column(j)))
+        {
+            out[0] += (u - v) * (u - v);
+            out[1] += v * v;
+        }
+    }
+    out
+}
+
+/// The control error of a score against the reference.
+pub fn control_error(
+    problem: &ControlProblem,
+    score: &dyn Field,
+    reference: &ReferenceAnswer<'_>,
+    clouds: &Clouds,
+) -> ControlError {
+    let noises = problem.noising.noises();
+    let mut profile = Vec::new();
+    let mut sizes = Vec::new();
+    for (t, cloud) in clouds.times.iter().zip(&clouds.clouds) {
+        let noise = problem.noising.noise(*t);
+        let pairs =
+            cloud.map(|x| squared_controls(&noise, noises, score, reference.score, *t, x));
+        let [distance, size] =
+            [0, 1].map(|which| pairs.iter().map(|p| p[which]).collect::<Vec<f64>>());
+        profile.push((*t, cloud.mean(&distance)));
+        sizes.push((*t, cloud.mean(&size)));
+    }
+    let (squared, size) = (time_integral(&profile), time_integral(&sizes));
+    let duration = clouds.times[clouds.times.len() - 1] - clouds.times[0];
+    ControlError {
+        absolute: root(&scaled(&squared, 1.0 / duration)),
+        relative: root(&scaled(&squared, 1.0 / size.value)),
+        path_divergence: scaled(&squared, 0.5),
+        profile: profile.iter().map(|(t, e)| (*t, root(e))).collect(),
+    }
+}
+
+/// Trapezoidal integral over increasing times; errors of the nodes added in quadrature.
+pub fn time_integral(nodes: &[(f64, Estimate)]) -> Estimate {
+    let last = nodes.len() - 1;
+    let (mut value, mut variance) = (0.0, 0.0);
+    for (n, (t, estimate)) in nodes.iter().enumerate() {
+        let left = if n > 0 { t - nodes[n - 1].0 } else { 0.0 };
+        let right = if n < last { nodes[n + 1].0 - t } else { 0.0 };
+        let weight = 0.5 * (left + right);
+        value += weight * estimate.value;
+        variance += (weight * estimate.error).powi(2);
+    }
+    Estimate::new(value, variance.sqrt(), nodes[0].1.kind)
+}
+
+fn scaled(estimate: &Estimate, factor: f64) -> Estimate {
+    Estimate::new(
+        estimate.value * factor,
+        estimate.error * factor.abs(),
+        estimate.kind,
+    )
+}
+
+/// Square root with its propagated error.
+fn root(estimate: &Estimate) -> Estimate {
+    let value = estimate.value.max(0.0).sqrt();
+    let error = if value > 0.0 {
+        (0.5 * estimate.error / value).min(estimate.error.sqrt())
+    } else {
+        estimate.error.sqrt()
+    };
+    Estimate::new(value, error, estimate.kind)
+}
+
+/// The action of a control, measured on fresh noise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionMeasurement {
+    /// S: simulated expected cost, one standard error.
+    pub action: Estimate,
+    /// Step bias of S: its change on halving the step (order 2, so three times the remaining bias).
+    pub step_bias: f64,
+    /// S − V on common start points, with the zero-mean martingale of the reference taken out.
+    pub gap: Option<Estimate>,
+    /// `½ E ∫ |u − u_ref|² dτ` under the controlled process.
+    pub gap_integral: Option<Estimate>,
+}
+
+/// Simulates the cost `∫ (½|u|² + ∇·f) dτ − log p(Y_T)` of a control from the prior.
+///
+/// `None` when no end cost is known.
+pub fn measure_action(
+    problem: &ControlProblem,
+    score: &dyn Field,
+    reference: &ReferenceAnswer<'_>,
+    streams: &Streams,
+) -> Option<ActionMeasurement> {
+    let density = reference.log_density?;
+    let (steps, paths) = Effort::new(problem).simulation(STEPS, 2);
+    let t_min = problem.problem.time_settings.t_min;
+    let grid = TimeGrid::new(&problem.noising, t_min, steps, Spacing::LogSnr);
+    let start = draw_mixture(&problem.prior, &streams.role("action-start"), 0, paths);
+    let stream = streams.role("action-noise");
+    let walk = ControlledWalk {
+        noising: &problem.noising,
+        score,
+        reference: Some(reference.score),
+        gain: 1.0,
+        grid: &grid,
+        finest: 1,
+        stream: &stream,
+    };
+    let mut initial = vec![0.0; paths];
+    density.log_density(problem.noising.end(), start.as_ref(), &mut initial);
+    let levels = [0, 1].map(|level| {
+        let paths = walk.run(start.as_ref(), level);
+        let mut terminal = vec![0.0; initial.len()];
+        density.log_density(t_min, paths.end.as_ref(), &mut terminal);
+        let cost: Vec<f64> = (0..terminal.len())
+            .map(|i| {
+                paths.effort[i] + paths.divergence[i] - terminal[i]
+                    + paths.reference_martingale[i]
+            })
+            .collect();
+        (cost, paths.distance)
+    });
+    let [(coarse, _), (fine, distance)] = levels;
+    let change: Vec<f64> = fine.iter().zip(&coarse).map(|(a, b)| a - b).collect();
+    let gap: Vec<f64> = fine.iter().zip(&initial).map(|(c, l)| c + l).collect();
+    Some(ActionMeasurement {
+        action: Estimate::from_samples(&fine),
+        step_bias: Estimate::from_samples(&change).value.abs(),
+        gap: Some(Estimate::from_samples(&gap)),
+        gap_integral: Some(Estimate::from_samples(&distance)),
+    })
+}
+
+/// `V = E_prior[−log p_T]`.
+pub fn value(
+    problem: &ControlProblem,
+    density: &dyn LogDensity,
+    streams: &Streams,
+) -> Estimate {
+    let cloud = if problem.noising.dimension() <= 2 {
+        Cloud::lattice(&problem.prior)
+    } else {
+        let points = Effort::new(problem).draws(1, 1);
+        Cloud::draws(draw_mixture(
+            &problem.prior,
+            &streams.role("value-start"),
+            0,
+            points,
+        ))
+    };
+    let values = cloud.map(|x| {
+        let mut out = vec![0.0; x.points()];
+        density.log_density(problem.noising.end(), x, &mut out);
+        out.iter().map(|l| -l).collect()
+    });
+    let estimate = cloud.mean(&values);
+    if estimate.value.is_finite() {
+        estimate
+    } else {
+        Estimate::new(estimate.value, f64::INFINITY, ErrorKind::Unknown)
+    }
+}

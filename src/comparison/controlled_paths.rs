@@ -1,0 +1,268 @@
+//! Simulation of the controlled reverse process with the integrals every cost and identity needs.
+//!
+//! ```text
+//! dY = (−f + D ŝ) dτ + G dB,      u = Gᵀ ŝ
+//! ```
+//!
+//! This is a second simulator, independent of the one that generates samples: a result is measured
+//! again by code that did not produce it. Several step sizes see the same Brownian path, so step bias
+//! is measured by halving.
+
+use crate::discretization::noising::{Noise, Noising};
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::random::Stream;
+
+/// How to walk.
+///
+/// # Order
+/// Stochastic Heun with averaged noise amplitude and trapezoidal cost integrals: weak order 2.
+/// The martingales are Itô sums (left points): exactly mean zero at every step size, strong order ½.
+#[derive(Clone, Copy)]
+pub struct ControlledWalk<'a> {
+    pub noising: &'a Noising,
+    /// ŝ; the control is `Gᵀ ŝ`.
+    pub score: &'a dyn Field,
+    /// The score to measure the distance from; `None` when it is `score` itself.
+    pub reference: Option<&'a dyn Field>,
+    /// Factor of `D ŝ` in the drift: 1 for the reverse process of the action principle.
+    pub gain: f64,
+    /// The coarsest grid.
+    pub grid: &'a TimeGrid,
+    /// Halvings of `grid` at which the noise is drawn.
+    pub finest: u32,
+    pub stream: &'a Stream,
+}
+
+/// Path integrals, one entry per path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathIntegrals {
+    /// Where the paths ended, at the data end.
+    pub end: Batch,
+    /// `½ ∫ |u|² dτ`
+    pub effort: Vec<f64>,
+    /// `∫ ∇·f dτ`
+    pub divergence: Vec<f64>,
+    /// `½ ∫ |u − u_ref|² dτ`
+    pub distance: Vec<f64>,
+    /// `∫ u·dB`
+    pub martingale: Vec<f64>,
+    /// `∫ u_ref·dB`
+    pub reference_martingale: Vec<f64>,
+}
+
+impl PathIntegrals {
+    fn zeros(points: usize) -> Self {
+        Self {
+            end: Batch::default(),
+            effort: vec![0.0; points],
+            divergence: vec![0.0; points],
+            distance: vec![0.0; points],
+            martingale: vec![0.0; points],
+            reference_martingale: vec![0.0; points],
+        }
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.effort.extend(&other.effort);
+        self.divergence.extend(&other.divergence);
+        self.distance.extend(&other.distance);
+        self.martingale.extend(&other.martingale);
+        self.reference_martingale
+            .extend(&other.reference_martingale);
+    }
+}
+
+/// Scratch of one block.
+struct Scratch {
+    score: Batch,
+    reference: Batch,
+    control: Batch,
+    reference_control: Batch,
+    drift: Batch,
+    second_drift: Batch,
+    trial: Batch,
+    divergence: Vec<f64>,
+    increment: Batch,
+    normals: Batch,
+}
+
+impl Scratch {
+    fn new(points: usize, states: usize, noises: usize) -> Self {
+        Self {
+            score: Batch::zeros(points, states),
+            reference: Batch::zeros(points, states),
+            control: Batch::zeros(points, noises),
+            reference_control: Batch::zeros(points, noises),
+            drift: Batch::zeros(points, states),
+            second_drift: Batch::zeros(points, states),
+            trial: Batch::zeros(points, states),
+            divergence: vec![0.0; points],
+            increment: Batch::zeros(points, noises),
+            normals: Batch::zeros(points, noises),
+        }
+    }
+}
+
+impl ControlledWalk<'_> {
+    /// Walks from the prior end to the data end on the grid halved `level` times, `level ≤ finest`.
+    pub fn run(&self, start: BatchRef<'_>, level: u32) -> PathIntegrals {
+        assert!(level <= self.finest, "noise is drawn at the finest level");
+        let mut fine = self.grid.clone();
+        let mut grid = self.grid.clone();
+        for halving in 0..self.finest {
+            fine = fine.refined();
+            if halving < level {
+                grid = grid.refined();
+            }
+        }
+        let substeps = 1 << (self.finest - level);
+        let blocks = map_blocks(start.points(), BLOCK, |range| {
+            let first = range.start as u64;
+            self.run_block(start.rows(range), first, grid.nodes(), fine.nodes(), substeps)
+        });
+        let mut total = PathIntegrals::zeros(0);
+        total.end = Batch::zeros(start.points(), start.columns());
+        let mut row = 0;
+        for block in &blocks {
+            total.append(block);
+            total.end.write_rows(row, block.end.as_ref());
+            row += block.effort.len();
+        }
+        total
+    }
+
+    fn run_block(
+        &self,
+        start: BatchRef<'_>,
+        first: u64,
+        nodes: &[f64],
+        fine: &[f64],
+        substeps: usize,
+    ) -> PathIntegrals {
+        let (points, states) = (start.points(), start.columns());
+        let mut scratch = Scratch::new(points, states, self.noising.noises());
+        let mut sums = PathIntegrals::zeros(points);
+        let mut y = start.to_batch();
+        let last = nodes.len() - 1;
+        for node in (0..=last).rev() {
+            let t = nodes[node];
+            let before = if node < last { nodes[node + 1] - t } else { 0.0 };
+            let after = if node > 0 { t - nodes[node - 1] } else { 0.0 };
+            let noise = self.noising.noise(t);
+            self.observe(t, &noise, y.as_ref(), &mut scratch);
+            add_node(&mut sums, &scratch, 0.5 * (before + after));
+            if node == 0 {
+                break;
+            }
+            let fine_nodes = &fine[(node - 1) * substeps..=node * substeps];
+            self.draw_increment(first, (node - 1) * substeps, fine_nodes, &mut scratch);
+            add_martingales(&mut sums, &scratch);
+            self.step(t, nodes[node - 1], &noise, &mut y, &mut scratch);
+        }
+        sums.end = y;
+        sums
+    }
+
+    /// Scores, controls and divergence at a node.
+    fn observe(&self, t: f64, noise: &Noise, y: BatchRef<'_>, scratch: &mut Scratch) {
+        self.score.eval(t, y, scratch.score.as_mut());
+        noise.control(scratch.score.as_ref(), scratch.control.as_mut());
+        if let Some(reference) = self.reference {
+            reference.eval(t, y, scratch.reference.as_mut());
+            noise.control(
+                scratch.reference.as_ref(),
+                scratch.reference_control.as_mut(),
+            );
+        } else {
+            scratch
+                .reference_control
+                .as_mut()
+                .copy_from(scratch.control.as_ref());
+        }
+        self.noising
+            .drift_divergence(t, y, &mut scratch.divergence);
+    }
+
+    /// The Brownian increment of a step, summed over the finest intervals inside it.
+    fn draw_increment(&self, first: u64, index: usize, fine: &[f64], scratch: &mut Scratch) {
+        scratch.increment.fill(0.0);
+        for (offset, pair) in fine.windows(2).enumerate() {
+            self.stream
+                .normals(first, (index + offset) as u32, scratch.normals.as_mut());
+            let spread = (pair[1] - pair[0]).sqrt();
+            for (b, z) in scratch
+                .increment
+                .as_mut_slice()
+                .iter_mut()
+                .zip(scratch.normals.as_slice())
+            {
+                *b += spread * z;
+            }
+        }
+    }
+
+    fn step(&self, late: f64, early: f64, noise: &Noise, y: &mut Batch, scratch: &mut Scratch) {
+        let step = late - early;
+        self.reverse_drift(late, noise, y.as_ref(), &scratch.score, scratch.drift.as_mut());
+        let next = self.noising.noise(early);
+        for g in [noise, &next] {
+            g.add_times(0.5, scratch.increment.as_ref(), y.as_mut());
+        }
+        scratch.trial.as_mut().copy_from(y.as_ref());
+        scratch.trial.add_scaled(step, &scratch.drift);
+        self.score
+            .eval(early, scratch.trial.as_ref(), scratch.score.as_mut());
+        self.reverse_drift(
+            early,
+            &next,
+            scratch.trial.as_ref(),
+            &scratch.score,
+            scratch.second_drift.as_mut(),
+        );
+        y.add_scaled(0.5 * step, &scratch.drift);
+        y.add_scaled(0.5 * step, &scratch.second_drift);
+    }
+
+    fn reverse_drift(
+        &self,
+        t: f64,
+        noise: &Noise,
+        y: BatchRef<'_>,
+        score: &Batch,
+        mut out: BatchMut<'_>,
+    ) {
+        self.noising.drift(t, y, out.reborrow());
+        for j in 0..y.columns() {
+            out.column_mut(j).iter_mut().for_each(|b| *b = -*b);
+        }
+        noise.add_diffusivity_times(self.gain, score.as_ref(), out);
+    }
+}
+
+/// Adds the trapezoidal contribution of one node.
+fn add_node(sums: &mut PathIntegrals, scratch: &Scratch, weight: f64) {
+    for j in 0..scratch.control.columns() {
+        let (u, v) = (scratch.control.column(j), scratch.reference_control.column(j));
+        for (i, (u, v)) in u.iter().zip(v).enumerate() {
+            sums.effort[i] += 0.5 * weight * u * u;
+            sums.distance[i] += 0.5 * weight * (u - v) * (u - v);
+        }
+    }
+    for (sum, c) in sums.divergence.iter_mut().zip(&scratch.divergence) {
+        *sum += weight * c;
+    }
+}
+
+fn add_martingales(sums: &mut PathIntegrals, scratch: &Scratch) {
+    for j in 0..scratch.control.columns() {
+        let b = scratch.increment.column(j);
+        let (u, v) = (scratch.control.column(j), scratch.reference_control.column(j));
+        for i in 0..b.len() {
+            sums.martingale[i] += u[i] * b[i];
+            sums.reference_martingale[i] += v[i] * b[i];
+        }
+    }
+}

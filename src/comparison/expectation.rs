@@ -1,0 +1,192 @@
+//! Expectations under the noised law: quadrature where it is affordable, draws elsewhere.
+
+use crate::comparison::effort::Effort;
+use crate::comparison::reference_law::ReferenceLaw;
+use crate::field::draws::CovarianceRoot;
+use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::random::Streams;
+use crate::problem::law::Mixture;
+use crate::solvers::ControlProblem;
+
+/// Spacing and half-width of the lattice in standard deviations of a component.
+const SPACING: f64 = 0.25;
+const HALF_NODES: i32 = 32;
+/// Component evaluations a lattice may cost per time.
+const LATTICE_OPERATIONS: f64 = 3e7;
+
+/// Weighted points that stand for a law.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    pub points: Batch,
+    weights: Weights,
+}
+
+#[derive(Clone, Debug)]
+enum Weights {
+    /// Independent draws.
+    Draws,
+    /// A lattice and its sublattice of twice the spacing.
+    Lattice { fine: Vec<f64>, coarse: Vec<f64> },
+}
+
+impl Cloud {
+    /// A tensor lattice around every component of a mixture.
+    ///
+    /// The trapezoidal rule on a Gaussian-weighted analytic function converges exponentially in 1/spacing,
+    /// so the error of the fine rule is about the square of the relative difference to the coarse one.
+    ///
+    /// # Source
+    /// Trefethen, Weideman, *The exponentially convergent trapezoidal rule* (2014).
+    pub fn lattice(mixture: &Mixture) -> Self {
+        let d = mixture.dimension();
+        let side = (2 * HALF_NODES + 1) as usize;
+        let per_component = side.pow(d as u32);
+        let total = per_component * mixture.components();
+        let mut points = Batch::zeros(total, d);
+        let (mut fine, mut coarse) = (Vec::with_capacity(total), Vec::with_capacity(total));
+        for k in 0..mixture.components() {
+            let root = CovarianceRoot::new(&mixture.covariances[k]);
+            let mut z = Batch::zeros(per_component, d);
+            for node in 0..per_component {
+                let (mut rest, mut even, mut square) = (node, true, 0.0);
+                for j in 0..d {
+                    let index = (rest % side) as i32 - HALF_NODES;
+                    rest /= side;
+                    even &= index % 2 == 0;
+                    let coordinate = SPACING * f64::from(index);
+                    square += coordinate * coordinate;
+                    z.column_mut(j)[node] = coordinate;
+                }
+                let density = (SPACING / std::f64::consts::TAU.sqrt()).powi(d as i32)
+                    * (-0.5 * square).exp();
+                fine.push(mixture.weights[k] * density);
+                coarse.push(if even {
+                    mixture.weights[k] * density * 2f64.powi(d as i32)
+                } else {
+                    0.0
+                });
+            }
+            let mut x = Batch::zeros(per_component, d);
+            for j in 0..d {
+                x.column_mut(j).fill(mixture.means[k][j]);
+            }
+            root.add_times(z.as_ref(), x.as_mut());
+            points.write_rows(k * per_component, x.as_ref());
+        }
+        Self {
+            points,
+            weights: Weights::Lattice { fine, coarse },
+        }
+    }
+
+    /// Independent draws, one row each.
+    pub fn draws(points: Batch) -> Self {
+        Self {
+            points,
+            weights: Weights::Draws,
+        }
+    }
+
+    /// Whether expectations carry statistical errors.
+    pub fn is_statistical(&self) -> bool {
+        matches!(self.weights, Weights::Draws)
+    }
+
+    /// The expectation of a function known at the points.
+    pub fn mean(&self, values: &[f64]) -> Estimate {
+        match &self.weights {
+            Weights::Draws => Estimate::from_samples(values),
+            Weights::Lattice { fine, coarse } => {
+                let sum = |weights: &[f64], size: bool| {
+                    let terms: Vec<f64> = weights
+                        .iter()
+                        .zip(values)
+                        .map(|(w, v)| w * if size { v.abs() } else { *v })
+                        .collect();
+                    pairwise_sum(&terms)
+                };
+                let value = sum(fine, false);
+                let scale = sum(fine, true);
+                let difference = (value - sum(coarse, false)).abs();
+                let relative = if scale > 0.0 { difference / scale } else { 0.0 };
+                let error = scale * (10.0 * relative * relative).min(relative) + 1e-14 * scale;
+                Estimate::new(value, error, ErrorKind::Quadrature)
+            }
+        }
+    }
+
+    /// Evaluates a function on blocks of the points, in parallel and in order.
+    pub fn map<T: Clone + Send>(
+        &self,
+        work: impl Fn(BatchRef<'_>) -> Vec<T> + Sync,
+    ) -> Vec<T> {
+        map_blocks(self.points.points(), BLOCK, |range| {
+            work(self.points.as_ref().rows(range))
+        })
+        .concat()
+    }
+}
+
+/// Clouds of `p_t` at increasing times: lattices for up to two states and few components, else draws.
+pub fn clouds(
+    problem: &ControlProblem,
+    law: &ReferenceLaw<'_>,
+    times: &[f64],
+    fields: usize,
+    wanted: Option<usize>,
+    streams: &Streams,
+) -> Vec<Cloud> {
+    if let Some(exact) = &problem.exact {
+        let d = exact.mixture().dimension();
+        let components = exact.mixture().components() as f64;
+        let side = f64::from(2 * HALF_NODES + 1);
+        if d <= 2 && components * components * side.powi(d as i32) * d as f64 <= LATTICE_OPERATIONS
+        {
+            return times
+                .iter()
+                .map(|t| Cloud::lattice(&exact.mixture_at(*t)))
+                .collect();
+        }
+    }
+    let points = wanted.unwrap_or_else(|| Effort::new(problem).draws(times.len(), fields));
+    law.draws(times, points, streams)
+        .into_iter()
+        .map(Cloud::draws)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::law::Covariance;
+
+    #[test]
+    fn lattice_integrates_gaussian_moments_and_an_oscillation() {
+        let law = Mixture {
+            weights: vec![0.3, 0.7],
+            means: vec![vec![1.0, -2.0], vec![0.5, 0.25]],
+            covariances: vec![
+                Covariance::Isotropic(0.5),
+                Covariance::Full(vec![vec![0.4, 0.1], vec![0.1, 0.2]]),
+            ],
+        };
+        let cloud = Cloud::lattice(&law);
+        let value = |f: &dyn Fn(&[f64]) -> f64| {
+            let values: Vec<f64> = (0..cloud.points.points())
+                .map(|i| f(&cloud.points.row(i)))
+                .collect();
+            cloud.mean(&values)
+        };
+        assert!((value(&|_| 1.0).value - 1.0).abs() < 1e-13);
+        assert!((value(&|x| x[0]).value - 0.65).abs() < 1e-13);
+        let covariance = law.covariance()[0][1] + law.mean()[0] * law.mean()[1];
+        assert!((value(&|x| x[0] * x[1]).value - covariance).abs() < 1e-13);
+        // E cos(k x_0) = Σ w cos(k m) exp(−k² v / 2), k = 3.
+        let expected = 0.3 * 3f64.cos() * (-2.25_f64).exp() + 0.7 * 1.5_f64.cos() * (-1.8_f64).exp();
+        let found = value(&|x| (3.0 * x[0]).cos());
+        assert!((found.value - expected).abs() <= found.error.max(1e-13));
+        assert!(found.error < 1e-8);
+    }
+}

@@ -1,0 +1,308 @@
+//! What a found score generates, compared with the law it should generate.
+
+use crate::comparison::effort::Effort;
+use crate::comparison::flow_likelihood::{FlowError, carry};
+use crate::comparison::reference_law::ReferenceLaw;
+use crate::comparison::transport::{energy_distance, sliced_wasserstein, wasserstein};
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::draws::draw_mixture;
+use crate::field::noised_mixture::MixtureAt;
+use crate::field::{Differentiable, Field};
+use crate::numeric::batch::Batch;
+use crate::numeric::blocks::BLOCK;
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::random::Streams;
+use crate::problem::law::{Law, Mixture};
+use crate::solvers::ControlProblem;
+use crate::solvers::reverse_sampling::Walk;
+
+/// Mixtures of more components have no mode table.
+const MODES: usize = 64;
+/// Points of a likelihood estimate, at most.
+const LIKELIHOOD_POINTS: usize = 256;
+/// Evaluations one flow costs per point, for sizing only.
+const FLOW_EVALUATIONS: usize = 500;
+/// Local error of the flow.
+const FLOW_TOLERANCE: f64 = 1e-6;
+
+/// A distance and the same distance between two sets of draws of the true law.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Distance {
+    pub value: Estimate,
+    /// The sampling floor.
+    pub floor: Estimate,
+}
+
+/// Two independent sets of draws of the law at `t_min`.
+pub struct TrueSamples {
+    pub data: Batch,
+    pub control: Batch,
+    pub energy_floor: Estimate,
+    pub wasserstein_floor: Estimate,
+    pub sliced_floor: Estimate,
+}
+
+impl TrueSamples {
+    pub fn new(problem: &ControlProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+        let points = sample_points(problem);
+        let t_min = problem.problem.time_settings.t_min;
+        let draw = |name: &str| {
+            law.draws(&[t_min], points, &streams.scoped(name))
+                .pop()
+                .expect("one time was asked for")
+        };
+        let (data, control) = (draw("true-samples"), draw("control-samples"));
+        Self {
+            energy_floor: energy_distance(&data, &control),
+            wasserstein_floor: wasserstein(&data, &control),
+            sliced_floor: sliced_wasserstein(&data, &control, &streams.role("directions")),
+            data,
+            control,
+        }
+    }
+}
+
+/// Generated paths per field, from the file and the cost of a point.
+fn sample_points(problem: &ControlProblem) -> usize {
+    let settings = &problem.problem.sample;
+    let budget = 2 * Effort::new(problem).evaluations / settings.steps.max(1);
+    settings.paths.min(budget.max(256)).max(64)
+}
+
+/// What one field generates at one noise level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// h
+    pub noise_level: f64,
+    pub samples: Batch,
+    /// Energy distance (squared scale: it is 0 within errors for equal laws).
+    pub energy: Distance,
+    pub wasserstein: Distance,
+    pub sliced: Distance,
+    /// Fraction of samples nearest to each component; empty for tables and large mixtures.
+    pub mode_weights: Vec<f64>,
+    /// Largest difference of a mode weight from that of true draws, with its standard error.
+    pub mode_error: Option<Estimate>,
+    /// `|mean − true mean|` over the root mean variance.
+    pub mean_error: Estimate,
+    /// Frobenius distance of the covariance from that of true draws, relative.
+    pub covariance_error: Estimate,
+}
+
+/// Generates with a score at every noise level of the file and measures the result.
+pub fn generate(
+    problem: &ControlProblem,
+    score: &dyn Field,
+    truth: &TrueSamples,
+    streams: &Streams,
+) -> Vec<Generation> {
+    let settings = &problem.problem.sample;
+    let t_min = problem.problem.time_settings.t_min;
+    let grid = TimeGrid::new(&problem.noising, t_min, settings.steps, settings.spacing);
+    let points = truth.data.points();
+    settings
+        .noise_levels
+        .iter()
+        .enumerate()
+        .map(|(n, h)| {
+            let start = draw_mixture(
+                &problem.prior,
+                &streams.role(&format!("generate-start-{n}")),
+                0,
+                points,
+            );
+            let samples = Walk {
+                noising: &problem.noising,
+                score,
+                grid: &grid,
+                noise_level: *h,
+                integrator: settings.integrator,
+                stream: &streams.role(&format!("generate-noise-{n}")),
+                block: BLOCK,
+            }
+            .run(start.as_ref());
+            measure(problem, *h, samples, truth, streams)
+        })
+        .collect()
+}
+
+fn measure(
+    problem: &ControlProblem,
+    noise_level: f64,
+    samples: Batch,
+    truth: &TrueSamples,
+    streams: &Streams,
+) -> Generation {
+    let centres = mode_centres(problem);
+    let mode_weights = fractions(&centres, &samples);
+    let mode_error = largest_difference(&mode_weights, &fractions(&centres, &truth.data), &samples);
+    Generation {
+        noise_level,
+        energy: Distance {
+            value: energy_distance(&truth.data, &samples),
+            floor: truth.energy_floor,
+        },
+        wasserstein: Distance {
+            value: wasserstein(&truth.data, &samples),
+            floor: truth.wasserstein_floor,
+        },
+        sliced: Distance {
+            value: sliced_wasserstein(&truth.data, &samples, &streams.role("directions")),
+            floor: truth.sliced_floor,
+        },
+        mode_weights,
+        mode_error,
+        mean_error: mean_error(&samples, &truth.data),
+        covariance_error: covariance_error(&samples, &truth.data),
+        samples,
+    }
+}
+
+/// Component means of a mixture small enough for a table.
+fn mode_centres(problem: &ControlProblem) -> Vec<Vec<f64>> {
+    match &problem.problem.data {
+        Law::Mixture(mixture) if (2..=MODES).contains(&mixture.components()) => {
+            mixture.means.clone()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Fractions of the points nearest to each centre.
+fn fractions(centres: &[Vec<f64>], points: &Batch) -> Vec<f64> {
+    let mut counts = vec![0_usize; centres.len()];
+    if centres.is_empty() {
+        return Vec::new();
+    }
+    for i in 0..points.points() {
+        let row = points.row(i);
+        let distance = |c: &[f64]| -> f64 {
+            c.iter().zip(&row).map(|(c, x)| (c - x) * (c - x)).sum()
+        };
+        let nearest = (0..centres.len())
+            .min_by(|a, b| distance(&centres[*a]).total_cmp(&distance(&centres[*b])))
+            .expect("there are centres");
+        counts[nearest] += 1;
+    }
+    counts
+        .iter()
+        .map(|c| *c as f64 / points.points() as f64)
+        .collect()
+}
+
+fn largest_difference(found: &[f64], expected: &[f64], samples: &Batch) -> Option<Estimate> {
+    let n = samples.points() as f64;
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| {
+            let variance = (a * (1.0 - a) + b * (1.0 - b)) / n;
+            Estimate::new((a - b).abs(), variance.sqrt(), ErrorKind::StandardError)
+        })
+        .max_by(|a, b| a.value.total_cmp(&b.value))
+}
+
+/// Means and covariance entries of a set of points.
+fn moments(points: &Batch) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let d = points.columns();
+    let n = points.points() as f64;
+    let mean: Vec<f64> = (0..d)
+        .map(|j| Estimate::from_samples(points.column(j)).value)
+        .collect();
+    let covariance = (0..d)
+        .map(|i| {
+            (0..d)
+                .map(|j| {
+                    let products: f64 = points
+                        .column(i)
+                        .iter()
+                        .zip(points.column(j))
+                        .map(|(a, b)| (a - mean[i]) * (b - mean[j]))
+                        .sum();
+                    products / n
+                })
+                .collect()
+        })
+        .collect();
+    (mean, covariance)
+}
+
+fn mean_error(samples: &Batch, truth: &Batch) -> Estimate {
+    let ((a, _), (b, covariance)) = (moments(samples), moments(truth));
+    let d = a.len() as f64;
+    let spread = ((0..a.len()).map(|i| covariance[i][i]).sum::<f64>() / d).sqrt();
+    let distance = a
+        .iter()
+        .zip(&b)
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum::<f64>()
+        .sqrt();
+    // Two independent means of n points: variance 2 tr C / n of the squared distance.
+    let error = (2.0 * d / samples.points() as f64).sqrt();
+    Estimate::new(distance / spread, error, ErrorKind::StandardError)
+}
+
+fn covariance_error(samples: &Batch, truth: &Batch) -> Estimate {
+    let ((_, a), (_, b)) = (moments(samples), moments(truth));
+    let square = |rows: &[Vec<f64>]| rows.iter().flatten().map(|v| v * v).sum::<f64>();
+    let difference: f64 = a
+        .iter()
+        .flatten()
+        .zip(b.iter().flatten())
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum();
+    let trace: f64 = (0..b.len()).map(|i| b[i][i]).sum();
+    // Wishart fluctuations of two covariance estimates: E|ΔC|² ≈ 2 (|C|² + (tr C)²)/n.
+    let fluctuation = 2.0 * (square(&b) + trace * trace) / samples.points() as f64;
+    Estimate::new(
+        (difference / square(&b)).sqrt(),
+        (fluctuation / square(&b)).sqrt(),
+        ErrorKind::StandardError,
+    )
+}
+
+/// Held-out rows if the file keeps some aside, else fresh draws of the data law; `None` when neither exists.
+pub fn likelihood_points(problem: &ControlProblem, streams: &Streams) -> Option<Batch> {
+    let budget = Effort::new(problem).evaluations / FLOW_EVALUATIONS;
+    let points = budget.clamp(16, LIKELIHOOD_POINTS);
+    if let Law::Samples(samples) = &problem.problem.data
+        && !samples.holdout.is_empty()
+    {
+        let rows = &samples.holdout[..samples.holdout.len().min(points)];
+        return Some(Batch::from_rows(problem.noising.dimension(), rows));
+    }
+    let mixture = problem.problem.data.mixture()?;
+    let stream = streams.role("likelihood-points");
+    Some(draw_mixture(&mixture, &stream, 0, points))
+}
+
+/// Log density of a mixture at a block of points.
+pub fn mixture_log_density(mixture: &Mixture, points: &Batch) -> Vec<f64> {
+    let at = MixtureAt::new(mixture);
+    (0..points.points())
+        .map(|i| at.derivatives(&points.row(i)).0)
+        .collect()
+}
+
+/// `−E log q` of the law generated at h = 0 from the prior, at the given points.
+pub fn negative_log_likelihood(
+    problem: &ControlProblem,
+    score: &dyn Differentiable,
+    points: &Batch,
+) -> Result<Estimate, FlowError> {
+    let t_min = problem.problem.time_settings.t_min;
+    let carried = carry(
+        &problem.noising,
+        score,
+        points.as_ref(),
+        t_min,
+        problem.noising.end(),
+        FLOW_TOLERANCE,
+    )?;
+    let values: Vec<f64> = mixture_log_density(&problem.prior, &carried.points)
+        .iter()
+        .zip(&carried.divergence)
+        .map(|(end, divergence)| -(end + divergence))
+        .collect();
+    Ok(Estimate::from_samples(&values))
+}
