@@ -77,7 +77,10 @@ fn squared_controls(
     x: BatchRef<'_>,
 ) -> Vec<[f64; 2]> {
     let mut score = Batch::zeros(x.points(), x.columns());
-    let mut control = [Batch::zeros(x.points(), noises), Batch::zeros(x.points(), noises)];
+    let mut control = [
+        Batch::zeros(x.points(), noises),
+        Batch::zeros(x.points(), noises),
+    ];
     for (field, control) in [a, b].into_iter().zip(&mut control) {
         field.eval(t, x, score.as_mut());
         noise.control(score.as_ref(), control.as_mut());
@@ -107,8 +110,7 @@ pub fn control_error(
     let mut sizes = Vec::new();
     for (t, cloud) in clouds.times.iter().zip(&clouds.clouds) {
         let noise = problem.noising.noise(*t);
-        let pairs =
-            cloud.map(|x| squared_controls(&noise, noises, score, reference.score, *t, x));
+        let pairs = cloud.map(|x| squared_controls(&noise, noises, score, reference.score, *t, x));
         let [distance, size] =
             [0, 1].map(|which| pairs.iter().map(|p| p[which]).collect::<Vec<f64>>());
         profile.push((*t, cloud.mean(&distance)));
@@ -202,8 +204,7 @@ pub fn measure_action(
         density.log_density(t_min, paths.end.as_ref(), &mut terminal);
         let cost: Vec<f64> = (0..terminal.len())
             .map(|i| {
-                paths.effort[i] + paths.divergence[i] - terminal[i]
-                    + paths.reference_martingale[i]
+                paths.effort[i] + paths.divergence[i] - terminal[i] + paths.reference_martingale[i]
             })
             .collect();
         (cost, paths.distance)
@@ -220,11 +221,7 @@ pub fn measure_action(
 }
 
 /// `V = E_prior[−log p_T]`.
-pub fn value(
-    problem: &ControlProblem,
-    density: &dyn LogDensity,
-    streams: &Streams,
-) -> Estimate {
+pub fn value(problem: &ControlProblem, density: &dyn LogDensity, streams: &Streams) -> Estimate {
     let cloud = if problem.noising.dimension() <= 2 {
         Cloud::lattice(&problem.prior)
     } else {

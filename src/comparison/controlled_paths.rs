@@ -121,7 +121,13 @@ impl ControlledWalk<'_> {
         let substeps = 1 << (self.finest - level);
         let blocks = map_blocks(start.points(), BLOCK, |range| {
             let first = range.start as u64;
-            self.run_block(start.rows(range), first, grid.nodes(), fine.nodes(), substeps)
+            self.run_block(
+                start.rows(range),
+                first,
+                grid.nodes(),
+                fine.nodes(),
+                substeps,
+            )
         });
         let mut total = PathIntegrals::zeros(0);
         total.end = Batch::zeros(start.points(), start.columns());
@@ -149,7 +155,11 @@ impl ControlledWalk<'_> {
         let last = nodes.len() - 1;
         for node in (0..=last).rev() {
             let t = nodes[node];
-            let before = if node < last { nodes[node + 1] - t } else { 0.0 };
+            let before = if node < last {
+                nodes[node + 1] - t
+            } else {
+                0.0
+            };
             let after = if node > 0 { t - nodes[node - 1] } else { 0.0 };
             let noise = self.noising.noise(t);
             self.observe(t, &noise, y.as_ref(), &mut scratch);
@@ -182,8 +192,7 @@ impl ControlledWalk<'_> {
                 .as_mut()
                 .copy_from(scratch.control.as_ref());
         }
-        self.noising
-            .drift_divergence(t, y, &mut scratch.divergence);
+        self.noising.drift_divergence(t, y, &mut scratch.divergence);
     }
 
     /// The Brownian increment of a step, summed over the finest intervals inside it.
@@ -206,7 +215,13 @@ impl ControlledWalk<'_> {
 
     fn step(&self, late: f64, early: f64, noise: &Noise, y: &mut Batch, scratch: &mut Scratch) {
         let step = late - early;
-        self.reverse_drift(late, noise, y.as_ref(), &scratch.score, scratch.drift.as_mut());
+        self.reverse_drift(
+            late,
+            noise,
+            y.as_ref(),
+            &scratch.score,
+            scratch.drift.as_mut(),
+        );
         let next = self.noising.noise(early);
         for g in [noise, &next] {
             g.add_times(0.5, scratch.increment.as_ref(), y.as_mut());
@@ -245,7 +260,10 @@ impl ControlledWalk<'_> {
 /// Adds the trapezoidal contribution of one node.
 fn add_node(sums: &mut PathIntegrals, scratch: &Scratch, weight: f64) {
     for j in 0..scratch.control.columns() {
-        let (u, v) = (scratch.control.column(j), scratch.reference_control.column(j));
+        let (u, v) = (
+            scratch.control.column(j),
+            scratch.reference_control.column(j),
+        );
         for (i, (u, v)) in u.iter().zip(v).enumerate() {
             sums.effort[i] += 0.5 * weight * u * u;
             sums.distance[i] += 0.5 * weight * (u - v) * (u - v);
@@ -259,7 +277,10 @@ fn add_node(sums: &mut PathIntegrals, scratch: &Scratch, weight: f64) {
 fn add_martingales(sums: &mut PathIntegrals, scratch: &Scratch) {
     for j in 0..scratch.control.columns() {
         let b = scratch.increment.column(j);
-        let (u, v) = (scratch.control.column(j), scratch.reference_control.column(j));
+        let (u, v) = (
+            scratch.control.column(j),
+            scratch.reference_control.column(j),
+        );
         for i in 0..b.len() {
             sums.martingale[i] += u[i] * b[i];
             sums.reference_martingale[i] += v[i] * b[i];

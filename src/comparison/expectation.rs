@@ -59,8 +59,8 @@ impl Cloud {
                     square += coordinate * coordinate;
                     z.column_mut(j)[node] = coordinate;
                 }
-                let density = (SPACING / std::f64::consts::TAU.sqrt()).powi(d as i32)
-                    * (-0.5 * square).exp();
+                let density =
+                    (SPACING / std::f64::consts::TAU.sqrt()).powi(d as i32) * (-0.5 * square).exp();
                 fine.push(mixture.weights[k] * density);
                 coarse.push(if even {
                     mixture.weights[k] * density * 2f64.powi(d as i32)
@@ -118,10 +118,7 @@ impl Cloud {
     }
 
     /// Evaluates a function on blocks of the points, in parallel and in order.
-    pub fn map<T: Clone + Send>(
-        &self,
-        work: impl Fn(BatchRef<'_>) -> Vec<T> + Sync,
-    ) -> Vec<T> {
+    pub fn map<T: Clone + Send>(&self, work: impl Fn(BatchRef<'_>) -> Vec<T> + Sync) -> Vec<T> {
         map_blocks(self.points.points(), BLOCK, |range| {
             work(self.points.as_ref().rows(range))
         })
@@ -184,7 +181,8 @@ mod tests {
         let covariance = law.covariance()[0][1] + law.mean()[0] * law.mean()[1];
         assert!((value(&|x| x[0] * x[1]).value - covariance).abs() < 1e-13);
         // E cos(k x_0) = Σ w cos(k m) exp(−k² v / 2), k = 3.
-        let expected = 0.3 * 3f64.cos() * (-2.25_f64).exp() + 0.7 * 1.5_f64.cos() * (-1.8_f64).exp();
+        let expected =
+            0.3 * 3f64.cos() * (-2.25_f64).exp() + 0.7 * 1.5_f64.cos() * (-1.8_f64).exp();
         let found = value(&|x| (3.0 * x[0]).cos());
         assert!((found.value - expected).abs() <= found.error.max(1e-13));
         assert!(found.error < 1e-8);

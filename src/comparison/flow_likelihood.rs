@@ -198,7 +198,11 @@ fn carry_block(
                     stage.add_scaled(weight * step, slope);
                 }
             }
-            let time = if k >= 5 { t + step } else { t + NODES[k] * step };
+            let time = if k >= 5 {
+                t + step
+            } else {
+                t + NODES[k] * step
+            };
             flow.slope(time.min(to), &stage, &mut slopes[k]);
             evaluations += points as u64;
         }

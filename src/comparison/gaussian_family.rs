@@ -67,7 +67,12 @@ impl GeneratedGaussian {
             .clone()
             .cholesky()
             .expect("generated covariances are positive definite");
-        let log_det: f64 = factor.l_dirty().diagonal().iter().map(|l| 2.0 * l.ln()).sum();
+        let log_det: f64 = factor
+            .l_dirty()
+            .diagonal()
+            .iter()
+            .map(|l| 2.0 * l.ln())
+            .sum();
         let offset = mean - &self.mean;
         let precision = factor.inverse();
         0.5 * (d * std::f64::consts::TAU.ln()
@@ -189,8 +194,20 @@ mod tests {
     #[test]
     fn exact_score_rows_of_the_gaussian_example_are_reproduced() {
         let rows = [
-            (5.0, 1.986614, 1.765523, 1.765512, [0.00474, 0.00200, 0.00006]),
-            (1.0, 1.462117, 1.792821, 1.771947, [0.20503, 0.17936, 0.10628]),
+            (
+                5.0,
+                1.986614,
+                1.765523,
+                1.765512,
+                [0.00474, 0.00200, 0.00006],
+            ),
+            (
+                1.0,
+                1.462117,
+                1.792821,
+                1.771947,
+                [0.20503, 0.17936, 0.10628],
+            ),
         ];
         for (end, variance, nll_flow, nll_sde, distances) in rows {
             let beta = TimeFunction::Linear {
@@ -200,7 +217,8 @@ mod tests {
             let noising = Noising::isotropic(Schedule::VariancePreserving(beta), 1, 0.0, end);
             let data = Mixture::gaussian(vec![0.0], Covariance::Isotropic(2.0));
             let prior = Mixture::gaussian(vec![0.0], Covariance::Isotropic(1.0));
-            let law = |h| GeneratedGaussian::new(&noising, &data, &prior, h, 0.0).expect("Gaussian");
+            let law =
+                |h| GeneratedGaussian::new(&noising, &data, &prior, h, 0.0).expect("Gaussian");
             let (mean, covariance) = (DVector::zeros(1), DMatrix::from_element(1, 1, 2.0));
             assert!((law(0.0).covariance[(0, 0)] - variance).abs() < 1e-6);
             assert!((law(0.0).cross_entropy(&mean, &covariance) - nll_flow).abs() < 1e-6);

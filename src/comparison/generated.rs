@@ -176,9 +176,8 @@ fn fractions(centres: &[Vec<f64>], points: &Batch) -> Vec<f64> {
     }
     for i in 0..points.points() {
         let row = points.row(i);
-        let distance = |c: &[f64]| -> f64 {
-            c.iter().zip(&row).map(|(c, x)| (c - x) * (c - x)).sum()
-        };
+        let distance =
+            |c: &[f64]| -> f64 { c.iter().zip(&row).map(|(c, x)| (c - x) * (c - x)).sum() };
         let nearest = (0..centres.len())
             .min_by(|a, b| distance(&centres[*a]).total_cmp(&distance(&centres[*b])))
             .expect("there are centres");

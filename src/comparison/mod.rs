@@ -62,11 +62,7 @@ pub struct Comparison {
 }
 
 /// Measures every solution by code that did not produce it, on noise it has not seen.
-pub fn compare(
-    problem: &ControlProblem,
-    solutions: &[Solution],
-    streams: &Streams,
-) -> Comparison {
+pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Streams) -> Comparison {
     let streams = streams.scoped("comparison");
     let reference = reference_answer(problem, solutions);
     let law = ReferenceLaw::new(problem, solutions);
@@ -107,11 +103,14 @@ pub fn compare(
         let dimension = problem.noising.dimension();
         measure_action(problem, &Uncontrolled { dimension }, reference, &streams)
     });
-    let closed_form_nll = points.as_ref().zip(problem.exact.as_ref()).map(|(p, exact)| {
-        let law = exact.mixture_at(problem.problem.time_settings.t_min);
-        let log = generated::mixture_log_density(&law, p);
-        Estimate::from_samples(&log.iter().map(|l| -l).collect::<Vec<_>>())
-    });
+    let closed_form_nll = points
+        .as_ref()
+        .zip(problem.exact.as_ref())
+        .map(|(p, exact)| {
+            let law = exact.mixture_at(problem.problem.time_settings.t_min);
+            let log = generated::mixture_log_density(&law, p);
+            Estimate::from_samples(&log.iter().map(|l| -l).collect::<Vec<_>>())
+        });
     let value = reference
         .as_ref()
         .and_then(|r| r.log_density)
@@ -129,5 +128,169 @@ pub fn compare(
         true_samples: truth.map(|t| t.data),
         rows,
         quantities,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discretization::noising::Noising;
+    use crate::field::noised_mixture::NoisedMixture;
+    use crate::field::{Differentiable, Field};
+    use crate::numeric::batch::{BatchMut, BatchRef};
+    use crate::problem::parse_text;
+    use crate::solvers::Outcome;
+    use std::path::Path;
+
+    const TEXT: &str = r#"
+format = 1
+[problem]
+name = "mixture-vp"
+kind = "reverse"
+[data]
+family  = "mixture"
+weights = [0.3, 0.5, 0.2]
+means   = [[-2.0, 0.0], [1.5, 1.0], [1.0, -2.0]]
+covs    = [0.05, [0.10, 0.04], [[0.08, 0.05], [0.05, 0.08]]]
+[dynamics]
+preset = "vp"
+beta   = [0.1, 20.0]
+[time]
+steps = 100
+t_min = 1e-3
+[run]
+paths = 2048
+[sample]
+h = [0.0, 1.0]
+steps = 100
+paths = 2048
+"#;
+
+    fn lowered() -> ControlProblem {
+        let loaded = parse_text("mixture.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let noising = Noising::new(&loaded.problem).expect("affine");
+        let exact = NoisedMixture::new(
+            loaded.problem.data.mixture().expect("a mixture"),
+            noising.transition().expect("affine").clone(),
+            noising.start(),
+        );
+        ControlProblem {
+            prior: loaded.problem.prior.mixture().expect("Gaussian"),
+            noising,
+            exact: Some(exact),
+            problem: loaded.problem,
+        }
+    }
+
+    struct Scaled {
+        score: NoisedMixture,
+        factor: f64,
+    }
+
+    impl Field for Scaled {
+        fn inputs(&self) -> usize {
+            self.score.inputs()
+        }
+        fn outputs(&self) -> usize {
+            self.score.outputs()
+        }
+        fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+            self.score.eval(t, x, out.reborrow());
+            for j in 0..out.columns() {
+                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
+            }
+        }
+    }
+
+    impl Differentiable for Scaled {
+        fn eval_with_divergence(
+            &self,
+            t: f64,
+            x: BatchRef<'_>,
+            mut out: BatchMut<'_>,
+            divergence: &mut [f64],
+        ) {
+            self.score
+                .eval_with_divergence(t, x, out.reborrow(), divergence);
+            for j in 0..out.columns() {
+                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
+            }
+            divergence.iter_mut().for_each(|s| *s *= self.factor);
+        }
+    }
+
+    fn solution(problem: &ControlProblem, id: &str, factor: f64) -> Solution {
+        Solution {
+            id: id.to_owned(),
+            method: "exact",
+            outcome: Outcome {
+                score: Box::new(Scaled {
+                    score: problem.exact.clone().expect("affine"),
+                    factor,
+                }),
+                log_density: None,
+                cost: None,
+                own_error: None,
+                history: Vec::new(),
+                grid: None,
+                facts: Vec::new(),
+            },
+            work: Work::default(),
+            stopped: StopReason::Direct,
+            seconds: 0.0,
+        }
+    }
+
+    /// Seed 4. Statistical comparisons at 5 standard errors: false-alarm probability below 1e-5.
+    #[test]
+    fn the_exact_control_has_no_error_and_a_scaled_one_has_the_known_one() {
+        let problem = lowered();
+        let solutions = [
+            solution(&problem, "right", 1.0),
+            solution(&problem, "long", 1.1),
+        ];
+        let comparison = compare(&problem, &solutions, &Streams::new(4));
+        let [right, long] = &comparison.rows[..] else {
+            panic!("two rows");
+        };
+        let exact_error = right.control_error.as_ref().expect("measured");
+        assert_eq!(exact_error.relative.value, 0.0);
+        let error = long.control_error.as_ref().expect("measured");
+        assert!((error.relative.value - 0.1).abs() < 1e-9, "{error:?}");
+        // The gap two ways.
+        for row in [right, long] {
+            let action = row.action.as_ref().expect("measured");
+            let (direct, integral) = (action.gap.unwrap(), action.gap_integral.unwrap());
+            let allowed = 5.0 * direct.error.hypot(integral.error) + action.step_bias;
+            assert!(
+                (direct.value - integral.value).abs() < allowed,
+                "{action:?}"
+            );
+        }
+        let uncontrolled = comparison.uncontrolled.as_ref().expect("measured");
+        let gap = long.action.as_ref().and_then(|a| a.gap_integral).unwrap();
+        assert!(uncontrolled.gap_integral.unwrap().value > 20.0 * gap.value);
+        // The exact flow has the closed-form likelihood; the prior mismatch is 2.9e-6 nats.
+        let flow = right.negative_log_likelihood.unwrap();
+        let closed = comparison.closed_form_nll.unwrap();
+        assert!(
+            (flow.value - closed.value).abs() < 1e-3,
+            "{flow:?} {closed:?}"
+        );
+        for generation in &right.generated {
+            let energy = generation.energy;
+            let se = energy.value.error.hypot(energy.floor.error);
+            assert!(energy.value.value < energy.floor.value + 5.0 * se + 1e-2);
+            assert!(generation.mode_error.unwrap().value < 0.1);
+        }
+        // Published values: two-dimensional quadrature, 1e-9.
+        let named = |name: &str| {
+            let found = comparison.quantities.iter().find(|q| q.name == name);
+            found.expect("known name").estimate
+        };
+        assert!((named("entropy_data").value - 1.0337672961).abs() < 2e-9);
+        assert!((named("entropy_end").value - 2.8379164613).abs() < 2e-9);
+        assert!((named("kl_end").value - 2.86e-6).abs() < 1e-8);
+        assert!((named("mean_factor_end").value - 0.0065715865).abs() < 1e-9);
     }
 }

@@ -101,11 +101,7 @@ fn entropies(problem: &ControlProblem, streams: &Streams) -> Vec<(&'static str, 
     out
 }
 
-fn minus_log(
-    density: &dyn LogDensity,
-    t: f64,
-    x: crate::numeric::batch::BatchRef<'_>,
-) -> Vec<f64> {
+fn minus_log(density: &dyn LogDensity, t: f64, x: crate::numeric::batch::BatchRef<'_>) -> Vec<f64> {
     let mut out = vec![0.0; x.points()];
     density.log_density(t, x, &mut out);
     out.iter_mut().for_each(|l| *l = -*l);

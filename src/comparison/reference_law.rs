@@ -102,7 +102,9 @@ impl<'a> ReferenceLaw<'a> {
             let draws = draw_mixture(&mixture, &streams.role("law-data"), 0, points);
             return (draws, self.problem.noising.start());
         }
-        let record = self.record.expect("a law without data draws has a grid record");
+        let record = self
+            .record
+            .expect("a law without data draws has a grid record");
         let earliest = (0..record.times.len())
             .min_by(|a, b| record.times[*a].total_cmp(&record.times[*b]))
             .expect("a grid record has times");
@@ -116,7 +118,10 @@ impl<'a> ReferenceLaw<'a> {
 
 /// Draws of a density tabulated on a tensor grid (first axis slowest), uniform within the cell of a node.
 fn draw_grid(axes: &[Vec<f64>], log_density: &[f64], stream: &Stream, points: usize) -> Batch {
-    let largest = log_density.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest = log_density
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
     let mut total = 0.0;
     let cumulative: Vec<f64> = log_density
         .iter()
@@ -170,11 +175,9 @@ fn forward_walk(
                 stream.normals(first, n as u32, normals.as_mut());
                 noising.drift(before, x.as_ref(), drift.as_mut());
                 for time in [before, *t] {
-                    noising.noise(time).add_times(
-                        0.5 * step.sqrt(),
-                        normals.as_ref(),
-                        x.as_mut(),
-                    );
+                    noising
+                        .noise(time)
+                        .add_times(0.5 * step.sqrt(), normals.as_ref(), x.as_mut());
                 }
                 let mut trial = x.clone();
                 trial.add_scaled(step, &drift);

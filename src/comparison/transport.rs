@@ -58,9 +58,7 @@ pub fn sliced_wasserstein(x: &Batch, y: &Batch, stream: &Stream) -> Estimate {
                 let length = direction.iter().map(|v| v * v).sum::<f64>().sqrt();
                 let project = |b: BatchRef<'_>| -> Vec<f64> {
                     (0..b.points())
-                        .map(|i| {
-                            (0..d).map(|j| direction[j] * b.get(i, j)).sum::<f64>() / length
-                        })
+                        .map(|i| (0..d).map(|j| direction[j] * b.get(i, j)).sum::<f64>() / length)
                         .collect()
                 };
                 sorted_cost(&project(x), &project(y))
@@ -158,8 +156,7 @@ fn assignment_cost(costs: &[f64], n: usize) -> f64 {
             }
             scanned.push(column);
             for j in 0..n {
-                let through =
-                    reached + costs[owner * n + j] - row_price[owner] - column_price[j];
+                let through = reached + costs[owner * n + j] - row_price[owner] - column_price[j];
                 if !done[j] && through < distance[j] {
                     distance[j] = through;
                     parent[j] = owner;
@@ -193,9 +190,7 @@ mod tests {
 
     fn normals(role: &str, points: usize, d: usize) -> Batch {
         let mut batch = Batch::zeros(points, d);
-        Streams::new(3)
-            .role(role)
-            .normals(0, 0, batch.as_mut());
+        Streams::new(3).role(role).normals(0, 0, batch.as_mut());
         batch
     }
 
