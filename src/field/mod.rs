@@ -3,8 +3,15 @@
 //!
 //! Times are forward (noising) times throughout; a solver that walks in reverse time asks at `T − τ`.
 
+pub mod affine;
+pub mod chebyshev;
 pub mod draws;
+pub mod family;
+pub mod mixture_potential;
 pub mod noised_mixture;
+pub mod peaks;
+pub mod rbf;
+pub mod time_nodes;
 
 use crate::numeric::batch::{BatchMut, BatchRef};
 
@@ -41,6 +48,21 @@ pub trait FieldFamily: Differentiable {
     fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]);
     /// `out = (∂s/∂x)ᵀ cotangent`, point by point.
     fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>);
+    /// [`FieldFamily::pull_back`] and [`FieldFamily::pull_back_state`] in one sweep.
+    fn pull_back_both(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        gradient: &mut [f64],
+        out: BatchMut<'_>,
+    ) {
+        self.pull_back(t, x, cotangent, gradient);
+        self.pull_back_state(t, x, cotangent, out);
+    }
     /// Adds the parameter gradient of `Σ_points weight · ∇·s` to `gradient`.
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]);
 }
+
+#[cfg(test)]
+mod tests;

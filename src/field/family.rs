@@ -1,0 +1,118 @@
+//! The field families a problem file can name.
+
+use crate::discretization::noising::Noising;
+use crate::field::affine::Affine;
+use crate::field::chebyshev::Chebyshev;
+use crate::field::mixture_potential::MixturePotential;
+use crate::field::noised_mixture::NoisedMixture;
+use crate::field::rbf::RadialBasis;
+use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
+use crate::field::{Differentiable, FieldFamily};
+use crate::numeric::random::Streams;
+use crate::problem::model::FieldSpec;
+
+/// A parametrised score of one of the known families.
+#[derive(Clone, Debug)]
+pub enum Family {
+    Affine(NodeField<Affine>),
+    Radial(NodeField<RadialBasis>),
+    Chebyshev(NodeField<Chebyshev>),
+    Mixture(MixturePotential),
+}
+
+/// Why a family cannot represent the score of a problem.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FamilyError {
+    #[error("chebyshev fields are for one or two states, not {0}")]
+    TooManyStates(usize),
+}
+
+impl Family {
+    /// The family at its starting point, which knows the first two moments of the noised law and, for
+    /// `rbf`, where its mass lies.
+    pub fn new(
+        spec: &FieldSpec,
+        noising: &Noising,
+        law: &NoisedMixture,
+        t_min: f64,
+        streams: &Streams,
+    ) -> Result<Self, FamilyError> {
+        let d = noising.dimension();
+        let nodes = |count: usize| TimeNodes::new(noising, law, t_min, count);
+        Ok(match spec {
+            FieldSpec::Affine { nodes: count } => Self::Affine(started(
+                NodeField::new(Affine::new(d), nodes(*count)),
+                &Affine::standard(d),
+            )),
+            FieldSpec::Rbf {
+                centers,
+                nodes: count,
+            } => {
+                let nodes = nodes(*count);
+                let stream = streams.role("rbf-centres");
+                let basis = RadialBasis::from_draws(noising, law, &nodes, *centers, &stream);
+                let standard = basis.standard();
+                Self::Radial(started(NodeField::new(basis, nodes), &standard))
+            }
+            FieldSpec::Chebyshev {
+                degree,
+                nodes: count,
+            } => {
+                if d > 2 {
+                    return Err(FamilyError::TooManyStates(d));
+                }
+                let basis = Chebyshev::new(d, *degree);
+                let standard = basis.standard();
+                Self::Chebyshev(started(NodeField::new(basis, nodes(*count)), &standard))
+            }
+            FieldSpec::Mixture { components } => Self::Mixture(MixturePotential::from_moments(
+                law,
+                noising.start(),
+                *components,
+                &streams.role("mixture-start"),
+            )),
+        })
+    }
+
+    pub fn get(&self) -> &dyn FieldFamily {
+        match self {
+            Self::Affine(field) => field,
+            Self::Radial(field) => field,
+            Self::Chebyshev(field) => field,
+            Self::Mixture(field) => field,
+        }
+    }
+
+    pub fn get_mut(&mut self) -> &mut dyn FieldFamily {
+        match self {
+            Self::Affine(field) => field,
+            Self::Radial(field) => field,
+            Self::Chebyshev(field) => field,
+            Self::Mixture(field) => field,
+        }
+    }
+
+    /// Tells the family at which times it will be asked over and over.
+    pub fn prepare(&mut self, times: &[f64]) {
+        if let Self::Mixture(field) = self {
+            field.prepare(times);
+        }
+    }
+
+    /// The score alone.
+    pub fn into_score(self) -> Box<dyn Differentiable + Send> {
+        match self {
+            Self::Affine(field) => Box::new(field),
+            Self::Radial(field) => Box::new(field),
+            Self::Chebyshev(field) => Box::new(field),
+            Self::Mixture(field) => Box::new(field),
+        }
+    }
+}
+
+/// Every node starts from the same coefficients.
+fn started<B: Basis>(mut field: NodeField<B>, coefficients: &[f64]) -> NodeField<B> {
+    let theta = coefficients.repeat(field.nodes().count());
+    field.set_parameters(&theta);
+    field
+}

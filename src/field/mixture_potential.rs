@@ -1,0 +1,404 @@
+//! The score of a noised Gaussian mixture with unknown weights, means and covariances.
+//!
+//! The unknown mixture lives at the data end and is carried by the exact Gaussian transition, so its
+//! noised score solves the score equation at every time: no time nodes, `O(K d²)` parameters.
+
+use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
+use crate::field::draws::CovarianceRoot;
+use crate::field::noised_mixture::NoisedMixture;
+use crate::field::peaks::{Peak, PeakGradient, Peaks};
+use crate::field::{Differentiable, Field, FieldFamily};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::random::Stream;
+use crate::problem::law::{Covariance, Mixture};
+use nalgebra::DMatrix;
+
+/// Up to this many states covariances are full; above, diagonal.
+const FULL_COVARIANCE: usize = 4;
+/// Share of the data covariance given to the spread of the initial means.
+const BETWEEN: f64 = 0.5;
+
+/// `s = ∇ log Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)` with unknown `w, m, S`.
+///
+/// Parameters, component by component: log weight (softmax over components), mean, and the Cholesky
+/// factor of `S_k` row by row with its diagonal as logarithms (diagonal only for more than four states).
+///
+/// # Source
+/// The mixture ansatz of LightSB (Korotin, Gushchin, Burnaev 2024), here for the score.
+#[derive(Clone, Debug)]
+pub struct MixturePotential {
+    dimension: usize,
+    full: bool,
+    theta: Vec<f64>,
+    transition: Transition,
+    start: f64,
+    /// Snapshots at the times a solver asks for again and again.
+    prepared: Vec<Snapshot>,
+}
+
+/// The mixture at one time.
+#[derive(Clone, Debug)]
+struct Snapshot {
+    time: f64,
+    kernel: GaussianKernel,
+    peaks: Peaks,
+}
+
+impl MixturePotential {
+    /// Starts from the first two moments of the law only: means drawn from a Gaussian with part of the
+    /// data covariance, equal weights, the rest of the covariance in every component.
+    pub fn from_moments(
+        law: &NoisedMixture,
+        start: f64,
+        components: usize,
+        stream: &Stream,
+    ) -> Self {
+        let d = law.mixture().dimension();
+        let components = components.max(1);
+        let full = d <= FULL_COVARIANCE;
+        let mean = law.mixture().mean();
+        let covariance = law.mixture().covariance();
+        let (between, within) = if components == 1 {
+            (0.0, 1.0)
+        } else {
+            (BETWEEN, 1.0 - BETWEEN)
+        };
+        let spread = CovarianceRoot::new(&scaled(&covariance, between, full));
+        let mut normals = Batch::zeros(components, d);
+        stream.normals(0, 0, normals.as_mut());
+        let mut means = Batch::zeros(components, d);
+        for (j, m) in mean.iter().enumerate() {
+            means.column_mut(j).fill(*m);
+        }
+        spread.add_times(normals.as_ref(), means.as_mut());
+        let mixture = Mixture {
+            weights: vec![1.0 / components as f64; components],
+            means: (0..components).map(|k| means.row(k)).collect(),
+            covariances: vec![scaled(&covariance, within, full); components],
+        };
+        Self::from_mixture(&mixture, law.transition().clone(), start)
+    }
+
+    /// The family member equal to a given mixture (for more than four states: to its diagonal part).
+    pub fn from_mixture(mixture: &Mixture, transition: Transition, start: f64) -> Self {
+        let d = mixture.dimension();
+        let full = d <= FULL_COVARIANCE;
+        let mut theta = Vec::new();
+        for k in 0..mixture.components() {
+            theta.push(mixture.weights[k].ln());
+            theta.extend(&mixture.means[k]);
+            theta.extend(packed_root(&mixture.covariances[k], d, full));
+        }
+        Self {
+            dimension: d,
+            full,
+            theta,
+            transition,
+            start,
+            prepared: Vec::new(),
+        }
+    }
+
+    /// Remembers the transition to these times; answers there cost no factorisation.
+    pub fn prepare(&mut self, times: &[f64]) {
+        let mixture = self.mixture();
+        self.prepared = times.iter().map(|t| self.snapshot(&mixture, *t)).collect();
+        self.prepared.sort_by(|a, b| a.time.total_cmp(&b.time));
+    }
+
+    /// The mixture at the data end.
+    pub fn mixture(&self) -> Mixture {
+        let d = self.dimension;
+        let blocks = || self.theta.chunks_exact(self.block());
+        let largest = blocks().map(|b| b[0]).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = blocks().map(|b| (b[0] - largest).exp()).sum();
+        Mixture {
+            weights: blocks().map(|b| (b[0] - largest).exp() / total).collect(),
+            means: blocks().map(|b| b[1..=d].to_vec()).collect(),
+            covariances: blocks()
+                .map(|b| unpacked_covariance(&b[d + 1..], d, self.full))
+                .collect(),
+        }
+    }
+
+    /// Parameters of one component.
+    fn block(&self) -> usize {
+        let d = self.dimension;
+        1 + d + if self.full { d * (d + 1) / 2 } else { d }
+    }
+
+    fn snapshot(&self, mixture: &Mixture, time: f64) -> Snapshot {
+        let kernel = self.transition.between(self.start, time);
+        let peaks = carried(mixture, &kernel);
+        Snapshot {
+            time,
+            kernel,
+            peaks,
+        }
+    }
+
+    fn with_snapshot<T>(&self, t: f64, work: impl FnOnce(&Snapshot) -> T) -> T {
+        match self.prepared.binary_search_by(|s| s.time.total_cmp(&t)) {
+            Ok(found) => work(&self.prepared[found]),
+            Err(_) => work(&self.snapshot(&self.mixture(), t)),
+        }
+    }
+
+    /// Chain rule from the carried mixture to the parameters, added to `gradient`.
+    fn chain(&self, kernel: &GaussianKernel, local: &[PeakGradient], gradient: &mut [f64]) {
+        let d = self.dimension;
+        let blocks = gradient.chunks_exact_mut(self.block());
+        let thetas = self.theta.chunks_exact(self.block());
+        for ((out, theta), g) in blocks.zip(thetas).zip(local) {
+            out[0] += g.log_weight;
+            match &kernel.factor {
+                MeanMap::Scalar(a) => {
+                    for (o, m) in out[1..=d].iter_mut().zip(&g.mean) {
+                        *o += a * m;
+                    }
+                }
+                MeanMap::Matrix(a) => {
+                    for j in 0..d {
+                        out[1 + j] += (0..d).map(|i| a[(i, j)] * g.mean[i]).sum::<f64>();
+                    }
+                }
+            }
+            if !self.full
+                && let (MeanMap::Scalar(a), PeakShape::Diagonal(v)) =
+                    (&kernel.factor, PeakShape::of(&g.covariance, d))
+            {
+                for j in 0..d {
+                    // S_jj = e^{2 l}: dS = 2 S dl.
+                    out[1 + d + j] += 2.0 * a * a * v[j] * (2.0 * theta[1 + d + j]).exp();
+                }
+                continue;
+            }
+            let carried = PeakShape::of(&g.covariance, d).to_matrix(d);
+            let at_data = match &kernel.factor {
+                MeanMap::Scalar(a) => carried * (a * a),
+                MeanMap::Matrix(a) => a.transpose() * carried * a,
+            };
+            self.chain_root(&at_data, &theta[1 + d..], &mut out[1 + d..]);
+        }
+    }
+
+    /// `S = L Lᵀ`: `∂/∂L = 2 g_S L` on the lower triangle, times the diagonal for its logarithms.
+    fn chain_root(&self, covariance: &DMatrix<f64>, theta: &[f64], out: &mut [f64]) {
+        let d = self.dimension;
+        let root = unpacked_root(theta, d, self.full);
+        let slope = covariance * &root * 2.0;
+        if self.full {
+            for i in 0..d {
+                for j in 0..=i {
+                    let factor = if i == j { root[(i, i)] } else { 1.0 };
+                    out[i * (i + 1) / 2 + j] += slope[(i, j)] * factor;
+                }
+            }
+        } else {
+            for j in 0..d {
+                out[j] += slope[(j, j)] * root[(j, j)];
+            }
+        }
+    }
+}
+
+/// A covariance gradient as stored by [`PeakGradient`].
+enum PeakShape<'a> {
+    Diagonal(&'a [f64]),
+    Full(&'a [f64]),
+}
+
+impl<'a> PeakShape<'a> {
+    fn of(values: &'a [f64], d: usize) -> Self {
+        // One state: both shapes coincide.
+        if values.len() == d {
+            Self::Diagonal(values)
+        } else {
+            Self::Full(values)
+        }
+    }
+
+    fn to_matrix(&self, d: usize) -> DMatrix<f64> {
+        match self {
+            Self::Diagonal(v) => DMatrix::from_fn(d, d, |i, j| if i == j { v[i] } else { 0.0 }),
+            Self::Full(v) => DMatrix::from_row_slice(d, d, v),
+        }
+    }
+}
+
+fn scaled(covariance: &[Vec<f64>], factor: f64, full: bool) -> Covariance {
+    if full {
+        Covariance::Full(
+            covariance
+                .iter()
+                .map(|row| row.iter().map(|v| v * factor).collect())
+                .collect(),
+        )
+    } else {
+        Covariance::Diagonal(
+            (0..covariance.len())
+                .map(|i| covariance[i][i] * factor)
+                .collect(),
+        )
+    }
+}
+
+/// Variances below this share of the largest are lifted: a table with a constant column still has a
+/// Cholesky factor.
+const FLOOR: f64 = 1e-6;
+
+fn packed_root(covariance: &Covariance, d: usize, full: bool) -> Vec<f64> {
+    let largest = (0..d).map(|j| covariance.entry(j, j)).fold(0.0, f64::max);
+    let floor = (FLOOR * largest).max(f64::MIN_POSITIVE);
+    if !full {
+        return (0..d)
+            .map(|j| 0.5 * covariance.entry(j, j).max(floor).ln())
+            .collect();
+    }
+    let matrix = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j));
+    let root = match matrix.clone().cholesky() {
+        Some(factor) => factor.l(),
+        None => {
+            let lifted = matrix + DMatrix::identity(d, d) * floor;
+            match lifted.clone().cholesky() {
+                Some(factor) => factor.l(),
+                None => DMatrix::from_diagonal(&lifted.diagonal().map(|v| v.max(floor).sqrt())),
+            }
+        }
+    };
+    let mut packed = Vec::with_capacity(d * (d + 1) / 2);
+    for i in 0..d {
+        packed.extend((0..i).map(|j| root[(i, j)]));
+        packed.push(root[(i, i)].ln());
+    }
+    packed
+}
+
+fn unpacked_root(theta: &[f64], d: usize, full: bool) -> DMatrix<f64> {
+    DMatrix::from_fn(d, d, |i, j| match (full, i.cmp(&j)) {
+        (true, std::cmp::Ordering::Greater) => theta[i * (i + 1) / 2 + j],
+        (true, std::cmp::Ordering::Equal) => theta[i * (i + 1) / 2 + i].exp(),
+        (false, std::cmp::Ordering::Equal) => theta[i].exp(),
+        _ => 0.0,
+    })
+}
+
+fn unpacked_covariance(theta: &[f64], d: usize, full: bool) -> Covariance {
+    if !full {
+        return Covariance::Diagonal(theta.iter().map(|l| (2.0 * l).exp()).collect());
+    }
+    let root = unpacked_root(theta, d, true);
+    let matrix = &root * root.transpose();
+    Covariance::Full(
+        (0..d)
+            .map(|i| (0..d).map(|j| matrix[(i, j)]).collect())
+            .collect(),
+    )
+}
+
+/// Every component through the transition.
+fn carried(mixture: &Mixture, kernel: &GaussianKernel) -> Peaks {
+    let d = mixture.dimension();
+    let peaks = (0..mixture.components()).map(|k| {
+        let mean = kernel.mean(&mixture.means[k]);
+        let log_weight = mixture.weights[k].ln();
+        match (&kernel.factor, &mixture.covariances[k], &kernel.covariance) {
+            (MeanMap::Scalar(a), Covariance::Diagonal(v), noise)
+                if !matches!(noise, Covariance::Full(_)) =>
+            {
+                let variance = v
+                    .iter()
+                    .enumerate()
+                    .map(|(j, v)| a * a * v + noise.entry(j, j));
+                Peak::diagonal(log_weight, mean, variance.collect())
+            }
+            (factor, covariance, noise) => {
+                let start = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j));
+                let moved = match factor {
+                    MeanMap::Scalar(a) => start * (a * a),
+                    MeanMap::Matrix(a) => a * start * a.transpose(),
+                };
+                Peak::full(
+                    log_weight,
+                    mean,
+                    &(moved + DMatrix::from_fn(d, d, |i, j| noise.entry(i, j))),
+                )
+            }
+        }
+    });
+    Peaks::new(d, peaks.collect())
+}
+
+impl Field for MixturePotential {
+    fn inputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.with_snapshot(t, |s| {
+            s.peaks.score(x, out);
+        });
+    }
+}
+
+impl Differentiable for MixturePotential {
+    fn eval_with_divergence(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        out: BatchMut<'_>,
+        divergence: &mut [f64],
+    ) {
+        self.with_snapshot(t, |s| s.peaks.score_and_divergence(x, out, divergence));
+    }
+}
+
+impl FieldFamily for MixturePotential {
+    fn parameters(&self) -> &[f64] {
+        &self.theta
+    }
+
+    fn set_parameters(&mut self, theta: &[f64]) {
+        self.theta.copy_from_slice(theta);
+        let mixture = self.mixture();
+        for snapshot in &mut self.prepared {
+            snapshot.peaks = carried(&mixture, &snapshot.kernel);
+        }
+    }
+
+    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
+        self.with_snapshot(t, |s| {
+            let local = s.peaks.pull_back(x, Some(cotangent), None, None);
+            self.chain(&s.kernel, &local, gradient);
+        });
+    }
+
+    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
+        self.with_snapshot(t, |s| s.peaks.hessian_times(x, cotangent, out));
+    }
+
+    fn pull_back_both(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        gradient: &mut [f64],
+        out: BatchMut<'_>,
+    ) {
+        self.with_snapshot(t, |s| {
+            let local = s.peaks.pull_back(x, Some(cotangent), None, Some(out));
+            self.chain(&s.kernel, &local, gradient);
+        });
+    }
+
+    fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {
+        self.with_snapshot(t, |s| {
+            let local = s.peaks.pull_back(x, None, Some(weight), None);
+            self.chain(&s.kernel, &local, gradient);
+        });
+    }
+}
