@@ -31,13 +31,13 @@ pub(crate) fn read_curve(reader: &mut Reader, section: &Section<'_>) -> Option<C
         reader.push(Diagnostic::error(
             "E015",
             entry.node.span.clone(),
-            "`data.centre` is empty; it needs one expression of s per state",
+            "`centre` is empty; it needs one expression of s per state",
         ));
         return None;
     }
-    let parameter = reader.formulas.begin_curve();
-    let centre = reader.components_at(&entry.node, "data.centre");
-    reader.formulas.end_curve();
+    let place = format!("{}.centre", section.name);
+    let (parameter, centre) =
+        reader.with_curve_parameter(|reader| reader.components_at(&entry.node, &place));
     let (centre, width) = (centre?, width?);
     match lower(&reader.formulas.graph, parameter, &centre, width) {
         Ok(mixture) => Some(Curve {

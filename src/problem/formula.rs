@@ -1,11 +1,19 @@
 //! Expressions in the file: the graph, the names they may use, and where they stand.
 
-use crate::expr::{Expr, Graph};
+use crate::expr::{
+    self, Expr, ExprError, Graph, Scope, Shape, Value as Meaning, check_definitions, is_function,
+};
 use crate::problem::diagnostic::Diagnostic;
-use crate::problem::document::{Node, Value};
-use crate::problem::reader::{Reader, Section};
+use crate::problem::document::{Entry, Node, Value, offset_in_token};
+use crate::problem::reader::{Reader, Section, quote};
 use crate::problem::state::StateNames;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// The symbol of the curve parameter.
+const CURVE_PARAMETER: &str = "s";
+/// Values of the language that no name may shadow.
+const RESERVED: [&str; 3] = ["t", "pi", "inf"];
 
 /// A value with the shape it was written in.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,20 +26,30 @@ pub(crate) enum Shaped {
 /// The expression graph and the names known so far.
 pub(crate) struct Formulas {
     pub graph: Graph,
+    scope: Scope,
     time: Expr,
     state: Vec<Expr>,
+    /// Scalar parameters by name, entries of arrays as `name[i]` and `name[i][j]`.
     pub parameters: BTreeMap<String, f64>,
+    /// Where the text of a definition stands, for errors found when it is used.
+    definitions: BTreeMap<String, Range<usize>>,
+    /// Every name some expression of the file mentions.
+    mentioned: BTreeSet<String>,
 }
 
 impl Formulas {
     pub(crate) fn new() -> Self {
         let mut graph = Graph::new();
+        // `t` is not in scope while parameters are read: they are constants.
         let time = graph.symbol("t");
         Self {
             graph,
+            scope: Scope::new(),
             time,
             state: Vec::new(),
             parameters: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            mentioned: BTreeSet::new(),
         }
     }
 
@@ -43,109 +61,426 @@ impl Formulas {
         &self.state
     }
 
-    /// Declares the state symbols.
-    pub(crate) fn set_state(&mut self, names: &[String]) {
-        self.state = names.iter().map(|name| self.graph.symbol(name)).collect();
-    }
-
     /// The value of an expression without free symbols.
     pub(crate) fn value_of(&self, e: Expr) -> Option<f64> {
         self.graph.evaluate(e, &[])
     }
 
-    pub(crate) fn begin_curve(&mut self) -> Expr {
-        self.graph.symbol("s")
+    fn mention(&mut self, source: &str) {
+        self.mentioned.extend(Scope::names_in(source));
     }
-
-    pub(crate) fn end_curve(&mut self) {}
 }
 
 impl Reader {
-    pub(crate) fn constant(&mut self, node: &Node, text: &str, place: &str) -> Option<f64> {
-        self.parse(node, text, place)
-            .and_then(|shaped| match shaped {
-                Shaped::Scalar(e) => self.formulas.value_of(e),
-                _ => None,
-            })
+    /// Reads `[params]`: numbers, arrays, matrices, and expressions of other parameters in any order.
+    pub(crate) fn read_parameters(&mut self, section: &Section<'_>) {
+        let entries: Vec<&Entry> = section
+            .entries()
+            .iter()
+            .filter(|entry| self.good_name(entry, &entry.key))
+            .collect();
+        for entry in &entries {
+            self.record_named(section, entry);
+            self.bind_parameter(entry);
+        }
+        for entry in entries {
+            if let Value::Text(_) = entry.node.value {
+                self.evaluate_parameter(entry);
+            }
+        }
+        self.formulas.scope.time(&mut self.formulas.graph);
     }
 
-    fn parse(&mut self, node: &Node, text: &str, place: &str) -> Option<Shaped> {
-        match text.trim().parse::<f64>() {
-            Ok(value) => Some(Shaped::Scalar(self.formulas.graph.number(value))),
-            Err(_) => {
+    fn bind_parameter(&mut self, entry: &Entry) {
+        let name = entry.key.as_str();
+        let place = format!("params.{name}");
+        match &entry.node.value {
+            Value::Text(text) => self.define(entry, name, text),
+            Value::Array(items) if items.iter().any(|i| matches!(i.value, Value::Array(_))) => {
+                let rows: Vec<Option<Vec<f64>>> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| self.numbers_at(item, &format!("{place}[{i}]")))
+                    .collect();
+                let Some(rows) = rows.into_iter().collect::<Option<Vec<Vec<f64>>>>() else {
+                    return;
+                };
+                if rows.iter().any(|row| row.len() != rows[0].len()) {
+                    let lengths: Vec<String> =
+                        rows.iter().map(|row| row.len().to_string()).collect();
+                    self.push(Diagnostic::error(
+                        "E015",
+                        entry.node.span.clone(),
+                        format!("`{place}` has rows of lengths {}", lengths.join(", ")),
+                    ));
+                    return;
+                }
+                for (i, row) in rows.iter().enumerate() {
+                    for (j, value) in row.iter().enumerate() {
+                        let name = format!("{name}[{i}][{j}]");
+                        self.formulas.parameters.insert(name, *value);
+                    }
+                }
+                let Formulas { graph, scope, .. } = &mut self.formulas;
+                scope.bind_matrix(graph, name, &rows);
+            }
+            Value::Array(_) => {
+                if let Some(values) = self.numbers_at(&entry.node, &place) {
+                    for (i, value) in values.iter().enumerate() {
+                        self.formulas
+                            .parameters
+                            .insert(format!("{name}[{i}]"), *value);
+                    }
+                    let Formulas { graph, scope, .. } = &mut self.formulas;
+                    scope.bind_vector(graph, name, &values);
+                }
+            }
+            _ => {
+                if let Some(value) = self.number_at(&entry.node, &place) {
+                    self.formulas.parameters.insert(name.to_owned(), value);
+                    let Formulas { graph, scope, .. } = &mut self.formulas;
+                    scope.bind_number(graph, name, value);
+                }
+            }
+        }
+    }
+
+    fn evaluate_parameter(&mut self, entry: &Entry) {
+        let name = entry.key.as_str();
+        let place = format!("params.{name}");
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        let value = match expr::parse(name, scope, graph) {
+            Ok(value) => value,
+            Err(errors) => {
+                self.expression_errors(&entry.node, &place, &errors);
+                return;
+            }
+        };
+        for (i, e) in value.components().into_iter().enumerate() {
+            let name = match value {
+                Meaning::Scalar(_) => name.to_owned(),
+                _ => format!("{name}[{i}]"),
+            };
+            match self.formulas.value_of(e) {
+                Some(number) if number.is_finite() => {
+                    self.formulas.parameters.insert(name, number);
+                }
+                _ => self.push(Diagnostic::error(
+                    "E013",
+                    entry.node.span.clone(),
+                    format!("`{place}` is not a finite number"),
+                )),
+            }
+        }
+    }
+
+    /// A parameter that counts something, for `state = "x[d]"`.
+    pub(crate) fn integer_parameter(&mut self, name: &str) -> Option<usize> {
+        let value = *self.formulas.parameters.get(name)?;
+        self.formulas.mentioned.insert(name.to_owned());
+        (value.fract() == 0.0 && (1.0..=1e6).contains(&value)).then_some(value as usize)
+    }
+
+    /// Reads `[define]`. Bodies are read when they are used.
+    pub(crate) fn read_definitions(&mut self, section: &Section<'_>) {
+        for entry in section.entries() {
+            let name = entry.key.split('(').next().unwrap_or_default().trim();
+            if !self.good_name(entry, name) {
+                continue;
+            }
+            if self.formulas.scope.contains(name) {
                 self.push(Diagnostic::error(
-                    "E100",
-                    node.span.clone(),
-                    format!("`{place}`: expressions are not read yet"),
+                    "E024",
+                    entry.key_span.clone(),
+                    format!("`{name}` is already a parameter"),
                 ));
+                continue;
+            }
+            self.record_named(section, entry);
+            match &entry.node.value {
+                Value::Text(text) => self.define(entry, &entry.key, text),
+                Value::Integer(_) | Value::Float(_) => {
+                    if let Some(value) = self.number_at(&entry.node, &format!("define.{name}")) {
+                        let Formulas { graph, scope, .. } = &mut self.formulas;
+                        scope.bind_number(graph, name, value);
+                    }
+                }
+                _ => self.wrong_type(section, entry, "an expression"),
+            }
+        }
+    }
+
+    fn define(&mut self, entry: &Entry, head: &str, body: &str) {
+        self.formulas.mention(body);
+        let name = head.split('(').next().unwrap_or_default().trim();
+        self.formulas
+            .definitions
+            .insert(name.to_owned(), entry.node.span.clone());
+        if let Err(error) = self.formulas.scope.define(head, body) {
+            if error.definition.is_some() {
+                self.expression_errors(&entry.node, head, &[error]);
+            } else {
+                let key = Node {
+                    span: entry.key_span.clone(),
+                    value: Value::Text(head.to_owned()),
+                };
+                self.expression_errors(&key, head, &[error]);
+            }
+        }
+    }
+
+    /// Names must be identifiers, and may not be the reserved values.
+    fn good_name(&mut self, entry: &Entry, name: &str) -> bool {
+        let mut letters = name.chars();
+        let identifier = letters
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !identifier || RESERVED.contains(&name) {
+            let message = if identifier {
+                format!("`{name}` is reserved")
+            } else {
+                format!("`{name}` is not a name")
+            };
+            self.push(
+                Diagnostic::error("E013", entry.key_span.clone(), message)
+                    .note("names have letters, digits and `_`; t, pi and inf are taken"),
+            );
+            return false;
+        }
+        if is_function(name) {
+            self.push(Diagnostic::warning(
+                "W402",
+                entry.key_span.clone(),
+                format!("`{name}` is also a built-in function"),
+            ));
+        }
+        true
+    }
+
+    /// Writes a user-named entry to the resolved file; names that are not bare keys are quoted.
+    fn record_named(&mut self, section: &Section<'_>, entry: &Entry) {
+        let bare = entry
+            .key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let key = if bare {
+            entry.key.clone()
+        } else {
+            quote(&entry.key)
+        };
+        let text = self.typed(&entry.node);
+        self.record(section, &key, text);
+    }
+
+    /// Declares the state; from here on expressions may use it.
+    pub(crate) fn declare(&mut self, dynamics: &Section<'_>, names: &StateNames) {
+        self.record(dynamics, "state", names.typed.clone());
+        let taken: Vec<&String> = std::iter::once(&names.base)
+            .chain(&names.aliases)
+            .filter(|name| self.formulas.scope.contains(name))
+            .collect();
+        if let Some(name) = taken.first() {
+            let span = dynamics
+                .take("state")
+                .map_or(dynamics.span.clone(), |entry| entry.node.span.clone());
+            let message = format!("`{name}` names the state and a parameter or definition");
+            self.push(Diagnostic::error("E024", span, message).help("rename one of them"));
+        }
+        let shape = if !names.aliases.is_empty() {
+            Shape::Named(names.aliases.clone())
+        } else if names.scalar {
+            Shape::Scalar
+        } else {
+            Shape::Vector(names.shown.len())
+        };
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        self.formulas.state = scope.state(graph, &names.base, &shape);
+    }
+
+    /// Reports mistakes in definitions nobody uses. `curve`: definitions may mention the curve
+    /// parameter.
+    pub(crate) fn check_unused_definitions(&mut self, curve: bool) {
+        let mut scope = self.formulas.scope.clone();
+        let graph = &mut self.formulas.graph;
+        if curve {
+            scope.variable(graph, CURVE_PARAMETER, &Shape::Scalar);
+        }
+        let errors = check_definitions(&scope, graph);
+        let nowhere = Node {
+            span: 0..0,
+            value: Value::Boolean(false),
+        };
+        self.expression_errors(&nowhere, "define", &errors);
+    }
+
+    /// Puts `s` in scope while `read` reads a curve.
+    pub(crate) fn with_curve_parameter<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> (Expr, T) {
+        let outer = self.formulas.scope.clone();
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        let parameter = scope.variable(graph, CURVE_PARAMETER, &Shape::Scalar)[0];
+        let value = read(self);
+        self.formulas.scope = outer;
+        (parameter, value)
+    }
+
+    /// Parameters no expression mentions, and where they stand.
+    pub(crate) fn unused_parameters(&self, section: &Section<'_>) -> Vec<(String, Range<usize>)> {
+        section
+            .entries()
+            .iter()
+            .filter(|entry| !self.formulas.mentioned.contains(&entry.key))
+            .map(|entry| (entry.key.clone(), entry.key_span.clone()))
+            .collect()
+    }
+
+    /// Turns errors of an expression into diagnostics at the characters they mean. An error inside a
+    /// definition points there, once, however often the definition is used.
+    fn expression_errors(&mut self, node: &Node, place: &str, errors: &[ExprError]) {
+        for error in errors {
+            let token = match &error.definition {
+                Some(name) => self.formulas.definitions.get(&**name).cloned(),
+                None => Some(node.span.clone()),
+            };
+            let Some(token) = token else { continue };
+            let place = match &error.definition {
+                Some(name) => format!("the definition of `{name}`"),
+                None => format!("`{place}`"),
+            };
+            let message = match error.code {
+                "E111" | "E112" => format!("{} in {place}", error.message),
+                _ => error.message.clone(),
+            };
+            let raw = self.source.slice(token.clone()).to_owned();
+            let locate = |span: &Range<usize>| -> Range<usize> {
+                let start = offset_in_token(&raw, span.start);
+                let end = offset_in_token(&raw, span.end).max(start);
+                token.start + start..token.start + end
+            };
+            let mut diagnostic = Diagnostic::error(error.code, locate(&error.span), message)
+                .label(error.label.as_str());
+            if let Some(second) = &error.second {
+                diagnostic = diagnostic.also(locate(&second.0), second.1.as_str());
+            }
+            if let Some(help) = &error.help {
+                diagnostic = diagnostic.help(&**help);
+            }
+            if !self.diagnostics.contains(&diagnostic) {
+                self.push(diagnostic);
+            }
+        }
+    }
+
+    fn parse(&mut self, node: &Node, text: &str, place: &str) -> Option<Meaning> {
+        self.formulas.mention(text);
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        match expr::parse(text, scope, graph) {
+            Ok(value) => Some(value),
+            Err(errors) => {
+                self.expression_errors(node, place, &errors);
                 None
             }
         }
     }
 
-    pub(crate) fn read_parameters(&mut self, section: &Section<'_>) {
-        for entry in section.entries() {
-            self.record_entry(section, entry);
-            let place = format!("params.{}", entry.key);
-            if let Some(value) = self.number_at(&entry.node, &place) {
-                self.formulas.parameters.insert(entry.key.clone(), value);
+    /// The value of a constant expression.
+    pub(crate) fn constant(&mut self, node: &Node, text: &str, place: &str) -> Option<f64> {
+        let e = self.scalar_text(node, text, place)?;
+        let value = self.formulas.value_of(e);
+        if value.is_none() {
+            let symbols = self.formulas.graph.symbols(&[e]);
+            let names: Vec<&str> = symbols
+                .iter()
+                .filter_map(|symbol| self.formulas.graph.symbol_name(*symbol))
+                .collect();
+            let names = names.join(", ");
+            self.push(
+                Diagnostic::error(
+                    "E208",
+                    node.span.clone(),
+                    format!("`{place}` must be a constant"),
+                )
+                .label(format!("depends on {names}")),
+            );
+        }
+        value
+    }
+
+    fn scalar_text(&mut self, node: &Node, text: &str, place: &str) -> Option<Expr> {
+        self.formulas.mention(text);
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        match expr::parse_scalar(text, scope, graph) {
+            Ok(e) => Some(e),
+            Err(errors) => {
+                self.expression_errors(node, place, &errors);
+                None
             }
         }
     }
 
-    pub(crate) fn integer_parameter(&self, name: &str) -> Option<usize> {
-        let value = *self.formulas.parameters.get(name)?;
-        (value.fract() == 0.0 && value >= 1.0).then_some(value as usize)
-    }
-
-    pub(crate) fn declare(
-        &mut self,
-        dynamics: &Section<'_>,
-        _define: &Section<'_>,
-        names: &StateNames,
-    ) {
-        self.record(dynamics, "state", names.typed.clone());
-        self.formulas.set_state(&names.symbols);
-    }
-
-    pub(crate) fn unused_parameters(
-        &self,
-        _section: &Section<'_>,
-    ) -> Vec<(String, std::ops::Range<usize>)> {
-        Vec::new()
-    }
-
+    /// A scalar expression or number.
     pub(crate) fn scalar_at(&mut self, node: &Node, place: &str) -> Option<Expr> {
-        let value = match &node.value {
-            Value::Text(text) => match self.parse(node, text, place)? {
-                Shaped::Scalar(e) => return Some(e),
-                _ => return None,
-            },
-            _ => self.number_at(node, place)?,
-        };
+        if let Value::Text(text) = &node.value {
+            return self.scalar_text(node, text, place);
+        }
+        let value = self.number_at(node, place)?;
         Some(self.formulas.graph.number(value))
     }
 
+    /// A list of expressions, whose entries may expand (`... for i in a..b`), or one expression.
     pub(crate) fn components_at(&mut self, node: &Node, place: &str) -> Option<Vec<Expr>> {
         match &node.value {
-            Value::Array(items) => items
-                .iter()
-                .map(|item| self.scalar_at(item, place))
-                .collect(),
+            Value::Array(items) => {
+                let parts: Vec<Option<Vec<Expr>>> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| self.list_entry(item, &format!("{place}[{i}]")))
+                    .collect();
+                let parts: Vec<Vec<Expr>> = parts.into_iter().collect::<Option<_>>()?;
+                Some(parts.concat())
+            }
+            Value::Text(text) => self
+                .parse(node, text, place)
+                .map(|value| value.components()),
             _ => Some(vec![self.scalar_at(node, place)?]),
         }
     }
 
+    fn list_entry(&mut self, node: &Node, place: &str) -> Option<Vec<Expr>> {
+        let Value::Text(text) = &node.value else {
+            return Some(vec![self.scalar_at(node, place)?]);
+        };
+        self.formulas.mention(text);
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        match expr::parse_components(text, scope, graph) {
+            Ok(components) => Some(components),
+            Err(errors) => {
+                self.expression_errors(node, place, &errors);
+                None
+            }
+        }
+    }
+
+    /// A scalar, a list or a list of rows, as written or as the expression says.
     pub(crate) fn matrix_at(&mut self, node: &Node, place: &str) -> Option<Shaped> {
         match &node.value {
             Value::Array(items) if items.iter().any(|i| matches!(i.value, Value::Array(_))) => {
-                let rows: Option<Vec<Vec<Expr>>> = items
+                let rows: Vec<Option<Vec<Expr>>> = items
                     .iter()
-                    .map(|item| self.components_at(item, place))
+                    .enumerate()
+                    .map(|(i, item)| self.components_at(item, &format!("{place}[{i}]")))
                     .collect();
-                Some(Shaped::Matrix(rows?))
+                Some(Shaped::Matrix(rows.into_iter().collect::<Option<_>>()?))
             }
             Value::Array(_) => Some(Shaped::Vector(self.components_at(node, place)?)),
+            Value::Text(text) => self.parse(node, text, place).map(|value| match value {
+                Meaning::Scalar(e) => Shaped::Scalar(e),
+                Meaning::Vector(v) => Shaped::Vector(v),
+                Meaning::Matrix(m) => Shaped::Matrix(m),
+            }),
             _ => Some(Shaped::Scalar(self.scalar_at(node, place)?)),
         }
     }

@@ -200,6 +200,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
         reader.choice(&sections.problem, "kind", &["reverse"], None);
     }
     reader.read_parameters(&sections.params);
+    reader.read_definitions(&sections.define);
     let seed = read_seed(reader, &sections.run);
     let folder = DataFolder::new(folder);
     let data = read_data(reader, &sections, &folder, seed);
@@ -231,6 +232,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
     let output = read_output(reader, &output_section);
     let (data, names) = data?;
     let dynamics = dynamics?;
+    reader.check_unused_definitions(matches!(data, Law::Curve(_)));
     lint::domain_mass(reader, &sections.dynamics, &data, &dynamics);
     lint::unused_parameters(reader, &sections.params);
     let state: Vec<Expr> = reader.formulas.state().to_vec();
@@ -295,7 +297,7 @@ fn read_data(
     if by_formula {
         // The state must be declared before its density can be read.
         let names = spec?.names_alone(reader, &sections.data)?;
-        reader.declare(&sections.dynamics, &sections.define, &names);
+        reader.declare(&sections.dynamics, &names);
         let law = read_law(reader, &sections.data, folder, seed)?;
         return Some((law, names.shown));
     }
@@ -312,7 +314,7 @@ fn read_data(
     };
     let spec: StateSpec = spec?;
     let names = spec.names(reader, &sections.data, dimension, columns)?;
-    reader.declare(&sections.dynamics, &sections.define, &names);
+    reader.declare(&sections.dynamics, &names);
     Some((law, names.shown))
 }
 

@@ -25,8 +25,8 @@ enum Components {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StateNames {
     pub base: String,
-    /// Symbols: the base name for a scalar, `x[0]`, `x[1]`, ... for a vector.
-    pub symbols: Vec<String>,
+    /// One component without an index.
+    pub scalar: bool,
     /// Names the user gave to components.
     pub aliases: Vec<String>,
     /// Names in tables and plots.
@@ -72,7 +72,10 @@ fn malformed(reader: &mut Reader, entry: &Entry, text: &str) {
     );
 }
 
-fn parse(text: &str, integer: impl Fn(&str) -> Option<usize>) -> Option<(String, Components)> {
+fn parse(
+    text: &str,
+    mut integer: impl FnMut(&str) -> Option<usize>,
+) -> Option<(String, Components)> {
     let text = text.trim();
     let Some((base, rest)) = text.split_once('[') else {
         // A bare name is a scalar when it stands alone, but the data may make it a vector.
@@ -163,7 +166,7 @@ impl StateSpec {
     fn build(&self, dimension: usize, columns: Option<&[String]>) -> StateNames {
         let base = self.base.clone();
         let scalar = dimension == 1 && self.components == Components::Open;
-        let symbols: Vec<String> = if scalar {
+        let indexed: Vec<String> = if scalar {
             vec![base.clone()]
         } else {
             (0..dimension).map(|i| format!("{base}[{i}]")).collect()
@@ -175,7 +178,7 @@ impl StateSpec {
         let shown = if !aliases.is_empty() {
             aliases.clone()
         } else {
-            columns.map_or(symbols.clone(), <[String]>::to_vec)
+            columns.map_or(indexed, <[String]>::to_vec)
         };
         let typed = if !aliases.is_empty() {
             quote(&format!("{base}[{}]", aliases.join(", ")))
@@ -186,7 +189,7 @@ impl StateSpec {
         };
         StateNames {
             base,
-            symbols,
+            scalar,
             aliases,
             shown,
             typed,

@@ -1,0 +1,97 @@
+//! Every shipped problem loads, and its resolved text says the same problem again.
+
+use onsager::problem::law::Law;
+use onsager::problem::{Loaded, load, parse_text};
+use std::path::{Path, PathBuf};
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/reverse");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the folder of shipped problems")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn loaded(file: &str) -> Loaded {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("problems/reverse")
+        .join(file);
+    load(&path, &[]).unwrap_or_else(|report| panic!("{file} loads:\n{report}"))
+}
+
+#[test]
+fn every_shipped_problem_loads_without_a_warning_it_does_not_deserve() {
+    let files = shipped();
+    assert!(files.len() >= 11, "{files:?}");
+    for path in files {
+        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        // Blank border pixels are a fact of the digits, and the only warning.
+        let codes: Vec<&str> = loaded.warnings.iter().map(|w| w.code).collect();
+        let expected: &[&str] = if path.ends_with("digits.toml") {
+            &["W409"]
+        } else {
+            &[]
+        };
+        assert_eq!(codes, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_resolved_text_states_the_same_problem() {
+    for path in shipped() {
+        let first = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let folder = path.parent().expect("a folder");
+        let again = parse_text("resolved.toml", &first.resolved, folder, &[])
+            .unwrap_or_else(|report| panic!("{}\n{report}", path.display()));
+        assert_eq!(first.resolved, again.resolved, "{}", path.display());
+        let (a, b) = (&first.problem, &again.problem);
+        let text = |loaded: &Loaded| -> Vec<String> {
+            let problem = &loaded.problem;
+            let entries = problem.dynamics.diffusion.iter().flatten();
+            let entries = problem.dynamics.drift.iter().chain(entries);
+            entries.map(|e| problem.graph.text(*e)).collect()
+        };
+        assert_eq!(text(&first), text(&again));
+        assert_eq!(
+            a.data
+                .mixture()
+                .map(|m| (m.weights, m.means, m.covariances)),
+            b.data
+                .mixture()
+                .map(|m| (m.weights, m.means, m.covariances))
+        );
+        assert_eq!(a.prior.mixture(), b.prior.mixture());
+        assert_eq!(a.parameters, b.parameters);
+        assert_eq!(a.dynamics.domain, b.dynamics.domain);
+        assert_eq!(a.time_settings, b.time_settings);
+        assert_eq!(a.run, b.run);
+        assert_eq!(a.solvers, b.solvers);
+        assert_eq!(a.checks, b.checks);
+        assert_eq!(a.sample, b.sample);
+        assert_eq!(a.references, b.references);
+        assert_eq!(a.output, b.output);
+    }
+}
+
+#[test]
+fn a_table_is_split_and_standardized() {
+    let problem = loaded("faithful.toml").problem;
+    let Law::Samples(samples) = &problem.data else {
+        panic!("a table");
+    };
+    assert_eq!(samples.holdout.len(), 54);
+    assert_eq!(samples.training.len(), 218);
+    assert_eq!(problem.state_names, ["eruptions_min", "waiting_min"]);
+    for j in 0..2 {
+        let mean: f64 = samples.training.iter().map(|row| row[j]).sum::<f64>() / 218.0;
+        let square: f64 = samples
+            .training
+            .iter()
+            .map(|row| row[j] * row[j])
+            .sum::<f64>()
+            / 218.0;
+        assert!(mean.abs() < 1e-13 && (square - 1.0).abs() < 1e-13);
+    }
+}
