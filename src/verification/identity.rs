@@ -1,0 +1,156 @@
+//! The shape of an identity and of a check of it.
+
+use crate::numeric::random::Streams;
+use crate::problem::model::{CheckSpec, Severity};
+use crate::verification::subject::Subject;
+use crate::verification::verdict::{Residual, Verdict};
+
+/// Which answers an identity is about, when the file does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// True of the optimal answer only: run on the reference.
+    Optimum,
+    /// True of every field: run on the reference (with a perturbed field) and on every solver.
+    EveryField,
+    /// True of every answer with a log density.
+    Densities,
+}
+
+/// Settings of one check.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Absolute tolerance asked for.
+    pub tolerance: Option<f64>,
+    /// Relative tolerance asked for; every identity names its scale.
+    pub relative_tolerance: Option<f64>,
+    pub confidence: f64,
+    /// Paths or draws asked for; `None`: from the cost of a point.
+    pub samples: Option<usize>,
+    pub streams: Streams,
+}
+
+impl Settings {
+    pub fn new(spec: &CheckSpec, streams: Streams) -> Self {
+        Self {
+            tolerance: spec.tolerance,
+            relative_tolerance: spec.relative_tolerance,
+            confidence: spec.confidence,
+            samples: spec.samples,
+            streams,
+        }
+    }
+
+    /// The absolute limit: as asked, else relative to `scale`.
+    pub fn limit(&self, default_relative: f64, scale: f64) -> f64 {
+        self.tolerance
+            .unwrap_or_else(|| self.relative_tolerance.unwrap_or(default_relative) * scale)
+    }
+}
+
+/// A residual with one line of meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub residual: Residual,
+    /// What was measured, in words with numbers.
+    pub note: String,
+}
+
+/// Why an identity says nothing about a subject.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotApplicable {
+    #[error("needs {0}")]
+    Needs(&'static str),
+    #[error("could not be evaluated: {0}")]
+    Evaluation(String),
+}
+
+/// A claim with two sides, evaluated by code that shares nothing between them.
+pub trait Identity: Sync {
+    /// The name in the file.
+    fn id(&self) -> &'static str;
+    /// The equation, in the notation of the derivation.
+    fn equation(&self) -> &'static str;
+    /// Where it comes from.
+    fn source(&self) -> &'static str;
+    fn scope(&self) -> Scope;
+    /// Measures the difference of the two sides.
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable>;
+}
+
+/// One slip tried after a failure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeLine {
+    /// What was changed.
+    pub slip: &'static str,
+    pub measured: f64,
+    pub verdict: Verdict,
+}
+
+/// The answer to one check on one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckResult {
+    /// Id of the check in the file.
+    pub id: String,
+    /// Name of the identity.
+    pub check: String,
+    /// Solver id, `exact`, or `all`.
+    pub on: String,
+    /// `None` when skipped.
+    pub residual: Option<Residual>,
+    pub confidence: f64,
+    pub verdict: Verdict,
+    /// One line: what was measured, what would decide an inconclusive check, why it was skipped.
+    pub reason: String,
+    /// Chance that a true identity is reported as failed; `None` for deterministic checks.
+    pub false_alarm: Option<f64>,
+    pub probe: Vec<ProbeLine>,
+    pub severity: Severity,
+    pub equation: &'static str,
+    pub source: &'static str,
+}
+
+impl CheckResult {
+    /// The measured value as shown in tables.
+    pub fn measured_text(&self) -> String {
+        match &self.residual {
+            None => "-".to_owned(),
+            Some(r) => match r.standard_error {
+                Some(se) => format!("{} +- {}", short(r.measured), short(se)),
+                None => short(r.measured),
+            },
+        }
+    }
+
+    /// The limit as shown in tables.
+    pub fn limit_text(&self) -> String {
+        match &self.residual {
+            None => "-".to_owned(),
+            Some(r) if r.target != 0.0 => format!("{} +- {}", short(r.target), short(r.limit)),
+            Some(r) => short(r.limit),
+        }
+    }
+
+    /// The slips that would make a failed identity hold.
+    pub fn likely_causes(&self) -> impl Iterator<Item = &'static str> {
+        self.probe
+            .iter()
+            .filter(|line| line.verdict == Verdict::Pass)
+            .map(|line| line.slip)
+    }
+}
+
+/// Two significant digits, exponents for small and large numbers.
+fn short(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        "0".to_owned()
+    } else if (1e-2..1e4).contains(&size) {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.1e}")
+    }
+}
