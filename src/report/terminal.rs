@@ -1,0 +1,489 @@
+//! The result of a run on standard output: tall tables, numbers with their errors, then what to do next.
+
+use crate::numeric::estimate::Estimate;
+use crate::report::number;
+use crate::report::record::{
+    CheckRow, DerivationStep, Record, ReferenceRow, Solved, SolverOutcome, SolverRow,
+    StructureFinding, Verdict,
+};
+use crate::report::table::{Table, wrap};
+use std::path::Path;
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Characters per line.
+    pub width: usize,
+    /// Whether verdict words are coloured.
+    pub colour: bool,
+}
+
+impl Style {
+    /// For files and pipes.
+    pub const PLAIN: Self = Self {
+        width: 110,
+        colour: false,
+    };
+}
+
+/// Hints shown for one problem.
+const HINTS: usize = 3;
+
+/// Everything `solve` prints at its end.
+pub fn summary(record: &Record, run_folder: Option<&Path>, style: Style) -> String {
+    let mut sections = vec![heading(record, style)];
+    sections.push(comparison(&record.solvers, style));
+    sections.push(unsolved(&record.solvers, style));
+    sections.push(verdicts(&record.checks, &record.references, style));
+    sections.push(judgement(record, style));
+    sections.push(places(record, run_folder, style));
+    sections.retain(|section| !section.is_empty());
+    sections.join("\n")
+}
+
+fn heading(record: &Record, style: Style) -> String {
+    let identity = &record.identity;
+    let states = match identity.states.len() {
+        1 => "1 state".to_owned(),
+        n => format!("{n} states"),
+    };
+    let mut out = format!(
+        "{}   {}, {states}, hash {}, seed {}\n",
+        identity.name, identity.kind, identity.hash, record.environment.seed
+    );
+    if !record.headline.is_empty() {
+        out.push_str(&wrap(&record.headline, style.width, 0));
+        out.push('\n');
+    }
+    for warning in &record.warnings {
+        out.push_str(&wrap(&format!("warning: {warning}"), style.width, 2));
+        out.push('\n');
+    }
+    out
+}
+
+/// Structure table of `check`: name, found, evidence, because.
+pub fn structures(findings: &[StructureFinding], style: Style) -> String {
+    let mut table = Table::new(&["structure", "found", "evidence", "because"]);
+    for finding in findings {
+        table.push(vec![
+            finding.name.clone(),
+            if finding.found { "yes" } else { "no" }.to_owned(),
+            finding.evidence.name().to_owned(),
+            finding.because.clone(),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.render(style.width.max(160))
+}
+
+/// Numbered steps of `derive`; `latex` prints LaTeX instead of text.
+pub fn derivation(steps: &[DerivationStep], latex: bool) -> String {
+    let mut out = String::new();
+    for step in steps {
+        let mut rule = step.rule.clone();
+        for assumption in &step.assumptions {
+            rule.push_str("; ");
+            rule.push_str(assumption);
+        }
+        out.push_str(&format!(
+            "[{}] {:<42} (rule: {rule}; {})\n",
+            step.number,
+            step.name,
+            step.evidence.name()
+        ));
+        for line in if latex { &step.latex } else { &step.text }.lines() {
+            out.push_str(&format!("      {line}\n"));
+        }
+        if !step.source.is_empty() {
+            out.push_str(&format!("      source: {}\n", step.source));
+        }
+    }
+    out
+}
+
+/// One row per solver: how close to the optimum, then how good the samples are, then what it cost.
+pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
+    let mut table = Table::new(&[
+        "solver",
+        "method",
+        "control error",
+        "relative",
+        "action S",
+        "S - V",
+        "path KL",
+        "own error",
+        "time",
+        "stopped",
+        "NLL held out",
+        "W2",
+        "energy distance",
+        "mode weights",
+        "work",
+    ]);
+    for row in solvers {
+        if let Some(solved) = row.solved() {
+            table.push(comparison_cells(row, solved));
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.without_empty_columns().render(style.width)
+}
+
+fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
+    let estimate = |estimate: &Option<Estimate>| {
+        estimate
+            .as_ref()
+            .map(number::with_error)
+            .unwrap_or_default()
+    };
+    let control_error = match (&solved.control_error, solved.against.is_empty()) {
+        (Some(error), _) => number::with_error(error),
+        (None, true) => "reference".to_owned(),
+        (None, false) => String::new(),
+    };
+    vec![
+        row.id.clone(),
+        row.method.clone(),
+        control_error,
+        estimate(&solved.relative_control_error),
+        estimate(&solved.action),
+        estimate(&solved.gap),
+        estimate(&solved.path_kl),
+        solved
+            .own_error
+            .map(|error| number::significant(error, 2))
+            .unwrap_or_default(),
+        number::seconds(solved.seconds),
+        solved.stopped.clone(),
+        estimate(&solved.held_out_nll),
+        estimate(&solved.transport),
+        estimate(&solved.energy_distance),
+        mode_weights(&solved.mode_weights),
+        work(solved),
+    ]
+}
+
+/// Weights of a mixture as long as they fit a cell.
+fn mode_weights(weights: &[f64]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = weights
+        .iter()
+        .take(SHOWN)
+        .map(|weight| format!("{weight:.3}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    if weights.len() > SHOWN {
+        text.push_str(&format!(" ... ({})", weights.len()));
+    }
+    text
+}
+
+/// Work counters that counted something: `iterations 120, normals 65.5 k`.
+pub(crate) fn work(solved: &Solved) -> String {
+    solved
+        .work
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {}", number::count(*count)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Methods that gave no solution, with the reason and what would be accepted.
+pub fn unsolved(solvers: &[SolverRow], style: Style) -> String {
+    let mut out = String::new();
+    for row in solvers {
+        let text = match &row.outcome {
+            SolverOutcome::Solved(_) => continue,
+            SolverOutcome::Refused { reason, accepted } => format!(
+                "refused: {} ({}) - {reason}; accepted: {accepted}",
+                row.id, row.method
+            ),
+            SolverOutcome::Failed { message } => {
+                format!("failed: {} ({}) - {message}", row.id, row.method)
+            }
+        };
+        out.push_str(&wrap(&text, style.width, 2));
+        out.push('\n');
+    }
+    out
+}
+
+/// One row per check and reference, verdict last.
+pub fn verdicts(checks: &[CheckRow], references: &[ReferenceRow], style: Style) -> String {
+    let mut table = Table::new(&["check", "on", "measured", "limit", "verdict"]);
+    for row in checks {
+        table.push(vec![
+            row.check.clone(),
+            row.on.clone(),
+            measured(row),
+            limit(row),
+            row.verdict.name().to_owned(),
+        ]);
+    }
+    for row in references {
+        let [difference, limit] = reference_cells(row);
+        table.push(vec![
+            format!("reference:{}", row.name),
+            row.on.clone(),
+            difference,
+            limit,
+            row.verdict.name().to_owned(),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    let text = table.render(style.width.max(120));
+    if style.colour {
+        text.lines().map(paint_line).collect()
+    } else {
+        text
+    }
+}
+
+/// What a check measured, in words where it has them.
+pub(crate) fn measured(row: &CheckRow) -> String {
+    if !row.measured_text.is_empty() {
+        return row.measured_text.clone();
+    }
+    match (row.measured, row.se) {
+        (Some(value), Some(error)) => number::with_error(&Estimate::new(
+            value,
+            error,
+            crate::numeric::estimate::ErrorKind::StandardError,
+        )),
+        (Some(value), None) => number::significant(value, 3),
+        (None, _) => String::new(),
+    }
+}
+
+/// The limit of a check, in words where it has them.
+pub(crate) fn limit(row: &CheckRow) -> String {
+    if !row.limit_text.is_empty() {
+        return row.limit_text.clone();
+    }
+    row.limit
+        .map(|limit| number::significant(limit, 3))
+        .unwrap_or_default()
+}
+
+/// `|diff| 3e-7` and `2e-6 + own 2.8e-4`.
+pub(crate) fn reference_cells(row: &ReferenceRow) -> [String; 2] {
+    let Some(measured) = row.measured else {
+        return [String::new(), number::significant(row.tolerance, 2)];
+    };
+    [
+        format!(
+            "|diff| {}",
+            number::significant((measured.value - row.value).abs(), 2)
+        ),
+        format!(
+            "{} + own {}",
+            number::significant(row.tolerance, 2),
+            number::significant(measured.error, 2)
+        ),
+    ]
+}
+
+/// Counts, then every verdict that asks for attention with its reason and what to try.
+fn judgement(record: &Record, style: Style) -> String {
+    let mut out = String::new();
+    if let Some(why) = &record.unverified {
+        let text = format!("UNVERIFIED: {why}");
+        out.push_str(&paint(&wrap(&text, style.width, 2), "33", style.colour));
+        out.push('\n');
+    }
+    if !record.checks.is_empty() || !record.references.is_empty() {
+        out.push_str(&record.counts().to_string());
+        out.push('\n');
+    }
+    for wanted in [Verdict::Fail, Verdict::Inconclusive, Verdict::Skipped] {
+        for row in &record.checks {
+            if row.verdict == wanted {
+                let name = format!("{} on {}", row.check, row.on);
+                out.push_str(&complaint(wanted, &name, &row.reason, &row.hints, style));
+            }
+        }
+        for row in &record.references {
+            if row.verdict == wanted {
+                let name = format!("reference:{}", row.name);
+                out.push_str(&complaint(wanted, &name, &row.reason, &[], style));
+            }
+        }
+    }
+    out
+}
+
+fn complaint(verdict: Verdict, name: &str, reason: &str, hints: &[String], style: Style) -> String {
+    let text = wrap(
+        &format!("{}: {name} - {reason}", verdict.name()),
+        style.width,
+        2,
+    );
+    let mut out = paint_start(&text, verdict, style.colour);
+    out.push('\n');
+    for (number, hint) in hints.iter().take(HINTS).enumerate() {
+        let text = format!("try {}. {hint}", number + 1);
+        out.push_str("  ");
+        out.push_str(&wrap(&text, style.width.saturating_sub(2), 9));
+        out.push('\n');
+    }
+    out
+}
+
+/// Where the results are, and what comes next.
+fn places(record: &Record, run_folder: Option<&Path>, style: Style) -> String {
+    let mut out = String::new();
+    if let Some(folder) = run_folder {
+        out.push_str(&format!("run     {}\n", folder.display()));
+        let report = folder.join("report.html");
+        if report.exists() {
+            out.push_str(&format!("report  {}\n", report.display()));
+        }
+    }
+    if !record.next.is_empty() {
+        let text = format!("next    {}", record.next.join(" | "));
+        out.push_str(&wrap(&text, style.width, 8));
+        out.push('\n');
+    }
+    out
+}
+
+/// ANSI colour of a verdict.
+fn code(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Proved | Verdict::Pass => "32",
+        Verdict::Fail => "31;1",
+        Verdict::Inconclusive => "33",
+        Verdict::Skipped => "2",
+    }
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Colours the verdict word a line ends with.
+fn paint_line(line: &str) -> String {
+    for verdict in Verdict::ALL {
+        if let Some(rest) = line.strip_suffix(verdict.name())
+            && rest.ends_with(' ')
+        {
+            return format!("{rest}{}\n", paint(verdict.name(), code(verdict), true));
+        }
+    }
+    format!("{line}\n")
+}
+
+/// Colours the verdict word a text starts with.
+fn paint_start(text: &str, verdict: Verdict, colour: bool) -> String {
+    match text.strip_prefix(verdict.name()) {
+        Some(rest) => format!("{}{rest}", paint(verdict.name(), code(verdict), colour)),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::estimate::ErrorKind;
+
+    fn check(verdict: Verdict) -> CheckRow {
+        CheckRow {
+            check: "girsanov".into(),
+            on: "mc".into(),
+            measured: Some(0.412),
+            se: Some(f64::INFINITY),
+            measured_text: String::new(),
+            limit: Some(1.0),
+            limit_text: String::new(),
+            latex: String::new(),
+            formula: String::new(),
+            meaning: String::new(),
+            verdict,
+            reason: "rare paths carry the mean".into(),
+            hints: ["a", "b", "c", "d"].map(String::from).to_vec(),
+        }
+    }
+
+    fn record() -> Record {
+        Record {
+            solvers: vec![
+                SolverRow {
+                    id: "closed".into(),
+                    method: "exact".into(),
+                    settings: String::new(),
+                    outcome: SolverOutcome::Solved(Box::new(Solved {
+                        stopped: "direct".into(),
+                        action: Some(Estimate::new(1.5, 0.012, ErrorKind::StandardError)),
+                        work: vec![("iterations".into(), 0), ("normals".into(), 65536)],
+                        seconds: 0.31,
+                        ..Solved::default()
+                    })),
+                },
+                SolverRow {
+                    id: "grid".into(),
+                    method: "hopf-cole".into(),
+                    settings: String::new(),
+                    outcome: SolverOutcome::Refused {
+                        reason: "4 states".into(),
+                        accepted: "1 or 2 states".into(),
+                    },
+                },
+            ],
+            checks: vec![check(Verdict::Pass), check(Verdict::Inconclusive)],
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn every_part_is_said_once() {
+        let text = summary(&record(), None, Style::PLAIN);
+        assert!(text.contains(
+            "solver  method  control error  action S       time    stopped  work\n\
+             closed  exact   reference      1.500 ± 0.012  0.31 s  direct   normals 65.5 k\n"
+        ));
+        assert!(text.contains("refused: grid (hopf-cole) - 4 states; accepted: 1 or 2 states\n"));
+        assert!(text.contains("1 pass, 0 fail, 1 inconclusive, 0 skipped\n"));
+        assert!(text.contains("girsanov  mc  0.412 ± ?  1      pass\n"));
+        assert!(text.contains(
+            "inconclusive: girsanov on mc - rare paths carry the mean\n  try 1. a\n  try 2. b\n  try 3. c\n"
+        ));
+        assert!(!text.contains("try 4"));
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn colour_touches_verdict_words_only() {
+        let style = Style {
+            colour: true,
+            ..Style::PLAIN
+        };
+        let text = summary(&record(), None, style);
+        assert!(text.contains("1      \x1b[32mpass\x1b[0m\n"));
+        let plain = text
+            .replace("\x1b[32m", "")
+            .replace("\x1b[33m", "")
+            .replace("\x1b[0m", "");
+        assert_eq!(plain, summary(&record(), None, Style::PLAIN));
+    }
+
+    #[test]
+    fn missing_verification_is_shouted() {
+        let record = Record {
+            unverified: Some("checks were filtered by --only".into()),
+            ..Record::default()
+        };
+        assert!(summary(&record, None, Style::PLAIN).contains("UNVERIFIED: checks were filtered"));
+    }
+}
