@@ -5,9 +5,14 @@ use super::graph::{Expr, Graph};
 impl Graph {
     /// Coefficients `c` and constant `c0` with `e = sum c_i s_i + c0`, none of them depending on `symbols`.
     ///
-    /// `None` unless proved: each derivative is free of the symbols.
+    /// `None` unless proved: each derivative is free of the symbols, if need be after expansion.
     pub fn affine_coefficients(&mut self, e: Expr, symbols: &[Expr]) -> Option<(Vec<Expr>, Expr)> {
-        let coefficients = self.gradient(e, symbols);
+        let mut coefficients = self.gradient(e, symbols);
+        for coefficient in &mut coefficients {
+            if self.depends_on_any(*coefficient, symbols) {
+                *coefficient = self.expand(*coefficient);
+            }
+        }
         if coefficients
             .iter()
             .any(|c| self.depends_on_any(*c, symbols))

@@ -200,18 +200,21 @@ impl Graph {
         }
     }
 
-    /// `coefficient * prod base^exponent`, with like bases collected.
+    /// `coefficient * prod base^exponent`, with like bases collected; undefined if it divides by zero.
     pub fn product(&mut self, coefficient: Rational, factors: Vec<(Expr, Expr)>) -> Expr {
         let mut build = ProductBuild {
             coefficient,
             powers: BTreeMap::new(),
             exponents: Vec::new(),
             work: factors,
+            undefined: false,
         };
         loop {
             while let Some((base, exponent)) = build.work.pop() {
-                if matches!(self.node(base), Node::Undefined) {
-                    return base;
+                build.undefined |= matches!(self.node(base), Node::Undefined)
+                    || matches!(self.node(exponent), Node::Undefined);
+                if build.undefined {
+                    return self.undefined();
                 }
                 self.absorb(base, exponent, &mut build);
             }
@@ -228,6 +231,9 @@ impl Graph {
             } else {
                 build.work.push((merged, one));
             }
+        }
+        if build.undefined {
+            return self.undefined();
         }
         if build.coefficient.is_zero() {
             return self.zero();
@@ -307,11 +313,8 @@ impl Graph {
         build: &mut ProductBuild,
     ) {
         if value.is_zero() {
-            if power.is_negative() {
-                self.collect(base, exponent, build); // 1/0 stays visible
-            } else {
-                build.coefficient = Rational::zero();
-            }
+            build.undefined |= power.is_negative();
+            build.coefficient = Rational::zero();
             return;
         }
         let whole = power.floor();
@@ -549,6 +552,8 @@ struct ProductBuild {
     /// Arguments of the exponentials met so far.
     exponents: Vec<Expr>,
     work: Vec<(Expr, Expr)>,
+    /// A division by zero was met.
+    undefined: bool,
 }
 
 fn accumulate(collected: &mut BTreeMap<Expr, Rational>, term: Expr, coefficient: Rational) {

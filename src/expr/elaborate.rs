@@ -2,6 +2,7 @@
 
 use super::error::{ExprError, closest};
 use super::graph::{Expr, Graph, Node};
+use super::rational::Rational;
 use super::scope::{Definition, Scope, Value};
 use super::stack::{nesting_bound, with_room};
 use super::syntax::{self, DEEPEST, Kind, Link, LoopRange, Syntax};
@@ -138,7 +139,7 @@ impl<'a> Elaborator<'a> {
 
     /// Records an error; `None` lets callers give up on this subtree and go on with its siblings.
     pub(super) fn fail<T>(&mut self, mut error: ExprError) -> Option<T> {
-        error.definition = self.active.last().map(|name| (*name).to_owned());
+        error.definition = self.active.last().map(|name| Box::from(*name));
         if !self.errors.contains(&error) {
             self.errors.push(error);
         }
@@ -306,6 +307,10 @@ impl<'a> Elaborator<'a> {
         if all_sums && let Some(sum) = self.scalar_sum(&value, links, &others) {
             return Some(Value::Scalar(sum));
         }
+        let all_products = links.iter().all(|l| matches!(l.operator, "*" | "/"));
+        if all_products && let Some(product) = self.scalar_product(&value, links, &others) {
+            return Some(Value::Scalar(product));
+        }
         let mut span = first.span.clone();
         for (link, right) in links.iter().zip(others) {
             value = self.binary(link, (value, &span), right)?;
@@ -333,6 +338,29 @@ impl<'a> Elaborator<'a> {
             return None;
         }
         Some(self.graph.add(&terms))
+    }
+
+    /// A product of scalars in one go, so that `2*(x + 1)*y` keeps its factors.
+    fn scalar_product(&mut self, first: &Value, links: &[Link], others: &[Value]) -> Option<Expr> {
+        let Value::Scalar(first) = first else {
+            return None;
+        };
+        let (one, minus) = (self.graph.one(), self.graph.integer(-1));
+        let mut factors = vec![(*first, one)];
+        for (link, value) in links.iter().zip(others) {
+            let Value::Scalar(e) = value else {
+                return None;
+            };
+            let divides = link.operator == "/";
+            if divides && self.graph.is_zero(*e) {
+                return None;
+            }
+            factors.push((*e, if divides { minus } else { one }));
+        }
+        if factors.iter().any(|(e, _)| self.is_infinite(*e)) {
+            return None;
+        }
+        Some(self.graph.product(Rational::one(), factors))
     }
 
     /// Whether `inf` enters (also negated).

@@ -31,11 +31,11 @@ pub struct ExprError {
     /// Printed under the span.
     pub label: String,
     /// One suggestion.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// A second place that matters.
-    pub second: Option<(Range<usize>, String)>,
+    pub second: Option<Box<(Range<usize>, String)>>,
     /// The definition whose text the spans refer to; `None`: the parsed source itself.
-    pub definition: Option<String>,
+    pub definition: Option<Box<str>>,
 }
 
 impl ExprError {
@@ -56,13 +56,13 @@ impl ExprError {
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     pub(super) fn second(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.second = Some((span, label.into()));
+        self.second = Some(Box::new((span, label.into())));
         self
     }
 }

@@ -143,6 +143,12 @@ impl Graph {
             Arity::Exactly(n) => assert_eq!(arguments.len(), n, "arity of {}", function.name()),
             Arity::AtLeastOne => assert!(!arguments.is_empty(), "arity of {}", function.name()),
         }
+        if let Some(undefined) = arguments
+            .iter()
+            .find(|a| matches!(self.node(**a), Node::Undefined))
+        {
+            return *undefined;
+        }
         match function {
             Function::Min | Function::Max => self.extremum(function, arguments),
             Function::LogSumExp if arguments.len() == 1 => arguments[0],
@@ -161,7 +167,6 @@ impl Graph {
         }
         let node = self.shared(a);
         match (function, &*node) {
-            (_, Node::Undefined) => return a,
             (Function::Exp, Node::Apply(Function::Log, inner))
             | (Function::Log, Node::Apply(Function::Exp, inner)) => return inner[0],
             // exp(r log(u)) = u^r

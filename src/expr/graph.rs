@@ -95,6 +95,7 @@ pub struct Graph {
     // Only looked up, never iterated: results do not depend on hash order.
     handles: HashMap<Arc<Node>, Expr>,
     pub(super) derivatives: HashMap<(Expr, Expr), Expr>,
+    pub(super) expansions: HashMap<Expr, Expr>,
 }
 
 impl Graph {

@@ -11,12 +11,15 @@ mod builtins;
 mod construct;
 mod derivative;
 mod elaborate;
+mod equality;
 mod error;
 mod evaluate;
 mod function;
 mod graph;
 mod kernel;
+mod latex;
 mod lexer;
+mod normal;
 mod operators;
 mod rational;
 mod scope;
@@ -28,10 +31,12 @@ mod text;
 
 pub use builtins::is_function;
 pub use elaborate::{check_definitions, parse, parse_components, parse_condition, parse_scalar};
+pub use equality::Equality;
 pub use error::ExprError;
 pub use function::{Arity, Function};
 pub use graph::{Expr, Graph, Node, Relation};
 pub use kernel::{CompileError, Kernel};
+pub use latex::latex_name;
 pub use rational::Rational;
 pub use scope::{Scope, Shape, Value};
 

@@ -159,7 +159,7 @@ impl Scope {
         let (name, parameters) = syntax::parse_head(head)?;
         let nesting = nesting_bound(body);
         let syntax = with_room(nesting, || syntax::parse_syntax(body)).map_err(|mut error| {
-            error.definition = Some(name.clone());
+            error.definition = Some(name.as_str().into());
             error
         })?;
         self.nesting += nesting + 1;

@@ -183,6 +183,7 @@ impl Graph {
     ) -> Printed {
         let (above, below) = fraction_words(&coefficient.abs());
         let mut numerator: Vec<String> = above.into_iter().collect();
+        let below_is_number = below.is_some();
         let mut denominator: Vec<String> = below.into_iter().collect();
         for (base, exponent) in factors {
             let power = self.as_number(*exponent);
@@ -212,8 +213,16 @@ impl Graph {
         } else {
             numerator.join("*")
         };
+        // `2*(a - b)` in parentheses would read as `2*a - 2*b`.
+        let lone_sum = factors
+            .iter()
+            .find(|(_, e)| self.as_number(*e).is_some_and(Rational::is_negative))
+            .is_some_and(|(b, e)| {
+                self.as_integer(*e) == Some(-1) && matches!(self.node(*b), Node::Sum { .. })
+            });
         match denominator.as_slice() {
             [] => {}
+            [number, sum] if below_is_number && lone_sum => text = format!("{text}/{number}/{sum}"),
             [single] => text = format!("{text}/{single}"),
             several => text = format!("{text}/({})", several.join("*")),
         }
@@ -288,7 +297,7 @@ pub(super) fn fraction_words(value: &Rational) -> (Option<String>, Option<String
             None => {
                 let whole = value.to_string();
                 match whole.split_once('/') {
-                    Some((n, d)) if n == "1" => (None, Some(d.to_owned())),
+                    Some(("1", d)) => (None, Some(d.to_owned())),
                     Some((n, d)) => (Some(n.to_owned()), Some(d.to_owned())),
                     None => (Some(whole), None),
                 }

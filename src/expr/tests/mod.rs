@@ -1,4 +1,6 @@
 //! Canonical form, calculus and printing against independent evaluations.
 
+mod algebra;
 mod canonical;
 mod parsing;
+mod random;
