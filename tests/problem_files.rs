@@ -95,3 +95,26 @@ fn a_table_is_split_and_standardized() {
         assert!(mean.abs() < 1e-13 && (square - 1.0).abs() < 1e-13);
     }
 }
+
+#[test]
+fn every_refused_file_says_where_why_and_what_instead() {
+    // Names in messages are relative to the package, where tests run.
+    let mut files: Vec<PathBuf> = std::fs::read_dir("problems/refused")
+        .expect("the folder of refused problems")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 20);
+    for path in files {
+        let stem = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let report = load(&path, &[]).expect_err(&stem);
+        insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(stem, report.render(false));
+        });
+    }
+}

@@ -8,10 +8,12 @@ use crate::problem::reader::{Bound, Reader, Section};
 use gauss_quad::GaussLegendre;
 use std::num::NonZeroUsize;
 
-/// Nodes of one panel of the quadrature over the curve parameter.
-const PANEL_NODES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-/// The most panels tried: a mixture larger than this is no longer a cheap law.
-const MOST_PANELS: usize = 512;
+/// Panels of the quadrature over the curve parameter: a corner at a quarter, a half or three quarters
+/// of the curve falls between two of them.
+const PANELS: usize = 4;
+/// Nodes per panel of the first rule tried, and the most: a mixture larger than that is no cheap law.
+const FEWEST: usize = 8;
+const MOST: usize = 1024;
 /// Agreement of log densities between two node counts.
 const AGREEMENT: f64 = 1e-10;
 /// Places on the curve where densities are compared, each with offsets across it.
@@ -54,7 +56,7 @@ pub(crate) fn read_curve(reader: &mut Reader, section: &Section<'_>) -> Option<C
                 LoweringError::TooMany { change } => format!(
                     "`data.width` = {width} is too small for the length of the curve: \
                      {} Gaussians leave an error of {change:.1e} in the log density",
-                    MOST_PANELS * PANEL_NODES.get()
+                    PANELS * MOST
                 ),
             };
             reader.push(
@@ -72,8 +74,8 @@ enum LoweringError {
     TooMany { change: f64 },
 }
 
-/// The law `int_0^1 N(x; c(s), w^2 I) ds` as a mixture over Gauss–Legendre nodes of `s`, panels doubled
-/// until log densities on and around the curve agree.
+/// The law `int_0^1 N(x; c(s), w^2 I) ds` as a mixture over Gauss–Legendre nodes of `s`, half as many
+/// again until log densities on and around the curve agree.
 fn lower(
     graph: &Graph,
     parameter: Expr,
@@ -81,20 +83,20 @@ fn lower(
     width: f64,
 ) -> Result<Mixture, LoweringError> {
     let probes = probes(graph, parameter, centre, width)?;
-    let mut panels = 4;
-    let mut coarse = quadrature(graph, parameter, centre, width, panels)?;
+    let mut nodes = FEWEST;
+    let mut coarse = quadrature(graph, parameter, centre, width, nodes)?;
     let mut before = log_densities(&coarse, width, &probes);
     let mut change = f64::INFINITY;
-    while panels < MOST_PANELS {
-        panels *= 2;
-        let fine = quadrature(graph, parameter, centre, width, panels)?;
+    while nodes < MOST {
+        nodes += nodes / 2;
+        let fine = quadrature(graph, parameter, centre, width, nodes)?;
         let after = log_densities(&fine, width, &probes);
         change = before
             .iter()
             .zip(&after)
             .fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
         if change <= AGREEMENT {
-            // The coarse rule is within the tolerance of the fine one and half as expensive.
+            // The coarse rule is within the tolerance of the fine one and cheaper.
             return Ok(coarse);
         }
         (coarse, before) = (fine, after);
@@ -119,13 +121,14 @@ fn quadrature(
     parameter: Expr,
     centre: &[Expr],
     width: f64,
-    panels: usize,
+    nodes: usize,
 ) -> Result<Mixture, LoweringError> {
-    let rule = GaussLegendre::new(PANEL_NODES);
-    let length = 1.0 / panels as f64;
+    let nodes = NonZeroUsize::new(nodes).expect("a rule has nodes");
+    let rule = GaussLegendre::new(nodes);
+    let length = 1.0 / PANELS as f64;
     let mut weights = Vec::new();
     let mut means = Vec::new();
-    for panel in 0..panels {
+    for panel in 0..PANELS {
         for (node, weight) in rule.as_node_weight_pairs() {
             let s = (panel as f64 + 0.5 * (node + 1.0)) * length;
             means.push(point(graph, parameter, centre, s)?);

@@ -30,7 +30,7 @@ impl Value {
         match self {
             Self::Text(_) => "a string",
             Self::Integer(_) => "an integer",
-            Self::Float(_) => "a number",
+            Self::Float(_) => "a decimal number",
             Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date",
             Self::Array(_) => "an array",
@@ -65,13 +65,17 @@ impl Table {
 /// Parses TOML, collecting every syntax error.
 pub(crate) fn parse(text: &str) -> Result<Table, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut diagnostics: Vec<Diagnostic> = errors
-        .iter()
-        .map(|error| {
-            let span = error.span().unwrap_or(0..text.len().min(1));
-            Diagnostic::error("E001", span, format!("not TOML: {}", error.message()))
-        })
-        .collect();
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    let mut last_line = None;
+    for error in errors {
+        let span = error.span().unwrap_or(0..text.len().min(1));
+        // One mistake per line: the parser resumes in the middle of it and trips again.
+        let line = text[..span.start.min(text.len())].matches('\n').count();
+        if last_line.replace(line) != Some(line) {
+            let message = format!("not TOML: {}", error.message());
+            diagnostics.push(Diagnostic::error("E001", span, message));
+        }
+    }
     let table = convert_table(table.get_ref(), 0, &mut diagnostics);
     if diagnostics.is_empty() {
         Ok(table)

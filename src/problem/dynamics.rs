@@ -62,7 +62,8 @@ fn pair(reader: &mut Reader, node: &Node, place: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// Reads everything but the horizon and the state. The state symbols must be known to the reader.
+/// Reads everything but the horizon and the state. Without state symbols (the data are broken) a preset
+/// is still read for its own mistakes; `None` then.
 pub(crate) fn read_dynamics(
     reader: &mut Reader,
     section: &Section<'_>,
@@ -75,6 +76,7 @@ pub(crate) fn read_dynamics(
             reader.record_entry(section, entry);
             preset_dynamics(reader, section, entry, horizon)
         }
+        None if reader.formulas.state().is_empty() => return None,
         None => custom_dynamics(reader, section, horizon),
     };
     let context = match preset.map(|entry| &entry.node.value) {
@@ -100,7 +102,7 @@ fn read_domain(reader: &mut Reader, section: &Section<'_>) -> Option<Vec<(f64, f
                 .map(|item| pair(reader, item, "dynamics.domain"))
                 .collect();
             let pairs: Vec<(f64, f64)> = pairs.into_iter().collect::<Option<_>>()?;
-            if pairs.len() != dimension {
+            if dimension > 0 && pairs.len() != dimension {
                 reader.push(Diagnostic::error(
                     "E015",
                     entry.node.span.clone(),
@@ -182,6 +184,9 @@ fn preset_dynamics(
         },
         _ => read_linear(reader, section)?,
     };
+    if reader.formulas.state().is_empty() {
+        return None;
+    }
     let (drift, diffusion) = coefficients(reader, &preset, horizon);
     Some(Dynamics {
         horizon,
@@ -311,7 +316,7 @@ fn read_point(reader: &mut Reader, section: &Section<'_>, key: &'static str) -> 
             .map(|value| vec![value; dimension]);
     };
     let values = reader.numbers_at(&entry.node, &place)?;
-    if values.len() != dimension {
+    if dimension > 0 && values.len() != dimension {
         reader.push(Diagnostic::error(
             "E015",
             entry.node.span.clone(),
@@ -331,7 +336,7 @@ fn read_linear(reader: &mut Reader, section: &Section<'_>) -> Option<Preset> {
     let shift = read_point(reader, section, "a");
     let noise = read_matrix(reader, section, "S", "1.0");
     let (matrix, shift, noise) = (matrix?, shift?, noise?);
-    if matrix[0].len() != dimension {
+    if dimension > 0 && matrix[0].len() != dimension {
         let place = section
             .take("A")
             .map_or(section.span.clone(), |e| e.node.span.clone());
@@ -381,7 +386,8 @@ fn read_matrix(
         .collect();
     let rows: Vec<Vec<f64>> = rows.into_iter().collect::<Option<_>>()?;
     let width = rows.first().map_or(0, Vec::len);
-    if rows.len() != dimension || width == 0 || rows.iter().any(|row| row.len() != width) {
+    let fits = dimension == 0 || rows.len() == dimension;
+    if !fits || width == 0 || rows.iter().any(|row| row.len() != width) {
         let lengths: Vec<String> = rows.iter().map(|row| row.len().to_string()).collect();
         reader.push(Diagnostic::error(
             "E015",
@@ -551,6 +557,9 @@ fn custom_dynamics(
     let drift_entry = section.take("drift");
     let diffusion_entry = section.take("diffusion");
     if drift_entry.is_none() && diffusion_entry.is_none() {
+        if section.has_unknown_keys() {
+            return None;
+        }
         reader.push(
             Diagnostic::error(
                 "E011",

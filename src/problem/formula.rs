@@ -7,7 +7,7 @@ use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Node, Value, offset_in_token};
 use crate::problem::reader::{Reader, Section, quote};
 use crate::problem::state::StateNames;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The symbol of the curve parameter.
@@ -33,8 +33,6 @@ pub(crate) struct Formulas {
     pub parameters: BTreeMap<String, f64>,
     /// Where the text of a definition stands, for errors found when it is used.
     definitions: BTreeMap<String, Range<usize>>,
-    /// Every name some expression of the file mentions.
-    mentioned: BTreeSet<String>,
 }
 
 impl Formulas {
@@ -49,7 +47,6 @@ impl Formulas {
             state: Vec::new(),
             parameters: BTreeMap::new(),
             definitions: BTreeMap::new(),
-            mentioned: BTreeSet::new(),
         }
     }
 
@@ -64,10 +61,6 @@ impl Formulas {
     /// The value of an expression without free symbols.
     pub(crate) fn value_of(&self, e: Expr) -> Option<f64> {
         self.graph.evaluate(e, &[])
-    }
-
-    fn mention(&mut self, source: &str) {
-        self.mentioned.extend(Scope::names_in(source));
     }
 }
 
@@ -175,9 +168,8 @@ impl Reader {
     }
 
     /// A parameter that counts something, for `state = "x[d]"`.
-    pub(crate) fn integer_parameter(&mut self, name: &str) -> Option<usize> {
+    pub(crate) fn integer_parameter(&self, name: &str) -> Option<usize> {
         let value = *self.formulas.parameters.get(name)?;
-        self.formulas.mentioned.insert(name.to_owned());
         (value.fract() == 0.0 && (1.0..=1e6).contains(&value)).then_some(value as usize)
     }
 
@@ -211,7 +203,6 @@ impl Reader {
     }
 
     fn define(&mut self, entry: &Entry, head: &str, body: &str) {
-        self.formulas.mention(body);
         let name = head.split('(').next().unwrap_or_default().trim();
         self.formulas
             .definitions
@@ -298,9 +289,12 @@ impl Reader {
         self.formulas.state = scope.state(graph, &names.base, &shape);
     }
 
-    /// Reports mistakes in definitions nobody uses. `curve`: definitions may mention the curve
+    /// Reports mistakes in definitions nobody uses, once the state is known. `curve`: definitions may mention the curve
     /// parameter.
     pub(crate) fn check_unused_definitions(&mut self, curve: bool) {
+        if self.formulas.state.is_empty() {
+            return;
+        }
         let mut scope = self.formulas.scope.clone();
         let graph = &mut self.formulas.graph;
         if curve {
@@ -325,16 +319,6 @@ impl Reader {
         let value = read(self);
         self.formulas.scope = outer;
         (parameter, value)
-    }
-
-    /// Parameters no expression mentions, and where they stand.
-    pub(crate) fn unused_parameters(&self, section: &Section<'_>) -> Vec<(String, Range<usize>)> {
-        section
-            .entries()
-            .iter()
-            .filter(|entry| !self.formulas.mentioned.contains(&entry.key))
-            .map(|entry| (entry.key.clone(), entry.key_span.clone()))
-            .collect()
     }
 
     /// Turns errors of an expression into diagnostics at the characters they mean. An error inside a
@@ -375,7 +359,6 @@ impl Reader {
     }
 
     fn parse(&mut self, node: &Node, text: &str, place: &str) -> Option<Meaning> {
-        self.formulas.mention(text);
         let Formulas { graph, scope, .. } = &mut self.formulas;
         match expr::parse(text, scope, graph) {
             Ok(value) => Some(value),
@@ -410,7 +393,6 @@ impl Reader {
     }
 
     fn scalar_text(&mut self, node: &Node, text: &str, place: &str) -> Option<Expr> {
-        self.formulas.mention(text);
         let Formulas { graph, scope, .. } = &mut self.formulas;
         match expr::parse_scalar(text, scope, graph) {
             Ok(e) => Some(e),
@@ -453,7 +435,6 @@ impl Reader {
         let Value::Text(text) = &node.value else {
             return Some(vec![self.scalar_at(node, place)?]);
         };
-        self.formulas.mention(text);
         let Formulas { graph, scope, .. } = &mut self.formulas;
         match expr::parse_components(text, scope, graph) {
             Ok(components) => Some(components),

@@ -202,8 +202,9 @@ fn read_means(reader: &mut Reader, node: &Node, section: &str) -> Option<Vec<Vec
                     "E015",
                     items[k].span.clone(),
                     format!(
-                        "`{place}[{k}]` has {} components, `{place}[0]` has {wanted}",
-                        other.len()
+                        "`{place}[{k}]` has {} component{}, `{place}[0]` has {wanted}",
+                        other.len(),
+                        if other.len() == 1 { "" } else { "s" }
                     ),
                 )
                 .also(items[0].span.clone(), format!("{wanted} components")),

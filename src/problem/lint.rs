@@ -1,10 +1,13 @@
 //! Warnings about files that load but probably do not mean what they say.
 
+use crate::expr::Scope;
 use crate::problem::diagnostic::Diagnostic;
+use crate::problem::document::{Node, Table, Value};
 use crate::problem::law::Law;
 use crate::problem::model::Dynamics;
 use crate::problem::reader::{Reader, Section};
 use gauss_quad::GaussLegendre;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 /// Mass outside the domain that is worth a warning.
@@ -66,14 +69,38 @@ fn tail(distance: f64, deviation: f64) -> f64 {
     GaussLegendre::new(NODES).integrate(z, FAR, density)
 }
 
-/// W401: parameters nothing refers to.
-pub(crate) fn unused_parameters(reader: &mut Reader, section: &Section<'_>) {
-    for (name, span) in reader.unused_parameters(section) {
-        reader.push(Diagnostic::warning(
-            "W401",
-            span,
-            format!("parameter `{name}` is never used"),
-        ));
+/// W401: parameters no expression mentions, whether it could be read or not.
+pub(crate) fn unused_parameters(reader: &mut Reader, root: &Table) {
+    let Some(Value::Table(parameters)) = root.get("params").map(|entry| &entry.node.value) else {
+        return;
+    };
+    let mut mentioned = BTreeSet::new();
+    for entry in root.entries.iter().filter(|entry| entry.key != "problem") {
+        mentions(&entry.node, &mut mentioned);
+    }
+    for entry in &parameters.entries {
+        if !mentioned.contains(&entry.key) {
+            reader.push(Diagnostic::warning(
+                "W401",
+                entry.key_span.clone(),
+                format!("parameter `{}` is never used", entry.key),
+            ));
+        }
+    }
+}
+
+/// Collects the names in every string below a value.
+fn mentions(node: &Node, names: &mut BTreeSet<String>) {
+    match &node.value {
+        Value::Text(text) => names.extend(Scope::names_in(text)),
+        Value::Array(items) => items.iter().for_each(|item| mentions(item, names)),
+        Value::Table(table) => table
+            .entries
+            .iter()
+            // Prose may contain any word.
+            .filter(|entry| entry.key != "source")
+            .for_each(|entry| mentions(&entry.node, names)),
+        _ => {}
     }
 }
 

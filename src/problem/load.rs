@@ -110,6 +110,9 @@ pub fn parse_text(
 
 fn check_format(root: &Table) -> Option<Diagnostic> {
     let Some(entry) = root.get("format") else {
+        if slid(root, "format") {
+            return None;
+        }
         return Some(
             Diagnostic::error("E002", 0..0, "the file does not say `format = 1`")
                 .help("make format = 1 the first line"),
@@ -205,24 +208,20 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
     let folder = DataFolder::new(folder);
     let data = read_data(reader, &sections, &folder, seed);
     let horizon = read_horizon(reader, &sections.dynamics);
-    let dynamics = if data.is_some() && sections.dynamics.is_present() {
+    let dynamics = if sections.dynamics.is_present() {
         read_dynamics(reader, &sections.dynamics, horizon)
     } else {
         None
     };
-    let prior = match (&data, &dynamics) {
-        (Some((data, _)), Some(dynamics)) => {
-            read_prior(reader, &sections.prior, &folder, seed, dynamics, data)
-        }
-        _ => None,
-    };
-    let structure = structure(reader, data.as_ref().map(|(law, _)| law), dynamics.as_ref());
+    let law = data.as_ref().map(|(law, _)| law);
+    let prior = read_prior(reader, &sections, &folder, seed, dynamics.as_ref(), law);
+    let structure = structure(reader, law, dynamics.as_ref());
     let spacing = default_spacing(dynamics.as_ref());
     let time_settings = read_time(reader, &sections.time, horizon, spacing);
     let paths = default_paths(structure, time_settings.steps);
     let run = read_run(reader, &sections.run, seed, paths);
     let solvers = read_solvers(reader, root, &sections.run, structure);
-    let facts = table_facts(data.as_ref().map(|(law, _)| law));
+    let facts = table_facts(law);
     let checks = read_checks(reader, root, &sections.run, &solvers, facts);
     reader.finish(&sections.run, "this problem");
     let sample_section = reader.section(root, "sample");
@@ -230,11 +229,11 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
     let references = read_references(reader, root);
     let output_section = reader.section(root, "output");
     let output = read_output(reader, &output_section);
+    reader.check_unused_definitions(matches!(law, Some(Law::Curve(_))));
+    lint::unused_parameters(reader, root);
     let (data, names) = data?;
     let dynamics = dynamics?;
-    reader.check_unused_definitions(matches!(data, Law::Curve(_)));
     lint::domain_mass(reader, &sections.dynamics, &data, &dynamics);
-    lint::unused_parameters(reader, &sections.params);
     let state: Vec<Expr> = reader.formulas.state().to_vec();
     Some(Problem {
         name: identity.name,
@@ -261,8 +260,9 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
     })
 }
 
+/// One error for all missing tables. A table that slid into another one was reported there.
 fn require_tables(reader: &mut Reader, root: &Table) {
-    for (name, help) in [
+    let needed = [
         (
             "problem",
             "[problem] with name = \"...\" and kind = \"reverse\"",
@@ -272,14 +272,33 @@ fn require_tables(reader: &mut Reader, root: &Table) {
             "[data] with family = \"gaussian\", \"mixture\", \"samples\", \"curve\" or \"log-density\"",
         ),
         ("dynamics", "[dynamics] with preset = \"vp\""),
-    ] {
-        if root.get(name).is_none() {
-            reader.push(
-                Diagnostic::error("E010", 0..0, format!("table [{name}] is missing"))
-                    .help(format!("add {help}")),
-            );
-        }
+    ];
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|(name, _)| root.get(name).is_none() && !slid(root, name))
+        .collect();
+    if missing.is_empty() {
+        return;
     }
+    let names: Vec<String> = missing
+        .iter()
+        .map(|(name, _)| format!("[{name}]"))
+        .collect();
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    let mut diagnostic =
+        Diagnostic::error("E010", 0..0, format!("{} {verb} missing", names.join(", ")));
+    for (_, help) in missing {
+        diagnostic = diagnostic.help(format!("add {help}"));
+    }
+    reader.push(diagnostic);
+}
+
+/// Whether a key of the top level stands in some table.
+fn slid(root: &Table, key: &str) -> bool {
+    root.entries.iter().any(|entry| match &entry.node.value {
+        Value::Table(table) => table.get(key).is_some(),
+        _ => false,
+    })
 }
 
 /// Reads `[data]` and declares the state, whichever of the two knows the number of components.
@@ -291,6 +310,7 @@ fn read_data(
 ) -> Option<(Law, Vec<String>)> {
     let spec = read_state(reader, &sections.dynamics);
     if !sections.data.is_present() {
+        declare_alone(reader, sections, spec.as_ref());
         return None;
     }
     let by_formula = sections.data.is_text("family", "log-density");
@@ -301,7 +321,10 @@ fn read_data(
         let law = read_law(reader, &sections.data, folder, seed)?;
         return Some((law, names.shown));
     }
-    let law = read_law(reader, &sections.data, folder, seed)?;
+    let Some(law) = read_law(reader, &sections.data, folder, seed) else {
+        declare_alone(reader, sections, spec.as_ref());
+        return None;
+    };
     let dimension = match &law {
         Law::Gaussian(mixture) | Law::Mixture(mixture) => mixture.dimension(),
         Law::Samples(samples) => samples.columns.len(),
@@ -318,39 +341,54 @@ fn read_data(
     Some((law, names.shown))
 }
 
+/// Declares the state from its own words when the data do not tell its size, so that the expressions of
+/// the file can be read.
+fn declare_alone(reader: &mut Reader, sections: &Sections<'_>, spec: Option<&StateSpec>) {
+    if let Some(names) = spec.and_then(StateSpec::sized) {
+        reader.declare(&sections.dynamics, &names);
+    }
+}
+
+/// The law of `[prior]`, or the default one. Without data and dynamics it is read for its own mistakes.
 fn read_prior(
     reader: &mut Reader,
-    section: &Section<'_>,
+    sections: &Sections<'_>,
     folder: &DataFolder,
     seed: u64,
-    dynamics: &Dynamics,
-    data: &Law,
+    dynamics: Option<&Dynamics>,
+    data: Option<&Law>,
 ) -> Option<Law> {
+    let section = &sections.prior;
     let dimension = reader.formulas.state().len();
     if section.is_present() {
+        if dimension == 0 && section.is_text("family", "log-density") {
+            return None;
+        }
         let law = read_law(reader, section, folder, seed)?;
-        let found = match &law {
-            Law::LogDensity(_) => dimension,
-            law => law.mixture().map_or(dimension, |m| m.dimension()),
-        };
-        if found != dimension {
+        let found = law.mixture().map_or(dimension, |m| m.dimension());
+        if dimension > 0 && found != dimension {
             reader.push(Diagnostic::error(
                 "E015",
                 section.span.clone(),
-                format!("[prior] has {found} components, [data] has {dimension}"),
+                format!("the dimension of [prior] is {found}, that of [data] is {dimension}"),
             ));
             return None;
         }
         return Some(law);
     }
+    let (dynamics, data) = (dynamics?, data?);
     let time = reader.formulas.time();
     let state = reader.formulas.state().to_vec();
     let graph = &mut reader.formulas.graph;
     let Some(prior) = default_prior(graph, time, &state, dynamics, data) else {
         reader.push(
-            Diagnostic::error("E207", 0..0, "[prior] is missing and has no default here")
-                .note("the end law is only known for affine drift, state-free noise and mixture data")
-                .help("add [prior] with family = \"gaussian\" and the mean and cov you expect at the end of the horizon"),
+            Diagnostic::error(
+                "E207",
+                sections.dynamics.span.clone(),
+                "[prior] is missing and has no default for these dynamics and data",
+            )
+            .note("the end law is only known for affine drift, state-free noise and mixture data")
+            .help("add [prior] with family = \"gaussian\" and the mean and cov you expect at the end of the horizon"),
         );
         return None;
     };

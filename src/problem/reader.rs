@@ -5,6 +5,7 @@ use crate::problem::diagnostic::{Diagnostic, Level, Source};
 use crate::problem::document::{Entry, Node, Table, Value};
 use crate::problem::formula::Formulas;
 use crate::problem::resolved::Resolved;
+use crate::problem::schema;
 use crate::problem::suggest::did_you_mean;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -47,6 +48,15 @@ impl<'d> Section<'d> {
     /// All entries, for tables with keys of the user's choice.
     pub(crate) fn entries(&self) -> &'d [Entry] {
         self.table.map_or(&[], |table| &table.entries)
+    }
+
+    /// Whether the table holds a key the format does not have.
+    pub(crate) fn has_unknown_keys(&self) -> bool {
+        let name = self.name.split('.').next().unwrap_or_default();
+        schema::table(name).is_some_and(|schema| {
+            let known = |entry: &Entry| schema.keys.contains(&entry.key.as_str());
+            !self.entries().iter().all(known)
+        })
     }
 
     /// The entries nobody asked for.
@@ -111,9 +121,7 @@ impl Reader {
 
     /// Reports the keys that exist in the schema but mean nothing in this context.
     pub(crate) fn finish(&mut self, section: &Section<'_>, context: &str) {
-        let Some(schema) =
-            crate::problem::schema::table(section.name.split('.').next().unwrap_or_default())
-        else {
+        let Some(schema) = schema::table(section.name.split('.').next().unwrap_or_default()) else {
             return;
         };
         let valid: Vec<&str> = section.taken.borrow().iter().copied().collect();
@@ -163,6 +171,10 @@ impl Reader {
 
     /// A missing-key error.
     pub(crate) fn missing(&mut self, section: &Section<'_>, key: &str, wanted: &str) {
+        // A key nobody knows is probably the missing one, and was reported.
+        if section.has_unknown_keys() {
+            return;
+        }
         self.push(
             Diagnostic::error(
                 "E011",

@@ -48,6 +48,8 @@ pub(crate) struct Identity {
 
 pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Identity {
     let name = match section.take("name") {
+        // A missing table was reported as such.
+        None if !section.is_present() => String::new(),
         None => {
             reader.missing(section, "name", "\"my-problem\"");
             String::new()
@@ -161,6 +163,7 @@ pub(crate) fn read_time(
             .help("set t_min = 1e-3, or spacing = \"uniform\""),
         );
     }
+    let t_min = if t_min < end { t_min } else { start };
     let record = read_record(reader, section, t_min, end);
     reader.finish(section, "this problem");
     TimeSettings {

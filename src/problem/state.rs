@@ -72,10 +72,7 @@ fn malformed(reader: &mut Reader, entry: &Entry, text: &str) {
     );
 }
 
-fn parse(
-    text: &str,
-    mut integer: impl FnMut(&str) -> Option<usize>,
-) -> Option<(String, Components)> {
+fn parse(text: &str, integer: impl Fn(&str) -> Option<usize>) -> Option<(String, Components)> {
     let text = text.trim();
     let Some((base, rest)) = text.split_once('[') else {
         // A bare name is a scalar when it stands alone, but the data may make it a vector.
@@ -141,6 +138,11 @@ impl StateSpec {
             return None;
         }
         Some(self.build(dimension, columns))
+    }
+
+    /// The names, if the declaration alone tells how many.
+    pub(crate) fn sized(&self) -> Option<StateNames> {
+        self.count().map(|count| self.build(count, None))
     }
 
     /// The names when nothing but the declaration tells the size.

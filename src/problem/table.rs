@@ -42,12 +42,18 @@ pub(crate) enum TableError {
         position: usize,
         count: usize,
     },
-    #[error("{file}:{line}: this row has {found} values, the header has {wanted}")]
+    #[error("{file}:{line}: this row has {}, the header has {wanted}", values(*found))]
     Ragged {
         file: String,
         line: u64,
         found: usize,
         wanted: usize,
+    },
+    #[error("{file}:{line}: column `{column}` is empty")]
+    Blank {
+        file: String,
+        line: u64,
+        column: String,
     },
     #[error("{file}:{line}: column `{column}` holds `{value}`, which is not a finite number")]
     NotNumeric {
@@ -66,6 +72,14 @@ pub(crate) enum TableError {
     More { file: String, count: usize },
 }
 
+fn values(count: usize) -> String {
+    if count == 1 {
+        "1 value".to_owned()
+    } else {
+        format!("{count} values")
+    }
+}
+
 impl TableError {
     /// The diagnostic code.
     pub(crate) fn code(&self) -> &'static str {
@@ -73,7 +87,7 @@ impl TableError {
             Self::Unreadable { .. } => "E602",
             Self::NoHeader { .. } | Self::NoRows { .. } => "E604",
             Self::Ragged { .. } | Self::Malformed { .. } | Self::More { .. } => "E605",
-            Self::NotNumeric { .. } => "E606",
+            Self::NotNumeric { .. } | Self::Blank { .. } => "E606",
             Self::NoColumn { .. } | Self::NoPosition { .. } => "E607",
         }
     }
@@ -240,6 +254,11 @@ fn row(
         .iter()
         .map(|&i| match record[i].parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
+            _ if record[i].is_empty() => Err(TableError::Blank {
+                file: shown.to_owned(),
+                line,
+                column: header[i].clone(),
+            }),
             _ => Err(TableError::NotNumeric {
                 file: shown.to_owned(),
                 line,
@@ -283,7 +302,7 @@ mod tests {
         assert_eq!(
             text,
             [
-                "t.csv:3: this row has 1 values, the header has 2",
+                "t.csv:3: this row has 1 value, the header has 2",
                 "t.csv:4: column `b` holds `six`, which is not a finite number",
                 "t.csv:5: column `b` holds `nan`, which is not a finite number",
             ]
