@@ -3,6 +3,7 @@
 use crate::discretization::schedule::Schedule;
 use crate::expr::{CompileError, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::dense::linear_transition;
 use crate::problem::law::Covariance;
 use crate::problem::model::{Preset, Problem};
 use nalgebra::{DMatrix, DVector};
@@ -173,32 +174,18 @@ impl Transition {
     }
 }
 
-/// Van Loan's block exponentials: the mean from `exp [[A, a], [0, 0]] t`, the covariance from
-/// `exp [[-A, D], [0, Aᵀ]] t = [[·, E12], [0, E22]]`, `Φ = E22ᵀ`, `C = Φ E12`.
+/// The transition of a constant linear drift, in the form of this module.
 fn constant_kernel(
     matrix: &DMatrix<f64>,
     shift: &DVector<f64>,
     diffusivity: &DMatrix<f64>,
     t: f64,
 ) -> GaussianKernel {
-    let d = matrix.nrows();
-    let mut mean = DMatrix::zeros(d + 1, d + 1);
-    mean.view_mut((0, 0), (d, d)).copy_from(&(matrix * t));
-    mean.view_mut((0, d), (d, 1)).copy_from(&(shift * t));
-    let mean = mean.exp();
-    let mut block = DMatrix::zeros(2 * d, 2 * d);
-    block.view_mut((0, 0), (d, d)).copy_from(&(matrix * -t));
-    block.view_mut((0, d), (d, d)).copy_from(&(diffusivity * t));
-    block
-        .view_mut((d, d), (d, d))
-        .copy_from(&(matrix.transpose() * t));
-    let block = block.exp();
-    let factor = block.view((d, d), (d, d)).transpose();
-    let covariance = &factor * block.view((0, d), (d, d));
+    let law = linear_transition(matrix, shift, diffusivity, t);
     GaussianKernel {
-        factor: MeanMap::Matrix(factor),
-        shift: mean.view((0, d), (d, 1)).iter().copied().collect(),
-        covariance: full_covariance(&covariance),
+        factor: MeanMap::Matrix(law.map),
+        shift: law.shift.iter().copied().collect(),
+        covariance: full_covariance(&law.covariance),
     }
 }
 

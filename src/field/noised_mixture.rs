@@ -2,50 +2,61 @@
 //! closed form.
 
 use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
+use crate::field::mixture_components::{Components, Shape, Spread};
+use crate::field::mixture_tile::{Targets, evaluate, log_responsibilities};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
 
 /// `p_t = Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)` with the transition `(Φ, c, C)` from the start of the
 /// horizon to t.
 ///
-/// With `a_k = −C_k⁻¹ (x − m_k(t))` and responsibilities `r_k`:
-/// `s = Σ r_k a_k`, `∇s = Σ r_k (a_k a_kᵀ − C_k⁻¹) − s sᵀ`.
+/// With `a_k = −C_k⁻¹ (x − m_k(t))`, `L_k = log w_k − ½ log det 2πC_k − ½ a_kᵀ C_k a_k` and
+/// responsibilities `r_k = exp(L_k − log p)`:
+///
+/// ```text
+/// log p = log Σ exp L_k,    s = Σ r_k a_k,    ∇s = Σ r_k ((a_k − s)(a_k − s)ᵀ − C_k⁻¹)
+/// ```
 ///
 /// # Shapes
-/// x: points × d [state]; score [1/state]; log density per point.
+/// x: points × d in units of the state; score in their inverse; log density per point.
 ///
 /// # Assumes
 /// Covariances at the asked time are positive definite (point masses need t past the start).
 ///
+/// # Accuracy
+/// Rounding only, in the log domain. The divergence is `Σ r_k (|a_k|² − tr C_k⁻¹) − |s|²`, so it carries
+/// `ε |s|²`; [`MixtureAt::derivatives`] sums centred terms and does not. Many isotropic components in
+/// many dimensions are evaluated by matrix products, which cost a component's log density up to 1e-10.
+///
 /// # Cost
-/// K d per point for isotropic and diagonal components, K d² otherwise.
+/// Per call: K d, or K d³ for full covariances. Per point: K d for isotropic and diagonal components, K d²
+/// otherwise, and K exponentials. Scratch is allocated once per call.
 #[derive(Clone, Debug)]
 pub struct NoisedMixture {
     mixture: Mixture,
     transition: Transition,
     start: f64,
+    /// The mixture again, flat: log weights, means (components × d), covariances.
+    log_weights: Vec<f64>,
+    means: Vec<f64>,
+    spread: Spread,
 }
 
 /// The mixture at one time, factorised.
 #[derive(Clone, Debug)]
 pub struct MixtureAt {
-    dimension: usize,
-    components: Vec<Component>,
-}
-
-#[derive(Clone, Debug)]
-struct Component {
-    /// log w − ½ log det(2πC)
-    log_weight: f64,
-    mean: DVector<f64>,
-    precision: DMatrix<f64>,
+    components: Components,
 }
 
 impl NoisedMixture {
     pub fn new(mixture: Mixture, transition: Transition, start: f64) -> Self {
         Self {
+            log_weights: mixture.weights.iter().map(|w| w.ln()).collect(),
+            means: mixture.means.concat(),
+            spread: Spread::of(&mixture),
             mixture,
             transition,
             start,
@@ -76,9 +87,25 @@ impl NoisedMixture {
         }
     }
 
-    /// Everything that depends on time only.
+    /// Everything that depends on time only. A caller that stays at one time keeps it.
     pub fn at(&self, t: f64) -> MixtureAt {
-        MixtureAt::new(&self.mixture_at(t))
+        let d = self.mixture.dimension();
+        let kernel = self.transition.between(self.start, t);
+        let (MeanMap::Scalar(factor), Covariance::Isotropic(noise)) =
+            (&kernel.factor, &kernel.covariance)
+        else {
+            return MixtureAt::new(&self.mixture_at(t));
+        };
+        let mut means = self.means.clone();
+        for row in means.chunks_mut(d) {
+            for (m, shift) in row.iter_mut().zip(&kernel.shift) {
+                *m = factor * *m + shift;
+            }
+        }
+        let spread = self.spread.scaled_and_blurred(d, factor * factor, *noise);
+        MixtureAt {
+            components: Components::new(d, &self.log_weights, means, spread),
+        }
     }
 }
 
@@ -113,59 +140,170 @@ fn noised_covariance(kernel: &GaussianKernel, covariance: &Covariance) -> Covari
 }
 
 impl MixtureAt {
+    /// Factorises a mixture whose covariances are positive definite.
     pub fn new(mixture: &Mixture) -> Self {
-        let d = mixture.dimension();
-        let components = (0..mixture.components())
-            .map(|k| {
-                let matrix = DMatrix::from_fn(d, d, |i, j| mixture.covariances[k].entry(i, j));
-                let factor = matrix
-                    .cholesky()
-                    .expect("covariances are positive definite at the asked time");
-                let log_det: f64 = factor
-                    .l_dirty()
-                    .diagonal()
-                    .iter()
-                    .map(|l| 2.0 * l.ln())
-                    .sum();
-                Component {
-                    log_weight: mixture.weights[k].ln()
-                        - 0.5 * (log_det + d as f64 * std::f64::consts::TAU.ln()),
-                    mean: DVector::from_column_slice(&mixture.means[k]),
-                    precision: factor.inverse(),
-                }
-            })
-            .collect();
+        let log_weights: Vec<f64> = mixture.weights.iter().map(|w| w.ln()).collect();
         Self {
-            dimension: d,
-            components,
+            components: Components::new(
+                mixture.dimension(),
+                &log_weights,
+                mixture.means.concat(),
+                Spread::of(mixture),
+            ),
+        }
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.components.dimension
+    }
+
+    /// Number of components K.
+    pub fn count(&self) -> usize {
+        self.components.count
+    }
+
+    /// `log p` of a block of points.
+    pub fn log_density(&self, x: BatchRef<'_>, out: &mut [f64]) {
+        let targets = Targets {
+            log_density: Some(out),
+            score: None,
+            divergence: None,
+        };
+        evaluate(&self.components, x, targets);
+    }
+
+    /// The score (points × d).
+    pub fn score(&self, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let targets = Targets {
+            log_density: None,
+            score: Some(out),
+            divergence: None,
+        };
+        evaluate(&self.components, x, targets);
+    }
+
+    /// Log density, score and divergence of the score in one sweep.
+    pub fn all(
+        &self,
+        x: BatchRef<'_>,
+        log_density: &mut [f64],
+        score: BatchMut<'_>,
+        divergence: &mut [f64],
+    ) {
+        let targets = Targets {
+            log_density: Some(log_density),
+            score: Some(score),
+            divergence: Some(divergence),
+        };
+        evaluate(&self.components, x, targets);
+    }
+
+    /// Logarithms of the responsibilities, `log r_k(x)` (points × K): the posterior weights of the
+    /// components given the noised point.
+    pub fn log_responsibilities(&self, x: BatchRef<'_>, out: BatchMut<'_>) {
+        assert_eq!(out.columns(), self.count(), "one column per component");
+        log_responsibilities(&self.components, x, out);
+    }
+
+    /// The Hessian of the log density (points × d², row by row).
+    pub fn hessian(&self, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        for i in 0..x.points() {
+            let (_, _, hessian) = self.derivatives(&x.row(i));
+            // Symmetric to the bit, so the order of storage does not matter.
+            for (column, value) in hessian.iter().enumerate() {
+                out.column_mut(column)[i] = *value;
+            }
         }
     }
 
     /// Log density of one point, its score, and the Hessian of the log density.
+    ///
+    /// Straight from the definition and without cancellation: three passes over the components.
     pub fn derivatives(&self, x: &[f64]) -> (f64, DVector<f64>, DMatrix<f64>) {
-        let d = self.dimension;
-        let x = DVector::from_column_slice(x);
-        let parts: Vec<(f64, DVector<f64>)> = self
-            .components
-            .iter()
-            .map(|c| {
-                let offset = &x - &c.mean;
-                let slope = -(&c.precision * &offset);
-                (c.log_weight + 0.5 * slope.dot(&offset), slope)
-            })
+        let d = self.dimension();
+        let mut slope = vec![0.0; d];
+        let mut whitened = vec![0.0; d];
+        let mut logs: Vec<f64> = (0..self.count())
+            .map(|k| self.component(k, x, &mut slope, &mut whitened))
             .collect();
-        let largest = parts.iter().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = parts.iter().map(|p| (p.0 - largest).exp()).sum();
-        let log_density = largest + total.ln();
+        let log_density = log_sum_exp(&logs);
+        logs.iter_mut()
+            .for_each(|log| *log = (*log - log_density).exp());
         let mut score = DVector::zeros(d);
-        let mut hessian = DMatrix::zeros(d, d);
-        for (component, (log, slope)) in self.components.iter().zip(&parts) {
-            let r = (log - log_density).exp();
-            score += slope * r;
-            hessian += (slope * slope.transpose() - &component.precision) * r;
+        for (k, r) in logs.iter().enumerate().filter(|(_, r)| **r != 0.0) {
+            self.component(k, x, &mut slope, &mut whitened);
+            for (s, a) in score.iter_mut().zip(&slope) {
+                *s += r * a;
+            }
         }
-        hessian -= &score * score.transpose();
+        let mut hessian = DMatrix::zeros(d, d);
+        for (k, r) in logs.iter().enumerate().filter(|(_, r)| **r != 0.0) {
+            self.component(k, x, &mut slope, &mut whitened);
+            for j in 0..d {
+                for i in 0..d {
+                    hessian[(i, j)] += r * ((slope[i] - score[i]) * (slope[j] - score[j]));
+                }
+            }
+            self.subtract_precision(k, *r, &mut hessian);
+        }
         (log_density, score, hessian)
+    }
+
+    /// `L_k`, with `a_k` left in `slope`.
+    fn component(&self, k: usize, x: &[f64], slope: &mut [f64], whitened: &mut [f64]) -> f64 {
+        let d = self.dimension();
+        let means = &self.components.means[k * d..(k + 1) * d];
+        let mut square = 0.0;
+        match &self.components.shape {
+            Shape::Isotropic { precisions, .. } => {
+                for j in 0..d {
+                    slope[j] = precisions[k] * (means[j] - x[j]);
+                    square += slope[j] * (means[j] - x[j]);
+                }
+            }
+            Shape::Diagonal { precisions, .. } => {
+                for j in 0..d {
+                    slope[j] = precisions[k * d + j] * (means[j] - x[j]);
+                    square += slope[j] * (means[j] - x[j]);
+                }
+            }
+            Shape::Full { whitenings, .. } => {
+                let w = &whitenings[k * d * d..(k + 1) * d * d];
+                slope.fill(0.0);
+                for i in 0..d {
+                    let row = &w[i * d..=i * d + i];
+                    whitened[i] = (0..=i).map(|j| row[j] * (x[j] - means[j])).sum();
+                    square += whitened[i] * whitened[i];
+                    for (a, w) in slope.iter_mut().zip(row) {
+                        *a -= w * whitened[i];
+                    }
+                }
+            }
+        }
+        self.components.log_weights[k] - 0.5 * square
+    }
+
+    /// `hessian −= r C_k⁻¹`.
+    fn subtract_precision(&self, k: usize, r: f64, hessian: &mut DMatrix<f64>) {
+        let d = self.dimension();
+        match &self.components.shape {
+            Shape::Isotropic { precisions, .. } => {
+                (0..d).for_each(|i| hessian[(i, i)] -= r * precisions[k]);
+            }
+            Shape::Diagonal { precisions, .. } => {
+                (0..d).for_each(|i| hessian[(i, i)] -= r * precisions[k * d + i]);
+            }
+            Shape::Full { whitenings, .. } => {
+                let w = &whitenings[k * d * d..(k + 1) * d * d];
+                for l in 0..d {
+                    for j in 0..=l {
+                        for i in 0..=l {
+                            hessian[(i, j)] -= r * (w[l * d + i] * w[l * d + j]);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -178,14 +316,8 @@ impl Field for NoisedMixture {
         self.mixture.dimension()
     }
 
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        let at = self.at(t);
-        for i in 0..x.points() {
-            let (_, score, _) = at.derivatives(&x.row(i));
-            for j in 0..x.columns() {
-                out.column_mut(j)[i] = score[j];
-            }
-        }
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.at(t).score(x, out);
     }
 }
 
@@ -194,25 +326,23 @@ impl Differentiable for NoisedMixture {
         &self,
         t: f64,
         x: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        out: BatchMut<'_>,
         divergence: &mut [f64],
     ) {
-        let at = self.at(t);
-        for i in 0..x.points() {
-            let (_, score, hessian) = at.derivatives(&x.row(i));
-            for j in 0..x.columns() {
-                out.column_mut(j)[i] = score[j];
-            }
-            divergence[i] = hessian.trace();
-        }
+        let targets = Targets {
+            log_density: None,
+            score: Some(out),
+            divergence: Some(divergence),
+        };
+        evaluate(&self.at(t).components, x, targets);
     }
 }
 
 impl LogDensity for NoisedMixture {
     fn log_density(&self, t: f64, x: BatchRef<'_>, out: &mut [f64]) {
-        let at = self.at(t);
-        for (i, o) in out.iter_mut().enumerate() {
-            *o = at.derivatives(&x.row(i)).0;
-        }
+        self.at(t).log_density(x, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! Cholesky with a report of the pivot that failed.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
-use faer::{MatRef, Side};
+use faer::{MatMut, MatRef, Side};
 use nalgebra::{DMatrix, DVector};
 
 /// Why a matrix could not be used.
@@ -182,6 +182,16 @@ impl Cholesky {
         )
     }
 
+    /// `L⁻¹`, lower triangular: `A⁻¹ = L⁻ᵀ L⁻¹`.
+    pub fn inverse_lower(&self) -> DMatrix<f64> {
+        let l = self.factor.L();
+        let n = l.nrows();
+        let mut inverse = DMatrix::identity(n, n);
+        let view = MatMut::from_column_major_slice_mut(inverse.as_mut_slice(), n, n);
+        l.solve_lower_triangular_in_place(view);
+        inverse
+    }
+
     /// `log det A`.
     pub fn log_determinant(&self) -> f64 {
         let l = self.factor.L();
@@ -343,6 +353,7 @@ mod tests {
             let identity = DMatrix::identity(n, n);
             assert!((&inverse * &matrix - &identity).norm() < 1e-12);
             assert!((factor.solve(&identity) - &inverse).norm() < 1e-12);
+            assert!((factor.inverse_lower() * &lower - &identity).norm() < 1e-12);
             if n > 1 {
                 assert!((inverse[(0, 1)] + rho / (1.0 - rho * rho)).abs() < 1e-13);
             }
