@@ -28,7 +28,7 @@ const NAMELESS: [&str; 5] = ["utils", "common", "helpers", "misc", "types"];
 
 /// Circles that stand today. A new one fails the test, and so does one listed here that is gone: the
 /// list only shrinks.
-const STANDING_CIRCLES: [&str; 10] = [
+const STANDING_CIRCLES: [&str; 8] = [
     "expr::builtins names expr::elaborate in a circle",
     "expr::elaborate names expr::builtins in a circle",
     "expr::function names expr::graph in a circle",
@@ -37,8 +37,6 @@ const STANDING_CIRCLES: [&str; 10] = [
     "problem::reader names problem::formula, problem::resolved in a circle",
     "problem::resolved names problem::reader in a circle",
     "problem::state names problem::reader in a circle",
-    "report::json names report::record in a circle",
-    "report::record names report::json in a circle",
 ];
 
 /// A source file: its module path (`["expr", "graph"]`) and its text without comments and literals.

@@ -3,10 +3,11 @@
 //! Every line starts with the version `"v":1` and the kind `"ev"`. Numbers that are not finite are the
 //! strings `"nan"`, `"inf"`, `"-inf"`; what was not measured is `null`.
 
-use crate::report::json::{maybe_number, number};
+use crate::report::encoding::{maybe_number, number, verdict_word};
 use crate::report::record::{
-    CheckRow, Record, ReferenceRow, SolverOutcome, SolverRow, StructureFinding, Verdict,
+    CheckRow, Record, ReferenceRow, SolverOutcome, SolverRow, StructureFinding,
 };
+use crate::verification::verdict::Verdict;
 use serde::Serialize;
 use std::io::Write;
 
@@ -73,6 +74,7 @@ pub enum Event {
         limit: Option<f64>,
         #[serde(serialize_with = "maybe_number")]
         se: Option<f64>,
+        #[serde(serialize_with = "verdict_word")]
         verdict: Verdict,
         reason: String,
     },

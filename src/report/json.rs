@@ -1,11 +1,6 @@
-//! `result.json` and `derivation.json`.
-//!
-//! JSON has no infinities: a number that is not finite is written as one of the strings `"nan"`,
-//! `"inf"`, `"-inf"`; a quantity that was not measured is `null`.
+//! `result.json` and `derivation.json`; [`crate::report::encoding`] says how numbers are written.
 
-use crate::numeric::estimate::Estimate;
-use crate::report::record::{Counts, DerivationStep, NamedArray, Record, SCHEMA_VERSION};
-use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
+use crate::report::record::{Counts, DerivationStep, Record, SCHEMA_VERSION};
 
 /// `result.json`: numbers, verdicts, environment. Arrays appear by key and shape; their data is in
 /// `arrays.npz`.
@@ -43,89 +38,10 @@ pub fn derivation(record: &Record) -> Result<String, serde_json::Error> {
     })
 }
 
-/// Writes a number, or its name where it is not finite.
-pub(crate) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.is_finite() {
-        serializer.serialize_f64(*value)
-    } else if value.is_nan() {
-        serializer.serialize_str("nan")
-    } else if *value > 0.0 {
-        serializer.serialize_str("inf")
-    } else {
-        serializer.serialize_str("-inf")
-    }
-}
-
-/// [`number`] or null.
-pub(crate) fn maybe_number<S: Serializer>(
-    value: &Option<f64>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => number(value, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// `{"value", "error", "error_kind"}` or null.
-pub(crate) fn maybe_estimate<S: Serializer>(
-    estimate: &Option<Estimate>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    struct Number(f64);
-    impl Serialize for Number {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            number(&self.0, serializer)
-        }
-    }
-    match estimate {
-        Some(estimate) => {
-            let mut object = serializer.serialize_struct("Estimate", 3)?;
-            object.serialize_field("value", &Number(estimate.value))?;
-            object.serialize_field("error", &Number(estimate.error))?;
-            object.serialize_field("error_kind", estimate.kind.name())?;
-            object.end()
-        }
-        None => serializer.serialize_none(),
-    }
-}
-
-/// Arrays without their data.
-pub(crate) fn array_header<S: Serializer>(
-    arrays: &[NamedArray],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(arrays.len()))?;
-    for array in arrays {
-        list.serialize_element(&Header::of(array))?;
-    }
-    list.end()
-}
-
-/// What is said about an array beside its data, here and in the NPZ.
-#[derive(serde::Serialize)]
-pub(crate) struct Header<'a> {
-    key: &'a str,
-    shape: &'a [usize],
-    axes: &'a [String],
-    unit: &'a str,
-}
-
-impl<'a> Header<'a> {
-    pub(crate) fn of(array: &'a NamedArray) -> Self {
-        Self {
-            key: &array.key,
-            shape: &array.shape,
-            axes: &array.axes,
-            unit: &array.unit,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numeric::estimate::ErrorKind;
+    use crate::numeric::estimate::{ErrorKind, Estimate};
     use crate::report::record::{Solved, SolverOutcome, SolverRow};
 
     #[test]

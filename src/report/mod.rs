@@ -13,6 +13,7 @@
 //!
 //! [`run_folder`] writes all of them at once, or nothing.
 
+pub mod encoding;
 pub mod events;
 pub mod json;
 pub mod npz;

@@ -7,8 +7,7 @@
 //! # Source
 //! PKWARE, .ZIP File Format Specification 6.3.10, sections 4.3.7, 4.3.12, 4.3.16; NumPy `lib.format` 1.0.
 
-use crate::report::json::Header;
-use crate::report::record::{Record, SCHEMA_VERSION};
+use crate::report::record::{Header, Record, SCHEMA_VERSION};
 use npyz::WriterBuilder;
 use std::collections::BTreeSet;
 

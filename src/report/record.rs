@@ -1,8 +1,10 @@
 //! The record of one run: plain data, filled by the command line from the rooms below.
 
 use crate::numeric::estimate::Estimate;
-use crate::report::json::{array_header, maybe_estimate, maybe_number, number};
+use crate::report::encoding::{maybe_estimate, maybe_number, number, verdict_word};
+use crate::verification::verdict::Verdict;
 use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
 
 /// Version of the layout of `result.json`; a field never changes its meaning within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -217,23 +219,24 @@ pub struct Solved {
     /// The action S of the simulated control.
     #[serde(serialize_with = "maybe_estimate")]
     pub action: Option<Estimate>,
-    /// S - V.
+    /// Bias of `action` from its finite step, estimated by halving it.
+    #[serde(serialize_with = "maybe_number")]
+    pub step_bias: Option<f64>,
+    /// S - V, on common start points and noise.
     #[serde(serialize_with = "maybe_estimate")]
     pub gap: Option<Estimate>,
+    /// The same by the gap identity, 1/2 E int |u - u_ref|^2.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub gap_integral: Option<Estimate>,
     /// Kullback-Leibler divergence of the path laws, nats.
     #[serde(serialize_with = "maybe_estimate")]
     pub path_kl: Option<Estimate>,
     /// Negative log-likelihood of held-out data by the probability flow, nats per point.
     #[serde(serialize_with = "maybe_estimate")]
     pub held_out_nll: Option<Estimate>,
-    /// 2-Wasserstein distance of generated samples to the data.
-    #[serde(serialize_with = "maybe_estimate")]
-    pub transport: Option<Estimate>,
-    #[serde(serialize_with = "maybe_estimate")]
-    pub energy_distance: Option<Estimate>,
-    /// Share of generated samples at each component of the data law.
-    pub mode_weights: Vec<f64>,
-    /// The weights the data law gives them.
+    /// One entry per noise level that samples were generated at.
+    pub generated: Vec<GeneratedRow>,
+    /// The weights the data law gives its components; empty where it has none.
     pub expected_mode_weights: Vec<f64>,
     /// The method's own estimate of its rms control error.
     #[serde(serialize_with = "maybe_number")]
@@ -244,6 +247,26 @@ pub struct Solved {
     pub facts: Vec<Fact>,
     pub seconds: f64,
     pub history: Vec<HistoryPoint>,
+}
+
+/// How good the samples of one solver at one noise level are.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GeneratedRow {
+    /// h of the generating process.
+    pub noise_level: f64,
+    /// 2-Wasserstein distance of generated samples to draws of the data law at the end time.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub transport: Option<Estimate>,
+    /// The same distance between two sets of true draws.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub transport_floor: Option<Estimate>,
+    /// Energy distance, squared scale.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub energy_distance: Option<Estimate>,
+    #[serde(serialize_with = "maybe_estimate")]
+    pub energy_floor: Option<Estimate>,
+    /// Share of generated samples at each component of the data law.
+    pub mode_weights: Vec<f64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -264,48 +287,6 @@ pub struct HistoryPoint {
     pub measured: f64,
 }
 
-/// The judgement of one identity, strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Proved,
-    Pass,
-    Fail,
-    Inconclusive,
-    Skipped,
-}
-
-impl Verdict {
-    pub const ALL: [Self; 5] = [
-        Self::Proved,
-        Self::Pass,
-        Self::Fail,
-        Self::Inconclusive,
-        Self::Skipped,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Proved => "proved",
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Inconclusive => "inconclusive",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// Shown beside the word, so that a verdict is never told by colour alone.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Proved => "∎",
-            Self::Pass => "✓",
-            Self::Fail => "✗",
-            Self::Inconclusive => "?",
-            Self::Skipped => "–",
-        }
-    }
-}
-
 /// One executed identity.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckRow {
@@ -314,11 +295,15 @@ pub struct CheckRow {
     pub on: String,
     #[serde(serialize_with = "maybe_number")]
     pub measured: Option<f64>,
+    /// What the identity predicts; 0 for a difference.
+    #[serde(serialize_with = "number")]
+    pub target: f64,
     /// Standard error of `measured`.
     #[serde(serialize_with = "maybe_number")]
     pub se: Option<f64>,
     /// How `measured` reads, where it is more than a number ("2.2e-4, order 1.9"); else empty.
     pub measured_text: String,
+    /// Largest distance of `measured` from `target` that passes; `None` where the criterion is another.
     #[serde(serialize_with = "maybe_number")]
     pub limit: Option<f64>,
     /// How the limit is made up ("4 se 0.064 + step 0.030"); else empty.
@@ -328,6 +313,7 @@ pub struct CheckRow {
     pub formula: String,
     /// One line of meaning.
     pub meaning: String,
+    #[serde(serialize_with = "verdict_word")]
     pub verdict: Verdict,
     /// Why it is not `pass` or `proved`.
     pub reason: String,
@@ -347,6 +333,7 @@ pub struct ReferenceRow {
     pub on: String,
     pub tolerance: f64,
     pub source: String,
+    #[serde(serialize_with = "verdict_word")]
     pub verdict: Verdict,
     pub reason: String,
 }
@@ -374,16 +361,6 @@ impl Counts {
             }
         }
         counts
-    }
-
-    pub fn get(&self, verdict: Verdict) -> usize {
-        match verdict {
-            Verdict::Proved => self.proved,
-            Verdict::Pass => self.pass,
-            Verdict::Fail => self.fail,
-            Verdict::Inconclusive => self.inconclusive,
-            Verdict::Skipped => self.skipped,
-        }
     }
 }
 
@@ -444,6 +421,35 @@ impl NamedArray {
             axes: axes.iter().map(|(name, _)| (*name).to_owned()).collect(),
             unit: unit.to_owned(),
             data,
+        }
+    }
+}
+
+/// Arrays without their data.
+fn array_header<S: Serializer>(arrays: &[NamedArray], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(arrays.len()))?;
+    for array in arrays {
+        list.serialize_element(&Header::of(array))?;
+    }
+    list.end()
+}
+
+/// What is said about an array beside its data, here and in the NPZ.
+#[derive(serde::Serialize)]
+pub(crate) struct Header<'a> {
+    key: &'a str,
+    shape: &'a [usize],
+    axes: &'a [String],
+    unit: &'a str,
+}
+
+impl<'a> Header<'a> {
+    pub(crate) fn of(array: &'a NamedArray) -> Self {
+        Self {
+            key: &array.key,
+            shape: &array.shape,
+            axes: &array.axes,
+            unit: &array.unit,
         }
     }
 }

@@ -4,9 +4,10 @@ use crate::numeric::estimate::Estimate;
 use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Record, ReferenceRow, Solved, SolverOutcome, SolverRow,
-    StructureFinding, Verdict,
+    StructureFinding,
 };
 use crate::report::table::{Table, wrap};
+use crate::verification::verdict::Verdict;
 use std::path::Path;
 
 /// How to print.
@@ -24,6 +25,15 @@ impl Style {
         width: 110,
         colour: false,
     };
+
+    /// As wide as the shell says its terminal is (`COLUMNS`), else as [`Self::PLAIN`].
+    pub fn of_terminal(colour: bool) -> Self {
+        let width = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse::<usize>().ok())
+            .map_or(Self::PLAIN.width, |columns| columns.max(60));
+        Self { width, colour }
+    }
 }
 
 /// Hints shown for one problem.
@@ -104,7 +114,8 @@ pub fn derivation(steps: &[DerivationStep], latex: bool) -> String {
     out
 }
 
-/// One row per solver: how close to the optimum, then how good the samples are, then what it cost.
+/// One row per solver, how close it is to the optimum and what it cost; then one row per solver and
+/// noise level, how good its samples are.
 pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
     let mut table = Table::new(&[
         "solver",
@@ -114,13 +125,10 @@ pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
         "action S",
         "S - V",
         "path KL",
+        "NLL held out",
         "own error",
         "time",
         "stopped",
-        "NLL held out",
-        "W2",
-        "energy distance",
-        "mode weights",
         "work",
     ]);
     for row in solvers {
@@ -131,16 +139,24 @@ pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
     if table.is_empty() {
         return String::new();
     }
-    table.without_empty_columns().render(style.width)
+    let mut out = table.without_empty_columns().render(style.width);
+    let samples = samples(solvers, style);
+    if !samples.is_empty() {
+        out.push('\n');
+        out.push_str(&samples);
+    }
+    out
+}
+
+/// An estimate, or nothing where it was not measured.
+pub(crate) fn shown(estimate: &Option<Estimate>) -> String {
+    estimate
+        .as_ref()
+        .map(number::with_error)
+        .unwrap_or_default()
 }
 
 fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
-    let estimate = |estimate: &Option<Estimate>| {
-        estimate
-            .as_ref()
-            .map(number::with_error)
-            .unwrap_or_default()
-    };
     let control_error = match (&solved.control_error, solved.against.is_empty()) {
         (Some(error), _) => number::with_error(error),
         (None, true) => "reference".to_owned(),
@@ -150,26 +166,53 @@ fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
         row.id.clone(),
         row.method.clone(),
         control_error,
-        estimate(&solved.relative_control_error),
-        estimate(&solved.action),
-        estimate(&solved.gap),
-        estimate(&solved.path_kl),
+        shown(&solved.relative_control_error),
+        shown(&solved.action),
+        shown(&solved.gap),
+        shown(&solved.path_kl),
+        shown(&solved.held_out_nll),
         solved
             .own_error
             .map(|error| number::significant(error, 2))
             .unwrap_or_default(),
         number::seconds(solved.seconds),
         solved.stopped.clone(),
-        estimate(&solved.held_out_nll),
-        estimate(&solved.transport),
-        estimate(&solved.energy_distance),
-        mode_weights(&solved.mode_weights),
         work(solved),
     ]
 }
 
+/// Distances of generated samples to the data law, each beside its sampling floor.
+fn samples(solvers: &[SolverRow], style: Style) -> String {
+    let mut table = Table::new(&[
+        "samples",
+        "h",
+        "W2",
+        "floor",
+        "energy distance",
+        "floor",
+        "mode weights",
+    ]);
+    for row in solvers {
+        for generated in row.solved().iter().flat_map(|solved| &solved.generated) {
+            table.push(vec![
+                row.id.clone(),
+                number::significant(generated.noise_level, 3),
+                shown(&generated.transport),
+                shown(&generated.transport_floor),
+                shown(&generated.energy_distance),
+                shown(&generated.energy_floor),
+                mode_weights(&generated.mode_weights),
+            ]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.without_empty_columns().render(style.width)
+}
+
 /// Weights of a mixture as long as they fit a cell.
-fn mode_weights(weights: &[f64]) -> String {
+pub(crate) fn mode_weights(weights: &[f64]) -> String {
     const SHOWN: usize = 5;
     let mut text = weights
         .iter()
@@ -268,9 +311,15 @@ pub(crate) fn limit(row: &CheckRow) -> String {
     if !row.limit_text.is_empty() {
         return row.limit_text.clone();
     }
-    row.limit
-        .map(|limit| number::significant(limit, 3))
-        .unwrap_or_default()
+    match row.limit {
+        Some(limit) if row.target != 0.0 => format!(
+            "{} ± {}",
+            number::significant(row.target, 3),
+            number::significant(limit, 2)
+        ),
+        Some(limit) => number::significant(limit, 3),
+        None => String::new(),
+    }
 }
 
 /// `|diff| 3e-7` and `2e-6 + own 2.8e-4`.
@@ -375,7 +424,13 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 
 /// Colours the verdict word a line ends with.
 fn paint_line(line: &str) -> String {
-    for verdict in Verdict::ALL {
+    for verdict in [
+        Verdict::Proved,
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::Inconclusive,
+        Verdict::Skipped,
+    ] {
         if let Some(rest) = line.strip_suffix(verdict.name())
             && rest.ends_with(' ')
         {
@@ -403,6 +458,7 @@ mod tests {
             check: "girsanov".into(),
             on: "mc".into(),
             measured: Some(0.412),
+            target: 0.0,
             se: Some(f64::INFINITY),
             measured_text: String::new(),
             limit: Some(1.0),
