@@ -19,6 +19,7 @@ mod graph;
 mod kernel;
 mod latex;
 mod lexer;
+mod lower;
 mod normal;
 mod operators;
 mod rational;
@@ -27,6 +28,7 @@ mod special;
 mod stack;
 mod substitute;
 mod syntax;
+mod tape;
 mod text;
 
 pub use builtins::is_function;

@@ -2,5 +2,6 @@
 
 mod algebra;
 mod canonical;
+mod kernels;
 mod parsing;
 mod random;

@@ -6,7 +6,7 @@ use proptest::test_runner::RngSeed;
 
 /// A recipe for an expression of `x[0]`, `x[1]`, `t`.
 #[derive(Clone, Debug)]
-enum Recipe {
+pub(super) enum Recipe {
     Number(i64, i64),
     Variable(usize),
     Add(Box<Recipe>, Box<Recipe>),
@@ -36,7 +36,7 @@ const SMOOTH: [Function; 14] = [
     Function::Expm1,
 ];
 
-fn recipe() -> impl Strategy<Value = Recipe> {
+pub(super) fn recipe() -> impl Strategy<Value = Recipe> {
     let leaf = prop_oneof![
         (-4i64..5, 1i64..11).prop_map(|(n, d)| Recipe::Number(n, d)),
         (0usize..3).prop_map(Recipe::Variable),
@@ -71,7 +71,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     })
 }
 
-fn build(g: &mut Graph, variables: &[Expr], recipe: &Recipe) -> Expr {
+pub(super) fn build(g: &mut Graph, variables: &[Expr], recipe: &Recipe) -> Expr {
     let mut go = |r: &Recipe| build(g, variables, r);
     match recipe {
         Recipe::Number(n, d) => g.rational(*n, *d),
@@ -167,13 +167,13 @@ fn plain(recipe: &Recipe, at: &[f64; 3]) -> f64 {
     }
 }
 
-struct Setting {
-    graph: Graph,
+pub(super) struct Setting {
+    pub(super) graph: Graph,
     scope: Scope,
-    variables: Vec<Expr>,
+    pub(super) variables: Vec<Expr>,
 }
 
-fn setting() -> Setting {
+pub(super) fn setting() -> Setting {
     let (mut graph, mut scope) = (Graph::new(), Scope::new());
     let mut variables = scope.state(&mut graph, "x", &Shape::Vector(2));
     variables.push(scope.time(&mut graph));
@@ -205,7 +205,7 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 }
 
 /// A fixed seed: every run draws the same expressions.
-fn seeded() -> ProptestConfig {
+pub(super) fn seeded() -> ProptestConfig {
     ProptestConfig {
         cases: 400,
         rng_seed: RngSeed::Fixed(20_240_607),

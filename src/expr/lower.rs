@@ -1,0 +1,634 @@
+//! From nodes to a tape: what depends on nothing is folded, what depends on time alone is done once per
+//! call, the rest runs per point.
+
+use super::function::Function;
+use super::graph::{Expr, Graph, Node, Relation};
+use super::rational::Rational;
+use super::tape::{Op, Operand, Step, apply};
+use std::collections::{HashMap, HashSet};
+
+/// A finished tape.
+#[derive(Clone, Debug)]
+pub(super) struct Tape {
+    /// Values known at compile time; slot 0 is time.
+    pub(super) slots: Vec<f64>,
+    /// Once per call, in slots.
+    pub(super) per_call: Vec<Step>,
+    /// Once per block, in registers; the inputs arrive in the first registers.
+    pub(super) per_point: Vec<Step>,
+    pub(super) registers: usize,
+    pub(super) outputs: Vec<Operand>,
+}
+
+/// `scalar * column * column * ...`
+#[derive(Clone, Debug)]
+struct Factored {
+    scalar: Operand,
+    columns: Vec<Operand>,
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    slots: Vec<f64>,
+    /// Whether a slot is known at compile time.
+    constant: Vec<bool>,
+    constants: HashMap<u64, Operand>,
+    per_call: Vec<Step>,
+    per_point: Vec<Step>,
+    /// Values per point so far, inputs included.
+    columns: u32,
+    shared: HashMap<(Op, [Operand; 3]), Operand>,
+    values: HashMap<Expr, Operand>,
+    /// Shifted exponentials and the inverse of their sum, per `logsumexp` node.
+    softmax: HashMap<Expr, (Vec<Operand>, Operand)>,
+}
+
+pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr]) -> Tape {
+    let mut lowering = Lowering {
+        graph,
+        slots: vec![0.0],
+        constant: vec![false],
+        constants: HashMap::new(),
+        per_call: Vec::new(),
+        per_point: Vec::new(),
+        columns: u32::try_from(state.len()).expect("fewer than 2^32 inputs"),
+        shared: HashMap::new(),
+        values: HashMap::new(),
+        softmax: HashMap::new(),
+    };
+    lowering.values.insert(time, Operand::Slot(0));
+    for (i, symbol) in (0..).zip(state) {
+        lowering.values.insert(*symbol, Operand::Column(i));
+    }
+    let order = graph.reachable(outputs);
+    // How many nodes and outputs refer to a node.
+    let mut uses: HashMap<Expr, usize> = HashMap::new();
+    for output in outputs {
+        *uses.entry(*output).or_default() += 1;
+    }
+    for n in &order {
+        graph
+            .node(*n)
+            .children(|child| *uses.entry(child).or_default() += 1);
+    }
+    let absorbed = absorbed(graph, &order, &uses);
+    for n in &order {
+        if !lowering.values.contains_key(n) && !absorbed.contains(n) {
+            let value = lowering.node(*n);
+            lowering.values.insert(*n, value);
+        }
+    }
+    let outputs = outputs.iter().map(|e| lowering.value(*e)).collect();
+    lowering.finish(outputs, state.len())
+}
+
+/// Products whose only reader is a sum: formed there, fused with the addition.
+fn absorbed(graph: &Graph, order: &[Expr], uses: &HashMap<Expr, usize>) -> HashSet<Expr> {
+    let mut absorbed = HashSet::new();
+    for n in order {
+        if let Node::Sum { terms, .. } = graph.node(*n) {
+            let products = terms.iter().map(|(term, _)| *term);
+            absorbed.extend(products.filter(|term| {
+                uses[term] == 1 && matches!(graph.node(*term), Node::Product { .. })
+            }));
+        }
+    }
+    absorbed
+}
+
+impl Lowering<'_> {
+    fn number(&mut self, value: f64) -> Operand {
+        let next = Operand::Slot(u32::try_from(self.slots.len()).expect("fewer than 2^32 slots"));
+        let found = *self.constants.entry(value.to_bits()).or_insert(next);
+        if found == next {
+            self.slots.push(value);
+            self.constant.push(true);
+        }
+        found
+    }
+
+    fn rational(&mut self, value: &Rational) -> Operand {
+        self.number(value.to_f64())
+    }
+
+    fn known(&self, operand: Operand) -> Option<f64> {
+        match operand {
+            Operand::Slot(i) if self.constant[i as usize] => Some(self.slots[i as usize]),
+            _ => None,
+        }
+    }
+
+    fn is(&self, operand: Operand, value: f64) -> bool {
+        self.known(operand) == Some(value)
+    }
+
+    /// Emits an operation, or finds its value.
+    fn emit(&mut self, op: Op, operands: [Operand; 3]) -> Operand {
+        if let [Some(a), Some(b), Some(c)] = operands.map(|o| self.known(o)) {
+            return self.number(apply(op, [a, b, c]));
+        }
+        if let Some(found) = self.shared.get(&(op, operands)) {
+            return *found;
+        }
+        let per_call = operands.iter().all(|o| matches!(o, Operand::Slot(_)));
+        let value = if per_call {
+            let dest = u32::try_from(self.slots.len()).expect("fewer than 2^32 slots");
+            self.slots.push(0.0);
+            self.constant.push(false);
+            self.per_call.push(Step { op, dest, operands });
+            Operand::Slot(dest)
+        } else {
+            let dest = self.columns;
+            self.columns += 1;
+            self.per_point.push(Step { op, dest, operands });
+            Operand::Column(dest)
+        };
+        self.shared.insert((op, operands), value);
+        value
+    }
+
+    fn one(&mut self, op: Op, a: Operand) -> Operand {
+        self.emit(op, [a, a, a])
+    }
+
+    fn two(&mut self, op: Op, a: Operand, b: Operand) -> Operand {
+        self.emit(op, [a, b, b])
+    }
+
+    fn add(&mut self, a: Operand, b: Operand) -> Operand {
+        if self.is(a, 0.0) {
+            return b;
+        }
+        if self.is(b, 0.0) {
+            return a;
+        }
+        let (a, b) = column_first(a, b);
+        self.two(Op::Add, a, b)
+    }
+
+    fn sub(&mut self, a: Operand, b: Operand) -> Operand {
+        if self.is(b, 0.0) {
+            return a;
+        }
+        match b {
+            // The tape has no column minus slot.
+            Operand::Slot(_) if matches!(a, Operand::Column(_)) => {
+                let zero = self.number(0.0);
+                let negative = self.two(Op::Sub, zero, b);
+                self.add(a, negative)
+            }
+            _ => self.two(Op::Sub, a, b),
+        }
+    }
+
+    fn mul(&mut self, a: Operand, b: Operand) -> Operand {
+        if self.is(a, 1.0) {
+            return b;
+        }
+        if self.is(b, 1.0) {
+            return a;
+        }
+        let (a, b) = column_first(a, b);
+        self.two(Op::Mul, a, b)
+    }
+
+    fn div(&mut self, a: Operand, b: Operand) -> Operand {
+        if self.is(b, 1.0) {
+            return a;
+        }
+        match (a, b) {
+            (Operand::Column(_), Operand::Slot(_)) => {
+                let one = self.number(1.0);
+                let inverse = self.two(Op::Div, one, b);
+                self.mul(a, inverse)
+            }
+            _ => self.two(Op::Div, a, b),
+        }
+    }
+
+    /// `a * b + c`
+    fn mul_add(&mut self, a: Operand, b: Operand, c: Operand) -> Operand {
+        if self.is(a, 1.0) {
+            return self.add(b, c);
+        }
+        if self.is(b, 1.0) {
+            return self.add(a, c);
+        }
+        if self.is(c, 0.0) {
+            return self.mul(a, b);
+        }
+        if self.is(a, -1.0) {
+            return self.sub(c, b);
+        }
+        if self.is(b, -1.0) {
+            return self.sub(c, a);
+        }
+        let (a, b) = column_first(a, b);
+        if matches!(a, Operand::Slot(_)) {
+            let product = self.mul(a, b);
+            return self.add(product, c);
+        }
+        self.emit(Op::MulAdd, [a, b, c])
+    }
+
+    fn value(&self, e: Expr) -> Operand {
+        self.values[&e]
+    }
+
+    fn node(&mut self, e: Expr) -> Operand {
+        let graph = self.graph;
+        match graph.node(e) {
+            Node::Number(value) => self.rational(value),
+            Node::Pi => self.number(std::f64::consts::PI),
+            Node::Infinity => self.number(f64::INFINITY),
+            Node::Undefined => self.number(f64::NAN),
+            Node::Truth(truth) => self.number(f64::from(*truth)),
+            Node::Symbol(_) | Node::Unknown { .. } => {
+                unreachable!("compilation admits only inputs as symbols")
+            }
+            Node::Sum { constant, terms } => self.sum(constant, terms),
+            Node::Product {
+                coefficient,
+                factors,
+            } => {
+                let factored = self.factored(coefficient, factors);
+                self.product(&factored)
+            }
+            Node::Apply(Function::Exp, arguments) => self.exponential(arguments[0]),
+            Node::Apply(Function::LogSumExp, arguments) => self.log_sum_exp(e, arguments),
+            Node::Apply(function @ (Function::Min | Function::Max), arguments) => {
+                let values: Vec<_> = arguments.iter().map(|a| self.value(*a)).collect();
+                self.extremum(*function, &values)
+            }
+            Node::Apply(function, arguments) => match arguments.as_slice() {
+                [a] => {
+                    let a = self.value(*a);
+                    self.one(Op::One(*function), a)
+                }
+                [a, b] => {
+                    let (a, b) = (self.value(*a), self.value(*b));
+                    self.two(Op::Two(*function), a, b)
+                }
+                _ => unreachable!("arity is checked when the node is made"),
+            },
+            Node::Compare(relation, a, b) => {
+                let op = match relation {
+                    Relation::Less => Op::Less,
+                    Relation::LessOrEqual => Op::LessOrEqual,
+                    Relation::Equal => Op::Equal,
+                    Relation::NotEqual => Op::NotEqual,
+                };
+                let (a, b) = (self.value(*a), self.value(*b));
+                self.two(op, a, b)
+            }
+            Node::And(parts) | Node::Or(parts) => {
+                let op = if matches!(graph.node(e), Node::And(_)) {
+                    Op::And
+                } else {
+                    Op::Or
+                };
+                let mut total = self.value(parts[0]);
+                for part in &parts[1..] {
+                    let part = self.value(*part);
+                    total = self.two(op, total, part);
+                }
+                total
+            }
+            Node::Not(a) => {
+                let a = self.value(*a);
+                self.one(Op::Not, a)
+            }
+            Node::Choose(condition, yes, no) => {
+                let operands = [self.value(*condition), self.value(*yes), self.value(*no)];
+                self.emit(Op::Select, operands)
+            }
+        }
+    }
+
+    fn extremum(&mut self, function: Function, values: &[Operand]) -> Operand {
+        let mut best = values[0];
+        for value in &values[1..] {
+            best = self.two(Op::Two(function), best, *value);
+        }
+        best
+    }
+
+    fn factored(&mut self, coefficient: &Rational, factors: &[(Expr, Expr)]) -> Factored {
+        let mut scalar = self.rational(coefficient);
+        let (mut columns, mut below) = (Vec::new(), Vec::new());
+        let mut below_scalar = self.number(1.0);
+        for (base, exponent) in factors {
+            let base = self.value(*base);
+            let (inverse, piece) = match self.graph.as_number(*exponent) {
+                Some(power) => (power.is_negative(), self.fixed_power(base, &power.abs())),
+                None => {
+                    let exponent = self.value(*exponent);
+                    (false, self.two(Op::Power, base, exponent))
+                }
+            };
+            match (piece, inverse) {
+                (Operand::Slot(_), false) => scalar = self.mul(scalar, piece),
+                (Operand::Slot(_), true) => below_scalar = self.mul(below_scalar, piece),
+                (Operand::Column(_), false) => columns.push(piece),
+                (Operand::Column(_), true) => below.push(piece),
+            }
+        }
+        scalar = self.div(scalar, below_scalar);
+        if !below.is_empty() {
+            let one = self.number(1.0);
+            let denominator = self.product(&Factored {
+                scalar: one,
+                columns: below,
+            });
+            let numerator = match columns.is_empty() {
+                true => std::mem::replace(&mut scalar, one),
+                false => self.product(&Factored {
+                    scalar: one,
+                    columns: std::mem::take(&mut columns),
+                }),
+            };
+            columns.push(self.div(numerator, denominator));
+        }
+        Factored { scalar, columns }
+    }
+
+    fn product(&mut self, factored: &Factored) -> Operand {
+        let Some((first, rest)) = factored.columns.split_first() else {
+            return factored.scalar;
+        };
+        let mut total = *first;
+        for column in rest {
+            total = self.mul(total, *column);
+        }
+        if self.is(factored.scalar, -1.0) {
+            let zero = self.number(0.0);
+            return self.sub(zero, total);
+        }
+        self.mul(total, factored.scalar)
+    }
+
+    /// `base^power` for a positive number `power`: multiplications and square roots where they suffice.
+    fn fixed_power(&mut self, base: Operand, power: &Rational) -> Operand {
+        match power.small() {
+            Some((n, 1)) if n <= 64 => self.integer_power(base, n),
+            Some((n, 2)) if n <= 64 => {
+                let root = self.one(Op::Sqrt, base);
+                if n == 1 {
+                    return root;
+                }
+                let whole = self.integer_power(base, n / 2);
+                self.mul(whole, root)
+            }
+            _ => {
+                let exponent = self.rational(power);
+                self.two(Op::Power, base, exponent)
+            }
+        }
+    }
+
+    fn integer_power(&mut self, base: Operand, n: i64) -> Operand {
+        match n {
+            1 => base,
+            _ if n % 2 == 0 => {
+                let root = self.integer_power(base, n / 2);
+                self.mul(root, root)
+            }
+            _ => {
+                let even = self.integer_power(base, n - 1);
+                self.mul(even, base)
+            }
+        }
+    }
+
+    fn sum(&mut self, constant: &Rational, terms: &[(Expr, Rational)]) -> Operand {
+        let mut scalar = self.rational(constant);
+        let mut pieces = Vec::new();
+        for (term, coefficient) in terms {
+            let mut factored = match (self.values.get(term).copied(), self.graph.node(*term)) {
+                (Some(value @ Operand::Column(_)), _) => Factored {
+                    scalar: self.number(1.0),
+                    columns: vec![value],
+                },
+                (Some(value), _) => Factored {
+                    scalar: value,
+                    columns: Vec::new(),
+                },
+                (None, Node::Product { factors, .. }) => self.factored(&Rational::one(), factors),
+                (None, _) => unreachable!("only products are absorbed"),
+            };
+            let coefficient = self.rational(coefficient);
+            factored.scalar = self.mul(coefficient, factored.scalar);
+            if factored.columns.is_empty() {
+                scalar = self.add(scalar, factored.scalar);
+            } else {
+                pieces.push(factored);
+            }
+        }
+        // Begin with a piece that a fused operation can add to.
+        let mut total = scalar;
+        for mut piece in pieces {
+            let last = piece
+                .columns
+                .pop()
+                .expect("pieces without columns were added above");
+            if piece.columns.is_empty() {
+                total = self.mul_add(last, piece.scalar, total);
+                continue;
+            }
+            let (plus, minus) = (self.is(piece.scalar, 1.0), self.is(piece.scalar, -1.0));
+            if plus || minus {
+                piece.scalar = self.number(1.0);
+                let rest = self.product(&piece);
+                total = match total {
+                    Operand::Column(_) if minus => self.emit(Op::NegMulAdd, [rest, last, total]),
+                    _ if minus => {
+                        let product = self.mul(rest, last);
+                        self.sub(total, product)
+                    }
+                    _ => self.mul_add(rest, last, total),
+                };
+            } else {
+                let scalar = std::mem::replace(&mut piece.scalar, self.number(1.0));
+                piece.columns.push(last);
+                let product = self.product(&piece);
+                total = self.mul_add(product, scalar, total);
+            }
+        }
+        total
+    }
+
+    /// `m + log(sum exp(a_k - m))` with `m` the largest argument.
+    fn log_sum_exp(&mut self, e: Expr, arguments: &[Expr]) -> Operand {
+        let values: Vec<_> = arguments.iter().map(|a| self.value(*a)).collect();
+        let top = self.extremum(Function::Max, &values);
+        let mut parts = Vec::with_capacity(values.len());
+        let mut total = self.number(0.0);
+        for value in values {
+            let shifted = self.sub(value, top);
+            let part = self.one(Op::One(Function::Exp), shifted);
+            total = self.add(total, part);
+            parts.push(part);
+        }
+        let log = self.one(Op::One(Function::Log), total);
+        let sum = self.add(log, top);
+        // inf - inf is not a number, yet the result is the infinite argument.
+        let size = self.one(Op::One(Function::Abs), top);
+        let infinity = self.number(f64::INFINITY);
+        let infinite = self.two(Op::Equal, size, infinity);
+        let one = self.number(1.0);
+        let inverse = self.div(one, total);
+        self.softmax.insert(e, (parts, inverse));
+        self.emit(Op::Select, [infinite, top, sum])
+    }
+
+    /// `exp(argument)`; a softmax weight `exp(a_k - logsumexp(a))` reuses the terms of the sum.
+    fn exponential(&mut self, argument: Expr) -> Operand {
+        if let Some((node, k)) = self.softmax_weight(argument)
+            && let Some((parts, inverse)) = self.softmax.get(&node)
+        {
+            let (part, inverse) = (parts[k], *inverse);
+            return self.mul(part, inverse);
+        }
+        let argument = self.value(argument);
+        self.one(Op::One(Function::Exp), argument)
+    }
+
+    /// The `logsumexp` node and index `k` if `e` is `a_k - logsumexp(a)`.
+    fn softmax_weight(&self, e: Expr) -> Option<(Expr, usize)> {
+        let Node::Sum { constant, terms } = self.graph.node(e) else {
+            return None;
+        };
+        let minus = Rational::integer(-1);
+        let (node, arguments) =
+            terms
+                .iter()
+                .find_map(|(term, c)| match self.graph.node(*term) {
+                    Node::Apply(Function::LogSumExp, arguments) if *c == minus => {
+                        Some((*term, arguments))
+                    }
+                    _ => None,
+                })?;
+        let rest = || terms.iter().filter(|(term, _)| *term != node);
+        let matches = |argument: &Expr| match self.graph.node(*argument) {
+            Node::Sum {
+                constant: other,
+                terms,
+            } => constant == other && rest().eq(terms.iter()),
+            Node::Number(value) => constant == value && rest().next().is_none(),
+            Node::Product {
+                coefficient,
+                factors,
+            } if constant.is_zero() && !coefficient.is_one() => {
+                rest().count() == 1
+                    && rest().all(|(term, c)| c == coefficient && self.has_factors(*term, factors))
+            }
+            _ => constant.is_zero() && rest().eq(std::iter::once(&(*argument, Rational::one()))),
+        };
+        arguments.iter().position(matches).map(|k| (node, k))
+    }
+
+    fn has_factors(&self, e: Expr, wanted: &[(Expr, Expr)]) -> bool {
+        match self.graph.node(e) {
+            Node::Product { factors, .. } => factors == wanted,
+            _ => matches!(wanted, [(base, exponent)] if *base == e && self.graph.is_one(*exponent)),
+        }
+    }
+
+    /// Orders the steps depth first from the outputs (dropping what no output needs) and assigns registers.
+    fn finish(self, outputs: Vec<Operand>, inputs: usize) -> Tape {
+        let steps = schedule(&self.per_point, &outputs, inputs);
+        let (per_point, registers, outputs) = assign(steps, outputs, inputs);
+        Tape {
+            slots: self.slots,
+            per_call: self.per_call,
+            per_point,
+            registers,
+            outputs,
+        }
+    }
+}
+
+fn column_first(a: Operand, b: Operand) -> (Operand, Operand) {
+    match a {
+        Operand::Slot(_) => (b, a),
+        Operand::Column(_) => (a, b),
+    }
+}
+
+/// Post-order from the outputs; value `inputs + i` is made by `steps[i]`.
+fn schedule(steps: &[Step], outputs: &[Operand], inputs: usize) -> Vec<Step> {
+    let mut done = vec![false; steps.len()];
+    let mut ordered = Vec::new();
+    for output in outputs {
+        let mut open: Vec<(u32, bool)> = match output {
+            Operand::Column(c) => vec![(*c, false)],
+            Operand::Slot(_) => continue,
+        };
+        while let Some((column, ready)) = open.pop() {
+            let Some(i) = (column as usize).checked_sub(inputs).filter(|i| !done[*i]) else {
+                continue;
+            };
+            if ready {
+                done[i] = true;
+                ordered.push(steps[i]);
+                continue;
+            }
+            open.push((column, true));
+            // The accumulator (last operand) is pushed last, so it is finished first.
+            for operand in steps[i].operands {
+                if let Operand::Column(c) = operand {
+                    open.push((c, false));
+                }
+            }
+        }
+    }
+    ordered
+}
+
+/// Renames values to registers, reusing each register after the last reading of its value.
+fn assign(
+    mut steps: Vec<Step>,
+    mut outputs: Vec<Operand>,
+    inputs: usize,
+) -> (Vec<Step>, usize, Vec<Operand>) {
+    let mut last_use: HashMap<u32, usize> = HashMap::new();
+    for (i, step) in steps.iter().enumerate() {
+        for operand in step.operands {
+            if let Operand::Column(c) = operand {
+                last_use.insert(c, i);
+            }
+        }
+    }
+    for output in &outputs {
+        if let Operand::Column(c) = output {
+            last_use.insert(*c, usize::MAX);
+        }
+    }
+    let mut home: HashMap<u32, u32> = (0..).take(inputs).map(|i| (i, i)).collect();
+    let mut free: Vec<u32> = Vec::new();
+    let mut registers = u32::try_from(inputs).expect("fewer than 2^32 inputs");
+    for (i, step) in steps.iter_mut().enumerate() {
+        let mut dying: Vec<u32> = Vec::new();
+        for operand in &mut step.operands {
+            if let Operand::Column(c) = operand {
+                if last_use[c] == i && !dying.contains(c) {
+                    dying.push(*c);
+                }
+                *operand = Operand::Column(home[c]);
+            }
+        }
+        free.extend(dying.iter().map(|c| home[c]));
+        let register = free.pop().unwrap_or_else(|| {
+            registers += 1;
+            registers - 1
+        });
+        home.insert(step.dest, register);
+        step.dest = register;
+    }
+    for output in &mut outputs {
+        if let Operand::Column(c) = output {
+            *output = Operand::Column(home[c]);
+        }
+    }
+    (steps, registers as usize, outputs)
+}
