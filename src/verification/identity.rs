@@ -12,7 +12,9 @@ pub enum Scope {
     Optimum,
     /// True of every field: run on the reference (with a perturbed field) and on every solver.
     EveryField,
-    /// True of every answer with a log density.
+    /// About the ingredients of every answer.
+    Ingredients,
+    /// About every answer with a log density.
     Densities,
 }
 
@@ -60,8 +62,6 @@ pub struct Finding {
 pub enum NotApplicable {
     #[error("needs {0}")]
     Needs(&'static str),
-    #[error("could not be evaluated: {0}")]
-    Evaluation(String),
 }
 
 /// A claim with two sides, evaluated by code that shares nothing between them.

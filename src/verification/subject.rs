@@ -48,6 +48,8 @@ pub struct Subject<'a> {
     pub score: &'a (dyn Differentiable + Send),
     /// The claimed `log p_t`.
     pub log_density: Option<&'a (dyn LogDensity + Send)>,
+    /// Another route to `log p_t`, to compare with.
+    pub reference_density: Option<&'a (dyn LogDensity + Send)>,
     /// A field whose cost or loss is compared with that of the score; `None`: a smooth perturbation of
     /// the score.
     pub trial: Option<&'a (dyn Differentiable + Send)>,

@@ -1,0 +1,533 @@
+//! Identities of expectations at fixed times: score matching, score moments, entropy balance.
+
+use crate::comparison::effort::Effort;
+use crate::comparison::expectation::{Cloud, clouds};
+use crate::discretization::noising::GaussianKernel;
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::draws::{draw_mixture, draw_transition};
+use crate::field::{Differentiable, Field};
+use crate::numeric::batch::Batch;
+use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::problem::model::Spacing;
+use crate::verification::equations::check_times;
+use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
+use crate::verification::subject::Subject;
+use crate::verification::trial::{Direction, Scales, Trial};
+use crate::verification::verdict::Residual;
+use gauss_quad::GaussLegendre;
+use nalgebra::{DMatrix, DVector};
+use std::num::NonZeroUsize;
+
+/// Times of a pooled expectation.
+const TIMES: usize = 6;
+/// Relative tolerances: by draws, by quadrature with closed forms, by quadrature with tabulated fields.
+const BY_DRAWS: f64 = 5e-2;
+const BY_LATTICE: f64 = 1e-6;
+const BY_TABLE: f64 = 2e-2;
+/// A trial field other than the score is only as smooth as its solver made it.
+const BY_LATTICE_OF_SOLVER: f64 = 1e-3;
+
+/// Draws at a time, at most: pointwise expectations are cheap.
+const DRAWS: usize = 65_536;
+
+/// The law at each of `times` as weighted points.
+fn laws(
+    subject: &Subject<'_>,
+    settings: &Settings,
+    times: &[f64],
+    fields: usize,
+) -> Result<Vec<Cloud>, NotApplicable> {
+    let law = subject
+        .law
+        .ok_or(NotApplicable::Needs("draws of the noised law"))?;
+    let budget = Effort::new(subject.problem).evaluations / (times.len() * fields);
+    let wanted = settings.samples.unwrap_or(budget.clamp(64, DRAWS));
+    Ok(clouds(
+        subject.problem,
+        law,
+        times,
+        fields,
+        Some(wanted),
+        &settings.streams,
+    ))
+}
+
+/// The average of independent estimates of one number, with its verdict material.
+fn pooled(estimates: &[Estimate], clouds: &[Cloud], limit: f64) -> Residual {
+    let n = estimates.len() as f64;
+    let value = estimates.iter().map(|e| e.value).sum::<f64>() / n;
+    if clouds[0].is_statistical() {
+        let variance = estimates.iter().map(|e| e.error * e.error).sum::<f64>();
+        let samples = clouds.iter().map(|c| c.points.points()).sum();
+        Residual::statistical(value, variance.sqrt() / n, 0.0, limit, samples)
+    } else {
+        let bias = estimates.iter().map(|e| e.error).sum::<f64>() / n;
+        Residual::deterministic(value, bias, limit)
+    }
+}
+
+fn default_tolerance(subject: &Subject<'_>, cloud: &Cloud) -> f64 {
+    if cloud.is_statistical() {
+        BY_DRAWS
+    } else if !subject.closed_form {
+        BY_TABLE
+    } else if subject.trial.is_some() {
+        BY_LATTICE_OF_SOLVER
+    } else {
+        BY_LATTICE
+    }
+}
+
+/// Explicit and implicit score matching differ by a constant.
+///
+/// ```text
+/// ½E|ŝ − s|²  =  E[½|ŝ|² + ∇·ŝ] + ½E|s|²
+/// ```
+///
+/// Executed at six times, both sides on common points of `p_t` (lattice up to two states, draws above);
+/// the difference over `E|s|²`, averaged over times. ŝ is the solver's field; on the reference a seeded
+/// perturbation of the score.
+///
+/// # Source
+/// theory 3; Hyvärinen, *Estimation of non-normalized statistical models by score matching* (2005), theorem 1.
+pub struct ExplicitImplicit;
+
+impl Identity for ExplicitImplicit {
+    fn id(&self) -> &'static str {
+        "explicit-implicit"
+    }
+
+    fn equation(&self) -> &'static str {
+        "1/2 E|v - s|^2 = E[1/2 |v|^2 + div v] + 1/2 E|s|^2"
+    }
+
+    fn source(&self) -> &'static str {
+        "integration by parts; Hyvarinen (2005), theorem 1"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::EveryField
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let times = check_times(subject, TIMES);
+        let clouds = laws(subject, settings, &times, 2)?;
+        let scales = Scales::new(subject, &settings.streams)?;
+        let stream = settings.streams.role("directions");
+        let perturbed = Trial::new(subject.score, &scales, 0.5, Direction::Waves(1), &stream);
+        let trial: &dyn Differentiable = match subject.trial {
+            Some(field) => field,
+            None => &perturbed,
+        };
+        let score = subject.claimed_score();
+        let factor = subject.claims.score_divergence;
+        let mut losses = [0.0; 2];
+        let estimates: Vec<Estimate> = times
+            .iter()
+            .zip(&clouds)
+            .map(|(t, cloud)| {
+                let sides = cloud.map(|x| {
+                    let mut s = Batch::zeros(x.points(), x.columns());
+                    let mut v = Batch::zeros(x.points(), x.columns());
+                    let mut divergence = vec![0.0; x.points()];
+                    score.eval(*t, x, s.as_mut());
+                    trial.eval_with_divergence(*t, x, v.as_mut(), &mut divergence);
+                    (0..x.points())
+                        .map(|i| {
+                            let (s, v) = (s.row(i), v.row(i));
+                            let explicit = 0.5 * squared_distance(&v, &s);
+                            let implicit = 0.5 * square(&v) + factor * divergence[i];
+                            [explicit, implicit, square(&s)]
+                        })
+                        .collect()
+                });
+                let column =
+                    |f: &dyn Fn(&[f64; 3]) -> f64| -> Vec<f64> { sides.iter().map(f).collect() };
+                let information = cloud.mean(&column(&|v| v[2])).value;
+                losses[0] += cloud.mean(&column(&|v| v[0])).value / information;
+                losses[1] += cloud.mean(&column(&|v| v[1])).value / information;
+                cloud.mean(&column(&|v| (v[0] - v[1] - 0.5 * v[2]) / information))
+            })
+            .collect();
+        let limit = settings.limit(default_tolerance(subject, &clouds[0]), 1.0);
+        Ok(Finding {
+            residual: pooled(&estimates, &clouds, limit),
+            note: format!(
+                "over E|s|^2, mean of {TIMES} times; explicit {:.4}, implicit {:.4}",
+                losses[0] / TIMES as f64,
+                losses[1] / TIMES as f64
+            ),
+        })
+    }
+}
+
+fn square(v: &[f64]) -> f64 {
+    v.iter().map(|v| v * v).sum()
+}
+
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+/// `∇ log p(x_t | x_0) = −C⁻¹ (x_t − m(x_0))` and its mean square `tr C⁻¹`.
+struct ConditionalScore<'a> {
+    kernel: &'a GaussianKernel,
+    precision: DMatrix<f64>,
+}
+
+impl<'a> ConditionalScore<'a> {
+    fn new(kernel: &'a GaussianKernel) -> Option<Self> {
+        let d = kernel.shift.len();
+        let covariance = DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+        Some(Self {
+            kernel,
+            precision: covariance.cholesky()?.inverse(),
+        })
+    }
+
+    fn at(&self, x: &[f64], start: &[f64]) -> Vec<f64> {
+        let offset = DVector::from_column_slice(x) - DVector::from_vec(self.kernel.mean(start));
+        (-(&self.precision * offset)).iter().copied().collect()
+    }
+}
+
+/// Explicit and denoising score matching differ by a constant.
+///
+/// ```text
+/// ½E|ŝ − s|²  =  ½E|ŝ(X_t) − ∇log p(X_t|X_0)|² − ½( tr C_t⁻¹ − E|s|² )
+/// ```
+///
+/// Executed at six times on pairs (X_0, X_t) of the noising process; the difference over `tr C_t⁻¹`,
+/// averaged over times.
+///
+/// # Source
+/// theory 3; Vincent, *A connection between score matching and denoising autoencoders* (2011).
+pub struct ExplicitDenoising;
+
+impl Identity for ExplicitDenoising {
+    fn id(&self) -> &'static str {
+        "explicit-denoising"
+    }
+
+    fn equation(&self) -> &'static str {
+        "1/2 E|v - s|^2 = 1/2 E|v - grad log p(X_t|X_0)|^2 - 1/2 (tr C_t^-1 - E|s|^2)"
+    }
+
+    fn source(&self) -> &'static str {
+        "E[grad log p(X_t|X_0) | X_t] = s; Vincent (2011)"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::EveryField
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let data = subject
+            .problem
+            .problem
+            .data
+            .mixture()
+            .ok_or(NotApplicable::Needs("draws of the data"))?;
+        let times = check_times(subject, TIMES);
+        let scales = Scales::new(subject, &settings.streams)?;
+        let stream = settings.streams.role("directions");
+        let perturbed = Trial::new(subject.score, &scales, 0.5, Direction::Waves(1), &stream);
+        let trial: &dyn Field = match subject.trial {
+            Some(field) => field,
+            None => &perturbed,
+        };
+        let score = subject.claimed_score();
+        let budget = Effort::new(subject.problem).evaluations / (2 * TIMES);
+        let points = settings.samples.unwrap_or(budget.clamp(64, DRAWS));
+        let (mut value, mut variance) = (0.0, 0.0);
+        for (n, t) in times.iter().enumerate() {
+            let kernel = subject
+                .problem
+                .noising
+                .kernel(*t)
+                .ok_or(NotApplicable::Needs(
+                    "an affine drift (Gaussian transition)",
+                ))?;
+            let conditional = ConditionalScore::new(&kernel).ok_or(NotApplicable::Needs(
+                "noise in every direction at the checked times",
+            ))?;
+            let stream = settings.streams.role(&format!("pairs-{n}"));
+            let start = draw_mixture(&data, &stream, 0, points);
+            let (x, _) = draw_transition(&kernel, start.as_ref(), &stream, 0);
+            let floor = conditional.precision.trace();
+            let differences = map_blocks(points, BLOCK, |range| {
+                let (x, start) = (x.as_ref().rows(range.clone()), start.as_ref().rows(range));
+                let mut s = Batch::zeros(x.points(), x.columns());
+                let mut v = Batch::zeros(x.points(), x.columns());
+                score.eval(*t, x, s.as_mut());
+                trial.eval(*t, x, v.as_mut());
+                (0..x.points())
+                    .map(|i| {
+                        let (s, v) = (s.row(i), v.row(i));
+                        let c = conditional.at(&x.row(i), &start.row(i));
+                        let explicit = 0.5 * squared_distance(&v, &s);
+                        let denoising = 0.5 * squared_distance(&v, &c);
+                        (explicit - denoising + 0.5 * (floor - square(&s))) / floor
+                    })
+                    .collect::<Vec<f64>>()
+            })
+            .concat();
+            let estimate = Estimate::from_samples(&differences);
+            value += estimate.value / TIMES as f64;
+            variance += (estimate.error / TIMES as f64).powi(2);
+        }
+        let limit = settings.limit(BY_DRAWS, 1.0);
+        Ok(Finding {
+            residual: Residual::statistical(value, variance.sqrt(), 0.0, limit, points * TIMES),
+            note: format!("over tr C_t^-1, mean of {TIMES} times x {points} pairs"),
+        })
+    }
+}
+
+/// Moments of the score.
+///
+/// ```text
+/// E[v·s] = 0  (any constant v),      E[(x − m)·s] = −d
+/// ```
+///
+/// Executed at six times for a seeded unit vector v, each relative to its natural size (`rms v·s`, d); the
+/// larger of the two averages.
+///
+/// # Source
+/// Integration by parts against `p_t` (Stein's identity).
+pub struct ScoreIdentity;
+
+impl Identity for ScoreIdentity {
+    fn id(&self) -> &'static str {
+        "score-identity"
+    }
+
+    fn equation(&self) -> &'static str {
+        "E[v.s] = 0,  E[(x - m).s] = -d"
+    }
+
+    fn source(&self) -> &'static str {
+        "Stein's identity"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Optimum
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let times = check_times(subject, TIMES);
+        let clouds = laws(subject, settings, &times, 1)?;
+        let score = subject.claimed_score();
+        let d = subject.dimension();
+        let mut direction = Batch::zeros(1, d);
+        settings
+            .streams
+            .role("direction")
+            .normals(0, 0, direction.as_mut());
+        let direction = direction.row(0);
+        let length = square(&direction).sqrt();
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for (t, cloud) in times.iter().zip(&clouds) {
+            let mean: Vec<f64> = (0..d)
+                .map(|j| cloud.mean(cloud.points.column(j)).value)
+                .collect();
+            let values = cloud.map(|x| {
+                let mut s = Batch::zeros(x.points(), d);
+                score.eval(*t, x, s.as_mut());
+                (0..x.points())
+                    .map(|i| {
+                        let (x, s) = (x.row(i), s.row(i));
+                        let along: f64 = direction.iter().zip(&s).map(|(v, s)| v * s).sum();
+                        let radial: f64 = (0..d).map(|j| (x[j] - mean[j]) * s[j]).sum();
+                        [along / length, radial / d as f64 + 1.0]
+                    })
+                    .collect()
+            });
+            let column = |k: usize| -> Vec<f64> { values.iter().map(|v| v[k]).collect() };
+            let along = column(0);
+            let squares: Vec<f64> = along.iter().map(|a| a * a).collect();
+            let size = cloud.mean(&squares).value.sqrt();
+            first.push(cloud.mean(&along.iter().map(|a| a / size).collect::<Vec<_>>()));
+            second.push(cloud.mean(&column(1)));
+        }
+        let limit = settings.limit(default_tolerance(subject, &clouds[0]), 1.0);
+        let [mean, radial] = [first, second].map(|e| pooled(&e, &clouds, limit));
+        let bar = |r: &Residual| r.distance() + r.error_bar(settings.confidence);
+        let residual = if bar(&mean) > bar(&radial) {
+            mean
+        } else {
+            radial
+        };
+        Ok(Finding {
+            residual,
+            note: format!(
+                "E[v.s] {:.1e}, (E[(x-m).s] + d)/d {:.1e}, mean of {TIMES} times",
+                mean.measured, radial.measured
+            ),
+        })
+    }
+}
+
+/// Entropy balance of the noising process.
+///
+/// ```text
+/// H(p_T) − H(p_{t_min}) = ∫ ( E[∇·f] + ½ E[sᵀ D s] ) dt
+/// ```
+///
+/// Executed: entropies from the claimed log density, the integral from the claimed score by Gauss–Legendre
+/// panels in time; the price ½ is the claimed one.
+///
+/// # Source
+/// theory 9.6; de Bruijn's identity.
+pub struct EntropyBalance;
+
+/// Panels of the time integral and Gauss nodes per panel, two rules.
+const PANELS: usize = 8;
+const NODES: usize = 5;
+
+impl Identity for EntropyBalance {
+    fn id(&self) -> &'static str {
+        "entropy-balance"
+    }
+
+    fn equation(&self) -> &'static str {
+        "H(p_T) - H(p_tmin) = int ( E[div f] + 1/2 E[s' D s] ) dt"
+    }
+
+    fn source(&self) -> &'static str {
+        "de Bruijn's identity"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Optimum
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let density = subject
+            .log_density
+            .ok_or(NotApplicable::Needs("a log density"))?;
+        let noising = &subject.problem.noising;
+        let ends = [subject.t_min(), noising.end()];
+        let end_clouds = laws(subject, settings, &ends, 2 * PANELS)?;
+        let [before, after] = [0, 1].map(|n| {
+            let values = end_clouds[n].map(|x| {
+                let mut log = vec![0.0; x.points()];
+                density.log_density(ends[n], x, &mut log);
+                log.iter().map(|l| -l).collect()
+            });
+            end_clouds[n].mean(&values)
+        });
+        let statistical = end_clouds[0].is_statistical();
+        let fine = production(subject, settings, NODES)?;
+        // Draws have errors far above those of the panels.
+        let quadrature = if statistical {
+            0.0
+        } else {
+            (production(subject, settings, NODES - 1)?.value - fine.value).abs()
+        };
+        let change = after.value - before.value;
+        let measured = change - fine.value;
+        // The integral of the score term alone sets the scale.
+        let scale = fine.value.abs().max(change.abs()).max(1.0);
+        let residual = if statistical {
+            let error = (before.error.powi(2) + after.error.powi(2) + fine.error.powi(2)).sqrt();
+            let limit = settings.limit(BY_DRAWS, scale);
+            Residual::statistical(measured, error, 0.0, limit, end_clouds[0].points.points())
+        } else {
+            let default = if subject.closed_form {
+                BY_LATTICE
+            } else {
+                BY_TABLE
+            };
+            // Fifth minus fourth order: the finer rule is far better than their difference.
+            let bias = before.error + after.error + fine.error + 0.1 * quadrature;
+            Residual::deterministic(measured, bias, settings.limit(default, scale))
+        };
+        Ok(Finding {
+            residual,
+            note: format!(
+                "entropy change {change:.6}, production integral {:.6}",
+                fine.value
+            ),
+        })
+    }
+}
+
+/// `∫ ( E[∇·f] + effort E[sᵀDs] ) dt` with the claimed constants.
+fn production(
+    subject: &Subject<'_>,
+    settings: &Settings,
+    nodes: usize,
+) -> Result<Estimate, NotApplicable> {
+    let noising = &subject.problem.noising;
+    let panels = TimeGrid::new(noising, subject.t_min(), PANELS, Spacing::LogSnr);
+    let rule = GaussLegendre::new(NonZeroUsize::new(nodes).expect("a rule has nodes"));
+    let (mut times, mut weights) = (Vec::new(), Vec::new());
+    for pair in panels.nodes().windows(2) {
+        let (middle, half) = (0.5 * (pair[0] + pair[1]), 0.5 * (pair[1] - pair[0]));
+        let mut panel: Vec<(f64, f64)> = rule
+            .iter()
+            .map(|(node, weight)| (middle + half * node, half * weight))
+            .collect();
+        panel.sort_by(|a, b| a.0.total_cmp(&b.0));
+        times.extend(panel.iter().map(|p| p.0));
+        weights.extend(panel.iter().map(|p| p.1));
+    }
+    let streams = Settings {
+        streams: settings.streams.scoped("production"),
+        ..*settings
+    };
+    let clouds = laws(subject, &streams, &times, 2)?;
+    let score = subject.claimed_score();
+    let (mut value, mut error) = (0.0, 0.0_f64);
+    let statistical = clouds[0].is_statistical();
+    for ((t, weight), cloud) in times.iter().zip(&weights).zip(&clouds) {
+        let noise = noising.noise(*t);
+        let rates = cloud.map(|x| {
+            let mut s = Batch::zeros(x.points(), x.columns());
+            score.eval(*t, x, s.as_mut());
+            let mut u = Batch::zeros(x.points(), noising.noises());
+            noise.control(s.as_ref(), u.as_mut());
+            let mut rate = vec![0.0; x.points()];
+            noising.drift_divergence(*t, x, &mut rate);
+            rate.iter_mut()
+                .for_each(|r| *r *= subject.claims.divergence);
+            for j in 0..u.columns() {
+                for (r, u) in rate.iter_mut().zip(u.column(j)) {
+                    *r += subject.claims.effort * u * u;
+                }
+            }
+            rate
+        });
+        let mean = cloud.mean(&rates);
+        value += weight * mean.value;
+        if statistical {
+            error = error.hypot(weight * mean.error);
+        } else {
+            error += weight * mean.error;
+        }
+    }
+    let kind = if statistical {
+        ErrorKind::StandardError
+    } else {
+        ErrorKind::Quadrature
+    };
+    Ok(Estimate::new(value, error, kind))
+}

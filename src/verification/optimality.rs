@@ -1,0 +1,448 @@
+//! Identities of the control problem: verification theorem, gap, pathwise, stationarity.
+
+use crate::comparison::controlled_paths::{ControlledWalk, PathIntegrals};
+use crate::comparison::effort::Effort;
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::draws::draw_mixture;
+use crate::field::{Field, LogDensity};
+use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
+use crate::numeric::random::Stream;
+use crate::problem::model::Spacing;
+use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
+use crate::verification::subject::Subject;
+use crate::verification::trial::{Direction, Scales, Trial};
+use crate::verification::verdict::Residual;
+
+/// Coarse steps of a simulation, at most.
+const STEPS: usize = 128;
+/// Relative tolerance of simulated costs, against `½E∫|u|² + E|V|`.
+const COST_TOLERANCE: f64 = 2e-2;
+
+/// A simulation of the reverse process from the prior, at several step sizes on one Brownian path.
+struct Experiment<'a> {
+    subject: &'a Subject<'a>,
+    density: &'a (dyn LogDensity + Send),
+    grid: TimeGrid,
+    start: Batch,
+    stream: Stream,
+    /// `−log p_T(Y_0)`
+    initial_value: Vec<f64>,
+}
+
+impl<'a> Experiment<'a> {
+    /// `runs`: how many simulations at both step sizes will be made.
+    fn new(
+        subject: &'a Subject<'a>,
+        settings: &Settings,
+        runs: usize,
+    ) -> Result<Self, NotApplicable> {
+        let density = subject
+            .log_density
+            .ok_or(NotApplicable::Needs("a log density for the end cost"))?;
+        let problem = subject.problem;
+        let (steps, paths) = Effort::new(problem).simulation(STEPS, runs);
+        let paths = settings.samples.unwrap_or(paths);
+        let start_stream = settings.streams.role("start");
+        let start = draw_mixture(&problem.prior, &start_stream, 0, paths);
+        let mut initial_value = vec![0.0; paths];
+        density.log_density(problem.noising.end(), start.as_ref(), &mut initial_value);
+        initial_value.iter_mut().for_each(|v| *v = -*v);
+        Ok(Self {
+            subject,
+            density,
+            grid: TimeGrid::new(&problem.noising, subject.t_min(), steps, Spacing::LogSnr),
+            start,
+            stream: settings.streams.role("noise"),
+            initial_value,
+        })
+    }
+
+    fn run(
+        &self,
+        score: &dyn Field,
+        reference: Option<&dyn Field>,
+        level: u32,
+        finest: u32,
+    ) -> PathIntegrals {
+        ControlledWalk {
+            noising: &self.subject.problem.noising,
+            score,
+            reference,
+            gain: 1.0,
+            grid: &self.grid,
+            finest,
+            stream: &self.stream,
+        }
+        .run(self.start.as_ref(), level)
+    }
+
+    /// `∫ (effort |u|² + divergence ∇·f) dτ − log p(Y_T)`, path by path, with the claimed constants.
+    fn costs(&self, paths: &PathIntegrals) -> Vec<f64> {
+        let claims = &self.subject.claims;
+        let mut terminal = vec![0.0; paths.effort.len()];
+        self.density
+            .log_density(self.subject.t_min(), paths.end.as_ref(), &mut terminal);
+        (0..terminal.len())
+            .map(|i| {
+                2.0 * claims.effort * paths.effort[i] + claims.divergence * paths.divergence[i]
+                    - terminal[i]
+            })
+            .collect()
+    }
+
+    /// The size of what is compared: `½E∫|u|² + E|V|`.
+    fn scale(&self, paths: &PathIntegrals) -> f64 {
+        let sizes: Vec<f64> = paths
+            .effort
+            .iter()
+            .zip(&self.initial_value)
+            .map(|(e, v)| e + v.abs())
+            .collect();
+        Estimate::from_samples(&sizes).value
+    }
+}
+
+/// A residual from the same quantity at step sizes 1 and ½, path by path: extrapolated at `order`, the
+/// extrapolation itself is the bound on what bias remains.
+fn extrapolated(coarse: &[f64], fine: &[f64], order: i32, limit: f64) -> Residual {
+    let factor = 1.0 / (2f64.powi(order) - 1.0);
+    let change: Vec<f64> = fine
+        .iter()
+        .zip(coarse)
+        .map(|(f, c)| factor * (f - c))
+        .collect();
+    let values: Vec<f64> = fine.iter().zip(&change).map(|(f, c)| f + c).collect();
+    let estimate = Estimate::from_samples(&values);
+    Residual::statistical(
+        estimate.value,
+        estimate.error,
+        Estimate::from_samples(&change).value.abs(),
+        limit,
+        values.len(),
+    )
+}
+
+/// Verification theorem: the simulated cost of the optimal control is the value.
+///
+/// ```text
+/// E[ ∫ (½|u*|² + ∇·f) dτ − log p(Y_T) ]  =  V = E_prior[−log p_T],      u* = Gᵀ s
+/// ```
+///
+/// Executed: left side by simulation on fresh noise with the zero-mean martingale `∫u*·dB` of the same
+/// paths added (an exact mean-zero sum at every step size), right side at the start points; two step
+/// sizes, extrapolated at the weak order 2.
+///
+/// # Source
+/// theory 1.2; Fleming, Soner, *Controlled Markov Processes and Viscosity Solutions*, III.8.
+pub struct Verification;
+
+impl Identity for Verification {
+    fn id(&self) -> &'static str {
+        "verification"
+    }
+
+    fn equation(&self) -> &'static str {
+        "E[ int (1/2 |u*|^2 + div f) dtau - log p(Y_T) ] = E_prior[-log p_T],  u* = G' s"
+    }
+
+    fn source(&self) -> &'static str {
+        "verification theorem; Fleming, Soner, Controlled Markov Processes, III.8"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Optimum
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let experiment = Experiment::new(subject, settings, 1)?;
+        let score = subject.claimed_score();
+        let mut scale = 0.0;
+        let levels = [0, 1].map(|level| {
+            let paths = experiment.run(&score, None, level, 1);
+            scale = experiment.scale(&paths);
+            experiment
+                .costs(&paths)
+                .iter()
+                .zip(&paths.martingale)
+                .zip(&experiment.initial_value)
+                .map(|((cost, martingale), value)| cost + martingale - value)
+                .collect::<Vec<f64>>()
+        });
+        let limit = settings.limit(COST_TOLERANCE, scale);
+        let value = Estimate::from_samples(&experiment.initial_value).value;
+        Ok(Finding {
+            residual: extrapolated(&levels[0], &levels[1], 2, limit),
+            note: format!(
+                "S[u*] - V on {} paths, {} and {} steps; V = {value:.4}",
+                levels[0].len(),
+                experiment.grid.steps(),
+                2 * experiment.grid.steps()
+            ),
+        })
+    }
+}
+
+/// The gap identity, for any control.
+///
+/// ```text
+/// S[u] − V = ½ E ∫ |u − u*|² dτ
+/// ```
+///
+/// Executed on the same paths: the simulated cost minus `V(Y_0)` plus the zero-mean `∫u*·dB`, against the
+/// integrated squared distance. On the reference the control is a seeded perturbation of the optimal one.
+///
+/// # Source
+/// theory 1.2; Girsanov's theorem.
+pub struct Gap;
+
+impl Identity for Gap {
+    fn id(&self) -> &'static str {
+        "gap"
+    }
+
+    fn equation(&self) -> &'static str {
+        "S[u] - V = 1/2 E int |u - u*|^2 dtau"
+    }
+
+    fn source(&self) -> &'static str {
+        "completion of the square along the value; Girsanov's theorem"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::EveryField
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let experiment = Experiment::new(subject, settings, 2)?;
+        let optimal = subject.claimed_score();
+        let scales = Scales::new(subject, &settings.streams)?;
+        let directions = settings.streams.role("directions");
+        let perturbed = Trial::new(
+            subject.score,
+            &scales,
+            0.5,
+            Direction::Waves(1),
+            &directions,
+        );
+        let trial: &dyn Field = match subject.trial {
+            Some(field) => field,
+            None => &perturbed,
+        };
+        let mut scale = 0.0;
+        let mut gap = 0.0;
+        let levels = [0, 1].map(|level| {
+            let paths = experiment.run(trial, Some(&optimal), level, 1);
+            scale = experiment.scale(&paths);
+            gap = Estimate::from_samples(&paths.distance).value;
+            let costs = experiment.costs(&paths);
+            (0..costs.len())
+                .map(|i| {
+                    costs[i] + paths.reference_martingale[i]
+                        - experiment.initial_value[i]
+                        - paths.distance[i]
+                })
+                .collect::<Vec<f64>>()
+        });
+        let limit = settings.limit(COST_TOLERANCE, scale);
+        Ok(Finding {
+            residual: extrapolated(&levels[0], &levels[1], 2, limit),
+            note: format!(
+                "(S[u] - V) - 1/2 E int |u - u*|^2 on {} paths; the gap is {gap:.4}",
+                levels[0].len()
+            ),
+        })
+    }
+}
+
+/// The pathwise identity: under the optimal control every path costs the same.
+///
+/// ```text
+/// V(Y_0, 0) = ∫ (½|u*|² + ∇·f) dτ + ∫ u*·dB − log p(Y_T)      on every path
+/// ```
+///
+/// Executed at three step sizes on the same Brownian paths: the rms of the difference falls as
+/// step^(1/2) (Itô sums of the martingale); the fitted slope is compared with ½. A wrong control, price or
+/// running cost leaves an rms that does not fall: slope 0.
+///
+/// # Source
+/// theory 1.2 (zero variance at the optimum).
+pub struct Pathwise;
+
+/// Groups of paths for the error of the slope.
+const GROUPS: usize = 8;
+/// Allowed deviation of a fitted order.
+const ORDER_TOLERANCE: f64 = 0.15;
+
+impl Identity for Pathwise {
+    fn id(&self) -> &'static str {
+        "pathwise"
+    }
+
+    fn equation(&self) -> &'static str {
+        "V(Y_0,0) = int (1/2 |u*|^2 + div f) dtau + int u*.dB - log p(Y_T) on every path"
+    }
+
+    fn source(&self) -> &'static str {
+        "Ito's formula for V along the optimal process"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Optimum
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        if !subject.closed_form {
+            return Err(NotApplicable::Needs(
+                "a closed-form log density (a tabulated one has an interpolation floor)",
+            ));
+        }
+        let experiment = Experiment::new(subject, settings, 3)?;
+        let score = subject.claimed_score();
+        let levels = [0, 1, 2].map(|level| {
+            let paths = experiment.run(&score, None, level, 2);
+            experiment
+                .costs(&paths)
+                .iter()
+                .zip(&paths.martingale)
+                .zip(&experiment.initial_value)
+                .map(|((cost, martingale), value)| cost + martingale - value)
+                .collect::<Vec<f64>>()
+        });
+        let size = levels[0].len() / GROUPS;
+        let rms = |values: &[f64]| {
+            (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let slopes: Vec<f64> = (0..GROUPS)
+            .map(|g| {
+                let rows = g * size..(g + 1) * size;
+                let [coarse, _, fine] =
+                    [0, 1, 2].map(|level: usize| rms(&levels[level][rows.clone()]));
+                // Least squares on three equally spaced logarithms uses the outer two.
+                0.5 * (coarse / fine).log2()
+            })
+            .collect();
+        let slope = Estimate::from_samples(&slopes);
+        let mut residual = Residual::statistical(
+            slope.value,
+            slope.error,
+            0.0,
+            settings.limit(ORDER_TOLERANCE, 1.0),
+            levels[0].len(),
+        );
+        residual.target = 0.5;
+        let [coarse, middle, fine] = [0, 1, 2].map(|level: usize| rms(&levels[level]));
+        Ok(Finding {
+            residual,
+            note: format!(
+                "slope of the rms path difference, {coarse:.2e}, {middle:.2e}, {fine:.2e} at {}, {}, {} steps",
+                experiment.grid.steps(),
+                2 * experiment.grid.steps(),
+                4 * experiment.grid.steps()
+            ),
+        })
+    }
+}
+
+/// First variation: the action does not change to first order at the score.
+///
+/// ```text
+/// d/dε S[Gᵀ(s + ε δ)] = 0 at ε = 0
+/// ```
+///
+/// Executed for three seeded smooth directions δ (one of them what a wrong overall factor looks like):
+/// central difference of simulated costs with common noise, the zero-mean `∫u*·dB` along each path
+/// added; relative to `‖Gᵀδ‖ ‖u*‖`, root mean square of the directions.
+///
+/// # Source
+/// theory 3 (stationarity); first-order condition of the action.
+pub struct Stationarity;
+
+/// ε: the cost is quadratic in it up to the fourth order, so the central difference is clean.
+const EPSILON: f64 = 0.1;
+const DIRECTIONS: [Direction; 3] = [Direction::Radial, Direction::Waves(1), Direction::Waves(2)];
+const STATIONARITY_TOLERANCE: f64 = 2e-2;
+
+impl Identity for Stationarity {
+    fn id(&self) -> &'static str {
+        "stationarity"
+    }
+
+    fn equation(&self) -> &'static str {
+        "d/de S[G'(s + e delta)] = 0 at e = 0, for smooth delta"
+    }
+
+    fn source(&self) -> &'static str {
+        "first variation of the action"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Optimum
+    }
+
+    fn residual(
+        &self,
+        subject: &Subject<'_>,
+        settings: &Settings,
+    ) -> Result<Finding, NotApplicable> {
+        let experiment = Experiment::new(subject, settings, 4 * DIRECTIONS.len())?;
+        let base = subject.claimed_score();
+        let scales = Scales::new(subject, &settings.streams)?;
+        let stream = settings.streams.role("directions");
+        let mut worst: Option<Residual> = None;
+        for direction in DIRECTIONS {
+            let mut size = 0.0;
+            let levels = [0, 1].map(|level| {
+                let [minus, plus] = [-EPSILON, EPSILON].map(|amplitude| {
+                    let field = Trial::new(&base, &scales, amplitude, direction, &stream);
+                    let paths = experiment.run(&field, Some(&base), level, 1);
+                    let distance = Estimate::from_samples(&paths.distance).value;
+                    let effort = Estimate::from_samples(&paths.effort).value;
+                    size = 2.0 * (distance * effort).sqrt() / EPSILON;
+                    let costs = experiment.costs(&paths);
+                    costs
+                        .iter()
+                        .zip(&paths.reference_martingale)
+                        .map(|(c, m)| c + m)
+                        .collect::<Vec<f64>>()
+                });
+                plus.iter()
+                    .zip(&minus)
+                    .map(|(p, m)| (p - m) / (2.0 * EPSILON))
+                    .collect::<Vec<f64>>()
+            });
+            let scaled = levels.map(|level| level.iter().map(|v| v / size).collect::<Vec<f64>>());
+            let limit = settings.limit(STATIONARITY_TOLERANCE, 1.0);
+            let residual = extrapolated(&scaled[0], &scaled[1], 2, limit);
+            let larger = worst.is_none_or(|w| {
+                residual.distance() + residual.error_bar(settings.confidence)
+                    > w.distance() + w.error_bar(settings.confidence)
+                    || residual.measured.is_nan()
+            });
+            if larger {
+                worst = Some(residual);
+            }
+        }
+        let residual = worst.expect("there are directions");
+        Ok(Finding {
+            residual,
+            note: format!(
+                "largest relative first variation over {} directions, {} paths",
+                DIRECTIONS.len(),
+                experiment.initial_value.len()
+            ),
+        })
+    }
+}
