@@ -9,7 +9,7 @@ use onsager::problem::parse_text;
 use onsager::solvers::ControlProblem;
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
-use onsager::verification::subject::{Claims, Scaled, Subject};
+use onsager::verification::subject::{Claims, Subject};
 use onsager::verification::verdict::Verdict;
 use std::path::Path;
 
