@@ -3,7 +3,8 @@
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Table, Value};
 use crate::problem::model::{CheckSpec, Severity, SolverSpec};
-use crate::problem::reader::{Bound, Reader, Section, float, quote, quotes};
+use crate::problem::reader::{Bound, Reader, Section};
+use crate::problem::resolved::{float, quote, quotes};
 use crate::problem::suggest::did_you_mean;
 use std::ops::Range;
 

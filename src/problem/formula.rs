@@ -1,68 +1,18 @@
-//! Expressions in the file: the graph, the names they may use, and where they stand.
+//! Expressions in the file: parameters, definitions, and the characters an error is about.
 
-use crate::expr::{
-    self, Expr, ExprError, Graph, Scope, Shape, Value as Meaning, check_definitions, is_function,
-};
+use crate::expr::{self, Expr, ExprError, Shape, Value as Meaning, check_definitions, is_function};
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Node, Value, offset_in_token};
-use crate::problem::reader::{Reader, Section, quote};
+use crate::problem::names::{Formulas, Shaped};
+use crate::problem::reader::{Reader, Section};
+use crate::problem::resolved::quote;
 use crate::problem::state::StateNames;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The symbol of the curve parameter.
 const CURVE_PARAMETER: &str = "s";
 /// Values of the language that no name may shadow.
 const RESERVED: [&str; 3] = ["t", "pi", "inf"];
-
-/// A value with the shape it was written in.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Shaped {
-    Scalar(Expr),
-    Vector(Vec<Expr>),
-    Matrix(Vec<Vec<Expr>>),
-}
-
-/// The expression graph and the names known so far.
-pub(crate) struct Formulas {
-    pub graph: Graph,
-    scope: Scope,
-    time: Expr,
-    state: Vec<Expr>,
-    /// Scalar parameters by name, entries of arrays as `name[i]` and `name[i][j]`.
-    pub parameters: BTreeMap<String, f64>,
-    /// Where the text of a definition stands, for errors found when it is used.
-    definitions: BTreeMap<String, Range<usize>>,
-}
-
-impl Formulas {
-    pub(crate) fn new() -> Self {
-        let mut graph = Graph::new();
-        // `t` is not in scope while parameters are read: they are constants.
-        let time = graph.symbol("t");
-        Self {
-            graph,
-            scope: Scope::new(),
-            time,
-            state: Vec::new(),
-            parameters: BTreeMap::new(),
-            definitions: BTreeMap::new(),
-        }
-    }
-
-    pub(crate) fn time(&self) -> Expr {
-        self.time
-    }
-
-    pub(crate) fn state(&self) -> &[Expr] {
-        &self.state
-    }
-
-    /// The value of an expression without free symbols.
-    pub(crate) fn value_of(&self, e: Expr) -> Option<f64> {
-        self.graph.evaluate(e, &[])
-    }
-}
 
 impl Reader {
     /// Reads `[params]`: numbers, arrays, matrices, and expressions of other parameters in any order.

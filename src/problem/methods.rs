@@ -3,7 +3,8 @@
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Table, Value};
 use crate::problem::model::{FieldSpec, MethodSpec, Optimizer, ScoreObjective, SolverSpec};
-use crate::problem::reader::{Bound, Reader, Section, quote};
+use crate::problem::reader::{Bound, Reader, Section};
+use crate::problem::resolved::quote;
 
 /// Methods this version has.
 pub const METHODS: [&str; 6] = [

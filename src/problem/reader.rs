@@ -3,8 +3,8 @@
 
 use crate::problem::diagnostic::{Diagnostic, Level, Source};
 use crate::problem::document::{Entry, Node, Table, Value};
-use crate::problem::formula::Formulas;
-use crate::problem::resolved::Resolved;
+use crate::problem::names::Formulas;
+use crate::problem::resolved::{Resolved, float, quote};
 use crate::problem::schema;
 use crate::problem::suggest::did_you_mean;
 use std::cell::RefCell;
@@ -438,6 +438,30 @@ impl Reader {
         values.into_iter().collect()
     }
 
+    /// Two numbers, the first below the second.
+    pub(crate) fn interval_at(&mut self, node: &Node, place: &str) -> Option<(f64, f64)> {
+        let values = self.numbers_at(node, place)?;
+        match values.as_slice() {
+            [lo, hi] if lo < hi && lo.is_finite() && hi.is_finite() => Some((*lo, *hi)),
+            [lo, hi] => {
+                self.push(Diagnostic::error(
+                    "E013",
+                    node.span.clone(),
+                    format!("`{place}` = [{lo}, {hi}] is not an interval; the first number must be below the second"),
+                ));
+                None
+            }
+            other => {
+                self.push(Diagnostic::error(
+                    "E015",
+                    node.span.clone(),
+                    format!("`{place}` has {} entries, not 2", other.len()),
+                ));
+                None
+            }
+        }
+    }
+
     /// An array of strings, or a single string standing for an array of one.
     pub(crate) fn names_at(&mut self, node: &Node, place: &str) -> Option<Vec<(String, Node)>> {
         let items: Vec<&Node> = match &node.value {
@@ -495,28 +519,6 @@ impl Bound {
             Self::Fraction => "at least 0 and below 1",
         }
     }
-}
-
-/// A TOML string.
-pub(crate) fn quote(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-/// A TOML float.
-pub(crate) fn float(value: f64) -> String {
-    format!("{value:?}")
-}
-
-/// A TOML array of floats.
-pub(crate) fn floats(values: &[f64]) -> String {
-    let items: Vec<String> = values.iter().map(|v| float(*v)).collect();
-    format!("[{}]", items.join(", "))
-}
-
-/// A TOML array of strings.
-pub(crate) fn quotes<S: AsRef<str>>(values: &[S]) -> String {
-    let items: Vec<String> = values.iter().map(|v| quote(v.as_ref())).collect();
-    format!("[{}]", items.join(", "))
 }
 
 fn one_of(choices: &[&str]) -> String {

@@ -1,7 +1,6 @@
 //! The full text of a problem, every default filled in.
 
 use crate::problem::law::{Covariance, Law};
-use crate::problem::reader::{float, floats};
 
 /// Tables with their keys, in the order in which they were first named.
 #[derive(Clone, Debug, Default)]
@@ -77,4 +76,26 @@ fn covariance(covariance: &Covariance) -> String {
             format!("[{}]", rows.join(", "))
         }
     }
+}
+
+/// A TOML string.
+pub(crate) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A TOML float.
+pub(crate) fn float(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// A TOML array of floats.
+pub(crate) fn floats(values: &[f64]) -> String {
+    let items: Vec<String> = values.iter().map(|v| float(*v)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// A TOML array of strings.
+pub(crate) fn quotes<S: AsRef<str>>(values: &[S]) -> String {
+    let items: Vec<String> = values.iter().map(|v| quote(v.as_ref())).collect();
+    format!("[{}]", items.join(", "))
 }

@@ -5,7 +5,8 @@ use crate::problem::document::{Entry, Node, Table, Value};
 use crate::problem::model::{
     Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing, TimeSettings,
 };
-use crate::problem::reader::{Bound, Reader, Section, float, floats, quote, quotes};
+use crate::problem::reader::{Bound, Reader, Section};
+use crate::problem::resolved::{float, floats, quote, quotes};
 use crate::problem::suggest::did_you_mean;
 use std::path::PathBuf;
 

@@ -2,7 +2,8 @@
 
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Value};
-use crate::problem::reader::{Reader, Section, quote};
+use crate::problem::reader::{Reader, Section};
+use crate::problem::resolved::quote;
 use std::ops::Range;
 
 /// `state = "x"`, `"x[3]"`, `"x[d]"` or `"x[q, v]"`, as typed.
