@@ -55,7 +55,7 @@ pub(crate) fn read_checks(
 ) -> Vec<CheckSpec> {
     let mut checks: Vec<CheckSpec> = listed(reader, run, facts)
         .into_iter()
-        .map(|name| default_check(name))
+        .map(default_check)
         .collect();
     let entries: &[Node] = match root.get("check").map(|entry| &entry.node.value) {
         Some(Value::Array(items)) => items,

@@ -325,9 +325,9 @@ fn positive_definite(
     matrix: &[Vec<f64>],
 ) -> Option<()> {
     let d = matrix.len();
-    for i in 0..d {
-        for j in 0..i {
-            let (a, b) = (matrix[i][j], matrix[j][i]);
+    for (i, row) in matrix.iter().enumerate() {
+        for (j, &a) in row.iter().enumerate().take(i) {
+            let b = matrix[j][i];
             // Typed decimals are equal or not; a relative 1e-12 forgives printed products.
             let equal = (a - b).abs() <= 1e-12 * a.abs().max(b.abs());
             if !equal {

@@ -260,7 +260,7 @@ pub struct Problem {
     /// The expression graph every `Expr` below lives in.
     pub graph: Graph,
     pub time: Expr,
-    /// State symbols x[0], x[1], ...
+    /// State symbols: the bare name for a scalar state, `x[0]`, `x[1]`, ... otherwise.
     pub state: Vec<Expr>,
     /// Names of the components as the user sees them.
     pub state_names: Vec<String>,
