@@ -308,7 +308,8 @@ impl Lowering<'_> {
     fn extremum(&mut self, function: Function, values: &[Operand]) -> Operand {
         let mut best = values[0];
         for value in &values[1..] {
-            best = self.two(Op::Two(function), best, *value);
+            let (a, b) = column_first(best, *value);
+            best = self.two(Op::Two(function), a, b);
         }
         best
     }

@@ -155,6 +155,15 @@ impl<'a> Block<'a> {
             }
             (Op::One(function), [C(a), ..]) => one_argument::<FMA>(function, d, column(a)),
             (Op::Sqrt, [C(a), ..]) => one(d, column(a), f64::sqrt),
+            (Op::Two(Function::Max), [C(a), C(b), _]) => two(d, column(a), column(b), maximum),
+            (Op::Two(Function::Max), [C(a), S(s), _]) => with(d, column(a), slot(s), maximum),
+            (Op::Two(Function::Min), [C(a), C(b), _]) => two(d, column(a), column(b), minimum),
+            (Op::Two(Function::Min), [C(a), S(s), _]) => with(d, column(a), slot(s), minimum),
+            (Op::Select, [C(a), C(b), C(c)]) => {
+                three(d, column(a), column(b), column(c), |x, y, z| {
+                    if x != 0.0 { y } else { z }
+                });
+            }
             (op, operands) => {
                 let load = |operand: Operand, group: usize| match operand {
                     C(register) => column(register)[group].get(),
@@ -178,8 +187,6 @@ fn general(op: Op, d: &Cell<Lane>, x: &Lane, y: &Lane, z: &Lane) {
         Op::Less => lanes.for_each(|(((o, x), y), _)| *o = if x < y { 1.0 } else { 0.0 }),
         Op::LessOrEqual => lanes.for_each(|(((o, x), y), _)| *o = if x <= y { 1.0 } else { 0.0 }),
         Op::Select => lanes.for_each(|(((o, x), y), z)| *o = if *x != 0.0 { *y } else { *z }),
-        Op::Two(Function::Max) => lanes.for_each(|(((o, x), y), _)| *o = maximum(*x, *y)),
-        Op::Two(Function::Min) => lanes.for_each(|(((o, x), y), _)| *o = minimum(*x, *y)),
         _ => lanes.for_each(|(((o, x), y), z)| *o = apply(op, [*x, *y, *z])),
     }
     d.set(out);
