@@ -4,6 +4,7 @@
 //! and the stop reason. For reverse diffusion the control is `u* = Gᵀ s`, so every solution carries
 //! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
 
+pub mod optimizer;
 pub mod reverse_sampling;
 
 use crate::discretization::noising::Noising;
