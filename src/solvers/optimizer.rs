@@ -668,7 +668,7 @@ mod tests {
             (Optimizer::Lbfgs, 100),
             (Optimizer::NonlinearCg, 300),
             (Optimizer::TrustRegion, 100),
-            (Optimizer::NewtonCg, 200),
+            (Optimizer::NewtonCg, 2000),
             (Optimizer::GaussNewton, 3000),
             (Optimizer::NelderMead, 300),
         ] {

@@ -7,6 +7,7 @@
 //! # Checked by
 //! `action-gradient` (central differences), `action-gap`
 
+use crate::discretization::noising::Transition;
 use crate::discretization::path_action::{ReverseStep, reverse_steps};
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_mixture;
@@ -16,10 +17,11 @@ use crate::field::{Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{CHUNK, map_blocks, pairwise_add, pairwise_sum};
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::law::Mixture;
+use crate::problem::law::{Covariance, Mixture};
+use nalgebra::DMatrix;
 use std::ops::Range;
 
-/// The zero-mean term `Σ w·z` added to the cost of a path; `w = Lᵀ s` of some score.
+/// The zero-mean term `Σ κ w·z + ½ Σ (κ² − 1)(z² − 1)` of the cost of a path; `w = Lᵀ s` of some score.
 ///
 /// Every choice has the same expectation.
 #[derive(Clone, Copy)]
@@ -36,8 +38,10 @@ pub enum ControlVariate<'a> {
 /// Mean cost over fixed noise.
 ///
 /// ```text
-/// S = mean over paths of  Σ ( 1/2 |v|² + w·z + log det A ) - log p_{t_min}(Y_N)
+/// S = mean over paths of  Σ ( ½|v|² + constant + martingale ) − log p_{t_min}(Y_N)
 /// ```
+///
+/// with the constant and the martingale of [`crate::discretization::path_action`].
 #[derive(Clone, Debug)]
 pub struct PathCost {
     steps: Vec<ReverseStep>,
@@ -75,7 +79,7 @@ impl PathCost {
         streams: &Streams,
     ) -> Self {
         Self {
-            steps: reverse_steps(law.transition(), grid),
+            steps: reverse_steps(law.transition(), grid, |t| coarse_covariance(law, t)),
             start: draw_mixture(prior, &streams.role("path-start"), 0, paths),
             stream: streams.role("path-noise"),
             end_law: Peaks::of(&law.mixture_at(grid.nodes()[0])),
@@ -179,13 +183,20 @@ impl PathCost {
             score.eval(step.late, block.y.as_ref(), block.score.as_mut());
             step.control(block.score.as_ref(), block.control.as_mut());
             for c in &mut block.costs {
-                *c += step.log_det();
+                *c += step.constant();
             }
             for j in 0..block.y.columns() {
-                let (v, z) = (block.control.column(j), block.noise.column(j));
-                let own = matches!(variate, ControlVariate::Own);
+                let kappa = step.narrow()[j];
+                let (v, z) = (block.control.column(j), block.noise.column_mut(j));
                 for ((c, v), z) in block.costs.iter_mut().zip(v).zip(z) {
-                    *c += if own { v * (0.5 * v + z) } else { 0.5 * v * v };
+                    *c += 0.5 * v * v;
+                    if !matches!(variate, ControlVariate::Absent) {
+                        *c += 0.5 * (kappa * kappa - 1.0) * (*z * *z - 1.0);
+                    }
+                    *z *= kappa;
+                    if let ControlVariate::Own = variate {
+                        *c += v * *z;
+                    }
                 }
             }
             if let ControlVariate::Anchored(anchor) = variate {
@@ -201,7 +212,7 @@ impl PathCost {
         }
     }
 
-    /// `w·z` with the control of the anchor.
+    /// `κ w·z` with the control of the anchor; the block's noise is `κ z`.
     fn add_anchor(&self, step: &ReverseStep, anchor: &dyn FieldFamily, block: &mut Block) {
         anchor.eval(step.late, block.y.as_ref(), block.score.as_mut());
         let mut w = Batch::zeros(block.y.points(), block.y.columns());
@@ -247,8 +258,7 @@ impl PathCost {
             let y = tape.states[k].as_ref();
             let mut direct = tape.controls[k].clone();
             if !matches!(variate, ControlVariate::Absent) {
-                self.stream
-                    .normals(block.first, k as u32, block.noise.as_mut());
+                self.narrowed_noise(step, k, block);
             }
             if let ControlVariate::Own = variate {
                 add(block.noise.as_ref(), direct.as_mut());
@@ -263,13 +273,101 @@ impl PathCost {
             );
             add(pulled.as_ref(), adjoint.as_mut());
             if let ControlVariate::Anchored(anchor) = variate {
-                // Its score sees only its own product with the noise: cotangent L z.
+                // Its score sees only its own product with the noise: cotangent L κ z.
                 let mut none = Batch::zeros(n, d);
                 step.adjoint(block.noise.as_ref(), none.as_mut(), block.score.as_mut());
                 anchor.pull_back_state(step.late, y, block.score.as_ref(), pulled.as_mut());
                 add(pulled.as_ref(), adjoint.as_mut());
             }
         }
+    }
+
+    /// The block's noise becomes `κ z`.
+    fn narrowed_noise(&self, step: &ReverseStep, k: usize, block: &mut Block) {
+        self.stream
+            .normals(block.first, k as u32, block.noise.as_mut());
+        for (j, kappa) in step.narrow().iter().enumerate() {
+            block
+                .noise
+                .column_mut(j)
+                .iter_mut()
+                .for_each(|z| *z *= kappa);
+        }
+    }
+
+    /// `Σ_steps E (∂v/∂θ)ᵀ (∂v/∂θ)` over the controlled paths, estimated with one probe per chunk of
+    /// paths and step: `(Jᵀz)(Jᵀz)ᵀ` has mean `JᵀJ`.
+    pub fn fisher(&self, family: &dyn FieldFamily) -> DMatrix<f64> {
+        let p = family.parameters().len();
+        let partials = self.probe(family, p * p, |g, total| {
+            for (row, a) in total.chunks_exact_mut(p).zip(g) {
+                for (t, b) in row.iter_mut().zip(g) {
+                    *t += a * b;
+                }
+            }
+        });
+        DMatrix::from_vec(p, p, partials)
+    }
+
+    /// The diagonal of [`PathCost::fisher`].
+    pub fn fisher_diagonal(&self, family: &dyn FieldFamily) -> Vec<f64> {
+        let p = family.parameters().len();
+        self.probe(family, p, |g, total| {
+            for (t, a) in total.iter_mut().zip(g) {
+                *t += a * a;
+            }
+        })
+    }
+
+    fn probe(
+        &self,
+        family: &dyn FieldFamily,
+        size: usize,
+        collect: impl Fn(&[f64], &mut [f64]) + Sync,
+    ) -> Vec<f64> {
+        let (d, p) = (self.start.columns(), family.parameters().len());
+        let partials = map_blocks(self.paths(), CHUNK, |range| {
+            let mut block = self.block(range);
+            let n = block.y.points();
+            let mut next = Batch::zeros(n, d);
+            let mut none = Batch::zeros(n, d);
+            let mut total = vec![0.0; size];
+            let mut probe = vec![0.0; p];
+            for (k, step) in self.steps.iter().enumerate() {
+                self.stream
+                    .normals(block.first, k as u32, block.noise.as_mut());
+                none.fill(0.0);
+                step.adjoint(block.noise.as_ref(), none.as_mut(), block.score.as_mut());
+                probe.fill(0.0);
+                family.pull_back(
+                    step.late,
+                    block.y.as_ref(),
+                    block.score.as_ref(),
+                    &mut probe,
+                );
+                collect(&probe, &mut total);
+                family.eval(step.late, block.y.as_ref(), block.score.as_mut());
+                step.control(block.score.as_ref(), block.control.as_mut());
+                self.narrowed_noise(step, k, &mut block);
+                add(block.control.as_ref(), block.noise.as_mut());
+                step.advance(block.y.as_ref(), block.noise.as_ref(), next.as_mut());
+                std::mem::swap(&mut block.y, &mut next);
+            }
+            total
+        });
+        let scale = 1.0 / self.paths() as f64;
+        let mut total = pairwise_add(partials).unwrap_or_else(|| vec![0.0; size]);
+        total.iter_mut().for_each(|t| *t *= scale);
+        total
+    }
+}
+
+/// The covariance of the noised law: full where the steps mix coordinates, otherwise its diagonal.
+fn coarse_covariance(law: &NoisedMixture, t: f64) -> Covariance {
+    let at = law.mixture_at(t);
+    match law.transition() {
+        Transition::Isotropic { .. } => Covariance::Diagonal(at.variances()),
+        _ => Covariance::Full(at.covariance()),
     }
 }
 
