@@ -43,7 +43,7 @@ pub struct ReverseStep {
 }
 
 /// κ² is kept above this: a single step across the whole horizon still has noise.
-const NARROWEST: f64 = 0.01;
+const NARROWEST: f64 = 1e-4;
 
 #[derive(Clone, Debug)]
 enum StepMap {

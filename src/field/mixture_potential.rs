@@ -6,8 +6,8 @@
 use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
 use crate::field::draws::CovarianceRoot;
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::rbf::spread_out;
 use crate::field::peaks::{Peak, PeakGradient, Peaks};
+use crate::field::rbf::spread_out;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;

@@ -23,7 +23,7 @@ use crate::field::peaks::Peaks;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::model::{FieldSpec, MethodSpec, Optimizer, Spacing};
+use crate::problem::model::{FieldSpec, MethodSpec, Optimizer};
 use crate::solvers::metric::Metric;
 use crate::solvers::optimizer::{Descent, DescentSettings, Objective};
 use crate::solvers::path_cost::{ControlVariate, PathCost};
@@ -45,12 +45,10 @@ pub struct Action {
 
 /// Most parameters the simplex method is admitted for.
 const SIMPLEX_PARAMETERS: usize = 60;
-/// Rounds of minimisation: how much of the way from the prior to `t_min` (in log signal-to-noise) the
-/// paths go, and whether the control variate is anchored. The noised law has one mode near the prior and
-/// shows its modes one after the other: stopping early first keeps a family from losing modes.
-const ROUNDS: [(bool, bool); 3] = [(true, false), (false, false), (false, true)];
-/// Resolution of the stopping points.
-const LANDMARKS: usize = 20;
+/// Rounds of minimisation: whether the weights of components stay fixed, and whether the control variate
+/// is anchored. Equal weights first: a component that is badly placed would otherwise lose its weight
+/// before it has moved to a mode of its own.
+const ROUNDS: [(bool, bool); 4] = [(true, false), (false, false), (false, true), (false, true)];
 /// Gradient norm at which a round that is not the last may end.
 const LOOSE: f64 = 1e-3;
 /// Largest number of fresh paths for the final cost estimate.
@@ -166,7 +164,13 @@ impl Action {
     ) -> Result<(Arc<Round>, Descent), SolveError> {
         let law = problem.exact.as_ref().expect("admission saw the end law");
         let (freeze, anchored) = ROUNDS[round];
-        let grid = self.grid(problem, 1.0);
+        let settings = &problem.problem.time_settings;
+        let grid = TimeGrid::new(
+            &problem.noising,
+            settings.t_min,
+            self.steps,
+            settings.spacing,
+        );
         let frozen = if freeze { family.weights() } else { Vec::new() };
         let paths = PathCost::new(law, &problem.prior, &grid, self.paths, streams);
         family.prepare(&paths.times());
@@ -181,20 +185,6 @@ impl Action {
         let start = vec![0.0; family.get().parameters().len()];
         let descent = Descent::new(objective.clone(), &start, self.settings(round, done))?;
         Ok((objective, descent))
-    }
-
-    /// The last `share` of the steps, counted from the prior end.
-    fn grid(&self, problem: &ControlProblem, share: f64) -> TimeGrid {
-        let settings = &problem.problem.time_settings;
-        let steps = self.steps.max(1);
-        let full = TimeGrid::new(&problem.noising, settings.t_min, steps, settings.spacing);
-        if share == 1.0 {
-            return full;
-        }
-        let landmarks = TimeGrid::new(&problem.noising, settings.t_min, LANDMARKS, Spacing::LogSnr);
-        let stop = landmarks.nodes()[((1.0 - share) * LANDMARKS as f64).round() as usize];
-        let kept = full.nodes().iter().filter(|t| **t > stop).count();
-        TimeGrid::new(&problem.noising, stop, kept.max(1), settings.spacing)
     }
 }
 

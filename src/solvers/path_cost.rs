@@ -122,7 +122,7 @@ impl PathCost {
 
     /// Mean cost.
     pub fn mean(&self, score: &dyn Field, variate: ControlVariate<'_>) -> f64 {
-        pairwise_sum(&self.costs(score, variate)) / self.paths() as f64
+        pairwise_sum(&self.costs(score, variate)) * (1.0 / self.paths() as f64)
     }
 
     /// Mean cost and its derivative in the parameters, which overwrites `gradient`.
@@ -378,3 +378,6 @@ fn add(x: BatchRef<'_>, mut out: BatchMut<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
