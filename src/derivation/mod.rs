@@ -1,1 +1,50 @@
-//! .
+//! Symbolic consequences of a problem: pure functions from coefficients to equations, no floats, no
+//! solving.
+//!
+//! Each file is one classical result with its assumptions and its source, and each result is *executed*:
+//! an identity between the equation and the definition it comes from is proved in normal form or, where
+//! that fails, tested at seeded points. A step that is false stops the derivation with the point where it
+//! fails.
+//!
+//! | module | result |
+//! |---|---|
+//! | [`ito`] | Itô, Stratonovich and anti-Itô readings of the noise |
+//! | [`fokker_planck`] | law of the noising process |
+//! | [`lowering`] | reverse diffusion as a control problem: `b`, `q`, end cost |
+//! | [`action`] | weight of a path, Lagrangian, action, its discretisation |
+//! | [`hamilton_jacobi_bellman`] | value function, and that it is `-log p` |
+//! | [`optimal_control`] | minimiser, and what any other control costs |
+//! | [`hopf_cole`] | linear equation, Feynman–Kac |
+//! | [`reverse_sde`] | reverse processes for every noise level, likelihood along the flow |
+//! | [`gaussian_kernel`] | transition kernels of the presets |
+//! | [`score_objectives`] | explicit, implicit, denoising score matching; divergence of path laws |
+//! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
+//! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
+//!
+//! [`reverse::derive`] runs them all; [`print`] writes the result.
+
+pub mod action;
+pub mod assumption;
+pub mod cross_check;
+pub mod evidence;
+pub mod fokker_planck;
+pub mod gaussian_kernel;
+pub mod hamilton_jacobi_bellman;
+pub mod hopf_cole;
+pub mod ito;
+pub mod lowering;
+pub mod noising;
+mod notation;
+pub mod optimal_control;
+pub mod print;
+pub mod reverse;
+pub mod reverse_sde;
+pub mod score_objectives;
+pub mod step;
+pub mod structure;
+
+pub use assumption::Assumption;
+pub use evidence::{Evidence, Refuted};
+pub use reverse::derive;
+pub use step::{CrossCheck, Derivation, Equation, Formula, Step};
+pub use structure::Finding;

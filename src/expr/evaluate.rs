@@ -24,7 +24,7 @@ impl Graph {
         Some(roots.iter().map(|root| values[root]).collect())
     }
 
-    fn evaluate_node(&self, node: &Node, value: impl Fn(Expr) -> f64) -> Option<f64> {
+    pub(super) fn evaluate_node(&self, node: &Node, value: impl Fn(Expr) -> f64) -> Option<f64> {
         Some(match node {
             Node::Symbol(_) | Node::Unknown { .. } => return None,
             Node::Number(number) => number.to_f64(),
