@@ -2,5 +2,6 @@
 //! stencils and stochastic schemes. Nothing here iterates to convergence.
 
 pub mod noising;
+pub mod path_action;
 pub mod schedule;
 pub mod time_grid;

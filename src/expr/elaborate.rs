@@ -4,110 +4,19 @@ use super::error::{ExprError, closest};
 use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
 use super::scope::{Definition, Scope, Value};
-use super::stack::{nesting_bound, with_room};
-use super::syntax::{self, DEEPEST, Kind, Link, LoopRange, Syntax};
+use super::syntax::{DEEPEST, Kind, Link, LoopRange, Syntax};
+use super::vocabulary::is_function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Nodes an expression may add to its graph, and steps its loops may take.
 const LARGEST: usize = 1_000_000;
 
-/// Reads a number, vector or matrix.
-///
-/// # Errors
-/// All independent mistakes, in order of appearance.
-pub fn parse(source: &str, scope: &Scope, graph: &mut Graph) -> Result<Value, Vec<ExprError>> {
-    read(source, scope, graph, |elaborator| {
-        let syntax = syntax::parse_syntax(source)?;
-        Ok(elaborator.value(&syntax))
-    })
-}
-
-/// Reads a scalar.
-pub fn parse_scalar(
-    source: &str,
-    scope: &Scope,
-    graph: &mut Graph,
-) -> Result<Expr, Vec<ExprError>> {
-    let value = parse(source, scope, graph)?;
-    value.as_scalar().ok_or_else(|| {
-        let message = format!("a scalar is needed, this is a {}", value.shape());
-        vec![ExprError::new(
-            "E122",
-            0..source.len(),
-            message,
-            value.shape(),
-        )]
-    })
-}
-
-/// Reads a condition such as `x >= 1 and t > 0.5`.
-pub fn parse_condition(
-    source: &str,
-    scope: &Scope,
-    graph: &mut Graph,
-) -> Result<Expr, Vec<ExprError>> {
-    read(source, scope, graph, |elaborator| {
-        let syntax = syntax::parse_syntax(source)?;
-        Ok(elaborator.condition(&syntax))
-    })
-}
-
-/// Reads an entry of a component list, which may end in ` for i in a..b` and then gives several.
-///
-/// An entry that is a vector contributes its components.
-pub fn parse_components(
-    source: &str,
-    scope: &Scope,
-    graph: &mut Graph,
-) -> Result<Vec<Expr>, Vec<ExprError>> {
-    read(source, scope, graph, |elaborator| {
-        let entry = syntax::parse_entry(source)?;
-        let values = match &entry.range {
-            None => elaborator.value(&entry.body).map(|value| vec![value]),
-            Some(range) => elaborator.unroll(range, &entry.body, &entry.body.span),
-        };
-        Ok(values.map(|values| values.iter().flat_map(Value::components).collect()))
-    })
-}
-
-/// Elaborates every definition without parameters, so that mistakes in unused ones are found too.
-/// Spans of the errors refer to the text of the definition they name.
-pub fn check_definitions(scope: &Scope, graph: &mut Graph) -> Vec<ExprError> {
-    let checked = read("", scope, graph, |elaborator| {
-        let scope = elaborator.scope;
-        for (name, definition) in &scope.definitions {
-            if definition.parameters.is_none() {
-                elaborator.defined(name, definition, &(0..0));
-            }
-        }
-        Ok(Some(()))
-    });
-    checked.err().unwrap_or_default()
-}
-
-/// Runs `work` with room for its recursion; fails if it failed or reported anything.
-fn read<T: Send>(
-    source: &str,
-    scope: &Scope,
-    graph: &mut Graph,
-    work: impl FnOnce(&mut Elaborator<'_>) -> Result<Option<T>, ExprError> + Send,
-) -> Result<T, Vec<ExprError>> {
-    with_room(nesting_bound(source) + scope.nesting, || {
-        let mut elaborator = Elaborator::new(source, scope, graph);
-        let value = work(&mut elaborator).map_err(|error| vec![error])?;
-        match value {
-            Some(value) if elaborator.errors.is_empty() => Ok(value),
-            _ => Err(elaborator.errors),
-        }
-    })
-}
-
 pub(super) struct Elaborator<'a> {
     pub(super) source: &'a str,
     pub(super) scope: &'a Scope,
     pub(super) graph: &'a mut Graph,
-    errors: Vec<ExprError>,
+    pub(super) errors: Vec<ExprError>,
     /// Loop indices and parameters, innermost last.
     locals: Vec<(String, Value)>,
     /// Definitions being elaborated, outermost first.
@@ -120,7 +29,7 @@ pub(super) struct Elaborator<'a> {
 }
 
 impl<'a> Elaborator<'a> {
-    fn new(source: &'a str, scope: &'a Scope, graph: &'a mut Graph) -> Self {
+    pub(super) fn new(source: &'a str, scope: &'a Scope, graph: &'a mut Graph) -> Self {
         let nodes_before = graph.len();
         Self {
             source,
@@ -398,7 +307,7 @@ impl<'a> Elaborator<'a> {
     }
 
     /// The value of a definition without parameters, elaborated once.
-    fn defined(
+    pub(super) fn defined(
         &mut self,
         name: &'a str,
         definition: &'a Definition,
@@ -456,7 +365,7 @@ impl<'a> Elaborator<'a> {
         if let Some(hint) = self.subscript_hint(name) {
             return self.fail(error(hint));
         }
-        if super::builtins::is_function(name) {
+        if is_function(name) {
             let label = format!("`{name}` is a function: write {name}(...)");
             return self.fail(error(label));
         }
@@ -503,7 +412,7 @@ impl<'a> Elaborator<'a> {
     }
 
     /// Values of `body` for every index of the range.
-    fn unroll(
+    pub(super) fn unroll(
         &mut self,
         range: &LoopRange,
         body: &Syntax,

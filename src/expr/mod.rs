@@ -7,6 +7,7 @@
 //! than its parent, so every pass is a loop over handles and none recurses.
 
 mod affine;
+mod apply;
 mod builtins;
 mod construct;
 mod derivative;
@@ -22,7 +23,9 @@ mod lexer;
 mod lower;
 mod normal;
 mod operators;
+mod parse;
 mod rational;
+mod registers;
 mod scope;
 mod special;
 mod stack;
@@ -31,17 +34,18 @@ mod syntax;
 mod tape;
 mod taylor;
 mod text;
+mod vocabulary;
 
-pub use builtins::is_function;
-pub use elaborate::{check_definitions, parse, parse_components, parse_condition, parse_scalar};
 pub use equality::Equality;
 pub use error::ExprError;
 pub use function::{Arity, Function};
 pub use graph::{Expr, Graph, Node, Relation};
 pub use kernel::{CompileError, Kernel};
 pub use latex::latex_name;
+pub use parse::{check_definitions, parse, parse_components, parse_condition, parse_scalar};
 pub use rational::Rational;
 pub use scope::{Scope, Shape, Value};
+pub use vocabulary::is_function;
 
 #[cfg(test)]
 mod tests;

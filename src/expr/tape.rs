@@ -134,7 +134,7 @@ impl<'a> Block<'a> {
             (Op::Div, [C(a), C(b), _]) => two(d, column(a), column(b), |x, y| x / y),
             (Op::Div, [S(s), C(a), _]) => with(d, column(a), slot(s), |x, s| s / x),
             (Op::MulAdd, [C(a), C(b), C(c)]) => {
-                three(d, column(a), column(b), column(c), |x, y, z| fused(x, y, z));
+                three(d, column(a), column(b), column(c), fused);
             }
             (Op::MulAdd, [C(a), S(s), C(c)]) => {
                 let s = slot(s);

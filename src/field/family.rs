@@ -99,6 +99,14 @@ impl Family {
         }
     }
 
+    /// Positions of the parameters that are weights of components, if there are any.
+    pub fn weights(&self) -> Vec<usize> {
+        match self {
+            Self::Mixture(field) => field.weights(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The score alone.
     pub fn into_score(self) -> Box<dyn Differentiable + Send> {
         match self {

@@ -7,6 +7,7 @@ use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
 use crate::field::draws::CovarianceRoot;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::{Peak, PeakGradient, Peaks};
+use crate::field::rbf::spread_out;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
@@ -16,7 +17,9 @@ use nalgebra::DMatrix;
 /// Up to this many states covariances are full; above, diagonal.
 const FULL_COVARIANCE: usize = 4;
 /// Share of the data covariance given to the spread of the initial means.
-const BETWEEN: f64 = 0.5;
+const BETWEEN: f64 = 0.9;
+/// Gaussian points per component among which the initial means are chosen.
+const CANDIDATES: usize = 64;
 
 /// `s = ∇ log Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)` with unknown `w, m, S`.
 ///
@@ -64,8 +67,10 @@ impl MixturePotential {
             (BETWEEN, 1.0 - BETWEEN)
         };
         let spread = CovarianceRoot::new(&scaled(&covariance, between, full));
-        let mut normals = Batch::zeros(components, d);
-        stream.normals(0, 0, normals.as_mut());
+        let mut pool = Batch::zeros(CANDIDATES * components, d);
+        stream.normals(0, 0, pool.as_mut());
+        let pool: Vec<Vec<f64>> = (0..pool.points()).map(|i| pool.row(i)).collect();
+        let normals = Batch::from_rows(d, &spread_out(&pool, components, stream));
         let mut means = Batch::zeros(components, d);
         for (j, m) in mean.iter().enumerate() {
             means.column_mut(j).fill(*m);
@@ -119,6 +124,11 @@ impl MixturePotential {
                 .map(|b| unpacked_covariance(&b[d + 1..], d, self.full))
                 .collect(),
         }
+    }
+
+    /// Positions of the log weights among the parameters.
+    pub fn weights(&self) -> Vec<usize> {
+        (0..self.theta.len()).step_by(self.block()).collect()
     }
 
     /// Parameters of one component.

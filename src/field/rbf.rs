@@ -103,7 +103,7 @@ const SEEDING: u32 = 7;
 
 /// k-means++ seeding: each next centre is drawn with probability proportional to the squared distance
 /// to the nearest one so far. At most as many centres as distinct points.
-fn spread_out(pool: &[Vec<f64>], count: usize, stream: &Stream) -> Vec<Vec<f64>> {
+pub(super) fn spread_out(pool: &[Vec<f64>], count: usize, stream: &Stream) -> Vec<Vec<f64>> {
     let mut uniforms = Batch::zeros(count, 1);
     stream.uniforms(0, SEEDING, uniforms.as_mut());
     let mut nearest = vec![f64::INFINITY; pool.len()];

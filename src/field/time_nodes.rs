@@ -14,7 +14,6 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::problem::law::Mixture;
 use crate::problem::model::Spacing;
 
 /// Pieces between two nodes on which the whitening and the clock are linear.
@@ -58,7 +57,7 @@ impl TimeNodes {
             .iter()
             .map(|t| {
                 let at = law.mixture_at(*t);
-                let variance = diagonal_variance(&at);
+                let variance = at.variances();
                 let scale = variance.iter().map(|v| 0.5 * v.ln()).collect::<Vec<f64>>();
                 (at.mean(), scale)
             })
@@ -131,21 +130,6 @@ fn trapezoid(times: &[f64], value: impl Fn(usize, f64) -> f64) -> f64 {
         .enumerate()
         .map(|(i, w)| 0.5 * (w[1] - w[0]) * (value(i, w[0]) + value(i + 1, w[1])))
         .sum()
-}
-
-fn diagonal_variance(mixture: &Mixture) -> Vec<f64> {
-    let mean = mixture.mean();
-    (0..mixture.dimension())
-        .map(|j| {
-            (0..mixture.components())
-                .map(|k| {
-                    mixture.weights[k]
-                        * (mixture.covariances[k].entry(j, j)
-                            + (mixture.means[k][j] - mean[j]).powi(2))
-                })
-                .sum()
-        })
-        .collect()
 }
 
 impl Located {

@@ -73,6 +73,21 @@ impl Mixture {
         mean
     }
 
+    /// Diagonal of the covariance matrix.
+    pub fn variances(&self) -> Vec<f64> {
+        let mean = self.mean();
+        (0..self.dimension())
+            .map(|j| {
+                (0..self.components())
+                    .map(|k| {
+                        let offset = self.means[k][j] - mean[j];
+                        self.weights[k] * (self.covariances[k].entry(j, j) + offset * offset)
+                    })
+                    .sum()
+            })
+            .collect()
+    }
+
     /// Covariance matrix, row by row: `Σ w_k (S_k + m_k m_kᵀ) − m mᵀ`.
     pub fn covariance(&self) -> Vec<Vec<f64>> {
         let d = self.dimension();

@@ -4,6 +4,11 @@
 //! and the stop reason. For reverse diffusion the control is `u* = Gᵀ s`, so every solution carries
 //! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
 
+pub mod action;
+pub mod gram;
+pub mod metric;
+pub mod optimizer;
+pub mod path_cost;
 pub mod reverse_sampling;
 
 use crate::discretization::noising::Noising;
