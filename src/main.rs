@@ -1,1 +1,7 @@
-fn main() {}
+//! The `onsager` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onsager::cli::run(std::env::args_os())
+}

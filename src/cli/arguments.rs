@@ -55,13 +55,6 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// List what a problem file can name
-    List {
-        #[arg(value_enum)]
-        what: Listing,
-    },
-    /// One page about an error code, a check, a method or `exit-codes`
-    Explain { topic: String },
 }
 
 /// Values that replace those in the file.
@@ -114,14 +107,6 @@ pub enum When {
 pub enum Format {
     Text,
     Latex,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listing {
-    Kinds,
-    Methods,
-    Checks,
-    Structures,
 }
 
 impl When {

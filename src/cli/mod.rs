@@ -1,1 +1,126 @@
-//! .
+//! Asking for it: the command line. It contains no mathematics and no result the library cannot give.
+
+mod arguments;
+mod check;
+mod derive;
+mod exit;
+mod figures;
+mod progress;
+mod record;
+mod solve;
+
+use crate::problem::{Loaded, Override, load};
+use arguments::{Arguments, Command, Common, Overrides};
+use clap::Parser;
+use exit::Exit;
+use solve::Request;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs one command line.
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are asked for and end well; the rest is a wrong command line.
+            let exit = if error.use_stderr() {
+                Exit::BadInput
+            } else {
+                Exit::Solved
+            };
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let common = &arguments.common;
+    let exit = match &arguments.command {
+        Command::Check {
+            files,
+            resolved,
+            overrides,
+        } => check::check(files, *resolved, overrides, common),
+        Command::Derive {
+            file,
+            only,
+            format,
+            overrides,
+        } => derive::derive(file, only, *format, overrides, common),
+        Command::Solve {
+            file,
+            only,
+            overrides,
+            keep_references,
+        } => solve::solve(&Request {
+            file,
+            only,
+            overrides,
+            keep_references: *keep_references,
+            common,
+            identities_only: false,
+        }),
+        Command::Verify { file, overrides } => solve::solve(&Request {
+            file,
+            only: &[],
+            overrides,
+            keep_references: false,
+            common,
+            identities_only: true,
+        }),
+    };
+    exit.into()
+}
+
+/// Loads a problem and prints its warnings, or everything that is wrong with it.
+fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<Loaded, Exit> {
+    let colour = common.color.holds(std::io::stderr().is_terminal());
+    let mut replaced = Vec::new();
+    for text in &overrides.set {
+        match Override::parse(text) {
+            Some(value) => replaced.push(value),
+            None => {
+                eprintln!(
+                    "error: `--set {text}` has no `=`; write --set table.key=value or --set name=value"
+                );
+                return Err(Exit::BadInput);
+            }
+        }
+    }
+    if let Some(seed) = common.seed {
+        replaced.push(Override {
+            key: "run.seed".to_owned(),
+            value: seed.to_string(),
+        });
+    }
+    if let Some(threads) = common.threads {
+        replaced.push(Override {
+            key: "run.threads".to_owned(),
+            value: threads.to_string(),
+        });
+    }
+    match load(file, &replaced) {
+        Ok(loaded) => {
+            if !common.quiet {
+                for warning in &loaded.warnings {
+                    eprintln!("{}\n", warning.render(&loaded.source, colour));
+                }
+            }
+            Ok(loaded)
+        }
+        Err(report) => {
+            if common.json {
+                for diagnostic in &report.diagnostics {
+                    println!("{}", diagnostic.to_json(&report.source));
+                }
+            }
+            eprint!("{}", report.render(colour));
+            let unreadable = report.exit_code() == Exit::InputOutput.code();
+            Err(if unreadable {
+                Exit::InputOutput
+            } else {
+                Exit::BadInput
+            })
+        }
+    }
+}

@@ -33,9 +33,9 @@ impl ProgressLine {
                 Some(RESOLUTION),
                 ProgressDrawTarget::stderr_with_hz(10),
             );
-            if let Ok(style) =
-                ProgressStyle::with_template("{prefix:<14} [{bar:30}] {percent:>3}%  {msg}  {eta} left")
-            {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{prefix:<14} [{bar:30}] {percent:>3}%  {msg}  {eta} left",
+            ) {
                 bar.set_style(style.progress_chars("#> "));
             }
             bar.set_prefix(name.to_owned());
@@ -93,7 +93,10 @@ impl ProgressLine {
             Self::Silent => {}
             Self::Animated(bar) => bar.finish_and_clear(),
             Self::Plain { name, began, .. } => {
-                eprintln!("{name}: {outcome} in {:.1} s", began.elapsed().as_secs_f64());
+                eprintln!(
+                    "{name}: {outcome} in {:.1} s",
+                    began.elapsed().as_secs_f64()
+                );
             }
         }
     }

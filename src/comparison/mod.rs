@@ -7,6 +7,7 @@ pub mod expectation;
 pub mod flow_likelihood;
 pub mod gaussian_family;
 pub mod generated;
+pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
 pub mod transport;

@@ -1,6 +1,7 @@
 //! Probability laws as the user states them, after validation.
 
 use crate::expr::Expr;
+use crate::numeric::batch::Batch;
 
 /// A symmetric positive (semi)definite matrix, stored in its cheapest form.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +112,26 @@ impl Mixture {
 pub struct Standardization {
     pub shift: Vec<f64>,
     pub scale: Vec<f64>,
+}
+
+impl Standardization {
+    /// Puts points back into the units of the table.
+    pub fn undo(&self, points: &mut Batch) {
+        for j in 0..points.columns() {
+            self.undo_axis(j, points.column_mut(j));
+        }
+    }
+
+    /// Puts values of one coordinate back into the units of the table.
+    pub fn undo_axis(&self, coordinate: usize, values: &mut [f64]) {
+        let (shift, scale) = (self.shift[coordinate], self.scale[coordinate]);
+        values.iter_mut().for_each(|x| *x = shift + scale * *x);
+    }
+
+    /// Product of the scales: a density in working units divided by it is one in the table's units.
+    pub fn volume(&self) -> f64 {
+        self.scale.iter().product()
+    }
 }
 
 /// Rows of a table, in the units the solvers work in.

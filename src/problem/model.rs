@@ -119,6 +119,19 @@ pub enum FieldSpec {
     Chebyshev { degree: usize, nodes: usize },
 }
 
+impl std::fmt::Display for FieldSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Affine { nodes } => write!(f, "affine at {nodes} times"),
+            Self::Rbf { centers, nodes } => write!(f, "rbf {centers} at {nodes} times"),
+            Self::Mixture { components } => write!(f, "mixture of {components}"),
+            Self::Chebyshev { degree, nodes } => {
+                write!(f, "chebyshev of degree {degree} at {nodes} times")
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Optimizer {
     Lbfgs,
@@ -172,6 +185,42 @@ pub enum MethodSpec {
 }
 
 impl MethodSpec {
+    /// Field, discretisation and sizes in one line, for tables.
+    pub fn summary(&self) -> String {
+        let lattice = |points: &[usize]| {
+            points
+                .iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join(" x ")
+        };
+        match self {
+            Self::Exact => "closed form".to_owned(),
+            Self::Action {
+                field,
+                paths,
+                steps,
+                ..
+            } => format!("{field}, {paths} paths x {steps} steps"),
+            Self::ScoreMatching {
+                objective,
+                field,
+                samples,
+                ..
+            } => {
+                let objective = match objective {
+                    ScoreObjective::Denoising => "denoising",
+                    ScoreObjective::Implicit => "implicit",
+                };
+                format!("{objective}, {field}, {samples} samples")
+            }
+            Self::HopfCole { points, steps } | Self::FokkerPlanck { points, steps } => {
+                format!("{} points x {steps} steps", lattice(points))
+            }
+            Self::Bridge { points, .. } => format!("{} points", lattice(points)),
+        }
+    }
+
     /// The method's name in the file.
     pub fn name(&self) -> &'static str {
         match self {

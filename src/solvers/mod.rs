@@ -5,11 +5,13 @@
 //! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
 
 pub mod action;
+pub mod exact;
 pub mod gram;
 pub mod metric;
 pub mod optimizer;
 pub mod path_cost;
 pub mod reverse_sampling;
+pub mod run;
 
 use crate::discretization::noising::Noising;
 use crate::field::noised_mixture::NoisedMixture;

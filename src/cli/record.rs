@@ -1,0 +1,503 @@
+//! Fills the record of a run from what the rooms found. Copies and names; computes nothing.
+
+use crate::comparison::generated::Generation;
+use crate::comparison::{Comparison, ComparisonRow};
+use crate::derivation::{self, Derivation};
+use crate::expr::Expr;
+use crate::problem::Loaded;
+use crate::problem::law::Law;
+use crate::problem::model::{CheckSpec, Problem};
+use crate::report::record::{
+    CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
+    Phase, ReferenceRow, Solved, SolverOutcome, SolverRow, StatementLine, StructureFinding,
+};
+use crate::solvers::run::Answers;
+use crate::solvers::{ControlProblem, Solution, Unsolved, Work};
+use crate::verification::identity::CheckResult;
+use crate::verification::verdict::Verdict;
+
+/// Which file was solved.
+pub fn identity(loaded: &Loaded, file: &str) -> Identity {
+    let problem = &loaded.problem;
+    Identity {
+        name: problem.name.clone(),
+        title: problem.title.clone(),
+        about: problem.about.clone(),
+        kind: "reverse".to_owned(),
+        states: problem.state_names.clone(),
+        file: file.to_owned(),
+        text: loaded.source.text().to_owned(),
+        resolved: loaded.resolved.clone(),
+        hash: Identity::hash_of(&loaded.resolved),
+    }
+}
+
+/// Where and how it ran.
+pub fn environment(loaded: &Loaded, command: &str, phases: Vec<Phase>) -> Environment {
+    Environment {
+        program: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command.to_owned(),
+        seed: loaded.problem.run.seed,
+        threads: rayon::current_num_threads(),
+        machine: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+        phases,
+    }
+}
+
+fn work_counts(work: &Work) -> Vec<(String, u64)> {
+    [
+        ("iterations", work.iterations),
+        ("field points", work.field_points),
+        ("gradients", work.gradients),
+        ("normals", work.normals),
+        ("unknowns", work.unknowns),
+        ("linear solves", work.linear_solves),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
+    .to_vec()
+}
+
+/// One row per requested solver.
+pub fn solver_rows(
+    answers: &Answers,
+    comparison: &Comparison,
+    expected_modes: &[f64],
+) -> Vec<SolverRow> {
+    answers
+        .asked
+        .iter()
+        .map(|spec| SolverRow {
+            id: spec.id.clone(),
+            method: spec.method.name().to_owned(),
+            settings: spec.method.summary(),
+            outcome: outcome(&spec.id, answers, comparison, expected_modes),
+        })
+        .collect()
+}
+
+fn outcome(
+    id: &str,
+    answers: &Answers,
+    comparison: &Comparison,
+    expected_modes: &[f64],
+) -> SolverOutcome {
+    if let Some(solution) = answers.solutions.iter().find(|s| s.id == id) {
+        let solved = solved(solution, comparison, expected_modes);
+        return SolverOutcome::Solved(Box::new(solved));
+    }
+    match answers.unsolved.iter().find(|(other, _)| other == id) {
+        Some((_, Unsolved::Refused(refusal))) => SolverOutcome::Refused {
+            reason: refusal.reason.clone(),
+            accepted: refusal.accepted.clone(),
+        },
+        Some((_, Unsolved::Failed(error))) => SolverOutcome::Failed {
+            message: error.to_string(),
+        },
+        None => unreachable!("every asked solver has an answer"),
+    }
+}
+
+fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) -> Solved {
+    let row: Option<&ComparisonRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
+    let is_reference = comparison.reference.as_deref() == Some(solution.id.as_str());
+    let error = row
+        .and_then(|r| r.control_error.as_ref())
+        .filter(|_| !is_reference);
+    let action = row.and_then(|r| r.action.as_ref());
+    Solved {
+        stopped: solution.stopped.to_string(),
+        converged: solution.stopped.is_converged(),
+        control_error: error.map(|e| e.absolute),
+        relative_control_error: error.map(|e| e.relative),
+        against: if is_reference {
+            String::new()
+        } else {
+            comparison.reference.clone().unwrap_or_default()
+        },
+        action: action.map(|a| a.action),
+        step_bias: action.map(|a| a.step_bias),
+        gap: action.and_then(|a| a.gap),
+        gap_integral: action.and_then(|a| a.gap_integral),
+        path_kl: error.map(|e| e.path_divergence),
+        held_out_nll: row.and_then(|r| r.negative_log_likelihood),
+        generated: row.map_or(Vec::new(), |r| {
+            r.generated.iter().map(generated_row).collect()
+        }),
+        expected_mode_weights: expected_modes.to_vec(),
+        own_error: solution.outcome.own_error,
+        work: work_counts(&solution.work),
+        facts: solution
+            .outcome
+            .facts
+            .iter()
+            .map(|(name, value)| Fact {
+                name: (*name).to_owned(),
+                value: *value,
+            })
+            .collect(),
+        seconds: solution.seconds,
+        history: solution
+            .outcome
+            .history
+            .iter()
+            .map(|entry| HistoryPoint {
+                iteration: entry.iteration,
+                objective: entry.objective,
+                measured: entry.measured,
+            })
+            .collect(),
+    }
+}
+
+fn generated_row(generation: &Generation) -> GeneratedRow {
+    GeneratedRow {
+        noise_level: generation.noise_level,
+        transport: Some(generation.wasserstein.value),
+        transport_floor: Some(generation.wasserstein.floor),
+        energy_distance: Some(generation.energy.value),
+        energy_floor: Some(generation.energy.floor),
+        mode_weights: generation.mode_weights.clone(),
+    }
+}
+
+/// One row per executed check; `reference:NAME` checks have rows of their own.
+pub fn check_rows(results: &[CheckResult]) -> Vec<CheckRow> {
+    results
+        .iter()
+        .map(|result| CheckRow {
+            check: result.check.clone(),
+            on: result.on.clone(),
+            measured: result.residual.map(|r| r.measured),
+            target: result.residual.map_or(0.0, |r| r.target),
+            se: result.residual.and_then(|r| r.standard_error),
+            measured_text: result.measured_text(),
+            limit: result.residual.map(|r| r.limit),
+            limit_text: result.limit_text(),
+            latex: String::new(),
+            formula: result.equation.to_owned(),
+            meaning: result.source.to_owned(),
+            verdict: result.verdict,
+            reason: result.reason.clone(),
+            hints: result
+                .likely_causes()
+                .map(|slip| format!("likely slip: {slip}"))
+                .collect(),
+        })
+        .collect()
+}
+
+/// The typeset problem beside the lines of the file that say it.
+pub fn statement(loaded: &Loaded) -> Vec<StatementLine> {
+    let problem = &loaded.problem;
+    let text = loaded.source.text();
+    let (start, end) = problem.dynamics.horizon;
+    let (drift, noise) = coefficients(problem);
+    let line = |name: &str, table: &str, text_line: String, latex: String| StatementLine {
+        name: name.to_owned(),
+        text: text_line,
+        latex,
+        lines: table_lines(text, table),
+    };
+    vec![
+        line(
+            "data law",
+            "data",
+            format!("X_{start} ~ p_0: {}", describe_law(&problem.data)),
+            format!(r"X_{{{start}}} \sim p_0 \quad\text{{({})}}", describe_law(&problem.data)),
+        ),
+        line(
+            "noising process",
+            "dynamics",
+            format!("dX = f dt + G dW, t in [{start}, {end}]; f = {}; G = {}", drift.0, noise.0),
+            format!(
+                r"dX = f\,dt + G\,dW,\quad f = {},\quad G = {},\quad t \in [{start}, {end}]",
+                drift.1, noise.1
+            ),
+        ),
+        line(
+            "start law of the reverse process",
+            "prior",
+            format!("Y_0 ~ pi: {}", describe_law(&problem.prior)),
+            format!(r"Y_0 \sim \pi \quad\text{{({})}}", describe_law(&problem.prior)),
+        ),
+        StatementLine {
+            name: "asked for".to_owned(),
+            text: "the control that minimises S[u] = E[ int (1/2 |u|^2 + div f) dtau - log p_0(Y_T) ], dY = (-f + G u) dtau + G dB".to_owned(),
+            latex: r"\min_u\; S[u] = \mathbb{E}\Big[\int_0^T \big(\tfrac12 |u|^2 + \nabla\cdot f\big)\,d\tau - \log p_0(Y_T)\Big],\qquad dY = (-f + G u)\,d\tau + G\,dB".to_owned(),
+            lines: None,
+        },
+    ]
+}
+
+/// Drift and diffusion as text and LaTeX: component by component up to three states, else the first
+/// component with a mark that the others follow.
+fn coefficients(problem: &Problem) -> ((String, String), (String, String)) {
+    const SHOWN: usize = 3;
+    let graph = &problem.graph;
+    let vector = |entries: &[Expr]| {
+        let shown = &entries[..entries.len().min(SHOWN)];
+        let dots = entries.len() > SHOWN;
+        let mut texts: Vec<String> = shown.iter().map(|e| graph.text(*e)).collect();
+        let mut latex: Vec<String> = shown.iter().map(|e| graph.latex(*e)).collect();
+        if dots {
+            texts.push("...".to_owned());
+            latex.push(r"\dots".to_owned());
+        }
+        if entries.len() == 1 {
+            (texts.concat(), latex.concat())
+        } else {
+            (
+                format!("[{}]", texts.join(", ")),
+                format!(r"\big({}\big)", latex.join(",\\; ")),
+            )
+        }
+    };
+    let diffusion = &problem.dynamics.diffusion;
+    let isotropic = diffusion.iter().enumerate().all(|(i, row)| {
+        row.len() == diffusion.len()
+            && row.iter().enumerate().all(|(j, entry)| {
+                if i == j {
+                    *entry == diffusion[0][0]
+                } else {
+                    graph.text(*entry) == "0"
+                }
+            })
+    });
+    let noise = if isotropic {
+        let (text, latex) = vector(&diffusion[0][..1]);
+        let unit = if diffusion.len() > 1 { " I" } else { "" };
+        (format!("{text}{unit}"), format!("{latex}{unit}"))
+    } else {
+        let rows: Vec<_> = diffusion.iter().map(|row| vector(row)).collect();
+        (
+            rows.iter()
+                .map(|r| r.0.clone())
+                .collect::<Vec<_>>()
+                .join("; "),
+            rows.iter()
+                .map(|r| r.1.clone())
+                .collect::<Vec<_>>()
+                .join(r";\;"),
+        )
+    };
+    (vector(&problem.dynamics.drift), noise)
+}
+
+fn describe_law(law: &Law) -> String {
+    match law {
+        Law::Gaussian(_) => "a Gaussian".to_owned(),
+        Law::Mixture(m) => format!("a mixture of {} Gaussians", m.components()),
+        Law::Samples(s) => format!(
+            "{} rows of {} with kernel width {}",
+            s.training.len(),
+            s.file,
+            s.bandwidth
+        ),
+        Law::Curve(c) => format!("a curve of Gaussian width {}", c.width),
+        Law::LogDensity(_) => "an unnormalised density".to_owned(),
+    }
+}
+
+/// First and last line of a table in the file, 1-based.
+fn table_lines(text: &str, table: &str) -> Option<(usize, usize)> {
+    let header = format!("[{table}]");
+    let inline = format!("{table} =");
+    let mut first = None;
+    let mut last = 0;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        match first {
+            None if line.starts_with(&header) => {
+                first = Some(index + 1);
+                last = index + 1;
+            }
+            None if line.starts_with(&inline) => return Some((index + 1, index + 1)),
+            None => {}
+            Some(_) if line.starts_with('[') && !line.starts_with("[[-") && !line.contains('=') => {
+                break;
+            }
+            Some(_) => {
+                if !line.is_empty() {
+                    last = index + 1;
+                }
+            }
+        }
+    }
+    first.map(|first| (first, last))
+}
+
+/// Warnings of the file, one sentence each.
+pub fn warnings(loaded: &Loaded) -> Vec<String> {
+    loaded
+        .warnings
+        .iter()
+        .map(|w| format!("{}: {}", w.code, w.message))
+        .collect()
+}
+
+/// One sentence with the main result and its error.
+pub fn headline(answers: &Answers, comparison: &Comparison) -> String {
+    let measured = comparison
+        .rows
+        .iter()
+        .filter(|row| comparison.reference.as_deref() != Some(row.solver.as_str()))
+        .filter_map(|row| {
+            let error = row.control_error.as_ref()?;
+            Some((row.solver.as_str(), error.relative))
+        })
+        .min_by(|a, b| a.1.value.total_cmp(&b.1.value));
+    let reference = comparison.reference.as_deref().unwrap_or("none");
+    match measured {
+        Some((solver, error)) => format!(
+            "{} of {} methods found the optimal control; the closest to `{reference}` is `{solver}`, {} away (relative rms under the optimal law).",
+            answers.solutions.len(),
+            answers.asked.len(),
+            crate::report::number::with_error(&error),
+        ),
+        None => format!(
+            "{} of {} methods found the optimal control; reference: `{reference}`.",
+            answers.solutions.len(),
+            answers.asked.len(),
+        ),
+    }
+}
+
+/// Why not everything was verified; `None` when it was.
+pub fn unverified(only: &[String], checks: &[CheckSpec]) -> Option<String> {
+    if checks.is_empty() {
+        Some("checks were turned off in the file".to_owned())
+    } else if !only.is_empty() {
+        Some(format!("only {} ran", only.join(", ")))
+    } else {
+        None
+    }
+}
+
+/// The file's known numbers beside what the run gave.
+pub fn reference_rows(
+    problem: &Problem,
+    comparison: &Comparison,
+    results: &[CheckResult],
+) -> Vec<ReferenceRow> {
+    problem
+        .references
+        .iter()
+        .zip(results)
+        .map(|(reference, result)| ReferenceRow {
+            name: reference.name.clone(),
+            value: reference.value,
+            measured: comparison
+                .quantities
+                .iter()
+                .find(|q| q.name == reference.name)
+                .map(|q| q.estimate),
+            on: String::new(),
+            tolerance: reference.tolerance,
+            source: reference.source.clone(),
+            verdict: result.verdict,
+            reason: result.reason.clone(),
+        })
+        .collect()
+}
+
+/// What the run does not show, one sentence each.
+pub fn limitations(
+    problem: &ControlProblem,
+    comparison: &Comparison,
+    checks: &[CheckResult],
+) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let t_min = problem.problem.time_settings.t_min;
+    if t_min > problem.noising.start() {
+        sentences.push(format!(
+            "The reverse process stops at t = {t_min}: samples and likelihoods are of the law there, not of the data law itself."
+        ));
+    }
+    if let Law::Samples(samples) = &problem.problem.data {
+        sentences.push(format!(
+            "The data law is the table smoothed by a Gaussian kernel of width {} in working units; the truth behind the table is not known.",
+            samples.bandwidth
+        ));
+        if let Some(standardization) = &samples.standardization {
+            sentences.push(format!(
+                "Likelihoods are in standardized units; add {:.6} nats for those of the table.",
+                standardization.volume().ln()
+            ));
+        }
+    }
+    match comparison.reference.as_deref() {
+        Some("exact") => {}
+        Some(reference) => sentences.push(format!(
+            "There is no closed form: control errors are distances to `{reference}`, not to the truth."
+        )),
+        None => sentences.push(
+            "No answer could serve as reference, so control errors were not measured.".to_owned(),
+        ),
+    }
+    for (found, word) in [
+        (Verdict::Inconclusive, "inconclusive"),
+        (Verdict::Skipped, "skipped"),
+    ] {
+        let names: Vec<String> = checks
+            .iter()
+            .filter(|c| c.verdict == found)
+            .map(|c| format!("{} on {}", c.check, c.on))
+            .collect();
+        if !names.is_empty() {
+            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
+        }
+    }
+    sentences
+}
+
+/// The steps of the derivation.
+pub fn derivation_steps(derivation: &Derivation) -> Vec<DerivationStep> {
+    derivation
+        .steps
+        .iter()
+        .map(|step| DerivationStep {
+            number: step.number,
+            name: step.name.to_owned(),
+            rule: step.rule.to_owned(),
+            text: lines(&step.statement, |formula| &formula.text),
+            latex: lines(&step.statement, |formula| &formula.latex),
+            assumptions: step
+                .assumptions
+                .iter()
+                .map(|assumption| assumption.sentence().to_owned())
+                .collect(),
+            source: step.source.to_owned(),
+            evidence: evidence(&step.evidence),
+        })
+        .collect()
+}
+
+/// One display a line.
+fn lines(statement: &[derivation::Formula], part: impl Fn(&derivation::Formula) -> &str) -> String {
+    let shown: Vec<&str> = statement.iter().map(part).collect();
+    shown.join("\n")
+}
+
+/// What structure detection found, or what blocks it.
+pub fn structures(derivation: &Derivation) -> Vec<StructureFinding> {
+    derivation
+        .structure
+        .iter()
+        .map(|finding| StructureFinding {
+            name: finding.name.to_owned(),
+            found: finding.found,
+            evidence: evidence(&finding.evidence),
+            because: finding.because.clone(),
+            unlocks: finding.unlocks.to_owned(),
+        })
+        .collect()
+}
+
+fn evidence(found: &derivation::Evidence) -> Evidence {
+    match found {
+        derivation::Evidence::Proved => Evidence::Proved,
+        derivation::Evidence::Tested { .. } => Evidence::Tested,
+        derivation::Evidence::Stated => Evidence::Stated,
+    }
+}

@@ -1,0 +1,120 @@
+//! From a validated problem to its solutions: lowering to numbers, then every requested method.
+
+use crate::discretization::noising::{Noising, NoisingError};
+use crate::field::noised_mixture::NoisedMixture;
+use crate::numeric::random::Streams;
+use crate::problem::model::{MethodSpec, Problem, SolverSpec};
+use crate::solvers::action::Action;
+use crate::solvers::exact::Exact;
+use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
+use std::time::Duration;
+
+/// Why a problem could not be lowered to numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum LoweringError {
+    #[error(transparent)]
+    Noising(#[from] NoisingError),
+    #[error(
+        "the start law of the reverse process is a {family}; it must be a gaussian, mixture, curve or samples"
+    )]
+    PriorNotMixture { family: &'static str },
+}
+
+impl ControlProblem {
+    /// Lowers reverse diffusion to control: compiles the noising process and finds the closed form of
+    /// its marginals where the data law is a mixture and the drift is affine.
+    pub fn new(problem: Problem) -> Result<Self, LoweringError> {
+        let noising = Noising::new(&problem)?;
+        let prior = problem
+            .prior
+            .mixture()
+            .ok_or(LoweringError::PriorNotMixture {
+                family: problem.prior.family(),
+            })?;
+        let exact = match (problem.data.mixture(), noising.transition()) {
+            (Some(mixture), Some(transition)) => Some(NoisedMixture::new(
+                mixture,
+                transition.clone(),
+                noising.start(),
+            )),
+            _ => None,
+        };
+        Ok(Self {
+            problem,
+            noising,
+            exact,
+            prior,
+        })
+    }
+}
+
+/// What came of every requested solver.
+#[derive(Default)]
+pub struct Answers {
+    /// In the order they were asked for.
+    pub asked: Vec<SolverSpec>,
+    pub solutions: Vec<Solution>,
+    /// Solver id and why it gave no solution.
+    pub unsolved: Vec<(String, Unsolved)>,
+}
+
+impl Answers {
+    pub fn push(&mut self, spec: &SolverSpec, result: Result<Solution, Unsolved>) {
+        self.asked.push(spec.clone());
+        match result {
+            Ok(solution) => self.solutions.push(solution),
+            Err(unsolved) => self.unsolved.push((spec.id.clone(), unsolved)),
+        }
+    }
+}
+
+/// Runs one solver; its random numbers depend on the seed and its id only.
+pub fn solve(
+    problem: &ControlProblem,
+    spec: &SolverSpec,
+    deadline: Option<Duration>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Solution, Unsolved> {
+    let method = &spec.method;
+    let attempt = Attempt {
+        problem,
+        spec,
+        deadline,
+    };
+    if *method == MethodSpec::Exact {
+        attempt.drive(&Exact, watch)
+    } else if let Some(method) = Action::new(method) {
+        attempt.drive(&method, watch)
+    } else {
+        Err(Unsolved::Refused(Refusal {
+            method: method.name(),
+            reason: "this version does not have it yet".to_owned(),
+            accepted: "exact, action".to_owned(),
+        }))
+    }
+}
+
+/// One solver about to run.
+struct Attempt<'a> {
+    problem: &'a ControlProblem,
+    spec: &'a SolverSpec,
+    deadline: Option<Duration>,
+}
+
+impl Attempt<'_> {
+    fn drive<M: Method>(
+        &self,
+        method: &M,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<Solution, Unsolved> {
+        drive(
+            method,
+            self.problem,
+            &self.spec.id,
+            self.spec.method.name(),
+            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
+            self.deadline,
+            watch,
+        )
+    }
+}
