@@ -13,8 +13,11 @@
 //!
 //! [`run_folder`] writes all of them at once, or nothing.
 
+pub mod chart;
 pub mod encoding;
 pub mod events;
+pub mod figures;
+pub mod html;
 pub mod json;
 pub mod npz;
 pub mod number;

@@ -3,7 +3,7 @@
 use crate::report::events::EventLog;
 use crate::report::npz::NpzError;
 use crate::report::record::Record;
-use crate::report::{json, npz};
+use crate::report::{figures, html, json, npz};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,17 @@ fn write_files(
     save("result.json", json::result(record)?.as_bytes())?;
     if parts.arrays {
         save("arrays.npz", &npz::archive(record)?)?;
+    }
+    if parts.html {
+        let drawings = figures::drawings(record);
+        save("report.html", html::page(record, &drawings)?.as_bytes())?;
+        if !drawings.is_empty() {
+            create(&folder.join("plots"))?;
+        }
+        for drawing in &drawings {
+            let name = format!("plots/{}.svg", drawing.name);
+            save(&name, drawing.sheet.standalone(drawing.name).as_bytes())?;
+        }
     }
     if parts.events {
         save("events.jsonl", events.text().as_bytes())?;

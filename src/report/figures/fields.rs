@@ -1,0 +1,188 @@
+//! The control fields.
+
+use crate::report::chart::axis::Axis;
+use crate::report::chart::mark::Mark;
+use crate::report::chart::sheet::{Key, Panel, Sheet};
+use crate::report::figures::densities::shade_at;
+use crate::report::figures::drawing::{Cast, Drawing, grid, listed, plane_height};
+use crate::report::number;
+use crate::report::record::{FieldSlice, Record};
+
+/// Panels at most.
+const PANELS: usize = 12;
+
+/// Arrows over the density, or curves of one coordinate.
+pub fn fields(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let fields = &record.figures.fields;
+    match fields.first()?.axes.len() {
+        1 => Some(curves(record, cast)),
+        2 => Some(arrows(record, cast)),
+        _ => None,
+    }
+}
+
+fn keys(fields: &[FieldSlice]) -> String {
+    let keys: Vec<String> = fields.iter().map(|field| field.key.clone()).collect();
+    listed(&keys)
+}
+
+fn times(fields: &[FieldSlice]) -> Vec<f64> {
+    let mut times: Vec<f64> = fields.iter().map(|field| field.time).collect();
+    times.sort_by(|a, b| b.total_cmp(a));
+    times.dedup();
+    times
+}
+
+fn time_title(time: f64) -> String {
+    format!("t = {}", number::typeset(time, 3))
+}
+
+/// Median size of a field of two components.
+fn median_size(field: &FieldSlice) -> f64 {
+    let mut sizes: Vec<f64> = field.components[0]
+        .iter()
+        .zip(&field.components[1])
+        .map(|(u, v)| u.hypot(*v))
+        .filter(|size| size.is_finite())
+        .collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes
+        .get(sizes.len() / 2)
+        .copied()
+        .unwrap_or(1.0)
+        .max(f64::MIN_POSITIVE)
+}
+
+/// Arrows whose length saturates: `|u| / (|u| + m)` of 1.3 grid steps.
+fn arrow_mark(field: &FieldSlice, median: f64, cast: &Cast<'_>) -> Mark {
+    let [xs, ys] = [&field.axes[0], &field.axes[1]];
+    let step = |axis: &[f64]| match axis {
+        [first, .., last] => (last - first).abs() / (axis.len() - 1) as f64,
+        _ => 1.0,
+    };
+    let longest = 1.3 * step(xs).min(step(ys));
+    let count = field.components[0].len();
+    let mut arrows = [(); 4].map(|()| Vec::with_capacity(count));
+    for n in 0..count {
+        let (u, v) = (field.components[0][n], field.components[1][n]);
+        let scale = longest / (u.hypot(v) + median);
+        let entry = [xs[n / ys.len()], ys[n % ys.len()], scale * u, scale * v];
+        for (column, value) in arrows.iter_mut().zip(entry) {
+            column.push(value);
+        }
+    }
+    let [x, y, u, v] = arrows;
+    Mark::Arrows {
+        ink: cast.ink(&field.solver),
+        x,
+        y,
+        u,
+        v,
+    }
+}
+
+fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
+    let figures = &record.figures;
+    let times = times(&figures.fields);
+    let mut panels = Vec::new();
+    let mut medians = Vec::new();
+    for time in &times {
+        let mut slices = figures.fields.iter().filter(|f| f.time == *time).peekable();
+        let median = slices.peek().map_or(1.0, |field| median_size(field));
+        medians.push(format!(
+            "m = {} at {}",
+            number::typeset(median, 3),
+            time_title(*time)
+        ));
+        for field in slices {
+            let axis = |n: usize| {
+                Axis::linear(
+                    figures.coordinates.get(n).map_or("", String::as_str),
+                    field.axes[n].iter().copied(),
+                )
+            };
+            let mut marks: Vec<Mark> = shade_at(record, &field.solver, *time).into_iter().collect();
+            marks.push(arrow_mark(field, median, cast));
+            panels.push(Panel {
+                title: format!("{}, {}", field.solver, time_title(*time)),
+                x: axis(0),
+                y: axis(1),
+                marks,
+            });
+        }
+    }
+    panels.truncate(PANELS);
+    let per_time = figures.fields.len().div_ceil(times.len().max(1));
+    let (columns, width) = grid(panels.len(), per_time.clamp(2, 4), 300.0);
+    let height = panels
+        .first()
+        .map_or(width, |panel| plane_height(&panel.x, &panel.y, width));
+    Drawing {
+        name: "field",
+        title: "Optimal control field",
+        caption: format!(
+            "The control u = G′∇ log p of each solver, over the density where one is known. \
+             Arrow lengths saturate as |u|/(|u| + m), with the median size {}. Arrays {}.",
+            listed(&medians),
+            keys(&figures.fields)
+        ),
+        sheet: Sheet {
+            panels,
+            columns,
+            panel: (width, height),
+            shared: true,
+            legend: cast.legend(
+                figures.fields.iter().map(|field| field.solver.as_str()),
+                Key::Line,
+            ),
+        },
+    }
+}
+
+fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
+    let figures = &record.figures;
+    let times = times(&figures.fields);
+    let label = figures.coordinates.first().map_or("x", String::as_str);
+    let panels: Vec<Panel> = times
+        .iter()
+        .map(|time| {
+            let slices: Vec<&FieldSlice> =
+                figures.fields.iter().filter(|f| f.time == *time).collect();
+            let xs = slices.iter().flat_map(|f| f.axes[0].iter().copied());
+            let us = slices.iter().flat_map(|f| f.components[0].iter().copied());
+            Panel {
+                title: time_title(*time),
+                x: Axis::linear(label, xs),
+                y: Axis::linear("u [1/√time]", us),
+                marks: slices
+                    .iter()
+                    .map(|field| Mark::Line {
+                        ink: cast.ink(&field.solver),
+                        x: field.axes[0].clone(),
+                        y: field.components[0].clone(),
+                        thin: false,
+                    })
+                    .collect(),
+            }
+        })
+        .collect();
+    let (columns, width) = grid(panels.len(), 2, 360.0);
+    Drawing {
+        name: "field",
+        title: "Optimal control field",
+        caption: format!(
+            "The control u = g ∂ log p/∂x of each solver. Arrays {}.",
+            keys(&figures.fields)
+        ),
+        sheet: Sheet {
+            panels,
+            columns,
+            panel: (width.min(400.0), 240.0),
+            shared: false,
+            legend: cast.legend(
+                figures.fields.iter().map(|field| field.solver.as_str()),
+                Key::Line,
+            ),
+        },
+    }
+}

@@ -1,0 +1,268 @@
+//! Solvers and verification.
+
+use crate::numeric::estimate::Estimate;
+use crate::report::chart::ink::Ink;
+use crate::report::figures::drawing::Cast;
+use crate::report::html::badge::badge;
+use crate::report::html::typeset::Typesetter;
+use crate::report::number;
+use crate::report::record::{CheckRow, Record, Solved, SolverOutcome, SolverRow};
+use crate::report::terminal;
+use crate::verification::verdict::Verdict;
+use maud::{Markup, html};
+
+fn typeset(estimate: &Option<Estimate>) -> String {
+    estimate
+        .as_ref()
+        .map_or_else(|| "–".to_owned(), number::typeset_with_error)
+}
+
+/// The solver's colour and dash, as in the figures.
+fn swatch(ink: Ink) -> Markup {
+    html! {
+        svg.chart.swatch viewBox="0 0 22 10" aria-hidden="true" {
+            path class={ "s " (ink.class()) } stroke-dasharray=[Some(ink.dash()).filter(|d| !d.is_empty())] d="M0 5h22" {}
+        }
+    }
+}
+
+/// Comparison, sample quality, refusals, then the details of each solver.
+pub(super) fn solvers(record: &Record) -> Markup {
+    let cast = Cast::new(record);
+    let solved: Vec<(&SolverRow, &Solved)> = record
+        .solvers
+        .iter()
+        .filter_map(|row| Some((row, row.solved()?)))
+        .collect();
+    html! {
+        @if !solved.is_empty() {
+            (comparison(&solved, &cast))
+            (samples(&solved, &cast))
+        }
+        (unsolved(&record.solvers))
+        @for (row, solved) in &solved { (details(row, solved)) }
+    }
+}
+
+/// A column: its title and its cell.
+type Column<'a> = (&'a str, &'a dyn Fn(&Solved) -> Option<String>);
+
+fn comparison(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
+    let estimate = |e: &Option<Estimate>| e.as_ref().map(number::typeset_with_error);
+    let control_error = |s: &Solved| match (&s.control_error, s.against.is_empty()) {
+        (None, true) => Some("reference".to_owned()),
+        (error, _) => estimate(error),
+    };
+    let columns: [Column<'_>; 9] = [
+        ("control error [1/√time]", &control_error),
+        ("relative", &|s| estimate(&s.relative_control_error)),
+        ("action S [nats]", &|s| estimate(&s.action)),
+        ("gap S − V [nats]", &|s| estimate(&s.gap)),
+        ("½E∫|u − u*|² [nats]", &|s| estimate(&s.gap_integral)),
+        ("path KL [nats]", &|s| estimate(&s.path_kl)),
+        ("NLL held out [nats]", &|s| estimate(&s.held_out_nll)),
+        ("own error", &|s| s.own_error.map(|e| number::typeset(e, 2))),
+        ("time", &|s| Some(number::seconds(s.seconds))),
+    ];
+    let shown: Vec<&Column<'_>> = columns
+        .iter()
+        .filter(|(_, cell)| solved.iter().any(|(_, s)| cell(s).is_some()))
+        .collect();
+    let against: Vec<&str> = solved
+        .iter()
+        .map(|(_, s)| s.against.as_str())
+        .filter(|id| !id.is_empty())
+        .collect();
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th { "solver" } th { "method" }
+                @for (title, _) in &shown { th { (title) } }
+            } }
+            tbody {
+                @for (row, s) in solved {
+                    tr {
+                        td.n { (swatch(cast.ink(&row.id))) (row.id) }
+                        td.n { (row.method) }
+                        @for (_, cell) in &shown { td.n { (cell(s).unwrap_or_else(|| "–".to_owned())) } }
+                    }
+                }
+            }
+        } }
+        p.note {
+            "Errors are one standard error or the error estimate of the method. "
+            @if let Some(id) = against.first() { "Control errors are against " (id) "." }
+        }
+    }
+}
+
+fn samples(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
+    let any = solved.iter().any(|(_, s)| !s.generated.is_empty());
+    let modes = solved
+        .iter()
+        .any(|(_, s)| s.generated.iter().any(|g| !g.mode_weights.is_empty()));
+    let expected = solved
+        .iter()
+        .map(|(_, s)| &s.expected_mode_weights)
+        .find(|weights| !weights.is_empty());
+    html! {
+        @if any {
+            h3 { "Generated samples" }
+            div.scroll { table {
+                thead { tr {
+                    th { "solver" } th { "h" } th { "W₂" } th { "floor" } th { "energy distance" } th { "floor" }
+                    @if modes { th { "mode weights" } }
+                } }
+                tbody {
+                    @for (row, s) in solved {
+                        @for generated in &s.generated {
+                            tr {
+                                td.n { (swatch(cast.ink(&row.id))) (row.id) }
+                                td.n { (number::typeset(generated.noise_level, 3)) }
+                                td.n { (typeset(&generated.transport)) }
+                                td.n { (typeset(&generated.transport_floor)) }
+                                td.n { (typeset(&generated.energy_distance)) }
+                                td.n { (typeset(&generated.energy_floor)) }
+                                @if modes { td.n { (terminal::mode_weights(&generated.mode_weights)) } }
+                            }
+                        }
+                    }
+                }
+            } }
+            p.note {
+                "The floor is the same distance between two sets of true draws. "
+                @if let Some(weights) = expected { "Weights of the data law: " (terminal::mode_weights(weights)) "." }
+            }
+        }
+    }
+}
+
+fn unsolved(solvers: &[SolverRow]) -> Markup {
+    html! {
+        @for row in solvers {
+            @match &row.outcome {
+                SolverOutcome::Solved(_) => {}
+                SolverOutcome::Refused { reason, accepted } => {
+                    p { b { (row.id) } " (" (row.method) ") does not apply: " (reason) ". Accepted: " (accepted) "." }
+                }
+                SolverOutcome::Failed { message } => {
+                    p { b { (row.id) } " (" (row.method) ") failed: " (message) }
+                }
+            }
+        }
+    }
+}
+
+fn details(row: &SolverRow, solved: &Solved) -> Markup {
+    html! {
+        details {
+            summary { b { (row.id) } ": " (solved.stopped) }
+            dl {
+                @if !row.settings.is_empty() { dt { "settings" } dd { (row.settings) } }
+                @let work = terminal::work(solved);
+                @if !work.is_empty() { dt { "work" } dd { (work) } }
+                @if let Some(bias) = solved.step_bias {
+                    dt { "step bias of S" } dd { (number::typeset(bias, 2)) }
+                }
+                @for fact in &solved.facts {
+                    dt { (fact.name) } dd { (number::typeset(fact.value, 4)) }
+                }
+            }
+            @if solved.history.len() > 1 {
+                (history(solved))
+            }
+        }
+    }
+}
+
+/// First, last and some entries between.
+fn history(solved: &Solved) -> Markup {
+    const SHOWN: usize = 12;
+    let last = solved.history.len() - 1;
+    let count = SHOWN.min(solved.history.len());
+    let chosen = (0..count).map(|n| &solved.history[n * last / (count - 1)]);
+    html! {
+        div.scroll { table {
+            thead { tr { th { "iteration" } th { "objective" } th { "measured" } } }
+            tbody {
+                @for point in chosen {
+                    tr {
+                        td.n { (point.iteration) }
+                        td.n { (number::typeset(point.objective, 8)) }
+                        td.n { (number::typeset(point.measured, 3)) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+/// Checks, then references; what is not passed says why and what would decide it.
+pub(super) fn verification(record: &Record, typesetter: &Typesetter) -> Markup {
+    html! {
+        @if !record.checks.is_empty() {
+            div.scroll { table {
+                thead { tr {
+                    th { "verdict" } th { "check" } th { "on" } th { "measured" } th { "limit" } th { "identity" }
+                } }
+                tbody { @for row in &record.checks { (check(row, typesetter)) } }
+            } }
+        }
+        @if !record.references.is_empty() {
+            h3 { "References" }
+            div.scroll { table {
+                thead { tr {
+                    th { "verdict" } th { "name" } th { "known" } th { "measured" } th { "difference" }
+                    th { "limit" } th { "source" }
+                } }
+                tbody {
+                    @for row in &record.references {
+                        @let [difference, limit] = terminal::reference_cells(row);
+                        tr {
+                            td { (badge(row.verdict)) }
+                            td.n { (row.name) }
+                            td.n { (number::typeset(row.value, 10)) }
+                            td.n { (typeset(&row.measured)) }
+                            td.n { (difference) }
+                            td.n { (limit) }
+                            td { (row.source) }
+                        }
+                        @if !row.reason.is_empty() {
+                            tr.why { td {} td colspan="6" { (row.reason) } }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn check(row: &CheckRow, typesetter: &Typesetter) -> Markup {
+    let open = !matches!(row.verdict, Verdict::Pass | Verdict::Proved);
+    html! {
+        tr {
+            td { (badge(row.verdict)) }
+            td.n { (row.check) }
+            td.n { (row.on) }
+            td.n { (terminal::measured(row)) }
+            td.n { (terminal::limit(row)) }
+            td {
+                @if !row.latex.is_empty() || !row.formula.is_empty() {
+                    (typesetter.inline(&row.latex, &row.formula))
+                }
+                @if !row.meaning.is_empty() { div.note { (row.meaning) } }
+            }
+        }
+        @if !row.reason.is_empty() || (open && !row.hints.is_empty()) {
+            tr.why {
+                td {}
+                td colspan="5" {
+                    (row.reason)
+                    @if open && !row.hints.is_empty() {
+                        ol { @for hint in row.hints.iter().take(3) { li { (hint) } } }
+                    }
+                }
+            }
+        }
+    }
+}
