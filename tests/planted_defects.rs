@@ -4,12 +4,12 @@ use onsager::comparison::reference_law::ReferenceLaw;
 use onsager::discretization::noising::Noising;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::numeric::random::Streams;
-use onsager::problem::model::{CheckSpec, Severity};
+use onsager::problem::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
 use onsager::solvers::ControlProblem;
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
-use onsager::verification::subject::{Claims, Subject};
+use onsager::verification::subject::{Claims, Scaled, Subject};
 use onsager::verification::verdict::Verdict;
 use std::path::Path;
 
@@ -58,17 +58,21 @@ paths = 1024
 fn lowered(text: &str) -> ControlProblem {
     let loaded = parse_text("planted.toml", text, Path::new("."), &[])
         .unwrap_or_else(|report| panic!("{report}"));
-    let noising = Noising::new(&loaded.problem).expect("affine");
+    lower(loaded.problem)
+}
+
+fn lower(problem: Problem) -> ControlProblem {
+    let noising = Noising::new(&problem).expect("affine");
     let exact = NoisedMixture::new(
-        loaded.problem.data.mixture().expect("a mixture"),
+        problem.data.mixture().expect("a mixture"),
         noising.transition().expect("affine").clone(),
         noising.start(),
     );
     ControlProblem {
-        prior: loaded.problem.prior.mixture().expect("Gaussian"),
+        prior: problem.prior.mixture().expect("Gaussian"),
         noising,
         exact: Some(exact),
-        problem: loaded.problem,
+        problem,
     }
 }
 
@@ -131,5 +135,222 @@ fn exact_ingredients_never_fail() {
                 assert_ne!(result.verdict, Verdict::Fail, "{clock}");
             }
         }
+    }
+}
+
+/// A slip, the change of constants that plants it, and the name the probe should give it.
+struct Plant {
+    name: &'static str,
+    plant: fn(&mut Claims),
+    identities: &'static [&'static str],
+}
+
+const PLANTS: [Plant; 8] = [
+    Plant {
+        name: "the score is half of what it should be",
+        plant: |c| c.score = 0.5,
+        identities: &[
+            "derivatives",
+            "verification",
+            "gap",
+            "pathwise",
+            "explicit-implicit",
+            "explicit-denoising",
+            "stationarity",
+            "h-invariance",
+            "likelihood",
+            "entropy-balance",
+            "score-identity",
+        ],
+    },
+    Plant {
+        name: "the score has the wrong sign",
+        plant: |c| c.score = -1.0,
+        identities: &[
+            "derivatives",
+            "verification",
+            "gap",
+            "pathwise",
+            "explicit-implicit",
+            "explicit-denoising",
+            "h-invariance",
+            "likelihood",
+            "score-identity",
+        ],
+    },
+    Plant {
+        name: "the price of control misses its factor 1/2",
+        plant: |c| c.effort = 1.0,
+        identities: &[
+            "hjb-residual",
+            "hopf-cole",
+            "verification",
+            "gap",
+            "pathwise",
+            "path-kl",
+            "entropy-balance",
+        ],
+    },
+    Plant {
+        name: "the divergence of the drift is missing from the running cost",
+        plant: |c| c.divergence = 0.0,
+        identities: &[
+            "hjb-residual",
+            "hopf-cole",
+            "verification",
+            "gap",
+            "pathwise",
+            "entropy-balance",
+        ],
+    },
+    Plant {
+        name: "the divergence of the drift has the wrong sign",
+        plant: |c| c.divergence = -1.0,
+        identities: &["hjb-residual", "verification", "entropy-balance"],
+    },
+    Plant {
+        name: "the diffusion term misses its factor 1/2",
+        plant: |c| c.diffusion = 1.0,
+        identities: &["hjb-residual", "hopf-cole"],
+    },
+    Plant {
+        name: "the divergence of the score is missing",
+        plant: |c| c.score_divergence = 0.0,
+        identities: &["derivatives", "explicit-implicit", "likelihood"],
+    },
+    Plant {
+        name: "the divergence of the score has the wrong sign",
+        plant: |c| c.score_divergence = -1.0,
+        identities: &["derivatives", "explicit-implicit", "likelihood"],
+    },
+];
+
+/// Seed 1: every listed identity fails under the slip, and the probe names it. Failures exceed the
+/// tolerance by more than 4 standard errors.
+#[test]
+fn planted_slips_fail_and_are_named() {
+    let problem = lowered(MIXTURE);
+    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
+    for plant in &PLANTS {
+        for name in plant.identities {
+            let mut subject = exact_subject(&problem, &law);
+            (plant.plant)(&mut subject.claims);
+            let result = run(name, &subject, 1);
+            assert_eq!(
+                result.verdict,
+                Verdict::Fail,
+                "{name}: {}: {result:?}",
+                plant.name
+            );
+            assert!(
+                result.likely_causes().any(|cause| cause == plant.name),
+                "{name}: {}: {:?}",
+                plant.name,
+                result.probe
+            );
+        }
+    }
+}
+
+/// A wrong field, not a wrong constant: half the score, the score without its divergence.
+#[test]
+fn a_wrong_field_fails_and_the_probe_says_how() {
+    let problem = lowered(LINE);
+    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
+    let exact = exact_subject(&problem, &law);
+    let half = Scaled {
+        field: exact.score,
+        factor: 0.5,
+        divergence_factor: 0.5,
+    };
+    let dropped = Scaled {
+        field: exact.score,
+        factor: 1.0,
+        divergence_factor: 0.0,
+    };
+    for name in ["verification", "score-identity", "h-invariance"] {
+        let result = run(
+            name,
+            &Subject {
+                score: &half,
+                ..exact
+            },
+            3,
+        );
+        assert_eq!(result.verdict, Verdict::Fail, "{name}: {result:?}");
+        let causes: Vec<&str> = result.likely_causes().collect();
+        assert_eq!(causes, ["the score is half of what it should be"], "{name}");
+    }
+    for name in ["derivatives", "likelihood"] {
+        let result = run(
+            name,
+            &Subject {
+                score: &dropped,
+                ..exact
+            },
+            3,
+        );
+        assert_eq!(result.verdict, Verdict::Fail, "{name}: {result:?}");
+    }
+}
+
+const TABLE: &str = r#"
+format = 1
+[problem]
+name = "planted-table"
+kind = "reverse"
+[data]
+family    = "samples"
+file      = "faithful.csv"
+columns   = ["eruptions_min", "waiting_min"]
+standardize = true
+holdout   = 0.2
+bandwidth = 0.05
+[dynamics]
+preset = "vp"
+beta   = [0.1, 20.0]
+[time]
+steps = 100
+t_min = 1e-3
+[run]
+paths = 1024
+"#;
+
+/// Seed 2. Table checks pass on the exact score and fail on a wrong one; false alarm below 6.4e-5.
+#[test]
+fn table_checks_can_fail() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/data");
+    let loaded =
+        parse_text("table.toml", TABLE, &folder, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let problem = lower(loaded.problem);
+    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
+    let exact = exact_subject(&problem, &law);
+    let wrong = Scaled {
+        field: exact.score,
+        factor: 0.3,
+        divergence_factor: 0.3,
+    };
+    for name in ["memorisation", "holdout-nll"] {
+        let right = run(name, &exact, 2);
+        assert_eq!(right.verdict, Verdict::Pass, "{right:?}");
+        let result = run(
+            name,
+            &Subject {
+                score: &wrong,
+                ..exact
+            },
+            2,
+        );
+        assert_eq!(result.verdict, Verdict::Fail, "{result:?}");
+    }
+}
+
+/// Every identity of the catalogue is planted somewhere above.
+#[test]
+fn every_identity_is_planted() {
+    for identity in catalogue() {
+        let planted = PLANTS.iter().any(|p| p.identities.contains(&identity.id()))
+            || ["memorisation", "holdout-nll"].contains(&identity.id());
+        assert!(planted, "{} has no planted defect", identity.id());
     }
 }

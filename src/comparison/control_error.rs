@@ -7,7 +7,7 @@ use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw};
 use crate::discretization::noising::Noise;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_mixture;
-use crate::field::{Field, LogDensity};
+use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
@@ -159,6 +159,19 @@ fn root(estimate: &Estimate) -> Estimate {
     Estimate::new(value, error, estimate.kind)
 }
 
+impl Differentiable for Uncontrolled {
+    fn eval_with_divergence(
+        &self,
+        _: f64,
+        _: BatchRef<'_>,
+        mut out: BatchMut<'_>,
+        divergence: &mut [f64],
+    ) {
+        out.fill(0.0);
+        divergence.fill(0.0);
+    }
+}
+
 /// The action of a control, measured on fresh noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionMeasurement {
@@ -177,12 +190,12 @@ pub struct ActionMeasurement {
 /// `None` when no end cost is known.
 pub fn measure_action(
     problem: &ControlProblem,
-    score: &dyn Field,
+    score: &dyn Differentiable,
     reference: &ReferenceAnswer<'_>,
     streams: &Streams,
 ) -> Option<ActionMeasurement> {
     let density = reference.log_density?;
-    let (steps, paths) = Effort::new(problem).simulation(STEPS, 2);
+    let (steps, paths) = Effort::new(problem).simulation(STEPS, 1);
     let t_min = problem.problem.time_settings.t_min;
     let grid = TimeGrid::new(&problem.noising, t_min, steps, Spacing::LogSnr);
     let start = draw_mixture(&problem.prior, &streams.role("action-start"), 0, paths);
@@ -191,7 +204,7 @@ pub fn measure_action(
         noising: &problem.noising,
         score,
         reference: Some(reference.score),
-        gain: 1.0,
+        second_order: true,
         grid: &grid,
         finest: 1,
         stream: &stream,
@@ -203,9 +216,7 @@ pub fn measure_action(
         let mut terminal = vec![0.0; initial.len()];
         density.log_density(t_min, paths.end.as_ref(), &mut terminal);
         let cost: Vec<f64> = (0..terminal.len())
-            .map(|i| {
-                paths.effort[i] + paths.divergence[i] - terminal[i] + paths.reference_martingale[i]
-            })
+            .map(|i| paths.effort[i] + paths.divergence[i] - terminal[i] + paths.martingale[i])
             .collect();
         (cost, paths.distance)
     });

@@ -10,25 +10,29 @@
 
 use crate::discretization::noising::{Noise, Noising};
 use crate::discretization::time_grid::TimeGrid;
-use crate::field::Field;
+use crate::field::Differentiable;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{BLOCK, map_blocks};
 use crate::numeric::random::Stream;
+
+/// Length of the difference along a noise increment, in units of the increment.
+const DIFFERENCE: f64 = 1e-4;
 
 /// How to walk.
 ///
 /// # Order
 /// Stochastic Heun with averaged noise amplitude and trapezoidal cost integrals: weak order 2.
-/// The martingales are Itô sums (left points): exactly mean zero at every step size, strong order ½.
+/// The martingale is an Itô sum (left points): exactly mean zero at every step size, strong order ½. With
+/// its second-order part `½ Σ ( wᵀ∇s w − g² Δ ∇·s )`, `w = G ΔB`, also exactly mean zero, strong order 1.
 #[derive(Clone, Copy)]
 pub struct ControlledWalk<'a> {
     pub noising: &'a Noising,
     /// ŝ; the control is `Gᵀ ŝ`.
-    pub score: &'a dyn Field,
+    pub score: &'a dyn Differentiable,
     /// The score to measure the distance from; `None` when it is `score` itself.
-    pub reference: Option<&'a dyn Field>,
-    /// Factor of `D ŝ` in the drift: 1 for the reverse process of the action principle.
-    pub gain: f64,
+    pub reference: Option<&'a dyn Differentiable>,
+    /// Whether to add the second-order part of the martingale (isotropic noise only; one evaluation more).
+    pub second_order: bool,
     /// The coarsest grid.
     pub grid: &'a TimeGrid,
     /// Halvings of `grid` at which the noise is drawn.
@@ -47,10 +51,8 @@ pub struct PathIntegrals {
     pub divergence: Vec<f64>,
     /// `½ ∫ |u − u_ref|² dτ`
     pub distance: Vec<f64>,
-    /// `∫ u·dB`
-    pub martingale: Vec<f64>,
     /// `∫ u_ref·dB`
-    pub reference_martingale: Vec<f64>,
+    pub martingale: Vec<f64>,
 }
 
 impl PathIntegrals {
@@ -61,7 +63,6 @@ impl PathIntegrals {
             divergence: vec![0.0; points],
             distance: vec![0.0; points],
             martingale: vec![0.0; points],
-            reference_martingale: vec![0.0; points],
         }
     }
 
@@ -70,8 +71,6 @@ impl PathIntegrals {
         self.divergence.extend(&other.divergence);
         self.distance.extend(&other.distance);
         self.martingale.extend(&other.martingale);
-        self.reference_martingale
-            .extend(&other.reference_martingale);
     }
 }
 
@@ -85,8 +84,12 @@ struct Scratch {
     second_drift: Batch,
     trial: Batch,
     divergence: Vec<f64>,
+    /// `∇·s` of the reference.
+    spread: Vec<f64>,
     increment: Batch,
     normals: Batch,
+    /// `G ΔB`
+    kick: Batch,
 }
 
 impl Scratch {
@@ -100,8 +103,10 @@ impl Scratch {
             second_drift: Batch::zeros(points, states),
             trial: Batch::zeros(points, states),
             divergence: vec![0.0; points],
+            spread: vec![0.0; points],
             increment: Batch::zeros(points, noises),
             normals: Batch::zeros(points, noises),
+            kick: Batch::zeros(points, states),
         }
     }
 }
@@ -169,7 +174,11 @@ impl ControlledWalk<'_> {
             }
             let fine_nodes = &fine[(node - 1) * substeps..=node * substeps];
             self.draw_increment(first, (node - 1) * substeps, fine_nodes, &mut scratch);
-            add_martingales(&mut sums, &scratch);
+            add_martingale(&mut sums, &scratch);
+            if self.second_order {
+                let step = t - nodes[node - 1];
+                self.add_second_order(t, step, &noise, &y, &mut sums, &mut scratch);
+            }
             self.step(t, nodes[node - 1], &noise, &mut y, &mut scratch);
         }
         sums.end = y;
@@ -178,21 +187,72 @@ impl ControlledWalk<'_> {
 
     /// Scores, controls and divergence at a node.
     fn observe(&self, t: f64, noise: &Noise, y: BatchRef<'_>, scratch: &mut Scratch) {
-        self.score.eval(t, y, scratch.score.as_mut());
-        noise.control(scratch.score.as_ref(), scratch.control.as_mut());
-        if let Some(reference) = self.reference {
-            reference.eval(t, y, scratch.reference.as_mut());
-            noise.control(
-                scratch.reference.as_ref(),
-                scratch.reference_control.as_mut(),
-            );
-        } else {
-            scratch
-                .reference_control
-                .as_mut()
-                .copy_from(scratch.control.as_ref());
+        match self.reference {
+            Some(reference) => {
+                self.score.eval(t, y, scratch.score.as_mut());
+                self.eval_optimum(reference, t, y, scratch);
+            }
+            None => {
+                self.eval_optimum(self.score, t, y, scratch);
+                scratch.score.as_mut().copy_from(scratch.reference.as_ref());
+            }
         }
+        noise.control(scratch.score.as_ref(), scratch.control.as_mut());
+        noise.control(
+            scratch.reference.as_ref(),
+            scratch.reference_control.as_mut(),
+        );
         self.noising.drift_divergence(t, y, &mut scratch.divergence);
+    }
+
+    /// The field of the martingale, with its divergence where the second-order part is wanted.
+    fn eval_optimum(
+        &self,
+        field: &dyn Differentiable,
+        t: f64,
+        y: BatchRef<'_>,
+        scratch: &mut Scratch,
+    ) {
+        if self.second_order {
+            field.eval_with_divergence(t, y, scratch.reference.as_mut(), &mut scratch.spread);
+        } else {
+            field.eval(t, y, scratch.reference.as_mut());
+        }
+    }
+
+    /// Adds `½ ( wᵀ∇s w − g² Δ ∇·s )` with the derivative along `w = G ΔB` by a difference; what the
+    /// difference leaves is odd in w, so it stays mean zero.
+    fn add_second_order(
+        &self,
+        t: f64,
+        step: f64,
+        noise: &Noise,
+        y: &Batch,
+        sums: &mut PathIntegrals,
+        scratch: &mut Scratch,
+    ) {
+        let Noise::Isotropic(g) = noise else {
+            return;
+        };
+        scratch.kick.fill(0.0);
+        noise.add_times(1.0, scratch.increment.as_ref(), scratch.kick.as_mut());
+        scratch.trial.as_mut().copy_from(y.as_ref());
+        scratch.trial.add_scaled(DIFFERENCE, &scratch.kick);
+        let field = self.reference.unwrap_or(self.score);
+        field.eval(t, scratch.trial.as_ref(), scratch.second_drift.as_mut());
+        for (i, sum) in sums.martingale.iter_mut().enumerate() {
+            *sum -= 0.5 * g * g * step * scratch.spread[i];
+        }
+        for j in 0..y.columns() {
+            let (kick, near, far) = (
+                scratch.kick.column(j),
+                scratch.reference.column(j),
+                scratch.second_drift.column(j),
+            );
+            for (i, sum) in sums.martingale.iter_mut().enumerate() {
+                *sum += 0.5 * kick[i] * (far[i] - near[i]) / DIFFERENCE;
+            }
+        }
     }
 
     /// The Brownian increment of a step, summed over the finest intervals inside it.
@@ -253,7 +313,7 @@ impl ControlledWalk<'_> {
         for j in 0..y.columns() {
             out.column_mut(j).iter_mut().for_each(|b| *b = -*b);
         }
-        noise.add_diffusivity_times(self.gain, score.as_ref(), out);
+        noise.add_diffusivity_times(1.0, score.as_ref(), out);
     }
 }
 
@@ -274,16 +334,12 @@ fn add_node(sums: &mut PathIntegrals, scratch: &Scratch, weight: f64) {
     }
 }
 
-fn add_martingales(sums: &mut PathIntegrals, scratch: &Scratch) {
-    for j in 0..scratch.control.columns() {
+fn add_martingale(sums: &mut PathIntegrals, scratch: &Scratch) {
+    for j in 0..scratch.increment.columns() {
         let b = scratch.increment.column(j);
-        let (u, v) = (
-            scratch.control.column(j),
-            scratch.reference_control.column(j),
-        );
-        for i in 0..b.len() {
-            sums.martingale[i] += u[i] * b[i];
-            sums.reference_martingale[i] += v[i] * b[i];
+        let v = scratch.reference_control.column(j);
+        for (sum, (v, b)) in sums.martingale.iter_mut().zip(v.iter().zip(b)) {
+            *sum += v * b;
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::solvers::ControlProblem;
 
 /// Elementary operations one measurement may spend on field evaluations.
-const OPERATIONS: f64 = 2e9;
+const OPERATIONS: f64 = 1e9;
 /// Overhead of a point, in the same operations.
 const OVERHEAD: f64 = 500.0;
 
@@ -25,15 +25,15 @@ impl Effort {
             .map_or(1, |exact| exact.mixture().components());
         let cost = (components * problem.noising.dimension()) as f64 + OVERHEAD;
         Self {
-            evaluations: ((OPERATIONS / cost) as usize).clamp(4_000, 500_000),
+            evaluations: ((OPERATIONS / cost) as usize).clamp(4_000, 1_000_000),
             paths: problem.problem.run.paths.max(16),
         }
     }
 
-    /// Coarse steps and paths of a simulation at step sizes 1 and ½, two evaluations a step, `fields`
-    /// fields: half of the budget's logarithm goes into steps, up to `steps`.
-    pub fn simulation(&self, steps: usize, fields: usize) -> (usize, usize) {
-        let share = self.evaluations / (6 * fields.max(1));
+    /// Coarse steps and paths of `runs` simulations at step sizes 1 and ½: three coarse steps' worth of
+    /// steps with four evaluations each. Few evaluations are shared evenly between steps and paths.
+    pub fn simulation(&self, steps: usize, runs: usize) -> (usize, usize) {
+        let share = self.evaluations / (12 * runs.max(1));
         let steps = steps.min((share as f64).sqrt() as usize).max(16);
         (steps, (share / steps).clamp(32, self.paths.max(32)))
     }

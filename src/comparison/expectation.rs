@@ -13,8 +13,8 @@ use crate::solvers::ControlProblem;
 /// Spacing and half-width of the lattice in standard deviations of a component.
 const SPACING: f64 = 0.25;
 const HALF_NODES: i32 = 32;
-/// Component evaluations a lattice may cost per time.
-const LATTICE_OPERATIONS: f64 = 3e7;
+/// Coordinate evaluations the lattices of one call may cost, over all times.
+const LATTICE_OPERATIONS: f64 = 2e9;
 
 /// Weighted points that stand for a law.
 #[derive(Clone, Debug)]
@@ -139,8 +139,8 @@ pub fn clouds(
         let d = exact.mixture().dimension();
         let components = exact.mixture().components() as f64;
         let side = f64::from(2 * HALF_NODES + 1);
-        if d <= 2 && components * components * side.powi(d as i32) * d as f64 <= LATTICE_OPERATIONS
-        {
+        let operations = components * components * side.powi(d as i32) * (d * times.len()) as f64;
+        if d <= 2 && operations <= LATTICE_OPERATIONS {
             return times
                 .iter()
                 .map(|t| Cloud::lattice(&exact.mixture_at(*t)))

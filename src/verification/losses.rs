@@ -396,7 +396,7 @@ pub struct EntropyBalance;
 
 /// Panels of the time integral and Gauss nodes per panel, two rules.
 const PANELS: usize = 8;
-const NODES: usize = 5;
+const NODES: usize = 8;
 
 impl Identity for EntropyBalance {
     fn id(&self) -> &'static str {
