@@ -10,9 +10,18 @@ use crate::numeric::random::Streams;
 use crate::problem::law::Mixture;
 use crate::solvers::ControlProblem;
 
-/// Spacing and half-width of the lattice in standard deviations of a component.
-const SPACING: f64 = 0.25;
-const HALF_NODES: i32 = 32;
+/// Half-width of the lattice in standard deviations of a component.
+const HALF_WIDTH: f64 = 8.0;
+
+/// Nodes on either side of the mean: one state affords a spacing of 1/16, two a spacing of 1/4.
+fn half_nodes(dimension: usize) -> i32 {
+    if dimension == 1 { 128 } else { 32 }
+}
+
+/// Nodes per axis.
+fn side(dimension: usize) -> usize {
+    (2 * half_nodes(dimension) + 1) as usize
+}
 /// Coordinate evaluations the lattices of one call may cost, over all times.
 const LATTICE_OPERATIONS: f64 = 2e9;
 
@@ -41,7 +50,8 @@ impl Cloud {
     /// Trefethen, Weideman, *The exponentially convergent trapezoidal rule* (2014).
     pub fn lattice(mixture: &Mixture) -> Self {
         let d = mixture.dimension();
-        let side = (2 * HALF_NODES + 1) as usize;
+        let (half, side) = (half_nodes(d), side(d));
+        let spacing = HALF_WIDTH / f64::from(half);
         let per_component = side.pow(d as u32);
         let total = per_component * mixture.components();
         let mut points = Batch::zeros(total, d);
@@ -52,15 +62,15 @@ impl Cloud {
             for node in 0..per_component {
                 let (mut rest, mut even, mut square) = (node, true, 0.0);
                 for j in 0..d {
-                    let index = (rest % side) as i32 - HALF_NODES;
+                    let index = (rest % side) as i32 - half;
                     rest /= side;
                     even &= index % 2 == 0;
-                    let coordinate = SPACING * f64::from(index);
+                    let coordinate = spacing * f64::from(index);
                     square += coordinate * coordinate;
                     z.column_mut(j)[node] = coordinate;
                 }
                 let density =
-                    (SPACING / std::f64::consts::TAU.sqrt()).powi(d as i32) * (-0.5 * square).exp();
+                    (spacing / std::f64::consts::TAU.sqrt()).powi(d as i32) * (-0.5 * square).exp();
                 fine.push(mixture.weights[k] * density);
                 coarse.push(if even {
                     mixture.weights[k] * density * 2f64.powi(d as i32)
@@ -138,8 +148,8 @@ pub fn clouds(
     if let Some(exact) = &problem.exact {
         let d = exact.mixture().dimension();
         let components = exact.mixture().components() as f64;
-        let side = f64::from(2 * HALF_NODES + 1);
-        let operations = components * components * side.powi(d as i32) * (d * times.len()) as f64;
+        let nodes = (side(d) as f64).powi(d as i32);
+        let operations = components * components * nodes * (d * times.len()) as f64;
         if d <= 2 && operations <= LATTICE_OPERATIONS {
             return times
                 .iter()

@@ -3,5 +3,6 @@
 
 pub mod noising;
 pub mod path_action;
+pub mod path_weight;
 pub mod schedule;
 pub mod time_grid;
