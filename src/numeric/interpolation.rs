@@ -139,44 +139,117 @@ impl GridInterpolant {
             x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
             "points and gradient have one column per axis"
         );
+        let node = |i: usize| self.nodes[i];
         for (i, value) in value.iter_mut().enumerate() {
-            let (v, g, l) = if d == 1 {
-                self.at_line(x.column(0)[i])
-            } else {
-                self.at_plane(x.column(0)[i], x.column(1)[i])
-            };
-            *value = v;
-            for (j, g) in g.iter().enumerate().take(d) {
-                gradient.column_mut(j)[i] = *g;
+            let at = Derivatives::at(&self.axes, node, x, i);
+            *value = at.value;
+            for j in 0..d {
+                gradient.column_mut(j)[i] = at.first[j];
             }
             if let Some(laplacian) = &mut laplacian {
-                laplacian[i] = l;
+                laplacian[i] = at.second[0] + at.second[1];
             }
         }
     }
+}
 
-    fn at_line(&self, x: f64) -> (f64, [f64; 2], f64) {
-        let axis = &self.axes[0];
-        let w = Weights::at(axis, x);
-        let (left, right) = (self.nodes[w.cell], self.nodes[w.cell + 1]);
-        let data = [left[0], left[1], right[0], right[1]];
-        let h = axis.step;
-        (
-            dot(&w.value, &data),
-            [dot(&w.first, &data) / h, 0.0],
-            dot(&w.second, &data) / (h * h),
-        )
+/// A weighted sum of splines on one grid, evaluated as if it were one spline.
+#[derive(Clone, Debug)]
+pub struct Blend<'a> {
+    parts: Vec<(f64, &'a GridInterpolant)>,
+}
+
+impl<'a> Blend<'a> {
+    /// All splines must live on the same grid; there must be at least one.
+    pub fn new(parts: Vec<(f64, &'a GridInterpolant)>) -> Self {
+        assert!(
+            parts.iter().all(|part| part.1.axes == parts[0].1.axes),
+            "blended splines share their grid"
+        );
+        Self { parts }
     }
 
-    fn at_plane(&self, x: f64, y: f64) -> (f64, [f64; 2], f64) {
-        let wx = Weights::at(&self.axes[0], x);
-        let wy = Weights::at(&self.axes[1], y);
-        let columns = self.axes[1].count;
+    /// Value, gradient and second derivatives along each axis (both points × axes).
+    pub fn eval(
+        &self,
+        x: BatchRef<'_>,
+        value: &mut [f64],
+        mut gradient: BatchMut<'_>,
+        mut second: Option<BatchMut<'_>>,
+    ) {
+        let axes = &self.parts[0].1.axes;
+        let d = axes.len();
+        assert!(
+            x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
+            "points and gradient have one column per axis"
+        );
+        let node = |i: usize| {
+            let mut sum = [0.0; 4];
+            for (weight, part) in &self.parts {
+                for (s, v) in sum.iter_mut().zip(&part.nodes[i]) {
+                    *s += weight * v;
+                }
+            }
+            sum
+        };
+        for (i, value) in value.iter_mut().enumerate() {
+            let at = Derivatives::at(axes, node, x, i);
+            *value = at.value;
+            for j in 0..d {
+                gradient.column_mut(j)[i] = at.first[j];
+                if let Some(second) = &mut second {
+                    second.column_mut(j)[i] = at.second[j];
+                }
+            }
+        }
+    }
+}
+
+/// A spline at one point; entries of an absent second axis are zero.
+struct Derivatives {
+    value: f64,
+    first: [f64; 2],
+    second: [f64; 2],
+}
+
+impl Derivatives {
+    #[inline(always)]
+    fn at(
+        axes: &[UniformAxis],
+        node: impl Fn(usize) -> [f64; 4],
+        x: BatchRef<'_>,
+        i: usize,
+    ) -> Self {
+        if axes.len() == 1 {
+            Self::at_line(&axes[0], node, x.column(0)[i])
+        } else {
+            Self::at_plane(axes, node, x.column(0)[i], x.column(1)[i])
+        }
+    }
+
+    #[inline(always)]
+    fn at_line(axis: &UniformAxis, node: impl Fn(usize) -> [f64; 4], x: f64) -> Self {
+        let w = Weights::at(axis, x);
+        let (left, right) = (node(w.cell), node(w.cell + 1));
+        let data = [left[0], left[1], right[0], right[1]];
+        let h = axis.step;
+        Self {
+            value: dot(&w.value, &data),
+            first: [dot(&w.first, &data) / h, 0.0],
+            second: [dot(&w.second, &data) / (h * h), 0.0],
+        }
+    }
+
+    #[inline(always)]
+    fn at_plane(axes: &[UniformAxis], node: impl Fn(usize) -> [f64; 4], x: f64, y: f64) -> Self {
+        let wx = Weights::at(&axes[0], x);
+        let wy = Weights::at(&axes[1], y);
+        let columns = axes[1].count;
         // Contract the second axis first: value, first and second y-derivative of f and of hx fx.
         let mut f = [[0.0; 4]; 3];
         for side in 0..2 {
             let corner = (wx.cell + side) * columns + wy.cell;
-            let (near, far) = (&self.nodes[corner], &self.nodes[corner + 1]);
+            let (near, far) = (node(corner), node(corner + 1));
             for slope in 0..2 {
                 let data = [near[slope], near[slope + 2], far[slope], far[slope + 2]];
                 f[0][2 * side + slope] = dot(&wy.value, &data);
@@ -184,12 +257,15 @@ impl GridInterpolant {
                 f[2][2 * side + slope] = dot(&wy.second, &data);
             }
         }
-        let (hx, hy) = (self.axes[0].step, self.axes[1].step);
-        (
-            dot(&wx.value, &f[0]),
-            [dot(&wx.first, &f[0]) / hx, dot(&wx.value, &f[1]) / hy],
-            dot(&wx.second, &f[0]) / (hx * hx) + dot(&wx.value, &f[2]) / (hy * hy),
-        )
+        let (hx, hy) = (axes[0].step, axes[1].step);
+        Self {
+            value: dot(&wx.value, &f[0]),
+            first: [dot(&wx.first, &f[0]) / hx, dot(&wx.value, &f[1]) / hy],
+            second: [
+                dot(&wx.second, &f[0]) / (hx * hx),
+                dot(&wx.value, &f[2]) / (hy * hy),
+            ],
+        }
     }
 }
 
@@ -369,6 +445,35 @@ mod tests {
             let slope = 2.0 + x * (-6.0 + 1.5 * x);
             assert!((got.gradient.get(i, 0) - slope).abs() < 1e-13);
             assert!((got.laplacian[i] - (3.0 * x - 6.0)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_blend_is_the_spline_of_the_blended_values() {
+        let axes = [
+            UniformAxis::between(-1.0, 1.0, 7),
+            UniformAxis::between(0.0, 2.0, 9),
+        ];
+        let table = |k: f64| -> Vec<f64> { (0..63).map(|i| (k * f64::from(i)).sin()).collect() };
+        let spline = |values: &[f64]| GridInterpolant::new(&axes, values).expect("valid grid");
+        let (a, b) = (table(0.7), table(1.3));
+        let mixed: Vec<f64> = a.iter().zip(&b).map(|(a, b)| 0.25 * a - 2.0 * b).collect();
+        let points = Batch::from_rows(2, &[[0.1, 0.2], [-0.7, 1.9], [1.5, -0.3]]);
+        let expected = evaluate(&spline(&mixed), &points);
+        let (a, b) = (spline(&a), spline(&b));
+        let mut value = [0.0; 3];
+        let (mut gradient, mut second) = (Batch::zeros(3, 2), Batch::zeros(3, 2));
+        Blend::new(vec![(0.25, &a), (-2.0, &b)]).eval(
+            points.as_ref(),
+            &mut value,
+            gradient.as_mut(),
+            Some(second.as_mut()),
+        );
+        for (i, value) in value.iter().enumerate() {
+            let laplacian = second.get(i, 0) + second.get(i, 1);
+            assert!((value - expected.value[i]).abs() < 1e-12);
+            assert!((gradient.get(i, 1) - expected.gradient.get(i, 1)).abs() < 1e-11);
+            assert!((laplacian - expected.laplacian[i]).abs() < 1e-10);
         }
     }
 
