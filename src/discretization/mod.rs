@@ -1,8 +1,13 @@
 //! Formulas to finite arrays: noise schedules and transition kernels, time grids, state grids,
 //! stencils and stochastic schemes. Nothing here iterates to convergence.
 
+pub mod density_step;
 pub mod noising;
 pub mod path_action;
 pub mod path_weight;
 pub mod schedule;
+pub mod splitting;
+pub mod state_grid;
 pub mod time_grid;
+pub mod transport;
+pub mod value_step;

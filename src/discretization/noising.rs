@@ -413,6 +413,14 @@ impl Noising {
         }
     }
 
+    /// The state an isotropic schedule contracts towards.
+    pub fn rest(&self) -> Option<&[f64]> {
+        match &self.transition {
+            Some(Transition::Isotropic { centre, .. }) => Some(centre),
+            _ => None,
+        }
+    }
+
     /// `out = f(x, t)`.
     pub fn drift(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
         match (&self.drift, &self.transition) {

@@ -8,6 +8,7 @@ pub mod chebyshev;
 pub mod draws;
 pub mod family;
 mod mixture_components;
+pub mod grid_field;
 pub mod mixture_potential;
 mod mixture_tile;
 pub mod noised_mixture;
