@@ -6,7 +6,10 @@
 
 pub mod action;
 pub mod exact;
+pub mod fokker_planck;
 pub mod gram;
+pub(crate) mod grid_ladder;
+pub mod hopf_cole;
 pub mod metric;
 pub mod optimizer;
 pub mod path_cost;
