@@ -1,7 +1,6 @@
 //! Grid methods against closed forms and against one another.
 
-use onsager::discretization::noising::Noising;
-use onsager::field::noised_mixture::{MixtureAt, NoisedMixture};
+use onsager::field::noised_mixture::MixtureAt;
 use onsager::field::{Field, LogDensity};
 use onsager::numeric::batch::Batch;
 use onsager::numeric::random::Streams;
@@ -16,20 +15,7 @@ fn lowered(text: &str) -> ControlProblem {
     let problem = parse_text("test.toml", text, Path::new("."), &[])
         .expect("a valid problem")
         .problem;
-    let noising = Noising::new(&problem).expect("additive noise");
-    let exact = noising.transition().map(|transition| {
-        NoisedMixture::new(
-            problem.data.mixture().expect("a mixture"),
-            transition.clone(),
-            noising.start(),
-        )
-    });
-    ControlProblem {
-        prior: problem.prior.mixture().expect("a mixture"),
-        noising,
-        exact,
-        problem,
-    }
+    ControlProblem::new(problem).expect("additive noise and a mixture prior")
 }
 
 const MIXTURE_VP: &str = r#"

@@ -35,7 +35,7 @@ pub struct FokkerPlanck {
 
 impl FokkerPlanck {
     /// The method as asked for; `None` for another method's settings.
-    pub fn from_spec(spec: &MethodSpec) -> Option<Self> {
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
             MethodSpec::FokkerPlanck { points, steps } => Some(Self {
                 points: points.clone(),

@@ -21,7 +21,7 @@ use crate::expr::{CompileError, Kernel};
 use crate::field::LogDensity;
 use crate::field::grid_field::GridScore;
 use crate::field::noised_mixture::MixtureAt;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchMut};
 use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
@@ -652,7 +652,7 @@ fn start_values(grid: &StateGrid, t: f64, law: &StartLaw) -> Vec<f64> {
                 let points = range.len();
                 kernel.eval(t, x, BatchMut::new(&mut out, points, 1, points));
             }
-            (StartLaw::Mixture(_), Some(at)) => log_densities(at, x, &mut out),
+            (StartLaw::Mixture(_), Some(at)) => at.log_density(x, &mut out),
             (StartLaw::Mixture(_), None) => unreachable!("mixtures were factorised above"),
         }
         for value in &mut out {
@@ -661,12 +661,6 @@ fn start_values(grid: &StateGrid, t: f64, law: &StartLaw) -> Vec<f64> {
         out
     });
     pieces.concat()
-}
-
-fn log_densities(at: &MixtureAt, x: BatchRef<'_>, out: &mut [f64]) {
-    for (i, value) in out.iter_mut().enumerate() {
-        *value = at.derivatives(&x.row(i)).0;
-    }
 }
 
 /// Trapezoid weight of a node, in grid units.

@@ -39,7 +39,7 @@ pub struct HopfCole {
 
 impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
-    pub fn from_spec(spec: &MethodSpec) -> Option<Self> {
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
             MethodSpec::HopfCole { points, steps } => Some(Self {
                 points: points.clone(),

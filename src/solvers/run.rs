@@ -6,6 +6,8 @@ use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Problem, SolverSpec};
 use crate::solvers::action::Action;
 use crate::solvers::exact::Exact;
+use crate::solvers::fokker_planck::FokkerPlanck;
+use crate::solvers::hopf_cole::HopfCole;
 use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
 
@@ -85,11 +87,15 @@ pub fn solve(
         attempt.drive(&Exact, watch)
     } else if let Some(method) = Action::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = HopfCole::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = FokkerPlanck::new(method) {
+        attempt.drive(&method, watch)
     } else {
         Err(Unsolved::Refused(Refusal {
             method: method.name(),
             reason: "this version does not have it yet".to_owned(),
-            accepted: "exact, action".to_owned(),
+            accepted: "exact, action, hopf-cole, fokker-planck".to_owned(),
         }))
     }
 }
