@@ -8,7 +8,7 @@ use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf::RadialBasis;
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
 use crate::field::{Differentiable, FieldFamily};
-use crate::numeric::random::Streams;
+use crate::numeric::random::{Stream, Streams};
 use crate::problem::model::FieldSpec;
 
 /// A parametrised score of one of the known families.
@@ -25,6 +25,10 @@ pub enum Family {
 pub enum FamilyError {
     #[error("chebyshev fields are for one or two states, not {0}")]
     TooManyStates(usize),
+    #[error(
+        "a mixture field is carried by the Gaussian transition, which needs a drift affine in the state"
+    )]
+    NoTransition,
 }
 
 impl Family {
@@ -37,40 +41,52 @@ impl Family {
         t_min: f64,
         streams: &Streams,
     ) -> Result<Self, FamilyError> {
-        let d = noising.dimension();
-        let nodes = |count: usize| TimeNodes::new(noising, law, t_min, count);
+        if let FieldSpec::Mixture { components } = spec {
+            let stream = streams.role("mixture-start");
+            let start = noising.start();
+            let field = MixturePotential::from_moments(law, start, *components, &stream);
+            return Ok(Self::Mixture(field));
+        }
+        let nodes = TimeNodes::new(noising, law, t_min, spec_nodes(spec));
+        Self::on_nodes(
+            spec,
+            noising.dimension(),
+            nodes,
+            streams,
+            |nodes, stream| RadialBasis::pool_of(noising, law, nodes, stream),
+        )
+    }
+
+    /// A family with time nodes whose whitening is given; `pool` supplies whitened points of the noised
+    /// law where centres are wanted.
+    pub fn on_nodes(
+        spec: &FieldSpec,
+        dimension: usize,
+        nodes: TimeNodes,
+        streams: &Streams,
+        pool: impl FnOnce(&TimeNodes, &Stream) -> Vec<Vec<f64>>,
+    ) -> Result<Self, FamilyError> {
         Ok(match spec {
-            FieldSpec::Affine { nodes: count } => Self::Affine(started(
-                NodeField::new(Affine::new(d), nodes(*count)),
-                &Affine::standard(d),
+            FieldSpec::Affine { .. } => Self::Affine(started(
+                NodeField::new(Affine::new(dimension), nodes),
+                &Affine::standard(dimension),
             )),
-            FieldSpec::Rbf {
-                centers,
-                nodes: count,
-            } => {
-                let nodes = nodes(*count);
+            FieldSpec::Rbf { centers, .. } => {
                 let stream = streams.role("rbf-centres");
-                let basis = RadialBasis::from_draws(noising, law, &nodes, *centers, &stream);
+                let pool = pool(&nodes, &stream);
+                let basis = RadialBasis::from_pool(dimension, &pool, *centers, &stream);
                 let standard = basis.standard();
                 Self::Radial(started(NodeField::new(basis, nodes), &standard))
             }
-            FieldSpec::Chebyshev {
-                degree,
-                nodes: count,
-            } => {
-                if d > 2 {
-                    return Err(FamilyError::TooManyStates(d));
+            FieldSpec::Chebyshev { degree, .. } => {
+                if dimension > 2 {
+                    return Err(FamilyError::TooManyStates(dimension));
                 }
-                let basis = Chebyshev::new(d, *degree);
+                let basis = Chebyshev::new(dimension, *degree);
                 let standard = basis.standard();
-                Self::Chebyshev(started(NodeField::new(basis, nodes(*count)), &standard))
+                Self::Chebyshev(started(NodeField::new(basis, nodes), &standard))
             }
-            FieldSpec::Mixture { components } => Self::Mixture(MixturePotential::from_moments(
-                law,
-                noising.start(),
-                *components,
-                &streams.role("mixture-start"),
-            )),
+            FieldSpec::Mixture { .. } => return Err(FamilyError::NoTransition),
         })
     }
 
@@ -115,6 +131,16 @@ impl Family {
             Self::Chebyshev(field) => Box::new(field),
             Self::Mixture(field) => Box::new(field),
         }
+    }
+}
+
+/// Time nodes of a family; one for a family without.
+pub fn spec_nodes(spec: &FieldSpec) -> usize {
+    match spec {
+        FieldSpec::Affine { nodes }
+        | FieldSpec::Rbf { nodes, .. }
+        | FieldSpec::Chebyshev { nodes, .. } => *nodes,
+        FieldSpec::Mixture { .. } => 1,
     }
 }
 

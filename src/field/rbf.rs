@@ -55,15 +55,13 @@ impl RadialBasis {
         }
     }
 
-    /// Centres by k-means++ seeding on whitened draws of the noised law, pooled over all nodes.
-    pub fn from_draws(
+    /// Whitened draws of the noised law, pooled over all nodes.
+    pub fn pool_of(
         noising: &Noising,
         law: &NoisedMixture,
         nodes: &TimeNodes,
-        centres: usize,
         stream: &Stream,
-    ) -> Self {
-        let d = law.mixture().dimension();
+    ) -> Vec<Vec<f64>> {
         let mut pool = Vec::with_capacity(nodes.count() * DRAWS_PER_NODE);
         for node in 0..nodes.count() {
             let t = nodes.time(node);
@@ -73,7 +71,12 @@ impl RadialBasis {
             let xi = nodes.locate(t).whiten(x.as_ref());
             pool.extend((0..DRAWS_PER_NODE).map(|i| xi.row(i)));
         }
-        Self::new(d, spread_out(&pool, centres, stream))
+        pool
+    }
+
+    /// Centres by k-means++ seeding on whitened points.
+    pub fn from_pool(dimension: usize, pool: &[Vec<f64>], centres: usize, stream: &Stream) -> Self {
+        Self::new(dimension, spread_out(pool, centres, stream))
     }
 
     /// The coefficients of `F = −ξ`.

@@ -48,6 +48,19 @@ impl TimeNodes {
     ///
     /// One node means coefficients that do not depend on time.
     pub fn new(noising: &Noising, law: &NoisedMixture, t_min: f64, nodes: usize) -> Self {
+        Self::from_moments(noising, t_min, nodes, |t| {
+            let at = law.mixture_at(t);
+            (at.mean(), at.variances())
+        })
+    }
+
+    /// The same with means and variances from elsewhere; they are asked for at increasing times.
+    pub fn from_moments(
+        noising: &Noising,
+        t_min: f64,
+        nodes: usize,
+        mut moments: impl FnMut(f64) -> (Vec<f64>, Vec<f64>),
+    ) -> Self {
         let nodes = nodes.max(1);
         let steps = nodes.saturating_sub(1).max(1) * PIECES;
         let times = TimeGrid::new(noising, t_min, steps, Spacing::LogSnr)
@@ -56,10 +69,9 @@ impl TimeNodes {
         let (mean, log_scale) = times
             .iter()
             .map(|t| {
-                let at = law.mixture_at(*t);
-                let variance = at.variances();
+                let (mean, variance) = moments(*t);
                 let scale = variance.iter().map(|v| 0.5 * v.ln()).collect::<Vec<f64>>();
-                (at.mean(), scale)
+                (mean, scale)
             })
             .unzip();
         Self {

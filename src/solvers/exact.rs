@@ -1,116 +1,118 @@
-//! The closed form: mixtures, curves and tables of points under affine drift, in any dimension.
+//! The closed form: a Gaussian mixture (or a table with a kernel) under affine noising.
 //!
-//! The noised law is a mixture at every time, so the score is a weighted mean of linear functions,
-//! `s = Σ r_k a_k` with responsibilities by log-sum-exp ([`NoisedMixture`]).
+//! `s = ∇ log Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)`, and the value from the prior is
+//! `V = E_prior[−log p_T]`.
+//!
+//! # Checked by
+//! `score-equation`, `hjb`, `fokker-planck`
 
-use crate::field::LogDensity;
 use crate::field::draws::draw_mixture;
-use crate::field::noised_mixture::NoisedMixture;
-use crate::numeric::blocks::{BLOCK, map_blocks};
-use crate::numeric::estimate::Estimate;
+use crate::field::peaks::Peaks;
+use crate::numeric::batch::Batch;
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
-use crate::problem::law::Covariance;
+use crate::problem::law::Mixture;
+use crate::solvers::action::end_law;
 use crate::solvers::{
     ControlProblem, Method, Outcome, Progress, Refusal, SolveError, StopReason, Work,
 };
+use nalgebra::{DMatrix, DVector};
+use std::num::NonZeroUsize;
 
-/// Draws of the start law behind the value `V = E_π[−log p_T]`.
-const VALUE_DRAWS: usize = 4096;
-
-/// # Source
-/// theory of Gaussian mixtures under linear noising; Song et al. (2021), appendix B, for the kernels.
-///
-/// # Checked by
-/// `hjb-residual`, `likelihood`, `score-identity`, `entropy-balance`
+/// The method has no options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exact;
 
+/// Nodes per coordinate of the two quadrature rules compared, and the largest dimension for them.
+const COARSE: usize = 24;
+const FINE: usize = 32;
+const QUADRATURE_DIMENSION: usize = 2;
+/// Draws of the prior above that dimension.
+const DRAWS: usize = 20_000;
+
+/// Nothing to iterate; the streams are for the value in many dimensions.
+pub struct State {
+    streams: Streams,
+}
+
 impl Method for Exact {
-    type Admitted = NoisedMixture;
-    type State = NoisedMixture;
+    type Admitted = ();
+    type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<NoisedMixture, Refusal> {
-        let refuse = |reason: String, accepted: &str| Refusal {
-            method: "exact",
-            reason,
-            accepted: accepted.to_owned(),
-        };
-        if problem.noising.transition().is_none() {
-            return Err(refuse(
-                "the drift is not affine in the state, so the marginals have no closed form"
-                    .to_owned(),
-                "an affine drift",
-            ));
-        }
-        let Some(law) = &problem.exact else {
-            return Err(refuse(
-                format!(
-                    "the data law is a {}, not a mixture of Gaussians or of points",
-                    problem.problem.data.family()
-                ),
-                "family gaussian, mixture, samples or curve",
-            ));
-        };
-        let t_min = problem.problem.time_settings.t_min;
-        let points = law
-            .mixture()
-            .covariances
-            .iter()
-            .any(|c| matches!(c, Covariance::Isotropic(v) if *v == 0.0));
-        if points && t_min <= problem.noising.start() {
-            return Err(refuse(
-                format!(
-                    "the data law has point masses and the reverse process runs to t_min = {t_min}, where it has no density"
-                ),
-                "t_min > 0 or bandwidth > 0",
-            ));
-        }
-        Ok(law.clone())
+    fn admit(&self, problem: &ControlProblem) -> Result<(), Refusal> {
+        end_law(problem, "exact").map(|_| ())
     }
 
-    fn start(
-        &self,
-        _: &ControlProblem,
-        admitted: NoisedMixture,
-        _: &Streams,
-    ) -> Result<NoisedMixture, SolveError> {
-        Ok(admitted)
+    fn start(&self, _: &ControlProblem, (): (), streams: &Streams) -> Result<State, SolveError> {
+        Ok(State { streams: *streams })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        _: &mut NoisedMixture,
-        _: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &ControlProblem, _: &mut State, _: &mut Work) -> Result<(), SolveError> {
         Ok(())
     }
 
-    fn progress(&self, _: &NoisedMixture) -> Progress {
+    fn progress(&self, _: &State) -> Progress {
         Progress::Stopped(StopReason::Direct)
     }
 
-    fn finish(
-        &self,
-        problem: &ControlProblem,
-        state: NoisedMixture,
-    ) -> Result<Outcome, SolveError> {
-        let streams = Streams::new(problem.problem.run.seed).scoped("exact value");
-        let start = draw_mixture(&problem.prior, &streams.role("start"), 0, VALUE_DRAWS);
-        let values: Vec<f64> = map_blocks(VALUE_DRAWS, BLOCK, |range| {
-            let mut log = vec![0.0; range.len()];
-            state.log_density(problem.noising.end(), start.as_ref().rows(range), &mut log);
-            log.into_iter().map(|l| -l).collect::<Vec<f64>>()
-        })
-        .concat();
-        let components = state.mixture().components() as f64;
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
+        let law = problem.exact.as_ref().expect("admission saw the law");
+        let end = Peaks::of(&law.mixture_at(problem.noising.end()));
+        let cost = expected_surprise(&problem.prior, &end, &state.streams);
         Ok(Outcome {
-            score: Box::new(state.clone()),
-            log_density: Some(Box::new(state)),
-            cost: Some(Estimate::from_samples(&values)),
+            score: Box::new(law.clone()),
+            log_density: Some(Box::new(law.clone())),
+            cost: Some(cost),
             own_error: Some(0.0),
             history: Vec::new(),
             grid: None,
-            facts: vec![("components", components)],
+            facts: vec![("components", law.mixture().components() as f64)],
         })
     }
+}
+
+/// `E_prior[−log p]`: tensor Gauss–Hermite rules of two orders in one and two states, draws above.
+fn expected_surprise(prior: &Mixture, law: &Peaks, streams: &Streams) -> Estimate {
+    if prior.dimension() > QUADRATURE_DIMENSION {
+        let x = draw_mixture(prior, &streams.role("value-start"), 0, DRAWS);
+        let values: Vec<f64> = law.log_density(x.as_ref()).iter().map(|l| -l).collect();
+        return Estimate::from_samples(&values);
+    }
+    let [coarse, fine] = [COARSE, FINE].map(|points| quadrature(prior, law, points));
+    let rounding = 8.0 * f64::EPSILON * fine.abs();
+    Estimate::new(
+        fine,
+        (fine - coarse).abs().max(rounding),
+        ErrorKind::Quadrature,
+    )
+}
+
+fn quadrature(prior: &Mixture, law: &Peaks, points: usize) -> f64 {
+    let d = prior.dimension();
+    let rule = Rule::normal(NonZeroUsize::new(points).unwrap_or(NonZeroUsize::MIN));
+    let count = points.pow(d as u32);
+    let mut total = 0.0;
+    for k in 0..prior.components() {
+        let matrix = DMatrix::from_fn(d, d, |i, j| prior.covariances[k].entry(i, j));
+        // A degenerate prior component contributes at its mean.
+        let root = matrix
+            .cholesky()
+            .map_or_else(|| DMatrix::zeros(d, d), |factor| factor.l());
+        let mut x = Batch::zeros(count, d);
+        let mut weights = vec![1.0; count];
+        for n in 0..count {
+            let digits = [n % points, n / points];
+            let z = DVector::from_fn(d, |j, _| rule.nodes[digits[j]]);
+            let moved = &root * z;
+            for j in 0..d {
+                x.column_mut(j)[n] = prior.means[k][j] + moved[j];
+                weights[n] *= rule.weights[digits[j]];
+            }
+        }
+        let log_density = law.log_density(x.as_ref());
+        let mean: f64 = log_density.iter().zip(&weights).map(|(l, w)| -l * w).sum();
+        total += prior.weights[k] * mean;
+    }
+    total
 }

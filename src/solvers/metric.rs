@@ -91,7 +91,8 @@ impl Metric {
             let first = (node * draws) as u64;
             let x = draw_noised(law.mixture(), &kernel, stream, first, draws);
             let xi = at.whiten(x.as_ref());
-            factors.push(factor(gram(basis, &at, xi.as_ref())));
+            let weights = vec![1.0 / draws as f64; draws];
+            factors.push(factor(gram(basis, &at, xi.as_ref(), &weights)));
             let weight = nodes.hat_integral(node, intensity);
             let offset = node * basis.coefficients();
             let components = if shared { d } else { 1 };
@@ -114,18 +115,23 @@ impl Metric {
 
     fn probed(family: &Family, paths: &PathCost, frozen: &[usize]) -> Self {
         let p = family.get().parameters().len();
-        let mut matrix = if p <= PROBED_PARAMETERS {
+        let matrix = if p <= PROBED_PARAMETERS {
             paths.fisher(family.get())
         } else {
             DMatrix::from_diagonal(&DVector::from_vec(paths.fisher_diagonal(family.get())))
         };
+        Self::of_matrix(Vec::new(), matrix, frozen)
+    }
+
+    /// One block.
+    pub fn of_matrix(origin: Vec<f64>, mut matrix: DMatrix<f64>, frozen: &[usize]) -> Self {
         for i in frozen {
             matrix.row_mut(*i).fill(0.0);
             matrix.column_mut(*i).fill(0.0);
             matrix[(*i, *i)] = 1.0;
         }
         Self {
-            origin: Vec::new(),
+            origin,
             factors: vec![factor(matrix)],
             blocks: vec![Block {
                 first: 0,

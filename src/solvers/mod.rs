@@ -15,6 +15,9 @@ pub mod optimizer;
 pub mod path_cost;
 pub mod reverse_sampling;
 pub mod run;
+pub mod score_descent;
+pub mod score_matching;
+pub mod score_samples;
 
 use crate::discretization::noising::Noising;
 use crate::field::noised_mixture::NoisedMixture;

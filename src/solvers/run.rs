@@ -8,6 +8,7 @@ use crate::solvers::action::Action;
 use crate::solvers::exact::Exact;
 use crate::solvers::fokker_planck::FokkerPlanck;
 use crate::solvers::hopf_cole::HopfCole;
+use crate::solvers::score_matching::ScoreMatching;
 use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ pub fn solve(
         attempt.drive(&Exact, watch)
     } else if let Some(method) = Action::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = ScoreMatching::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = HopfCole::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = FokkerPlanck::new(method) {
@@ -95,7 +98,7 @@ pub fn solve(
         Err(Unsolved::Refused(Refusal {
             method: method.name(),
             reason: "this version does not have it yet".to_owned(),
-            accepted: "exact, action, hopf-cole, fokker-planck".to_owned(),
+            accepted: "exact, action, score-matching, hopf-cole, fokker-planck".to_owned(),
         }))
     }
 }
