@@ -3,14 +3,17 @@
 use onsager::comparison::reference_law::ReferenceLaw;
 use onsager::discretization::noising::Noising;
 use onsager::field::noised_mixture::NoisedMixture;
+use onsager::field::{Differentiable, Field};
+use onsager::numeric::batch::{BatchMut, BatchRef};
 use onsager::numeric::random::Streams;
 use onsager::problem::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
-use onsager::solvers::ControlProblem;
+use onsager::solvers::{ControlProblem, Outcome, Solution, StopReason, Work};
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
 use onsager::verification::subject::{Claims, Scaled, Subject};
 use onsager::verification::verdict::Verdict;
+use onsager::verification::verify;
 use std::path::Path;
 
 const MIXTURE: &str = r#"
@@ -136,21 +139,17 @@ fn exact_ingredients_never_fail() {
         let problem = lowered(text);
         let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
         let subject = exact_subject(&problem, &law);
+        let mut open = Vec::new();
         for identity in catalogue() {
             for seed in [1, 2] {
                 let result = run(identity.id(), &subject, seed);
-                let clock = format!(
-                    "{:20} {:>24} {:>16} {:?} {}",
-                    identity.id(),
-                    result.measured_text(),
-                    result.limit_text(),
-                    result.verdict,
-                    result.reason
-                );
-                println!("{clock}");
-                assert_ne!(result.verdict, Verdict::Fail, "{clock}");
+                assert_ne!(result.verdict, Verdict::Fail, "{result:?}");
+                if result.verdict == Verdict::Inconclusive {
+                    open.push(format!("{} seed {seed}", identity.id()));
+                }
             }
         }
+        assert!(open.len() <= 2, "undecided: {open:?}");
     }
 }
 
@@ -368,5 +367,100 @@ fn every_identity_is_planted() {
         let planted = PLANTS.iter().any(|p| p.identities.contains(&identity.id()))
             || ["memorisation", "holdout-nll"].contains(&identity.id());
         assert!(planted, "{} has no planted defect", identity.id());
+    }
+}
+
+/// Without a closed form the best solver is the reference: here one that happens to be exact, under its own
+/// name, with the tolerances of tabulated answers. Seed 3; false alarm as above.
+#[test]
+fn a_solver_is_the_reference_when_nothing_is_exact() {
+    let mut problem = lowered(LINE);
+    let law = problem.exact.take().expect("a mixture");
+    let solution = |id: &str, factor: f64| Solution {
+        id: id.to_owned(),
+        method: "fokker-planck",
+        outcome: Outcome {
+            score: Box::new(Owned {
+                law: law.clone(),
+                factor,
+            }),
+            log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
+            cost: None,
+            own_error: Some(1e-6),
+            history: Vec::new(),
+            grid: None,
+            facts: vec![("grid_order", 1.95)],
+        },
+        work: Work::default(),
+        stopped: StopReason::Direct,
+        seconds: 0.0,
+    };
+    let solutions = [solution("grid", 1.0), solution("bent", 1.02)];
+    let checks: Vec<CheckSpec> = catalogue().iter().map(|i| spec(i.id())).collect();
+    let results = verify(&problem, &solutions, &checks, &Streams::new(3));
+    for result in &results {
+        assert_ne!(result.verdict, Verdict::Fail, "{result:?}");
+        assert_ne!(result.on, "exact", "{result:?}");
+    }
+    let passed = |check: &str, on: &str| {
+        let found = results.iter().find(|r| r.check == check && r.on == on);
+        found.unwrap_or_else(|| panic!("{check} on {on}")).verdict == Verdict::Pass
+    };
+    assert!(passed("hjb-residual", "grid"));
+    assert!(passed("verification", "grid"));
+    assert!(passed("gap", "bent"));
+    let order = verify(
+        &problem,
+        &solutions,
+        &[spec("grid-order")],
+        &Streams::new(3),
+    );
+    assert!(
+        order.iter().all(|r| r.verdict == Verdict::Pass),
+        "{order:?}"
+    );
+    let unknown = verify(&problem, &solutions, &[spec("no-such")], &Streams::new(3));
+    assert_eq!(unknown[0].verdict, Verdict::Skipped);
+}
+
+/// A mixture score times a constant, owned.
+struct Owned {
+    law: NoisedMixture,
+    factor: f64,
+}
+
+impl Owned {
+    fn scaled(&self) -> Scaled<'_> {
+        Scaled {
+            field: &self.law,
+            factor: self.factor,
+            divergence_factor: self.factor,
+        }
+    }
+}
+
+impl Field for Owned {
+    fn inputs(&self) -> usize {
+        self.law.inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.law.outputs()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.scaled().eval(t, x, out);
+    }
+}
+
+impl Differentiable for Owned {
+    fn eval_with_divergence(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        out: BatchMut<'_>,
+        divergence: &mut [f64],
+    ) {
+        self.scaled().eval_with_divergence(t, x, out, divergence);
     }
 }

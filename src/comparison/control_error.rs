@@ -175,9 +175,9 @@ impl Differentiable for Uncontrolled {
 /// The action of a control, measured on fresh noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionMeasurement {
-    /// S: simulated expected cost, one standard error.
+    /// S: simulated expected cost, one standard error; two step sizes extrapolated at the weak order 2.
     pub action: Estimate,
-    /// Step bias of S: its change on halving the step (order 2, so three times the remaining bias).
+    /// The extrapolation: a bound on the step bias that remains in S and in the gap.
     pub step_bias: f64,
     /// S − V on common start points, with the zero-mean martingale of the reference taken out.
     pub gap: Option<Estimate>,
@@ -220,14 +220,22 @@ pub fn measure_action(
             .collect();
         (cost, paths.distance)
     });
-    let [(coarse, _), (fine, distance)] = levels;
-    let change: Vec<f64> = fine.iter().zip(&coarse).map(|(a, b)| a - b).collect();
-    let gap: Vec<f64> = fine.iter().zip(&initial).map(|(c, l)| c + l).collect();
+    let [(coarse, rough_distance), (fine, distance)] = levels;
+    let extrapolate = |coarse: &[f64], fine: &[f64]| -> Vec<f64> {
+        fine.iter()
+            .zip(coarse)
+            .map(|(f, c)| f + (f - c) / 3.0)
+            .collect()
+    };
+    let cost = extrapolate(&coarse, &fine);
+    let change: Vec<f64> = cost.iter().zip(&fine).map(|(a, b)| a - b).collect();
+    let gap: Vec<f64> = cost.iter().zip(&initial).map(|(c, l)| c + l).collect();
+    let integral = extrapolate(&rough_distance, &distance);
     Some(ActionMeasurement {
-        action: Estimate::from_samples(&fine),
+        action: Estimate::from_samples(&cost),
         step_bias: Estimate::from_samples(&change).value.abs(),
         gap: Some(Estimate::from_samples(&gap)),
-        gap_integral: Some(Estimate::from_samples(&distance)),
+        gap_integral: Some(Estimate::from_samples(&integral)),
     })
 }
 

@@ -34,7 +34,7 @@ impl Effort {
     /// steps with four evaluations each. Few evaluations are shared evenly between steps and paths.
     pub fn simulation(&self, steps: usize, runs: usize) -> (usize, usize) {
         let share = self.evaluations / (12 * runs.max(1));
-        let steps = steps.min((share as f64).sqrt() as usize).max(16);
+        let steps = steps.min((share as f64).sqrt() as usize).max(24);
         (steps, (share / steps).clamp(32, self.paths.max(32)))
     }
 

@@ -20,7 +20,7 @@ const STEPS: usize = 1024;
 /// Classical Runge–Kutta at two step sizes, extrapolated (order 5).
 ///
 /// # Source
-/// Theory of section 4.4 in its matrix form; Hirono, Tanaka, Fukushima (arXiv 2403.11262), one-dimensional
+/// Hirono, Tanaka, Fukushima (arXiv 2403.11262), one-dimensional
 /// example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeneratedGaussian {

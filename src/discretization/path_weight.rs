@@ -44,7 +44,7 @@ pub enum PathWeightError {
 /// [`PathWeightError::Degenerate`] when D is singular at an evaluation point.
 ///
 /// # Source
-/// theory 1.5; Langouche, Roekaerts, Tirapegui, *Functional Integration and Semiclassical Expansions* (1982).
+/// Langouche, Roekaerts, Tirapegui, *Functional Integration and Semiclassical Expansions* (1982).
 pub fn log_path_weight(
     alpha: f64,
     times: &[f64],

@@ -1,7 +1,8 @@
 //! Every identity of this version, how a check of one runs, and the probe after a failure.
 
 use crate::problem::model::CheckSpec;
-use crate::verification::equations::{Derivatives, HjbResidual, HopfCole};
+use crate::verification::derivatives::Derivatives;
+use crate::verification::equations::{HjbResidual, HopfCole};
 use crate::verification::identity::{
     CheckResult, Finding, Identity, NotApplicable, ProbeLine, Settings,
 };

@@ -15,7 +15,7 @@ use crate::numeric::random::Streams;
 use crate::problem::law::Covariance;
 use crate::problem::model::{Integrator, Spacing};
 use crate::solvers::reverse_sampling::Walk;
-use crate::verification::equations::nan_max;
+use crate::verification::differences::nan_max;
 use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
 use crate::verification::subject::Subject;
 use crate::verification::trial::{Direction, Scales, Trial};
@@ -35,7 +35,7 @@ use nalgebra::DMatrix;
 /// mean-zero `½(rᵀ∇ŝ r − C ∇·ŝ)` at the early end of each step is taken off, which removes most noise.
 ///
 /// # Source
-/// theory 3; Girsanov's theorem; Song, Durkan, Murray, Ermon, *Maximum likelihood training of score-based
+/// Girsanov's theorem; Song, Durkan, Murray, Ermon, *Maximum likelihood training of score-based
 /// diffusion models* (2021), theorem 1.
 pub struct PathDivergence;
 
@@ -315,7 +315,7 @@ fn add_quadratic(
 /// deviations; the worst one. The false-alarm probability counts every comparison.
 ///
 /// # Source
-/// theory 4.1; Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9.
+/// Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9.
 pub struct NoiseInvariance;
 
 const NOISE_LEVELS: [f64; 4] = [0.0, 0.5, 1.0, 2.0];

@@ -1,5 +1,6 @@
 //! Identities of expectations at fixed times: score matching, score moments, entropy balance.
 
+use crate::comparison::control_error::time_integral;
 use crate::comparison::effort::Effort;
 use crate::comparison::expectation::{Cloud, clouds};
 use crate::discretization::noising::GaussianKernel;
@@ -10,7 +11,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{BLOCK, map_blocks};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::problem::model::Spacing;
-use crate::verification::equations::check_times;
+use crate::verification::differences::check_times;
 use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
 use crate::verification::subject::Subject;
 use crate::verification::trial::{Direction, Scales, Trial};
@@ -25,11 +26,13 @@ const TIMES: usize = 6;
 const BY_DRAWS: f64 = 5e-2;
 const BY_LATTICE: f64 = 1e-6;
 const BY_TABLE: f64 = 2e-2;
+/// Entropy balance by draws, relative to the dissipation that the drift nearly cancels.
+const ENTROPY_BY_DRAWS: f64 = 1e-2;
 /// A trial field other than the score is only as smooth as its solver made it.
 const BY_LATTICE_OF_SOLVER: f64 = 1e-3;
 
 /// Draws at a time, at most: pointwise expectations are cheap.
-const DRAWS: usize = 65_536;
+const DRAWS: usize = 32_768;
 
 /// The law at each of `times` as weighted points.
 fn laws(
@@ -90,7 +93,7 @@ fn default_tolerance(subject: &Subject<'_>, cloud: &Cloud) -> f64 {
 /// perturbation of the score.
 ///
 /// # Source
-/// theory 3; Hyvärinen, *Estimation of non-normalized statistical models by score matching* (2005), theorem 1.
+/// Hyvärinen, *Estimation of non-normalized statistical models by score matching* (2005), theorem 1.
 pub struct ExplicitImplicit;
 
 impl Identity for ExplicitImplicit {
@@ -206,7 +209,7 @@ impl<'a> ConditionalScore<'a> {
 /// averaged over times.
 ///
 /// # Source
-/// theory 3; Vincent, *A connection between score matching and denoising autoencoders* (2011).
+/// Vincent, *A connection between score matching and denoising autoencoders* (2011).
 pub struct ExplicitDenoising;
 
 impl Identity for ExplicitDenoising {
@@ -391,7 +394,7 @@ impl Identity for ScoreIdentity {
 /// panels in time; the price ½ is the claimed one.
 ///
 /// # Source
-/// theory 9.6; de Bruijn's identity.
+/// De Bruijn's identity.
 pub struct EntropyBalance;
 
 /// Panels of the time integral and Gauss nodes per panel, two rules.
@@ -425,7 +428,7 @@ impl Identity for EntropyBalance {
             .ok_or(NotApplicable::Needs("a log density"))?;
         let noising = &subject.problem.noising;
         let ends = [subject.t_min(), noising.end()];
-        let end_clouds = laws(subject, settings, &ends, 2 * PANELS)?;
+        let end_clouds = laws(subject, settings, &ends, 1)?;
         let [before, after] = [0, 1].map(|n| {
             let values = end_clouds[n].map(|x| {
                 let mut log = vec![0.0; x.points()];
@@ -434,29 +437,27 @@ impl Identity for EntropyBalance {
             });
             end_clouds[n].mean(&values)
         });
-        let statistical = end_clouds[0].is_statistical();
         let fine = production(subject, settings, NODES)?;
-        // Draws have errors far above those of the panels.
-        let quadrature = if statistical {
-            0.0
-        } else {
-            (production(subject, settings, NODES - 1)?.value - fine.value).abs()
-        };
         let change = after.value - before.value;
         let measured = change - fine.value;
-        // The integral of the score term alone sets the scale.
-        let scale = fine.value.abs().max(change.abs()).max(1.0);
+        let statistical = [before, after, fine]
+            .iter()
+            .any(|e| e.kind == ErrorKind::StandardError);
         let residual = if statistical {
-            let error = (before.error.powi(2) + after.error.powi(2) + fine.error.powi(2)).sqrt();
-            let limit = settings.limit(BY_DRAWS, scale);
-            Residual::statistical(measured, error, 0.0, limit, end_clouds[0].points.points())
+            // Lattices at the ends have errors far below those of draws.
+            let error = before.error.hypot(after.error).hypot(fine.error);
+            let limit = settings.limit(ENTROPY_BY_DRAWS, dissipation(subject, settings)?);
+            let samples = end_clouds[0].points.points();
+            Residual::statistical(measured, error, 0.0, limit, samples)
         } else {
             let default = if subject.closed_form {
                 BY_LATTICE
             } else {
                 BY_TABLE
             };
-            // Fifth minus fourth order: the finer rule is far better than their difference.
+            let scale = fine.value.abs().max(change.abs()).max(1.0);
+            // Neighbouring orders: the finer rule is far better than their difference.
+            let quadrature = (production(subject, settings, NODES - 1)?.value - fine.value).abs();
             let bias = before.error + after.error + fine.error + 0.1 * quadrature;
             Residual::deterministic(measured, bias, settings.limit(default, scale))
         };
@@ -468,6 +469,30 @@ impl Identity for EntropyBalance {
             ),
         })
     }
+}
+
+/// `½ ∫ E[sᵀDs] dt` roughly, the scale of what cancels: from a few draws at the panel ends.
+fn dissipation(subject: &Subject<'_>, settings: &Settings) -> Result<f64, NotApplicable> {
+    let noising = &subject.problem.noising;
+    let law = subject
+        .law
+        .ok_or(NotApplicable::Needs("draws of the noised law"))?;
+    let grid = TimeGrid::new(noising, subject.t_min(), PANELS, Spacing::LogSnr);
+    let streams = settings.streams.scoped("dissipation");
+    let nodes: Vec<(f64, Estimate)> = grid
+        .nodes()
+        .iter()
+        .zip(law.draws(grid.nodes(), 128, &streams))
+        .map(|(t, x)| {
+            let mut s = Batch::zeros(x.points(), x.columns());
+            subject.score.eval(*t, x.as_ref(), s.as_mut());
+            let mut u = Batch::zeros(x.points(), noising.noises());
+            noising.noise(*t).control(s.as_ref(), u.as_mut());
+            let rates: Vec<f64> = (0..u.points()).map(|i| 0.5 * square(&u.row(i))).collect();
+            (*t, Estimate::from_samples(&rates))
+        })
+        .collect();
+    Ok(time_integral(&nodes).value)
 }
 
 /// `∫ ( E[∇·f] + effort E[sᵀDs] ) dt` with the claimed constants.
@@ -494,7 +519,7 @@ fn production(
         streams: settings.streams.scoped("production"),
         ..*settings
     };
-    let clouds = laws(subject, &streams, &times, 2)?;
+    let clouds = laws(subject, &streams, &times, 1)?;
     let score = subject.claimed_score();
     let (mut value, mut error) = (0.0, 0.0_f64);
     let statistical = clouds[0].is_statistical();

@@ -4,6 +4,8 @@
 //! Nothing here tunes a solver to pass.
 
 pub mod catalogue;
+pub mod derivatives;
+mod differences;
 pub mod equations;
 pub mod identity;
 pub mod laws;

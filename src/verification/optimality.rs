@@ -18,6 +18,8 @@ use crate::verification::verdict::Residual;
 const STEPS: usize = 64;
 /// The same for the pathwise identity, which goes on to a quarter of the step.
 const PATHWISE_STEPS: usize = 48;
+/// Size of the perturbation of the score in the gap identity, relative to the score.
+const AMPLITUDE: f64 = 0.25;
 /// Relative tolerance of simulated costs, against `½E∫|u|² + E|V|`.
 const COST_TOLERANCE: f64 = 1e-2;
 
@@ -139,7 +141,7 @@ fn extrapolated(coarse: &[f64], fine: &[f64], order: i32, limit: f64) -> Residua
 /// sizes, extrapolated at the weak order 2.
 ///
 /// # Source
-/// theory 1.2; Fleming, Soner, *Controlled Markov Processes and Viscosity Solutions*, III.8.
+/// Fleming, Soner, *Controlled Markov Processes and Viscosity Solutions*, III.8.
 pub struct Verification;
 
 impl Identity for Verification {
@@ -202,7 +204,7 @@ impl Identity for Verification {
 /// integrated squared distance. On the reference the control is a seeded perturbation of the optimal one.
 ///
 /// # Source
-/// theory 1.2; Girsanov's theorem.
+/// Girsanov's theorem.
 pub struct Gap;
 
 impl Identity for Gap {
@@ -234,7 +236,7 @@ impl Identity for Gap {
         let perturbed = Trial::new(
             subject.score,
             &scales,
-            0.5,
+            AMPLITUDE,
             Direction::Waves(1),
             &directions,
         );
@@ -277,7 +279,7 @@ impl Identity for Gap {
 /// running cost leaves an rms that does not fall: slope 0.
 ///
 /// # Source
-/// theory 1.2 (zero variance at the optimum).
+/// Itô formula for V along the optimal process (zero variance at the optimum).
 pub struct Pathwise;
 
 /// Groups of paths for the error of the slope.
@@ -373,7 +375,7 @@ impl Identity for Pathwise {
 /// `½ε² d/dε E∫|Gᵀδ|²`, which is measured and counted as bias.
 ///
 /// # Source
-/// theory 3 (stationarity); first-order condition of the action.
+/// First-order condition of the action.
 pub struct Stationarity;
 
 /// ε: smaller steps drown in the noise of paths that part ways.

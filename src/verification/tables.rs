@@ -1,6 +1,7 @@
 //! Identities about tables of points: memorisation and held-out rows.
 
 use crate::comparison::effort::Effort;
+use crate::comparison::expectation::Cloud;
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::discretization::time_grid::TimeGrid;
 use crate::numeric::batch::{Batch, BatchRef};
@@ -29,7 +30,7 @@ const PATHS: usize = 4096;
 /// three times closer than the second nearest — against the same fraction among draws of `p_{t_min}`.
 ///
 /// # Source
-/// theory 5.4; the copy criterion is that of Yoon et al. (2023).
+/// The copy criterion is that of Yoon et al. (2023).
 pub struct Memorisation;
 
 impl Identity for Memorisation {
@@ -184,10 +185,13 @@ impl Identity for HoldoutLikelihood {
         let x = Batch::from_rows(d, &samples.holdout[..points.min(samples.holdout.len())]);
         let mut finding = flow_against_density(subject, settings, &x)?;
         let mean = |rows: &[Vec<f64>]| {
-            let x = Batch::from_rows(d, rows);
-            let mut log = vec![0.0; x.points()];
-            density.log_density(subject.t_min(), x.as_ref(), &mut log);
-            -log.iter().sum::<f64>() / log.len() as f64
+            let cloud = Cloud::draws(Batch::from_rows(d, rows));
+            let logs = cloud.map(|x| {
+                let mut log = vec![0.0; x.points()];
+                density.log_density(subject.t_min(), x, &mut log);
+                log
+            });
+            -cloud.mean(&logs).value
         };
         finding.note = format!(
             "mean -log p: {:.4} on {} held-out rows, {:.4} on {} training rows; {}",

@@ -101,10 +101,10 @@ impl Residual {
         }
     }
 
-    /// Factor of samples that would bring the statistical error bar to half the tolerance.
+    /// Factor of samples that would bring the error bar to four fifths of the tolerance.
     pub fn samples_needed(&self, confidence: f64) -> Option<f64> {
         let error = self.standard_error?;
-        let room = 0.5 * self.limit - self.bias;
+        let room = 0.8 * self.limit - self.bias;
         (room > 0.0).then(|| (confidence * error / room).powi(2).max(1.0))
     }
 
@@ -161,7 +161,7 @@ mod tests {
     fn a_wide_error_bar_cannot_pass() {
         let wide = Residual::statistical(0.0, 0.1, 0.0, 0.1, 100);
         assert_eq!(wide.verdict(4.0), Verdict::Inconclusive);
-        assert!((wide.samples_needed(4.0).expect("statistical") - 64.0).abs() < 1e-9);
+        assert!((wide.samples_needed(4.0).expect("statistical") - 25.0).abs() < 1e-9);
         let narrow = Residual::statistical(0.05, 0.01, 0.0, 0.1, 100);
         assert_eq!(narrow.verdict(4.0), Verdict::Pass);
         let off = Residual::statistical(0.2, 0.01, 0.0, 0.1, 100);
