@@ -33,7 +33,7 @@ pub enum FamilyError {
 
 impl Family {
     /// The family at its starting point, which knows the first two moments of the noised law and, for
-    /// `rbf`, where its mass lies.
+    /// `rbf` and `mixture`, where its mass lies.
     pub fn new(
         spec: &FieldSpec,
         noising: &Noising,
@@ -44,7 +44,7 @@ impl Family {
         if let FieldSpec::Mixture { components } = spec {
             let stream = streams.role("mixture-start");
             let start = noising.start();
-            let field = MixturePotential::from_moments(law, start, *components, &stream);
+            let field = MixturePotential::from_draws(law, start, *components, &stream);
             return Ok(Self::Mixture(field));
         }
         let nodes = TimeNodes::new(noising, law, t_min, spec_nodes(spec));

@@ -4,21 +4,21 @@
 //! noised score solves the score equation at every time: no time nodes, `O(K d²)` parameters.
 
 use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
-use crate::field::draws::CovarianceRoot;
+use crate::field::draws::draw_mixture;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::{Peak, PeakGradient, Peaks};
 use crate::field::rbf::spread_out;
 use crate::field::{Differentiable, Field, FieldFamily};
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::random::Stream;
 use crate::problem::law::{Covariance, Mixture};
 use nalgebra::DMatrix;
 
 /// Up to this many states covariances are full; above, diagonal.
 const FULL_COVARIANCE: usize = 4;
-/// Share of the data covariance given to the spread of the initial means.
-const BETWEEN: f64 = 0.9;
-/// Gaussian points per component among which the initial means are chosen.
+/// k-means++ seedings tried for the initial means.
+const SEEDINGS: u32 = 8;
+/// Draws per component among which the initial means are chosen.
 const CANDIDATES: usize = 64;
 
 /// `s = ∇ log Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)` with unknown `w, m, S`.
@@ -48,38 +48,36 @@ struct Snapshot {
 }
 
 impl MixturePotential {
-    /// Starts from the first two moments of the law only: means drawn from a Gaussian with part of the
-    /// data covariance, equal weights, the rest of the covariance in every component.
-    pub fn from_moments(
-        law: &NoisedMixture,
-        start: f64,
-        components: usize,
-        stream: &Stream,
-    ) -> Self {
+    /// Starts from draws of the data law: equal weights, means at the best of several k-means++ seedings,
+    /// and in every component the pooled covariance of the draws about their nearest mean.
+    ///
+    /// Minimising the action seeks modes: a start that is blind to where the data lie loses some of them.
+    pub fn from_draws(law: &NoisedMixture, start: f64, components: usize, stream: &Stream) -> Self {
         let d = law.mixture().dimension();
-        let components = components.max(1);
         let full = d <= FULL_COVARIANCE;
-        let mean = law.mixture().mean();
-        let covariance = law.mixture().covariance();
-        let (between, within) = if components == 1 {
-            (0.0, 1.0)
-        } else {
-            (BETWEEN, 1.0 - BETWEEN)
-        };
-        let spread = CovarianceRoot::new(&scaled(&covariance, between, full));
-        let mut pool = Batch::zeros(CANDIDATES * components, d);
-        stream.normals(0, 0, pool.as_mut());
-        let pool: Vec<Vec<f64>> = (0..pool.points()).map(|i| pool.row(i)).collect();
-        let normals = Batch::from_rows(d, &spread_out(&pool, components, stream));
-        let mut means = Batch::zeros(components, d);
-        for (j, m) in mean.iter().enumerate() {
-            means.column_mut(j).fill(*m);
+        let draws = draw_mixture(law.mixture(), stream, 0, CANDIDATES * components.max(1));
+        let pool: Vec<Vec<f64>> = (0..draws.points()).map(|i| draws.row(i)).collect();
+        let (means, _) = (0..SEEDINGS)
+            .map(|attempt| {
+                let means = spread_out(&pool, components.max(1), stream, attempt);
+                let inertia: f64 = pool.iter().map(|x| nearest(&means, x).1).sum();
+                (means, inertia)
+            })
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .expect("at least one seeding");
+        let mut within = vec![vec![0.0; d]; d];
+        for x in &pool {
+            let mean = &means[nearest(&means, x).0];
+            for i in 0..d {
+                for j in 0..d {
+                    within[i][j] += (x[i] - mean[i]) * (x[j] - mean[j]) / pool.len() as f64;
+                }
+            }
         }
-        spread.add_times(normals.as_ref(), means.as_mut());
         let mixture = Mixture {
-            weights: vec![1.0 / components as f64; components],
-            means: (0..components).map(|k| means.row(k)).collect(),
-            covariances: vec![scaled(&covariance, within, full); components],
+            weights: vec![1.0 / means.len() as f64; means.len()],
+            covariances: vec![in_form(&within, full); means.len()],
+            means,
         };
         Self::from_mixture(&mixture, law.transition().clone(), start)
     }
@@ -236,20 +234,22 @@ impl<'a> PeakShape<'a> {
     }
 }
 
-fn scaled(covariance: &[Vec<f64>], factor: f64, full: bool) -> Covariance {
+/// Index of the nearest mean and the squared distance to it.
+fn nearest(means: &[Vec<f64>], x: &[f64]) -> (usize, f64) {
+    means
+        .iter()
+        .map(|m| m.iter().zip(x).map(|(a, b)| (a - b) * (a - b)).sum::<f64>())
+        .enumerate()
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .expect("at least one mean")
+}
+
+/// The full matrix, or its diagonal.
+fn in_form(covariance: &[Vec<f64>], full: bool) -> Covariance {
     if full {
-        Covariance::Full(
-            covariance
-                .iter()
-                .map(|row| row.iter().map(|v| v * factor).collect())
-                .collect(),
-        )
+        Covariance::Full(covariance.to_vec())
     } else {
-        Covariance::Diagonal(
-            (0..covariance.len())
-                .map(|i| covariance[i][i] * factor)
-                .collect(),
-        )
+        Covariance::Diagonal((0..covariance.len()).map(|i| covariance[i][i]).collect())
     }
 }
 

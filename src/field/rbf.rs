@@ -76,7 +76,7 @@ impl RadialBasis {
 
     /// Centres by k-means++ seeding on whitened points.
     pub fn from_pool(dimension: usize, pool: &[Vec<f64>], centres: usize, stream: &Stream) -> Self {
-        Self::new(dimension, spread_out(pool, centres, stream))
+        Self::new(dimension, spread_out(pool, centres, stream, 0))
     }
 
     /// The coefficients of `F = −ξ`.
@@ -106,9 +106,16 @@ const SEEDING: u32 = 7;
 
 /// k-means++ seeding: each next centre is drawn with probability proportional to the squared distance
 /// to the nearest one so far. At most as many centres as distinct points.
-pub(super) fn spread_out(pool: &[Vec<f64>], count: usize, stream: &Stream) -> Vec<Vec<f64>> {
+///
+/// Different attempts use different random numbers.
+pub(super) fn spread_out(
+    pool: &[Vec<f64>],
+    count: usize,
+    stream: &Stream,
+    attempt: u32,
+) -> Vec<Vec<f64>> {
     let mut uniforms = Batch::zeros(count, 1);
-    stream.uniforms(0, SEEDING, uniforms.as_mut());
+    stream.uniforms(0, SEEDING + attempt, uniforms.as_mut());
     let mut nearest = vec![f64::INFINITY; pool.len()];
     let mut centres: Vec<Vec<f64>> = Vec::with_capacity(count);
     for n in 0..count.min(pool.len()) {
