@@ -262,10 +262,12 @@ fn read_options(
         "action" => MethodSpec::Action {
             field: read_field(reader, section, structure.action_field(), structure),
             optimizer: read_optimizer(reader, section),
-            paths: reader.count(section, "paths", 1024, 2),
-            steps: reader.count(section, "steps", 64, 1),
-            tolerance: reader.number_or(section, "tol", 1e-6, Bound::NotNegative),
-            max_iterations: reader.count(section, "max_iter", 200, 1),
+            // The noise vanishes at the optimum, so few paths suffice and steps, whose bias stays, get
+            // the work.
+            paths: reader.count(section, "paths", 512, 2),
+            steps: reader.count(section, "steps", 160, 1),
+            tolerance: reader.number_or(section, "tol", 1e-4, Bound::NotNegative),
+            max_iterations: reader.count(section, "max_iter", 300, 1),
         },
         "score-matching" => MethodSpec::ScoreMatching {
             objective: match reader.choice(
