@@ -209,11 +209,16 @@ pub fn statement(loaded: &Loaded) -> Vec<StatementLine> {
         line(
             "noising process",
             "dynamics",
-            format!("dX = f dt + G dW, t in [{start}, {end}]; f = {}; G = {}", drift.0, noise.0),
             format!(
-                r"dX = f\,dt + G\,dW,\quad f = {},\quad G = {},\quad t \in [{start}, {end}]",
-                drift.1, noise.1
+                "dX = f dt + G dW, t in [{start}, {end}]\nf = {}\nG = {}",
+                drift.0, noise.0
             ),
+            [
+                format!(r"dX = f\,dt + G\,dW,\quad t \in [{start}, {end}]"),
+                format!("f = {}", drift.1),
+                format!("G = {}", noise.1),
+            ]
+            .join("\n"),
         ),
         line(
             "start law of the reverse process",
@@ -222,9 +227,9 @@ pub fn statement(loaded: &Loaded) -> Vec<StatementLine> {
             format!(r"Y_0 \sim \pi \quad\text{{({})}}", describe_law(&problem.prior)),
         ),
         StatementLine {
-            name: "asked for".to_owned(),
-            text: "the control that minimises S[u] = E[ int (1/2 |u|^2 + div f) dtau - log p_0(Y_T) ], dY = (-f + G u) dtau + G dB".to_owned(),
-            latex: r"\min_u\; S[u] = \mathbb{E}\Big[\int_0^T \big(\tfrac12 |u|^2 + \nabla\cdot f\big)\,d\tau - \log p_0(Y_T)\Big],\qquad dY = (-f + G u)\,d\tau + G\,dB".to_owned(),
+            name: "asked for: the optimal control".to_owned(),
+            text: "min over u of S[u] = E[ int (1/2 |u|^2 + div f) dtau - log p_0(Y_T) ]\ndY = (-f + G u) dtau + G dB".to_owned(),
+            latex: r"\min_u\; S[u] = \mathbb{E}\Big[\int_0^T \big(\tfrac12 |u|^2 + \nabla\cdot f\big)\,d\tau - \log p_0(Y_T)\Big]".to_owned() + "\n" + r"dY = (-f + G u)\,d\tau + G\,dB",
             lines: None,
         },
     ]

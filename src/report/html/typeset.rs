@@ -16,15 +16,26 @@ impl Default for Typesetter {
 }
 
 impl Typesetter {
-    /// A displayed equation; where the LaTeX is empty or beyond the converter, its text.
+    /// Displayed equations, one a line of the LaTeX; where the LaTeX is empty or beyond the converter,
+    /// the same line of the text.
     pub fn display(&self, latex: &str, text: &str) -> Markup {
+        let mut texts = text.lines();
+        html! {
+            @for line in latex.lines() {
+                (self.line(line, texts.next().unwrap_or(line)))
+            }
+            @for rest in texts {
+                pre { (rest) }
+            }
+        }
+    }
+
+    fn line(&self, latex: &str, text: &str) -> Markup {
         html! {
             @if let Some(mathml) = self.mathml(latex, MathDisplay::Block) {
                 div.eq { (mathml) }
-            } @else if !text.is_empty() {
+            } @else {
                 pre { (text) }
-            } @else if !latex.is_empty() {
-                pre { (latex) }
             }
         }
     }
