@@ -5,6 +5,7 @@
 //! the score `s`; [`crate::discretization::noising::Noise::control`] turns one into the other.
 
 pub mod action;
+pub mod bridge;
 pub mod exact;
 pub mod fokker_planck;
 pub mod gram;

@@ -3,13 +3,14 @@
 use crate::discretization::noising::{Noising, NoisingError};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::model::{MethodSpec, Problem, SolverSpec};
+use crate::problem::model::{Problem, SolverSpec};
 use crate::solvers::action::Action;
+use crate::solvers::bridge::Bridge;
 use crate::solvers::exact::Exact;
 use crate::solvers::fokker_planck::FokkerPlanck;
 use crate::solvers::hopf_cole::HopfCole;
 use crate::solvers::score_matching::ScoreMatching;
-use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
+use crate::solvers::{ControlProblem, Method, Progress, Solution, Unsolved, drive};
 use std::time::Duration;
 
 /// Why a problem could not be lowered to numbers.
@@ -84,9 +85,7 @@ pub fn solve(
         spec,
         deadline,
     };
-    if *method == MethodSpec::Exact {
-        attempt.drive(&Exact, watch)
-    } else if let Some(method) = Action::new(method) {
+    if let Some(method) = Action::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = ScoreMatching::new(method) {
         attempt.drive(&method, watch)
@@ -94,12 +93,10 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = FokkerPlanck::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Bridge::new(method) {
+        attempt.drive(&method, watch)
     } else {
-        Err(Unsolved::Refused(Refusal {
-            method: method.name(),
-            reason: "this version does not have it yet".to_owned(),
-            accepted: "exact, action, score-matching, hopf-cole, fokker-planck".to_owned(),
-        }))
+        attempt.drive(&Exact, watch)
     }
 }
 
