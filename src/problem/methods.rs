@@ -65,12 +65,13 @@ impl Structure {
         }
     }
 
-    /// The mixture family has no fewer bumps than the data, up to 12; where a free covariance per
+    /// The mixture family has twice the bumps of the data, between 6 and 12: with just as many, two may
+    /// settle on one mode and leave another without. A single Gaussian needs no spare. Where a free covariance per
     /// component is too much, an affine field shows what second moments alone can do.
     fn action_field(self) -> FieldSpec {
         match self.components {
             Some(components) if self.affine && self.dimension <= 8 => FieldSpec::Mixture {
-                components: components.min(12),
+                components: spare(components),
             },
             _ if self.dimension <= 2 => FieldSpec::Chebyshev {
                 degree: 8,
@@ -89,6 +90,15 @@ impl Structure {
         } else {
             FieldSpec::Affine { nodes: 24 }
         }
+    }
+}
+
+/// Bumps for a mixture field on data of `components` components.
+fn spare(components: usize) -> usize {
+    if components == 1 {
+        1
+    } else {
+        (2 * components).clamp(6, 12)
     }
 }
 
@@ -437,7 +447,7 @@ fn read_field_entry(reader: &mut Reader, node: &Node, structure: Structure) -> O
             components: count(
                 reader,
                 "components",
-                structure.components.unwrap_or(12).min(12),
+                structure.components.map_or(12, spare),
                 1,
             )?,
         }),

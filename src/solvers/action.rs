@@ -223,12 +223,14 @@ impl Method for Action {
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let mut family = admitted.family;
-        let (objective, descent) = self.begin(problem, &mut family, 0, 0, streams)?;
+        // Only mixtures have weights to hold in the first round.
+        let round = usize::from(family.weights().is_empty());
+        let (objective, descent) = self.begin(problem, &mut family, round, 0, streams)?;
         Ok(State {
             family,
             objective,
             descent,
-            round: 0,
+            round,
             iterations: 0,
             history: Vec::new(),
             streams: *streams,

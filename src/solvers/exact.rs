@@ -101,13 +101,13 @@ fn quadrature(prior: &Mixture, law: &Peaks, points: usize) -> f64 {
             .map_or_else(|| DMatrix::zeros(d, d), |factor| factor.l());
         let mut x = Batch::zeros(count, d);
         let mut weights = vec![1.0; count];
-        for n in 0..count {
+        for (n, weight) in weights.iter_mut().enumerate() {
             let digits = [n % points, n / points];
             let z = DVector::from_fn(d, |j, _| rule.nodes[digits[j]]);
             let moved = &root * z;
             for j in 0..d {
                 x.column_mut(j)[n] = prior.means[k][j] + moved[j];
-                weights[n] *= rule.weights[digits[j]];
+                *weight *= rule.weights[digits[j]];
             }
         }
         let log_density = law.log_density(x.as_ref());

@@ -229,20 +229,27 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A point with its value and gradient.
+struct Evaluated {
+    x: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+}
+
 /// The objective with a memory of its last point: argmin asks for value and gradient separately.
 struct Shared {
     objective: Arc<dyn Objective>,
-    memo: Mutex<Option<(Vec<f64>, f64, Vec<f64>)>>,
+    memo: Mutex<Option<Evaluated>>,
     evaluations: AtomicU64,
     ceiling: Mutex<f64>,
 }
 
 impl Shared {
     fn evaluate(&self, x: &[f64]) -> (f64, Vec<f64>) {
-        if let Some((at, value, gradient)) = &*locked(&self.memo)
-            && at == x
+        if let Some(last) = &*locked(&self.memo)
+            && last.x == x
         {
-            return (*value, gradient.clone());
+            return (last.value, last.gradient.clone());
         }
         let mut gradient = vec![0.0; x.len()];
         let mut value = self.objective.value_and_gradient(x, &mut gradient);
@@ -252,7 +259,11 @@ impl Shared {
             value = ceiling;
             gradient.fill(0.0);
         }
-        *locked(&self.memo) = Some((x.to_vec(), value, gradient.clone()));
+        *locked(&self.memo) = Some(Evaluated {
+            x: x.to_vec(),
+            value,
+            gradient: gradient.clone(),
+        });
         (value, gradient)
     }
 

@@ -41,8 +41,8 @@ impl ScoreSample {
         let (mut x, mut target) = (Batch::zeros(2 * pairs, d), Batch::zeros(2 * pairs, d));
         for i in 0..pairs {
             let mean = kernel.mean(&start.row(i));
-            for j in 0..d {
-                let (m, w, s) = (mean[j], pushed.get(i, j), score.get(i, j));
+            for (j, m) in mean.iter().enumerate() {
+                let (w, s) = (pushed.get(i, j), score.get(i, j));
                 x.column_mut(j)[2 * i] = m + w;
                 x.column_mut(j)[2 * i + 1] = m - w;
                 target.column_mut(j)[2 * i] = s;
