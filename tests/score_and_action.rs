@@ -58,7 +58,7 @@ fn with_solver(solver: &str) -> ControlProblem {
 #[test]
 fn minimising_the_action_comes_within_one_percent_of_the_optimum() {
     let problem = with_solver(
-        "id = \"action\"\nmethod = \"action\"\nfield = { family = \"mixture\", components = 8 }\npaths = 1024\nsteps = 64\nmax_iter = 200",
+        "id = \"action\"\nmethod = \"action\"\nfield = { family = \"mixture\", components = 8 }\npaths = 1024\nsteps = 100\nmax_iter = 200",
     );
     let solution = solution(&problem, 0).expect("applies");
     let cost = solution.outcome.cost.expect("estimated");
