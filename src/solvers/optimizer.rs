@@ -3,7 +3,10 @@
 //! Argmin reports "ok" for exhausted budgets and failed line searches alike, so its own termination is
 //! never consulted: we stop on the gradient norm, on stagnation in double precision, or on the limit.
 
+mod point;
+
 use crate::problem::model::Optimizer;
+use crate::solvers::optimizer::point::{Point, norm};
 use crate::solvers::{HistoryEntry, Progress, SolveError, StopReason, Work};
 use argmin::core::{
     CostFunction, Error, Gradient, Hessian, IterState, Problem, Solver, State, TerminationReason,
@@ -17,11 +20,7 @@ use argmin::solver::neldermead::NelderMead;
 use argmin::solver::newton::NewtonCG;
 use argmin::solver::quasinewton::LBFGS;
 use argmin::solver::trustregion::{Steihaug, TrustRegion};
-use argmin_math::{
-    ArgminAdd, ArgminConj, ArgminDiv, ArgminDot, ArgminL1Norm, ArgminL2Norm, ArgminMinMax,
-    ArgminMul, ArgminSignum, ArgminSub, ArgminZeroLike,
-};
-use serde::{Deserialize, Serialize};
+use argmin_math::ArgminDot;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -218,10 +217,6 @@ impl Descent {
     pub fn history(&self) -> &[HistoryEntry] {
         &self.history
     }
-}
-
-fn norm(x: &[f64]) -> f64 {
-    dot(x, x).sqrt()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -509,225 +504,5 @@ fn stepper(
     }
 }
 
-/// Argmin's vector: its arithmetic in partial sums that vectorise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Point(Vec<f64>);
-
-impl Point {
-    fn with(&self, other: &Point, f: impl Fn(f64, f64) -> f64) -> Point {
-        Point(
-            self.0
-                .iter()
-                .zip(&other.0)
-                .map(|(a, b)| f(*a, *b))
-                .collect(),
-        )
-    }
-
-    fn map(&self, f: impl Fn(f64) -> f64) -> Point {
-        Point(self.0.iter().map(|a| f(*a)).collect())
-    }
-}
-
-/// Eight interleaved partial sums.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut partial = [0.0; 8];
-    let (head_a, tail_a) = a.as_chunks::<8>();
-    let (head_b, tail_b) = b.as_chunks::<8>();
-    for (a, b) in head_a.iter().zip(head_b) {
-        for l in 0..8 {
-            partial[l] += a[l] * b[l];
-        }
-    }
-    let tail: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    partial.iter().sum::<f64>() + tail
-}
-
-impl ArgminAdd<Point, Point> for Point {
-    fn add(&self, other: &Point) -> Point {
-        self.with(other, |a, b| a + b)
-    }
-}
-
-impl ArgminAdd<f64, Point> for Point {
-    fn add(&self, other: &f64) -> Point {
-        self.map(|a| a + other)
-    }
-}
-
-impl ArgminSub<Point, Point> for Point {
-    fn sub(&self, other: &Point) -> Point {
-        self.with(other, |a, b| a - b)
-    }
-}
-
-impl ArgminSub<f64, Point> for Point {
-    fn sub(&self, other: &f64) -> Point {
-        self.map(|a| a - other)
-    }
-}
-
-impl ArgminMul<Point, Point> for Point {
-    fn mul(&self, other: &Point) -> Point {
-        self.with(other, |a, b| a * b)
-    }
-}
-
-impl ArgminMul<f64, Point> for Point {
-    fn mul(&self, other: &f64) -> Point {
-        self.map(|a| a * other)
-    }
-}
-
-impl ArgminMul<Point, Point> for f64 {
-    fn mul(&self, other: &Point) -> Point {
-        other.map(|a| a * self)
-    }
-}
-
-impl ArgminDiv<f64, Point> for Point {
-    fn div(&self, other: &f64) -> Point {
-        self.map(|a| a / other)
-    }
-}
-
-impl ArgminDot<Point, f64> for Point {
-    fn dot(&self, other: &Point) -> f64 {
-        dot(&self.0, &other.0)
-    }
-}
-
-impl ArgminL1Norm<f64> for Point {
-    fn l1_norm(&self) -> f64 {
-        self.0.iter().map(|a| a.abs()).sum()
-    }
-}
-
-impl ArgminL2Norm<f64> for Point {
-    fn l2_norm(&self) -> f64 {
-        norm(&self.0)
-    }
-}
-
-impl ArgminZeroLike for Point {
-    fn zero_like(&self) -> Point {
-        self.map(|_| 0.0)
-    }
-}
-
-impl ArgminConj for Point {
-    fn conj(&self) -> Point {
-        self.clone()
-    }
-}
-
-impl ArgminSignum for Point {
-    fn signum(self) -> Point {
-        self.map(f64::signum)
-    }
-}
-
-impl ArgminMinMax for Point {
-    fn min(a: &Point, b: &Point) -> Point {
-        a.with(b, f64::min)
-    }
-
-    fn max(a: &Point, b: &Point) -> Point {
-        a.with(b, f64::max)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Rosenbrock's valley: minimum 0 at (1, 1).
-    struct Valley;
-
-    impl Objective for Valley {
-        fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
-            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-            gradient[0] = -2.0 * a - 40.0 * x[0] * b;
-            gradient[1] = 20.0 * b;
-            self.value(x)
-        }
-
-        fn value(&self, x: &[f64]) -> f64 {
-            (1.0 - x[0]).powi(2) + 10.0 * (x[1] - x[0] * x[0]).powi(2)
-        }
-    }
-
-    fn minimise(optimizer: Optimizer, max_iterations: usize) -> (Vec<f64>, StopReason) {
-        let settings = DescentSettings {
-            optimizer,
-            tolerance: 1e-8,
-            max_iterations,
-        };
-        let mut descent = Descent::new(Arc::new(Valley), &[-1.2, 1.0], settings).expect("finite");
-        let mut work = Work::default();
-        loop {
-            match descent.progress() {
-                Progress::Stopped(reason) => return (descent.best().to_vec(), reason),
-                Progress::Going { .. } => descent.advance(&mut work).expect("finite"),
-            }
-        }
-    }
-
-    #[test]
-    fn every_optimizer_finds_the_valley_floor() {
-        for (optimizer, limit) in [
-            (Optimizer::Lbfgs, 100),
-            (Optimizer::NonlinearCg, 300),
-            (Optimizer::TrustRegion, 100),
-            (Optimizer::NewtonCg, 2000),
-            (Optimizer::GaussNewton, 3000),
-            (Optimizer::NelderMead, 300),
-        ] {
-            let (x, reason) = minimise(optimizer, limit);
-            let error = (x[0] - 1.0).hypot(x[1] - 1.0);
-            assert!(error < 1e-5, "{optimizer:?} ended at {x:?}: {reason}");
-        }
-    }
-
-    #[test]
-    fn an_exhausted_budget_is_not_called_converged() {
-        let (_, reason) = minimise(Optimizer::Lbfgs, 3);
-        assert!(matches!(
-            reason,
-            StopReason::IterationLimit { limit: 3, .. }
-        ));
-    }
-
-    /// Finite at the start, infinite beyond x = 1: the line search must come back.
-    struct Cliff;
-
-    impl Objective for Cliff {
-        fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
-            gradient[0] = 1.0 / (1.0 - x[0]) - 100.0;
-            self.value(x)
-        }
-
-        fn value(&self, x: &[f64]) -> f64 {
-            -(1.0 - x[0]).ln() - 100.0 * x[0]
-        }
-    }
-
-    #[test]
-    fn overflow_at_a_trial_point_does_not_end_the_descent() {
-        let settings = DescentSettings {
-            optimizer: Optimizer::Lbfgs,
-            tolerance: 1e-6,
-            max_iterations: 200,
-        };
-        let mut descent = Descent::new(Arc::new(Cliff), &[0.0], settings).expect("finite");
-        let mut work = Work::default();
-        while let Progress::Going { .. } = descent.progress() {
-            descent.advance(&mut work).expect("finite");
-        }
-        assert!(
-            (descent.best()[0] - 0.99).abs() < 1e-6,
-            "{:?}",
-            descent.best()
-        );
-    }
-}
+mod tests;
