@@ -9,10 +9,14 @@ struct Rounded {
     error: Option<String>,
     /// Both are to be multiplied by ten to this power.
     exponent: i32,
+    /// The error carries its own power of ten instead.
+    apart: bool,
 }
 
 /// Significant digits of a value without a known error.
 const DIGITS: usize = 5;
+/// Significant digits beyond which an error is told apart from its value.
+const LONGEST: i32 = 7;
 /// Significant digits of a closed-form value.
 const CLOSED_FORM_DIGITS: usize = 10;
 
@@ -25,6 +29,7 @@ pub fn with_error(estimate: &Estimate) -> String {
         value,
         error,
         exponent,
+        apart,
     } = rounded(estimate);
     let power = if exponent == 0 {
         String::new()
@@ -33,7 +38,7 @@ pub fn with_error(estimate: &Estimate) -> String {
     };
     match error {
         None => format!("{value}{power}"),
-        Some(error) if error == "?" => format!("{value}{power} ± ?"),
+        Some(error) if apart || error == "?" => format!("{value}{power} ± {error}"),
         Some(error) => format!("{value}{power} ± {error}{power}"),
     }
 }
@@ -44,16 +49,18 @@ pub fn typeset_with_error(estimate: &Estimate) -> String {
         value,
         error,
         exponent,
+        apart,
     } = rounded(estimate);
-    let body = match error {
-        None => value,
-        Some(error) => format!("{value} ± {error}"),
+    let value = value.replace('-', "−");
+    let power = match exponent {
+        0 => String::new(),
+        _ => format!(" × 10{}", superscript(exponent)),
     };
-    let body = body.replace('-', "−");
-    match exponent {
-        0 => body,
-        _ if body.contains('±') => format!("({body}) × 10{}", superscript(exponent)),
-        _ => format!("{body} × 10{}", superscript(exponent)),
+    match error {
+        None => format!("{value}{power}"),
+        Some(_) if apart => format!("{value}{power} ± {}", typeset(estimate.error, 1)),
+        Some(error) if exponent == 0 => format!("{value} ± {error}"),
+        Some(error) => format!("({value} ± {error}){power}"),
     }
 }
 
@@ -66,7 +73,7 @@ pub fn significant(value: f64, digits: usize) -> String {
         return "0".to_owned();
     }
     let exponent = exponent_of(value, digits);
-    if (-4..6).contains(&exponent) {
+    if (-3..6).contains(&exponent) {
         let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
         trim(&format!("{value:.decimals$}"))
     } else {
@@ -141,6 +148,7 @@ fn rounded(estimate: &Estimate) -> Rounded {
             value: not_finite(value),
             error: None,
             exponent: 0,
+            apart: false,
         };
     }
     if kind == ErrorKind::Rounding {
@@ -154,6 +162,14 @@ fn rounded(estimate: &Estimate) -> Rounded {
     }
     if error <= 0.0 {
         return exact(value, CLOSED_FORM_DIGITS);
+    }
+    if error < value.abs() * 10f64.powi(-LONGEST) {
+        // The error is told apart from a value that has enough digits already.
+        return Rounded {
+            error: Some(significant(error, 1)),
+            apart: true,
+            ..exact(value, LONGEST as usize)
+        };
     }
     let (place, error) = round_error(error);
     let lead = if value == 0.0 {
@@ -176,6 +192,7 @@ fn rounded(estimate: &Estimate) -> Rounded {
         value: text,
         error: Some(format!("{:.decimals$}", error / scale)),
         exponent,
+        apart: false,
     }
 }
 
@@ -202,6 +219,7 @@ fn exact(value: f64, digits: usize) -> Rounded {
         value,
         error: None,
         exponent,
+        apart: false,
     }
 }
 
@@ -249,6 +267,7 @@ mod tests {
         assert_eq!(shown(1.2345e-5, 2.2e-7), "1.234e-5 ± 0.022e-5");
         assert_eq!(shown(-1.2345e7, 2.2e4), "-1.2345e7 ± 0.0022e7");
         assert_eq!(shown(-0.0004, 0.012), "0.000 ± 0.012");
+        assert_eq!(shown(6.329058187, 2.6e-8), "6.329058 ± 3e-8");
         assert_eq!(shown(0.41, f64::INFINITY), "0.41 ± ?");
         assert_eq!(shown(f64::NAN, 1.0), "nan");
         assert_eq!(shown(1234.0, 250.0), "1.23e3 ± 0.25e3");
@@ -272,6 +291,10 @@ mod tests {
         assert_eq!(
             typeset_with_error(&Estimate::new(1.2345e-5, 2.2e-7, ErrorKind::Grid)),
             "(1.234 ± 0.022) × 10⁻⁵"
+        );
+        assert_eq!(
+            typeset_with_error(&Estimate::new(-6.329058187e-5, 2.6e-13, ErrorKind::Grid)),
+            "−6.329058 × 10⁻⁵ ± 3 × 10⁻¹³"
         );
     }
 

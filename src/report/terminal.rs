@@ -397,9 +397,8 @@ fn places(record: &Record, run_folder: Option<&Path>, style: Style) -> String {
         }
     }
     if !record.next.is_empty() {
-        let text = format!("next    {}", record.next.join(" | "));
-        out.push_str(&wrap(&text, style.width, 8));
-        out.push('\n');
+        let text = wrap(&record.next.join(" | "), style.width.saturating_sub(8), 0);
+        out.push_str(&format!("next    {}\n", text.replace('\n', "\n        ")));
     }
     out
 }

@@ -6,7 +6,7 @@
 //! W3C, Portable Network Graphics, third edition; RFC 1950 and 1951 (stored blocks); RFC 4648 (base 64).
 
 /// The colour of densities.
-const COLOUR: [u8; 3] = [0x33, 0x7a, 0xc8];
+const COLOUR: [u8; 3] = [0x6b, 0x7d, 0x96];
 
 /// A PNG with one byte of opacity per pixel, first row on top.
 ///

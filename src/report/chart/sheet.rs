@@ -234,7 +234,7 @@ fn draw_axes(
     let [left, top, width, height] = frame.area;
     let bottom = top + height;
     let mut ticks = PathData::default();
-    for (value, label) in panel.x.ticks((width / 55.0) as usize) {
+    for (value, label) in panel.x.ticks((width / 45.0) as usize) {
         let Some(place) = panel
             .x
             .place(value)

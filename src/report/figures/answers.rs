@@ -1,7 +1,7 @@
 //! How the answers compare: errors over time, gaps, sample quality, convergence, verdicts.
 
 use crate::numeric::estimate::Estimate;
-use crate::report::chart::axis::{Axis, Scale};
+use crate::report::chart::axis::{Axis, Scale, extent};
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
 use crate::report::chart::sheet::{Key, LegendEntry, Panel, Sheet};
@@ -68,7 +68,6 @@ pub fn control_errors(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
 /// A dot plot of one quantity, one row per name, with bars of two standard errors.
 fn dots(title: &str, label: &str, rows: &[(String, Ink, Estimate)]) -> Panel {
     let names: Vec<String> = rows.iter().map(|(name, ..)| name.clone()).collect();
-    let all_positive = rows.iter().all(|(.., e)| e.value > 0.0);
     let bar = |e: &Estimate| {
         let half = if e.error.is_finite() {
             BAR * e.error
@@ -77,9 +76,17 @@ fn dots(title: &str, label: &str, rows: &[(String, Ink, Estimate)]) -> Panel {
         };
         (e.value - half, e.value + half)
     };
-    let values = rows.iter().map(|(.., e)| e.value);
-    let x = if all_positive {
-        Axis::log(label, values)
+    let (smallest, largest) =
+        extent(rows.iter().map(|(.., e)| e.value), |_| true).unwrap_or((0.0, 1.0));
+    // A logarithmic axis where values are positive and span decades.
+    let spread = smallest > 0.0 && largest > 20.0 * smallest;
+    let x = if spread {
+        // Bars may reach to zero; a third of the smallest value is far enough.
+        let ends = rows.iter().flat_map(|(.., e)| {
+            let (low, high) = bar(e);
+            [low.max(smallest / 3.0), high]
+        });
+        Axis::log(label, ends)
     } else {
         let ends = rows.iter().flat_map(|(.., e)| {
             let (low, high) = bar(e);
@@ -88,7 +95,7 @@ fn dots(title: &str, label: &str, rows: &[(String, Ink, Estimate)]) -> Panel {
         Axis::linear(label, ends)
     };
     let mut marks = Vec::new();
-    if !all_positive {
+    if !spread {
         marks.push(Mark::Guide { x: 0.0 });
     }
     for (n, (_, ink, estimate)) in rows.iter().enumerate() {
@@ -349,7 +356,11 @@ pub fn verification(record: &Record) -> Option<Drawing> {
             ink,
             shape,
             value: place(row.ratio),
-            bar: (row.ratio - row.bar, place(row.ratio + row.bar)),
+            bar: if row.bar > 0.0 {
+                (row.ratio - row.bar, place(row.ratio + row.bar))
+            } else {
+                (place(row.ratio), place(row.ratio))
+            },
             y: n as f64,
         });
     }

@@ -94,14 +94,7 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
     let hidden = panels.len().saturating_sub(PANELS);
     panels.truncate(PANELS);
     let per_level = figures.samples.len().div_ceil(levels.len().max(1));
-    let (columns, width) = grid(panels.len(), per_level.clamp(3, 5), 250.0);
-    let mut legend = vec![LegendEntry {
-        label: "data".into(),
-        ink: Ink::Data,
-        key: Key::Dot,
-    }];
-    let solvers = figures.samples.iter().map(|set| set.solver.as_str());
-    legend.extend(cast.legend(solvers, Key::Dot));
+    let (columns, width) = grid(panels.len(), per_level.clamp(3, 5), 290.0);
     Drawing {
         name: "samples",
         title: "Data and generated samples",
@@ -111,7 +104,11 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
             panel: (width, plane_height(&x, &y, width)),
             panels,
             shared: true,
-            legend,
+            legend: vec![LegendEntry {
+                label: "data".into(),
+                ink: Ink::Data,
+                key: Key::Dot,
+            }],
         },
     }
 }

@@ -78,7 +78,7 @@ fn snapshots(record: &Record) -> Drawing {
     let figures = &record.figures;
     let mut panels = Vec::new();
     let mut columns = 1;
-    for movie in figures.densities.iter().take(ROWS) {
+    for (row, movie) in figures.densities.iter().take(ROWS).enumerate() {
         let chosen = chosen(&movie.times);
         columns = columns.max(chosen.len());
         let axis = |n: usize| {
@@ -91,9 +91,16 @@ fn snapshots(record: &Record) -> Drawing {
         };
         for snapshot in chosen {
             panels.push(Panel {
-                title: format!("{}, {}", movie.solver, time_title(movie.times[snapshot])),
+                title: if row == 0 {
+                    time_title(movie.times[snapshot])
+                } else {
+                    String::new()
+                },
                 x: axis(0),
-                y: axis(1),
+                y: Axis {
+                    label: format!("{}: {}", movie.solver, axis(1).label),
+                    ..axis(1)
+                },
                 marks: vec![shade(movie, snapshot)],
             });
         }

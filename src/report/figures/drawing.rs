@@ -55,7 +55,7 @@ impl<'a> Cast<'a> {
 }
 
 /// Width of the text column, in pixels.
-const PAGE: f64 = 900.0;
+const PAGE: f64 = 970.0;
 /// Room that axis labels take beside the panels.
 const BESIDE: f64 = 70.0;
 

@@ -131,10 +131,7 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
             columns,
             panel: (width, height),
             shared: true,
-            legend: cast.legend(
-                figures.fields.iter().map(|field| field.solver.as_str()),
-                Key::Line,
-            ),
+            legend: Vec::new(),
         },
     }
 }

@@ -9,8 +9,10 @@ use crate::report::record::{PathBundle, Record};
 
 /// Paths that are drawn of each bundle.
 const DRAWN: usize = 14;
+/// Paths in the plane cover each other sooner.
+const DRAWN_IN_PLANE: usize = 5;
 
-fn caption(record: &Record, what: &str) -> String {
+fn caption(record: &Record, what: &str, most: usize) -> String {
     let bundles = &record.figures.paths;
     let mut levels: Vec<String> = bundles.iter().map(|b| level(b.noise_level)).collect();
     levels.dedup();
@@ -18,7 +20,7 @@ fn caption(record: &Record, what: &str) -> String {
     let drawn = bundles
         .iter()
         .filter_map(|b| b.coordinates.first())
-        .map(|paths| paths.len().min(DRAWN))
+        .map(|paths| paths.len().min(most))
         .max()
         .unwrap_or(0);
     format!(
@@ -40,9 +42,13 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         return None;
     }
     let axis = |n: usize| {
-        let values = bundles
-            .iter()
-            .flat_map(|b| b.coordinates[n].iter().take(DRAWN).flatten().copied());
+        let values = bundles.iter().flat_map(|b| {
+            b.coordinates[n]
+                .iter()
+                .take(DRAWN_IN_PLANE)
+                .flatten()
+                .copied()
+        });
         Axis::linear(&figures.coordinates[n], values)
     };
     let (x, y) = (axis(0), axis(1));
@@ -62,7 +68,7 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
             }
             let paths = bundle.coordinates[0].iter().zip(&bundle.coordinates[1]);
             let mut ends = (Vec::new(), Vec::new());
-            for (px, py) in paths.take(DRAWN) {
+            for (px, py) in paths.take(DRAWN_IN_PLANE) {
                 marks.push(Mark::Line {
                     ink,
                     x: px.clone(),
@@ -96,6 +102,7 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         caption: caption(
             record,
             "Paths of the controlled process; dots mark where they arrive",
+            DRAWN_IN_PLANE,
         ),
         sheet: Sheet {
             panels,
@@ -156,7 +163,7 @@ pub fn coordinate(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     Some(Drawing {
         name: "paths-time",
         title: "Controlled paths against time",
-        caption: caption(record, "First coordinate against the noising time t"),
+        caption: caption(record, "First coordinate against the noising time t", DRAWN),
         sheet: Sheet {
             panels,
             columns,

@@ -44,55 +44,69 @@ pub(super) fn solvers(record: &Record) -> Markup {
     }
 }
 
-/// A column: its title and its cell.
-type Column<'a> = (&'a str, &'a dyn Fn(&Solved) -> Option<String>);
+/// A column: its title, its unit and its cell.
+type Column<'a> = (&'a str, &'a str, &'a dyn Fn(&Solved) -> Option<String>);
 
+/// How near the optimum each answer is, then what it cost.
 fn comparison(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
     let estimate = |e: &Option<Estimate>| e.as_ref().map(number::typeset_with_error);
     let control_error = |s: &Solved| match (&s.control_error, s.against.is_empty()) {
         (None, true) => Some("reference".to_owned()),
         (error, _) => estimate(error),
     };
-    let columns: [Column<'_>; 9] = [
-        ("control error [1/√time]", &control_error),
-        ("relative", &|s| estimate(&s.relative_control_error)),
-        ("action S [nats]", &|s| estimate(&s.action)),
-        ("gap S − V [nats]", &|s| estimate(&s.gap)),
-        ("½E∫|u − u*|² [nats]", &|s| estimate(&s.gap_integral)),
-        ("path KL [nats]", &|s| estimate(&s.path_kl)),
-        ("NLL held out [nats]", &|s| estimate(&s.held_out_nll)),
-        ("own error", &|s| s.own_error.map(|e| number::typeset(e, 2))),
-        ("time", &|s| Some(number::seconds(s.seconds))),
-    ];
-    let shown: Vec<&Column<'_>> = columns
-        .iter()
-        .filter(|(_, cell)| solved.iter().any(|(_, s)| cell(s).is_some()))
-        .collect();
-    let against: Vec<&str> = solved
+    let against = solved
         .iter()
         .map(|(_, s)| s.against.as_str())
-        .filter(|id| !id.is_empty())
+        .find(|id| !id.is_empty());
+    html! {
+        (columns(solved, cast, &[
+            ("control error", "1/√time", &control_error),
+            ("relative", "", &|s| estimate(&s.relative_control_error)),
+            ("action S", "nats", &|s| estimate(&s.action)),
+            ("gap S − V", "nats", &|s| estimate(&s.gap)),
+            ("½E∫|u − u*|²", "nats", &|s| estimate(&s.gap_integral)),
+            ("path KL", "nats", &|s| estimate(&s.path_kl)),
+        ]))
+        p.note {
+            "Errors are one standard error or the error estimate of the method. "
+            @if let Some(id) = against { "Control errors are against " (id) "." }
+        }
+        (columns(solved, cast, &[
+            ("NLL held out", "nats per point", &|s| estimate(&s.held_out_nll)),
+            ("own error", "", &|s| s.own_error.map(|e| number::typeset(e, 2))),
+            ("time", "", &|s| Some(number::seconds(s.seconds))),
+            ("work", "", &|s| Some(terminal::work(s)).filter(|work| !work.is_empty())),
+            ("stopped", "", &|s| Some(s.stopped.clone())),
+        ]))
+    }
+}
+
+/// A table with one row per solver; columns without any number are left out.
+fn columns(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>, columns: &[Column<'_>]) -> Markup {
+    let shown: Vec<&Column<'_>> = columns
+        .iter()
+        .filter(|(_, _, cell)| solved.iter().any(|(_, s)| cell(s).is_some()))
         .collect();
     html! {
         div.scroll { table {
             thead { tr {
                 th { "solver" } th { "method" }
-                @for (title, _) in &shown { th { (title) } }
+                @for (title, unit, _) in &shown {
+                    th { (title) @if !unit.is_empty() { small { (unit) } } }
+                }
             } }
             tbody {
                 @for (row, s) in solved {
                     tr {
                         td.n { (swatch(cast.ink(&row.id))) (row.id) }
                         td.n { (row.method) }
-                        @for (_, cell) in &shown { td.n { (cell(s).unwrap_or_else(|| "–".to_owned())) } }
+                        @for (title, _, cell) in &shown {
+                            td.n[*title != "work"] { (cell(s).unwrap_or_else(|| "–".to_owned())) }
+                        }
                     }
                 }
             }
         } }
-        p.note {
-            "Errors are one standard error or the error estimate of the method. "
-            @if let Some(id) = against.first() { "Control errors are against " (id) "." }
-        }
     }
 }
 
@@ -197,15 +211,20 @@ fn history(solved: &Solved) -> Markup {
     }
 }
 
-/// Checks, then references; what is not passed says why and what would decide it.
+/// Checks by identity, then references; what is not passed says why and what would decide it.
 pub(super) fn verification(record: &Record, typesetter: &Typesetter) -> Markup {
     html! {
         @if !record.checks.is_empty() {
             div.scroll { table {
                 thead { tr {
-                    th { "verdict" } th { "check" } th { "on" } th { "measured" } th { "limit" } th { "identity" }
+                    th { "check" } th { "on" } th { "measured" } th { "limit" } th { "verdict" } th { "remark" }
                 } }
-                tbody { @for row in &record.checks { (check(row, typesetter)) } }
+                tbody {
+                    @for group in record.checks.chunk_by(|a, b| a.check == b.check) {
+                        (identity(&group[0], typesetter))
+                        @for row in group { (check(row)) }
+                    }
+                }
             } }
         }
         @if !record.references.is_empty() {
@@ -237,30 +256,34 @@ pub(super) fn verification(record: &Record, typesetter: &Typesetter) -> Markup {
     }
 }
 
-fn check(row: &CheckRow, typesetter: &Typesetter) -> Markup {
-    let open = !matches!(row.verdict, Verdict::Pass | Verdict::Proved);
+/// Name, equation and meaning of a check.
+fn identity(row: &CheckRow, typesetter: &Typesetter) -> Markup {
     html! {
-        tr {
-            td { (badge(row.verdict)) }
-            td.n { (row.check) }
-            td.n { (row.on) }
-            td.n { (terminal::measured(row)) }
-            td.n { (terminal::limit(row)) }
-            td {
+        tr.group {
+            td.n { b { (row.check) } }
+            td colspan="5" {
                 @if !row.latex.is_empty() || !row.formula.is_empty() {
                     (typesetter.inline(&row.latex, &row.formula))
                 }
                 @if !row.meaning.is_empty() { div.note { (row.meaning) } }
             }
         }
-        @if !row.reason.is_empty() || (open && !row.hints.is_empty()) {
-            tr.why {
-                td {}
-                td colspan="5" {
-                    (row.reason)
-                    @if open && !row.hints.is_empty() {
-                        ol { @for hint in row.hints.iter().take(3) { li { (hint) } } }
-                    }
+    }
+}
+
+fn check(row: &CheckRow) -> Markup {
+    let open = !matches!(row.verdict, Verdict::Pass | Verdict::Proved);
+    html! {
+        tr.member {
+            td {}
+            td.n { (row.on) }
+            td.n { (terminal::measured(row)) }
+            td.n { (terminal::limit(row)) }
+            td { (badge(row.verdict)) }
+            td.reason {
+                (row.reason)
+                @if open && !row.hints.is_empty() {
+                    ol { @for hint in row.hints.iter().take(3) { li { (hint) } } }
                 }
             }
         }

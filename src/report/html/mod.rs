@@ -90,6 +90,15 @@ fn is_empty(markup: &Markup) -> bool {
     markup.0.is_empty()
 }
 
+/// Running text whose `quoted` words are set as code.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (n, part) in text.split('`').enumerate() {
+            @if n % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 fn banner(record: &Record, title: &str) -> Markup {
     let identity = &record.identity;
     let counts = record.counts();
@@ -113,7 +122,7 @@ fn banner(record: &Record, title: &str) -> Markup {
                     " (" (identity.states.join(", ")) ")"
                 }
             }
-            @if !record.headline.is_empty() { p.headline { (record.headline) } }
+            @if !record.headline.is_empty() { p.headline { (with_code(&record.headline)) } }
             @if let Some(why) = &record.unverified {
                 div.alarm { b { "UNVERIFIED" } " " (why) }
             }
@@ -127,9 +136,9 @@ fn banner(record: &Record, title: &str) -> Markup {
                 }
             }
             @if !identity.about.is_empty() {
-                @for paragraph in identity.about.split("\n\n") { p { (paragraph) } }
+                @for paragraph in identity.about.split("\n\n") { p { (with_code(paragraph)) } }
             }
-            @for warning in &record.warnings { p { b { "Warning. " } (warning) } }
+            @for warning in &record.warnings { p { b { "Warning. " } (with_code(warning)) } }
         }
     }
 }
@@ -152,7 +161,7 @@ fn limitations(record: &Record) -> Markup {
     html! {
         @if !record.limitations.is_empty() {
             ul.limits {
-                @for limitation in &record.limitations { li { (limitation) } }
+                @for limitation in &record.limitations { li { (with_code(limitation)) } }
             }
         }
     }

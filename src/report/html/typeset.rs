@@ -16,28 +16,29 @@ impl Default for Typesetter {
 }
 
 impl Typesetter {
-    /// Displayed equations, one a line of the LaTeX; where the LaTeX is empty or beyond the converter,
-    /// the same line of the text.
+    /// Displayed equations, one per line of LaTeX; a line beyond the converter shows the same line of the
+    /// text, and all of the text where there is no LaTeX.
+    ///
+    /// A line is set in pieces, cut at its wide spaces, so that a narrow page can break it there.
     pub fn display(&self, latex: &str, text: &str) -> Markup {
-        let mut texts = text.lines();
+        let lines = equation_lines(latex);
+        let texts: Vec<&str> = text.lines().collect();
         html! {
-            @for line in latex.lines() {
-                (self.line(line, texts.next().unwrap_or(line)))
-            }
-            @for rest in texts {
-                pre { (rest) }
+            @if lines.is_empty() && !text.is_empty() { pre { (text) } }
+            @for (n, line) in lines.iter().enumerate() {
+                @match self.pieces(line) {
+                    Some(pieces) => { div.eq { @for piece in &pieces { (piece) " " } } }
+                    None => { pre { (texts.get(n).unwrap_or(line)) } }
+                }
             }
         }
     }
 
-    fn line(&self, latex: &str, text: &str) -> Markup {
-        html! {
-            @if let Some(mathml) = self.mathml(latex, MathDisplay::Block) {
-                div.eq { (mathml) }
-            } @else {
-                pre { (text) }
-            }
-        }
+    fn pieces(&self, line: &str) -> Option<Vec<Markup>> {
+        pieces(line)
+            .into_iter()
+            .map(|piece| self.mathml(piece, MathDisplay::Block))
+            .collect()
     }
 
     /// An equation in running text.
@@ -67,9 +68,59 @@ impl Typesetter {
     }
 }
 
+/// Lines that each hold an equation; an environment such as `aligned` stays in one piece.
+fn equation_lines(latex: &str) -> Vec<&str> {
+    if latex.contains(r"\begin{") {
+        return vec![latex.trim()];
+    }
+    latex
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// Parts of a line between `\quad` and `\qquad` that stand outside braces, brackets and `\left ... \right`.
+fn pieces(line: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut depth = 0i32;
+    for (at, _) in line.match_indices(['{', '}', '\\']) {
+        let rest = &line[at..];
+        let word = |name: &str| {
+            rest.strip_prefix(name)
+                .is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic()))
+        };
+        if rest.starts_with('{') || word(r"\left") {
+            depth += 1;
+        } else if rest.starts_with('}') || word(r"\right") {
+            depth -= 1;
+        } else if depth == 0
+            && let Some(space) = [r"\qquad", r"\quad"].into_iter().find(|name| word(name))
+        {
+            pieces.push(line[start..at].trim());
+            start = at + space.len();
+        }
+    }
+    pieces.push(line[start..].trim());
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_at_wide_spaces_outside_of_groups() {
+        assert_eq!(
+            pieces(r"dX = f,\qquad \left[ a \quad b \right] {c \quad d} \quad e"),
+            [r"dX = f,", r"\left[ a \quad b \right] {c \quad d}", "e"]
+        );
+        assert_eq!(equation_lines("a = b\n\nc = d"), ["a = b", "c = d"]);
+        let aligned = "\\begin{aligned}\na\n\\end{aligned}";
+        assert_eq!(equation_lines(aligned), [aligned]);
+    }
 
     #[test]
     fn equations_keep_their_latex_and_bad_ones_their_text() {
