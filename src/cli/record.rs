@@ -322,11 +322,8 @@ fn table_lines(text: &str, table: &str) -> Option<(usize, usize)> {
             Some(_) if line.starts_with('[') && !line.starts_with("[[-") && !line.contains('=') => {
                 break;
             }
-            Some(_) => {
-                if !line.is_empty() {
-                    last = index + 1;
-                }
-            }
+            Some(_) if line.is_empty() => {}
+            Some(_) => last = index + 1,
         }
     }
     first.map(|first| (first, last))

@@ -307,18 +307,18 @@ impl Noising {
     pub fn new(problem: &Problem) -> Result<Self, NoisingError> {
         let (start, end) = problem.dynamics.horizon;
         let dimension = problem.dimension();
-        if let Some(preset) = &problem.dynamics.preset {
-            if let Some(schedule) = Schedule::new(preset, end, &problem.graph, problem.time)? {
-                let mut noising = Self::isotropic(schedule, dimension, start, end);
-                if let (
-                    Preset::OrnsteinUhlenbeck { mean, .. },
-                    Some(Transition::Isotropic { centre, .. }),
-                ) = (preset, &mut noising.transition)
-                {
-                    centre.clone_from(mean);
-                }
-                return Ok(noising);
+        if let Some(preset) = &problem.dynamics.preset
+            && let Some(schedule) = Schedule::new(preset, end, &problem.graph, problem.time)?
+        {
+            let mut noising = Self::isotropic(schedule, dimension, start, end);
+            if let (
+                Preset::OrnsteinUhlenbeck { mean, .. },
+                Some(Transition::Isotropic { centre, .. }),
+            ) = (preset, &mut noising.transition)
+            {
+                centre.clone_from(mean);
             }
+            return Ok(noising);
         }
         Self::compiled(problem)
     }
@@ -426,9 +426,9 @@ impl Noising {
         match (&self.drift, &self.transition) {
             (DriftForm::Decay, Some(Transition::Isotropic { schedule, centre })) => {
                 let rate = schedule.decay_rate(t);
-                for j in 0..self.dimension {
+                for (j, centre) in centre.iter().enumerate() {
                     for (o, x) in out.column_mut(j).iter_mut().zip(x.column(j)) {
-                        *o = -rate * (x - centre[j]);
+                        *o = -rate * (x - centre);
                     }
                 }
             }

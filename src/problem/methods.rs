@@ -52,7 +52,7 @@ impl Structure {
             }
             (true, true) => vec!["exact", "action", "score-matching"],
             // Without a closed form the grid methods check one another.
-            _ if grids => vec!["hopf-cole", "fokker-planck", "bridge"],
+            _ if grids => vec!["hopf-cole", "fokker-planck"],
             _ => vec!["action", "score-matching"],
         }
     }

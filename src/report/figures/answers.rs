@@ -170,6 +170,9 @@ pub fn accuracy(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     })
 }
 
+/// A distance of generated samples and its sampling floor.
+type Measured = (Option<Estimate>, Option<Estimate>);
+
 /// Distances of generated samples, with the sampling floor as a ring.
 pub fn sample_quality(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let rows: Vec<(&SolverRow, &GeneratedRow)> = record
@@ -178,42 +181,41 @@ pub fn sample_quality(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         .filter_map(|row| Some((row, row.solved()?)))
         .flat_map(|(row, solved)| solved.generated.iter().map(move |g| (row, g)))
         .collect();
-    let panel =
-        |title: &str, pick: &dyn Fn(&GeneratedRow) -> (Option<Estimate>, Option<Estimate>)| {
-            let mut found = Vec::new();
-            let mut floors = Vec::new();
-            for (row, generated) in &rows {
-                if let (Some(value), floor) = pick(generated)
-                    && value.value.is_finite()
-                {
-                    let name = format!("{}, {}", row.id, level(generated.noise_level));
-                    found.push((name, cast.ink(&row.id), value));
-                    floors.push(floor);
-                }
+    let panel = |title: &str, pick: &dyn Fn(&GeneratedRow) -> Measured| {
+        let mut found = Vec::new();
+        let mut floors = Vec::new();
+        for (row, generated) in &rows {
+            if let (Some(value), floor) = pick(generated)
+                && value.value.is_finite()
+            {
+                let name = format!("{}, {}", row.id, level(generated.noise_level));
+                found.push((name, cast.ink(&row.id), value));
+                floors.push(floor);
             }
-            if found.is_empty() {
-                return None;
+        }
+        if found.is_empty() {
+            return None;
+        }
+        let mut panel = dots(title, title, &found);
+        for (n, floor) in floors.iter().enumerate() {
+            if let Some(floor) = floor {
+                panel.marks.push(Mark::Whisker {
+                    ink: Ink::Guide,
+                    shape: Shape::Ring,
+                    value: floor.value,
+                    bar: (floor.value, floor.value),
+                    y: n as f64,
+                });
+                let low = &mut panel.x.range.0;
+                *low = low.min(match panel.x.scale {
+                    Scale::Log if floor.value > 0.0 => 0.8 * floor.value,
+                    Scale::Log => *low,
+                    Scale::Linear => floor.value,
+                });
             }
-            let mut panel = dots(title, title, &found);
-            for (n, floor) in floors.iter().enumerate() {
-                if let Some(floor) = floor {
-                    panel.marks.push(Mark::Whisker {
-                        ink: Ink::Guide,
-                        shape: Shape::Ring,
-                        value: floor.value,
-                        bar: (floor.value, floor.value),
-                        y: n as f64,
-                    });
-                    let low = &mut panel.x.range.0;
-                    *low = low.min(match panel.x.scale {
-                        Scale::Log if floor.value > 0.0 => 0.8 * floor.value,
-                        Scale::Log => *low,
-                        Scale::Linear => floor.value,
-                    });
-                }
-            }
-            Some((panel, found.len()))
-        };
+        }
+        Some((panel, found.len()))
+    };
     let (panels, counts): (Vec<Panel>, Vec<usize>) = [
         panel("2-Wasserstein distance", &|g| {
             (g.transport, g.transport_floor)
