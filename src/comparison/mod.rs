@@ -33,7 +33,7 @@ pub struct ComparisonRow {
     /// Against [`Comparison::reference`]; of the reference itself it is zero.
     pub control_error: Option<ControlError>,
     pub action: Option<ActionMeasurement>,
-    /// `−E log q`, q the law the field generates at h = 0 from the prior, at [`Comparison::likelihood_points`].
+    /// `−E log q`, q the law the field generates at h = 0 from the prior, at the points of [`Comparison::likelihood_on`].
     pub negative_log_likelihood: Option<Estimate>,
     /// One entry per noise level of `[sample] h`.
     pub generated: Vec<Generation>,

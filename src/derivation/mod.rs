@@ -21,7 +21,7 @@
 //! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
 //!
-//! [`reverse::derive`] runs them all; [`print`] writes the result.
+//! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
 
 pub mod action;
 pub mod assumption;

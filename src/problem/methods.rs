@@ -278,8 +278,8 @@ fn read_options(
         "action" => MethodSpec::Action {
             field: read_field(reader, section, structure.action_field(), structure),
             optimizer: read_optimizer(reader, section),
-            // The noise vanishes at the optimum, so few paths suffice and steps, whose bias stays, get
-            // the work.
+            // The noise vanishes at the optimum, so few paths suffice; steps are exact for Gaussians, so
+            // few of them do, too.
             paths: reader.count(section, "paths", 512, 2),
             steps: reader.count(section, "steps", 64, 1),
             // Measured in natural coordinates: a gradient of norm g leaves a gap of about g^2/2 nats.
