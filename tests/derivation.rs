@@ -116,6 +116,7 @@ fn equations_are_found_by_their_names() {
             .graph
             .substitute(equation.residual, &[(equation.unknown, other)]);
         assert_ne!(replaced, equation.residual, "{id} is about its unknown");
+        assert_eq!(equation.closes_with.len(), 1, "{id} is closed at one end");
     }
 }
 

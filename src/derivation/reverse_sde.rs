@@ -63,17 +63,24 @@ pub fn residual(noising: &mut Noising, noise_level: Expr, drift: &[Expr], law: E
     graph.sub(right, rate)
 }
 
+/// The unknown where reverse time starts, and the start law `pi`.
+fn start(noising: &mut Noising, unknown: &str) -> (Expr, Expr) {
+    let horizon = noising.constant("T");
+    (noising.at_time(unknown, horizon), noising.at_end("pi"))
+}
+
 /// The law of the reverse process with an unknown score field `s`.
 pub fn equation(noising: &mut Noising) -> Equation {
     let noise_level = noising.constant("h");
     let score = noising.vector_field("s");
     let drift = reverse_drift(noising, noise_level, &score);
     let law = noising.field("q");
+    let (start, prior) = start(noising, "q");
     Equation {
         id: "reverse-fokker-planck",
         unknown: law,
         residual: residual(noising, noise_level, &drift, law),
-        closes_with: Vec::new(),
+        closes_with: vec![noising.graph.sub(start, prior)],
         assumes: vec![Assumption::SmoothCoefficients, Assumption::DecayAtInfinity],
         source: SOURCE,
     }
@@ -188,11 +195,13 @@ pub fn likelihood_equation(noising: &mut Noising) -> Equation {
     let noise_level = noising.constant("h");
     let score = noising.vector_field("s");
     let log_density = noising.field("ell");
+    let (start, prior) = start(noising, "ell");
+    let log_prior = noising.graph.log(prior);
     Equation {
         id: "log-likelihood",
         unknown: log_density,
         residual: likelihood_residual(noising, noise_level, &score, log_density),
-        closes_with: Vec::new(),
+        closes_with: vec![noising.graph.sub(start, log_prior)],
         assumes: vec![Assumption::SmoothCoefficients, Assumption::PositiveDensity],
         source: SOURCE,
     }
