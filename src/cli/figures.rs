@@ -287,11 +287,20 @@ fn fields(
             "1/time^0.5",
             slice.components.concat(),
         ));
+        let mut arrows = slice.components;
+        if let (Some(standardization), true) =
+            (standardization(problem), arrows.len() == bounds.len())
+        {
+            // Arrows show directions in the units of the axes.
+            for (component, scale) in arrows.iter_mut().zip(&standardization.scale) {
+                component.iter_mut().for_each(|u| *u *= scale);
+            }
+        }
         pictures.figures.fields.push(FieldSlice {
             solver: solution.id.clone(),
             time: slice.time,
             axes: axes_in_table_units(problem, slice.axes),
-            components: slice.components,
+            components: arrows,
             key,
         });
     }

@@ -1,0 +1,48 @@
+//! The grid methods on three Gaussians in the plane and on a double well on a line.
+//!
+//! Work: every step of every nested grid moves every grid point once; a run solves the grid asked for
+//! and two coarser ones. Throughput is points of the finest grid times its steps per second.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use onsager::problem::load;
+use onsager::problem::model::{MethodSpec, SolverSpec};
+use onsager::solvers::ControlProblem;
+use onsager::solvers::run::solve;
+use std::path::Path;
+
+fn grid_solve(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("grid solve");
+    group.sample_size(10);
+    for (file, points) in [("mixture_vp", vec![129, 129]), ("custom_drift", vec![801])] {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/reverse/{file}.toml"));
+        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let problem = ControlProblem::new(loaded.problem).expect("the shipped problem lowers");
+        let steps = 100;
+        let work = points.iter().product::<usize>() * steps;
+        group.throughput(Throughput::Elements(work as u64));
+        for method in [
+            MethodSpec::HopfCole {
+                points: points.clone(),
+                steps,
+            },
+            MethodSpec::FokkerPlanck {
+                points: points.clone(),
+                steps,
+            },
+        ] {
+            let name = format!("{file}, {}, {}", method.name(), method.summary());
+            let spec = SolverSpec {
+                id: "grid".to_owned(),
+                method,
+            };
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| solve(&problem, &spec, None, &mut |_| {}).is_ok());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, grid_solve);
+criterion_main!(benches);
