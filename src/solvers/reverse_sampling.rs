@@ -189,18 +189,17 @@ impl Walk<'_> {
     ) {
         self.score.eval(late, y.as_ref(), scratch.score.as_mut());
         let growth = |v: f64| 1.0 / schedule.mean_factor(early, v);
-        let middle = 0.5 * (early + late);
+        let (middle, factor) = (0.5 * (early + late), growth(late));
         let weight = (late - early) / 6.0
             * (schedule.diffusivity(early)
                 + 4.0 * growth(middle) * schedule.diffusivity(middle)
-                + growth(late) * schedule.diffusivity(late));
+                + factor * schedule.diffusivity(late));
         let pull = 0.5 * (1.0 + self.noise_level) * weight;
-        let spread =
-            growth(late) * (self.noise_level * schedule.noise_variance(early, late)).sqrt();
+        let spread = factor * (self.noise_level * schedule.noise_variance(early, late)).sqrt();
         for (j, centre) in centre.iter().enumerate() {
             let (s, z) = (scratch.score.column(j), scratch.noise.column(j));
             for ((y, s), z) in y.column_mut(j).iter_mut().zip(s).zip(z) {
-                *y = centre + growth(late) * (*y - centre) + pull * s + spread * z;
+                *y = centre + factor * (*y - centre) + pull * s + spread * z;
             }
         }
     }
