@@ -2,7 +2,7 @@
 
 use crate::comparison::controlled_paths::ControlledWalk;
 use crate::comparison::effort::Effort;
-use crate::comparison::expectation::{Cloud, clouds};
+use crate::comparison::expectation::{Cloud, clouds, trapezoid, weighted_sum};
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw};
 use crate::discretization::noising::Noise;
 use crate::discretization::time_grid::TimeGrid;
@@ -106,38 +106,31 @@ pub fn control_error(
     clouds: &Clouds,
 ) -> ControlError {
     let noises = problem.noising.noises();
-    let mut profile = Vec::new();
-    let mut sizes = Vec::new();
+    let (mut distances, mut sizes) = (Vec::new(), Vec::new());
     for (t, cloud) in clouds.times.iter().zip(&clouds.clouds) {
         let noise = problem.noising.noise(*t);
         let pairs = cloud.map(|x| squared_controls(&noise, noises, score, reference.score, *t, x));
         let [distance, size] =
             [0, 1].map(|which| pairs.iter().map(|p| p[which]).collect::<Vec<f64>>());
-        profile.push((*t, cloud.mean(&distance)));
-        sizes.push((*t, cloud.mean(&size)));
+        distances.push(distance);
+        sizes.push(size);
     }
-    let (squared, size) = (time_integral(&profile), time_integral(&sizes));
+    let weights = trapezoid(&clouds.times);
+    let [squared, size] =
+        [&distances, &sizes].map(|values| weighted_sum(&clouds.clouds, &weights, values));
     let duration = clouds.times[clouds.times.len() - 1] - clouds.times[0];
+    let profile = clouds
+        .times
+        .iter()
+        .zip(clouds.clouds.iter().zip(&distances))
+        .map(|(t, (cloud, values))| (*t, root(&cloud.mean(values))))
+        .collect();
     ControlError {
         absolute: root(&scaled(&squared, 1.0 / duration)),
         relative: root(&scaled(&squared, 1.0 / size.value)),
         path_divergence: scaled(&squared, 0.5),
-        profile: profile.iter().map(|(t, e)| (*t, root(e))).collect(),
+        profile,
     }
-}
-
-/// Trapezoidal integral over increasing times; errors of the nodes added in quadrature.
-pub fn time_integral(nodes: &[(f64, Estimate)]) -> Estimate {
-    let last = nodes.len() - 1;
-    let (mut value, mut variance) = (0.0, 0.0);
-    for (n, (t, estimate)) in nodes.iter().enumerate() {
-        let left = if n > 0 { t - nodes[n - 1].0 } else { 0.0 };
-        let right = if n < last { nodes[n + 1].0 - t } else { 0.0 };
-        let weight = 0.5 * (left + right);
-        value += weight * estimate.value;
-        variance += (weight * estimate.error).powi(2);
-    }
-    Estimate::new(value, variance.sqrt(), nodes[0].1.kind)
 }
 
 fn scaled(estimate: &Estimate, factor: f64) -> Estimate {

@@ -136,6 +136,41 @@ impl Cloud {
     }
 }
 
+/// `Σ_n w_n E_n[values_n]` over clouds of one kind.
+///
+/// Rows of draws are summed first: draws of different times may be points of one path, and the error
+/// must know.
+pub fn weighted_sum(clouds: &[Cloud], weights: &[f64], values: &[Vec<f64>]) -> Estimate {
+    if clouds[0].is_statistical() {
+        let mut rows = vec![0.0; values[0].len()];
+        for (weight, values) in weights.iter().zip(values) {
+            assert_eq!(values.len(), rows.len(), "clouds of draws have equal sizes");
+            for (row, value) in rows.iter_mut().zip(values) {
+                *row += weight * value;
+            }
+        }
+        return Estimate::from_samples(&rows);
+    }
+    let (mut value, mut error) = (0.0, 0.0);
+    for ((cloud, weight), values) in clouds.iter().zip(weights).zip(values) {
+        let mean = cloud.mean(values);
+        value += weight * mean.value;
+        error += weight.abs() * mean.error;
+    }
+    Estimate::new(value, error, ErrorKind::Quadrature)
+}
+
+/// Weights of the trapezoidal rule at increasing times.
+pub fn trapezoid(times: &[f64]) -> Vec<f64> {
+    (0..times.len())
+        .map(|n| {
+            let left = if n > 0 { times[n] - times[n - 1] } else { 0.0 };
+            let right = times.get(n + 1).map_or(0.0, |next| next - times[n]);
+            0.5 * (left + right)
+        })
+        .collect()
+}
+
 /// Clouds of `p_t` at increasing times: lattices for up to two states and few components, else draws.
 pub fn clouds(
     problem: &ControlProblem,

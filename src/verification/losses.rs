@@ -1,8 +1,7 @@
 //! Identities of expectations at fixed times: score matching, score moments, entropy balance.
 
-use crate::comparison::control_error::time_integral;
 use crate::comparison::effort::Effort;
-use crate::comparison::expectation::{Cloud, clouds};
+use crate::comparison::expectation::{Cloud, clouds, trapezoid, weighted_sum};
 use crate::discretization::noising::GaussianKernel;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::{draw_mixture, draw_transition};
@@ -56,17 +55,15 @@ fn laws(
     ))
 }
 
-/// The average of independent estimates of one number, with its verdict material.
-fn pooled(estimates: &[Estimate], clouds: &[Cloud], limit: f64) -> Residual {
-    let n = estimates.len() as f64;
-    let value = estimates.iter().map(|e| e.value).sum::<f64>() / n;
+/// The average over times of the expectations of values known at the clouds.
+fn pooled(values: &[Vec<f64>], clouds: &[Cloud], limit: f64) -> Residual {
+    let weights = vec![1.0 / clouds.len() as f64; clouds.len()];
+    let mean = weighted_sum(clouds, &weights, values);
     if clouds[0].is_statistical() {
-        let variance = estimates.iter().map(|e| e.error * e.error).sum::<f64>();
         let samples = clouds.iter().map(|c| c.points.points()).sum();
-        Residual::statistical(value, variance.sqrt() / n, 0.0, limit, samples)
+        Residual::statistical(mean.value, mean.error, 0.0, limit, samples)
     } else {
-        let bias = estimates.iter().map(|e| e.error).sum::<f64>() / n;
-        Residual::deterministic(value, bias, limit)
+        Residual::deterministic(mean.value, mean.error, limit)
     }
 }
 
@@ -130,7 +127,7 @@ impl Identity for ExplicitImplicit {
         let score = subject.claimed_score();
         let factor = subject.claims.score_divergence;
         let mut losses = [0.0; 2];
-        let estimates: Vec<Estimate> = times
+        let differences: Vec<Vec<f64>> = times
             .iter()
             .zip(&clouds)
             .map(|(t, cloud)| {
@@ -154,12 +151,12 @@ impl Identity for ExplicitImplicit {
                 let information = cloud.mean(&column(&|v| v[2])).value;
                 losses[0] += cloud.mean(&column(&|v| v[0])).value / information;
                 losses[1] += cloud.mean(&column(&|v| v[1])).value / information;
-                cloud.mean(&column(&|v| (v[0] - v[1] - 0.5 * v[2]) / information))
+                column(&|v| (v[0] - v[1] - 0.5 * v[2]) / information)
             })
             .collect();
         let limit = settings.limit(default_tolerance(subject, &clouds[0]), 1.0);
         Ok(Finding {
-            residual: pooled(&estimates, &clouds, limit),
+            residual: pooled(&differences, &clouds, limit),
             note: format!(
                 "over E|s|^2, mean of {TIMES} times; explicit {:.4}, implicit {:.4}",
                 losses[0] / TIMES as f64,
@@ -363,8 +360,8 @@ impl Identity for ScoreIdentity {
             let along = column(0);
             let squares: Vec<f64> = along.iter().map(|a| a * a).collect();
             let size = cloud.mean(&squares).value.sqrt();
-            first.push(cloud.mean(&along.iter().map(|a| a / size).collect::<Vec<_>>()));
-            second.push(cloud.mean(&column(1)));
+            first.push(along.iter().map(|a| a / size).collect::<Vec<f64>>());
+            second.push(column(1));
         }
         let limit = settings.limit(default_tolerance(subject, &clouds[0]), 1.0);
         let [mean, radial] = [first, second].map(|e| pooled(&e, &clouds, limit));
@@ -429,23 +426,23 @@ impl Identity for EntropyBalance {
         let noising = &subject.problem.noising;
         let ends = [subject.t_min(), noising.end()];
         let end_clouds = laws(subject, settings, &ends, 1)?;
-        let [before, after] = [0, 1].map(|n| {
-            let values = end_clouds[n].map(|x| {
+        let information = [0, 1].map(|n| {
+            end_clouds[n].map(|x| {
                 let mut log = vec![0.0; x.points()];
                 density.log_density(ends[n], x, &mut log);
                 log.iter().map(|l| -l).collect()
-            });
-            end_clouds[n].mean(&values)
+            })
         });
+        let difference = weighted_sum(&end_clouds, &[-1.0, 1.0], &information);
         let fine = production(subject, settings, NODES)?;
-        let change = after.value - before.value;
+        let change = difference.value;
         let measured = change - fine.value;
-        let statistical = [before, after, fine]
+        let statistical = [difference, fine]
             .iter()
             .any(|e| e.kind == ErrorKind::StandardError);
         let residual = if statistical {
             // Lattices at the ends have errors far below those of draws.
-            let error = before.error.hypot(after.error).hypot(fine.error);
+            let error = difference.error.hypot(fine.error);
             let limit = settings.limit(ENTROPY_BY_DRAWS, dissipation(subject, settings)?);
             let samples = end_clouds[0].points.points();
             Residual::statistical(measured, error, 0.0, limit, samples)
@@ -458,7 +455,7 @@ impl Identity for EntropyBalance {
             let scale = fine.value.abs().max(change.abs()).max(1.0);
             // Neighbouring orders: the finer rule is far better than their difference.
             let quadrature = (production(subject, settings, NODES - 1)?.value - fine.value).abs();
-            let bias = before.error + after.error + fine.error + 0.1 * quadrature;
+            let bias = difference.error + fine.error + 0.1 * quadrature;
             Residual::deterministic(measured, bias, settings.limit(default, scale))
         };
         Ok(Finding {
@@ -479,20 +476,20 @@ fn dissipation(subject: &Subject<'_>, settings: &Settings) -> Result<f64, NotApp
         .ok_or(NotApplicable::Needs("draws of the noised law"))?;
     let grid = TimeGrid::new(noising, subject.t_min(), PANELS, Spacing::LogSnr);
     let streams = settings.streams.scoped("dissipation");
-    let nodes: Vec<(f64, Estimate)> = grid
+    let total = grid
         .nodes()
         .iter()
         .zip(law.draws(grid.nodes(), 128, &streams))
-        .map(|(t, x)| {
+        .zip(trapezoid(grid.nodes()))
+        .map(|((t, x), weight)| {
             let mut s = Batch::zeros(x.points(), x.columns());
             subject.score.eval(*t, x.as_ref(), s.as_mut());
             let mut u = Batch::zeros(x.points(), noising.noises());
             noising.noise(*t).control(s.as_ref(), u.as_mut());
-            let rates: Vec<f64> = (0..u.points()).map(|i| 0.5 * square(&u.row(i))).collect();
-            (*t, Estimate::from_samples(&rates))
+            weight * 0.5 * square(u.as_slice()) / x.points() as f64
         })
-        .collect();
-    Ok(time_integral(&nodes).value)
+        .sum();
+    Ok(total)
 }
 
 /// `∫ ( E[∇·f] + effort E[sᵀDs] ) dt` with the claimed constants.
@@ -521,11 +518,10 @@ fn production(
     };
     let clouds = laws(subject, &streams, &times, 1)?;
     let score = subject.claimed_score();
-    let (mut value, mut error) = (0.0, 0.0_f64);
-    let statistical = clouds[0].is_statistical();
-    for ((t, weight), cloud) in times.iter().zip(&weights).zip(&clouds) {
+    let mut rates = Vec::new();
+    for (t, cloud) in times.iter().zip(&clouds) {
         let noise = noising.noise(*t);
-        let rates = cloud.map(|x| {
+        rates.push(cloud.map(|x| {
             let mut s = Batch::zeros(x.points(), x.columns());
             score.eval(*t, x, s.as_mut());
             let mut u = Batch::zeros(x.points(), noising.noises());
@@ -540,19 +536,7 @@ fn production(
                 }
             }
             rate
-        });
-        let mean = cloud.mean(&rates);
-        value += weight * mean.value;
-        if statistical {
-            error = error.hypot(weight * mean.error);
-        } else {
-            error += weight * mean.error;
-        }
+        }));
     }
-    let kind = if statistical {
-        ErrorKind::StandardError
-    } else {
-        ErrorKind::Quadrature
-    };
-    Ok(Estimate::new(value, error, kind))
+    Ok(weighted_sum(&clouds, &weights, &rates))
 }
