@@ -192,8 +192,7 @@ fn overrides_reach_the_problem_and_the_resolved_text() {
     let loaded = load(&path, &overrides).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(loaded.problem.parameters["sigma"], 0.5);
     assert_eq!(loaded.problem.time_settings.steps, 77);
-    // The override replaces the list of names; the file's own [[solver]] stays beside it.
-    assert_eq!(loaded.problem.solvers.len(), 2);
+    assert_eq!(loaded.problem.solvers.len(), 1);
     assert!(matches!(
         loaded.problem.solvers[0].method,
         MethodSpec::HopfCole { .. }
