@@ -30,7 +30,7 @@ mod scope;
 mod special;
 mod stack;
 mod substitute;
-mod syntax;
+pub mod syntax;
 mod tape;
 mod taylor;
 mod text;
@@ -42,7 +42,9 @@ pub use function::{Arity, Function};
 pub use graph::{Expr, Graph, Node, Relation};
 pub use kernel::{CompileError, Kernel};
 pub use latex::latex_name;
-pub use parse::{check_definitions, parse, parse_components, parse_condition, parse_scalar};
+pub use parse::{
+    check_definitions, elaborate, parse, parse_components, parse_condition, parse_scalar,
+};
 pub use rational::Rational;
 pub use scope::{Scope, Shape, Value};
 pub use vocabulary::is_function;

@@ -5,7 +5,7 @@ use super::error::ExprError;
 use super::graph::{Expr, Graph};
 use super::scope::{Scope, Value};
 use super::stack::{nesting_bound, with_room};
-use super::syntax;
+use super::syntax::{self, Syntax};
 
 /// Reads a number, vector or matrix.
 ///
@@ -15,6 +15,21 @@ pub fn parse(source: &str, scope: &Scope, graph: &mut Graph) -> Result<Value, Ve
     read(source, scope, graph, |elaborator| {
         let syntax = syntax::parse_syntax(source)?;
         Ok(elaborator.value(&syntax))
+    })
+}
+
+/// The meaning of a tree read from `source` (see [`syntax::tree`]), which may have been edited since.
+///
+/// # Errors
+/// As [`parse`].
+pub fn elaborate(
+    syntax: &Syntax,
+    source: &str,
+    scope: &Scope,
+    graph: &mut Graph,
+) -> Result<Value, Vec<ExprError>> {
+    read(source, scope, graph, |elaborator| {
+        Ok(elaborator.value(syntax))
     })
 }
 

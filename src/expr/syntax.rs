@@ -7,19 +7,23 @@
 use super::error::ExprError;
 use super::lexer::{Lexeme, Token, lex};
 use super::rational::Rational;
+use super::stack::{nesting_bound, with_room};
 use std::ops::Range;
 
 /// Nesting beyond this is an error: both the parser and the elaborator recurse.
 pub(super) const DEEPEST: usize = 1000;
 
+/// A node of the tree of a source.
 #[derive(Clone, Debug)]
-pub(super) struct Syntax {
-    pub(super) kind: Kind,
-    pub(super) span: Range<usize>,
+pub struct Syntax {
+    pub kind: Kind,
+    /// Bytes of the source, parentheses included.
+    pub span: Range<usize>,
 }
 
+/// What a node is.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     Number(Rational),
     Name(String),
     Call {
@@ -43,19 +47,20 @@ pub(super) enum Kind {
     Power(Box<Syntax>, Box<Link>),
 }
 
+/// An operator with what stands on its right.
 #[derive(Clone, Debug)]
-pub(super) struct Link {
-    pub(super) operator: &'static str,
-    pub(super) operator_span: Range<usize>,
-    pub(super) right: Syntax,
+pub struct Link {
+    pub operator: &'static str,
+    pub operator_span: Range<usize>,
+    pub right: Syntax,
 }
 
 /// `index in low..high`.
 #[derive(Clone, Debug)]
-pub(super) struct LoopRange {
-    pub(super) index: String,
-    pub(super) low: Syntax,
-    pub(super) high: Syntax,
+pub struct LoopRange {
+    pub index: String,
+    pub low: Syntax,
+    pub high: Syntax,
 }
 
 /// An expression that may carry ` for i in a..b`.
@@ -66,6 +71,14 @@ pub(super) struct Entry {
 }
 
 pub(super) const FOLDS: [&str; 5] = ["sum", "prod", "max", "min", "logsumexp"];
+
+/// The tree of a source that is one expression.
+///
+/// # Errors
+/// Syntax errors, and nesting beyond 1000 levels.
+pub fn tree(source: &str) -> Result<Syntax, ExprError> {
+    with_room(nesting_bound(source), || parse_syntax(source))
+}
 
 /// Parses a whole source as one expression.
 pub(super) fn parse_syntax(source: &str) -> Result<Syntax, ExprError> {
