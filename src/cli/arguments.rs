@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::numeric::blocks::BLOCK;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -82,6 +83,9 @@ pub struct Common {
     /// Threads; 0 is one per core. Results do not depend on it
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
+    /// Points worked on at a time, for the size of a cache. Results do not depend on it
+    #[arg(long, global = true, value_name = "POINTS", default_value_t = BLOCK)]
+    pub block: usize,
     /// Seed of all random numbers, instead of the file's
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,

@@ -93,12 +93,6 @@ fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<L
             value: seed.to_string(),
         });
     }
-    if let Some(threads) = common.threads {
-        replaced.push(Override {
-            key: "run.threads".to_owned(),
-            value: threads.to_string(),
-        });
-    }
     match load(file, &replaced) {
         Ok(loaded) => {
             if !common.quiet {

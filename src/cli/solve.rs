@@ -7,7 +7,7 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::{load_problem, record};
 use crate::comparison::{Comparison, compare};
 use crate::derivation::{Derivation, derive};
-use crate::numeric::blocks::with_threads;
+use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
 use crate::problem::model::Severity;
@@ -46,8 +46,8 @@ pub fn solve(request: &Request<'_>) -> Exit {
     if let Some(exit) = unknown_solver(&loaded, request.only) {
         return exit;
     }
-    let threads = loaded.problem.run.threads;
-    with_threads(threads, || run(request, &loaded))
+    let threads = request.common.threads.unwrap_or(loaded.problem.run.threads);
+    with_pool(threads, request.common.block, || run(request, &loaded))
 }
 
 /// `--only` names that no solver has.

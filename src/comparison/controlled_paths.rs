@@ -12,7 +12,7 @@ use crate::discretization::noising::{Noise, Noising};
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::Differentiable;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::Stream;
 
 /// Length of the difference along a noise increment, in units of the increment.
@@ -124,7 +124,7 @@ impl ControlledWalk<'_> {
             }
         }
         let substeps = 1 << (self.finest - level);
-        let blocks = map_blocks(start.points(), BLOCK, |range| {
+        let blocks = map_blocks(start.points(), block(), |range| {
             let first = range.start as u64;
             self.run_block(
                 start.rows(range),

@@ -4,7 +4,7 @@ use crate::comparison::effort::Effort;
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::field::draws::CovarianceRoot;
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
+use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::Mixture;
@@ -129,7 +129,7 @@ impl Cloud {
 
     /// Evaluates a function on blocks of the points, in parallel and in order.
     pub fn map<T: Clone + Send>(&self, work: impl Fn(BatchRef<'_>) -> Vec<T> + Sync) -> Vec<T> {
-        map_blocks(self.points.points(), BLOCK, |range| {
+        map_blocks(self.points.points(), block(), |range| {
             work(self.points.as_ref().rows(range))
         })
         .concat()

@@ -9,7 +9,7 @@ use crate::field::draws::draw_mixture;
 use crate::field::noised_mixture::MixtureAt;
 use crate::field::{Differentiable, Field};
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::BLOCK;
+use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::{Law, Mixture};
@@ -118,7 +118,7 @@ pub fn generate(
                 noise_level: *h,
                 integrator: settings.integrator,
                 stream: &streams.role(&format!("generate-noise-{n}")),
-                block: BLOCK,
+                block: block(),
             }
             .run(start.as_ref());
             measure(problem, *h, samples, truth, streams)

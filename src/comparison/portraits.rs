@@ -6,7 +6,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_mixture;
 use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::BLOCK;
+use crate::numeric::blocks::block;
 use crate::numeric::random::Streams;
 use crate::problem::model::Spacing;
 use crate::solvers::ControlProblem;
@@ -199,7 +199,7 @@ pub fn paths(
         noise_level,
         integrator: settings.sample.integrator,
         stream: &streams.role("picture noise"),
-        block: BLOCK,
+        block: block(),
     }
     .run_watched(start.as_ref(), &nodes);
     let times = nodes.iter().map(|n| grid.nodes()[*n]).collect();

@@ -5,7 +5,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::{draw_mixture, draw_noised};
 use crate::field::{Differentiable, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::model::Spacing;
 use crate::solvers::{ControlProblem, GridRecord, Solution};
@@ -161,7 +161,7 @@ fn forward_walk(
     nodes.sort_by(f64::total_cmp);
     nodes.dedup();
     let (points, d) = (start.points(), start.columns());
-    let blocks = map_blocks(points, BLOCK, |range| {
+    let blocks = map_blocks(points, block(), |range| {
         let first = range.start as u64;
         let mut x = start.rows(range).to_batch();
         let mut normals = Batch::zeros(x.points(), noising.noises());

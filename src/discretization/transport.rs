@@ -12,7 +12,7 @@
 use crate::discretization::noising::Noising;
 use crate::discretization::state_grid::{Rotation, StateGrid};
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::UniformAxis;
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ impl Transport {
         let lines = self.grid.nodes() / axes[j].count;
         let faces = axes[j].count - 1;
         let (a, b) = axis_direction(placement.rotation, j);
-        let pieces = map_blocks(faces * lines, BLOCK, |range| {
+        let pieces = map_blocks(faces * lines, block(), |range| {
             let mut xi = Batch::zeros(range.len(), d);
             for (n, index) in range.clone().enumerate() {
                 let (face, line) = (index / lines, index % lines);

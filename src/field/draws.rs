@@ -2,7 +2,7 @@
 
 use crate::discretization::noising::{GaussianKernel, MeanMap};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::Stream;
 use crate::problem::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
@@ -132,7 +132,7 @@ pub fn draw_transition(
     let root = CovarianceRoot::new(&kernel.covariance);
     let mut normals = Batch::zeros(points, d);
     let mut out = Batch::zeros(points, d);
-    let blocks = map_blocks(points, BLOCK, |range| {
+    let blocks = map_blocks(points, block(), |range| {
         let mut z = Batch::zeros(range.len(), d);
         stream.normals(first + range.start as u64, NOISE, z.as_mut());
         let mut x = Batch::zeros(range.len(), d);

@@ -1,10 +1,21 @@
 //! Work on blocks of points in parallel, with results that do not depend on how the work was cut.
 
 use rayon::prelude::*;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Points per block when nothing else is asked for.
 pub const BLOCK: usize = 256;
+
+thread_local! {
+    /// Threads of a pool carry the block size of their pool.
+    static BLOCK_HERE: Cell<usize> = const { Cell::new(BLOCK) };
+}
+
+/// Points per block of the pool this thread works for; [`BLOCK`] outside any.
+pub fn block() -> usize {
+    BLOCK_HERE.get()
+}
 
 /// Sums over paths are formed in chunks of this many paths, whatever the block size, and the chunks
 /// are added pairwise: the rounding is the same for every thread count and every block size that is
@@ -52,11 +63,22 @@ pub fn pairwise_add(mut partials: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     partials.pop()
 }
 
-/// Runs `work` on a pool of `threads` threads (0 means one per core).
+/// Runs `work` on a pool of `threads` threads (0 means one per core), in blocks of the present size.
 pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+    with_pool(threads, block(), work)
+}
+
+/// Runs `work` on a pool of `threads` threads (0 means one per core) and cuts it in blocks of `size`
+/// points. Both decide speed and memory only: results are the same bits for all of them.
+pub fn with_pool<T: Send>(threads: usize, size: usize, work: impl FnOnce() -> T + Send) -> T {
+    let size = size.max(1);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .start_handler(move |_| BLOCK_HERE.set(size))
+        .build();
+    match pool {
         Ok(pool) => pool.install(work),
-        // A machine that refuses new threads still has the one we are on.
+        // A machine that refuses new threads still has the ones it runs on.
         Err(_) => work(),
     }
 }
@@ -70,6 +92,15 @@ mod tests {
         let pieces = map_blocks(1000, 64, |range| range);
         assert_eq!(pieces.first(), Some(&(0..64)));
         assert_eq!(pieces.iter().map(|r| r.len()).sum::<usize>(), 1000);
+    }
+
+    #[test]
+    fn threads_of_a_pool_know_its_block_size() {
+        let seen = |size| with_pool(2, size, || map_blocks(8, 1, |_| block()));
+        assert_eq!(seen(96), [96; 8]);
+        // A pool inside a pool keeps the size, and nothing is left behind.
+        assert_eq!(with_pool(1, 32, || with_threads(2, block)), 32);
+        assert_eq!(block(), BLOCK);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::discretization::noising::{GaussianKernel, MeanMap};
 use crate::field::LogDensity;
 use crate::field::noised_mixture::{MixtureAt, NoisedMixture};
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
+use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::numeric::random::Streams;
 use crate::problem::law::{Covariance, Mixture};
@@ -355,7 +355,7 @@ impl Method for Bridge {
         let law = state.solution();
         let end = problem.noising.end();
         let n = state.nodes.points();
-        let log_hat = map_blocks(n, BLOCK, |range| {
+        let log_hat = map_blocks(n, block(), |range| {
             let mut log = vec![0.0; range.len()];
             law.log_density(end, state.nodes.as_ref().rows(range), &mut log);
             log

@@ -22,7 +22,7 @@ use crate::field::LogDensity;
 use crate::field::grid_field::GridScore;
 use crate::field::noised_mixture::MixtureAt;
 use crate::numeric::batch::{Batch, BatchMut};
-use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
+use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::tridiagonal::PivotError;
@@ -619,7 +619,7 @@ fn add_refined(grids: [&StateGrid; 2], correction: &[f64], table: &mut [f64]) {
         .expect("state grids have one or two axes of at least five nodes");
     let axes = grids[0].axes();
     let inner = axes.get(1).map_or(1, |axis| axis.count);
-    let pieces = map_blocks(table.len(), BLOCK, |range| {
+    let pieces = map_blocks(table.len(), block(), |range| {
         let mut xi = Batch::zeros(range.len(), axes.len());
         for (j, axis) in axes.iter().enumerate() {
             for (value, n) in xi.column_mut(j).iter_mut().zip(range.clone()) {
@@ -644,7 +644,7 @@ fn start_values(grid: &StateGrid, t: f64, law: &StartLaw) -> Vec<f64> {
         StartLaw::Mixture(mixture) => Some(MixtureAt::new(mixture)),
         StartLaw::Unnormalised(_) => None,
     };
-    let pieces = map_blocks(states.points(), BLOCK, |range| {
+    let pieces = map_blocks(states.points(), block(), |range| {
         let x = states.as_ref().rows(range.clone());
         let mut out = vec![0.0; range.len()];
         match (law, &at) {
@@ -801,7 +801,7 @@ pub(crate) fn record_densities(field: &GridScore, times: &[f64]) -> GridRecord {
     let log_density = times
         .iter()
         .map(|t| {
-            map_blocks(states.points(), BLOCK, |range| {
+            map_blocks(states.points(), block(), |range| {
                 let mut out = vec![0.0; range.len()];
                 field.log_density(*t, states.as_ref().rows(range), &mut out);
                 out

@@ -50,6 +50,8 @@ pub struct ScoreMatching {
 
 /// Ridges tried above the smallest.
 const RIDGES: [f64; 10] = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
+/// Nodes fitted between two looks at the clock; a multiple of most numbers of threads.
+const NODES_AT_ONCE: usize = 12;
 /// Times at which a field without nodes is trained.
 const TRAINING_TIMES: usize = 24;
 /// Least number of points per time.
@@ -451,7 +453,7 @@ impl Method for ScoreMatching {
         })
     }
 
-    /// As many nodes as there are threads, or one iteration of the descent.
+    /// Some nodes, or one iteration of the descent.
     fn advance(
         &self,
         problem: &ControlProblem,
@@ -470,7 +472,7 @@ impl Method for ScoreMatching {
             Fitting::Nodes(fits) => fits.len(),
             Fitting::Descent { .. } => unreachable!("descents returned above"),
         };
-        let next = (done + rayon::current_num_threads()).min(total);
+        let next = (done + NODES_AT_ONCE).min(total);
         let source = &state.source;
         let fits = (done..next)
             .into_par_iter()

@@ -4,7 +4,7 @@ use crate::comparison::flow_likelihood::score_and_weighted_divergence;
 use crate::discretization::noising::Noise;
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::verification::differences::{
     Stencil, Unknown, check_points, local_length, nan_max, noise_columns, norm, refined,
     relative_rms,
@@ -134,7 +134,7 @@ fn divergence_error(subject: &Subject<'_>, t: f64, x: &Batch, step: f64) -> f64 
     let shifts = [(1.0, 8.0), (-1.0, -8.0), (2.0, -1.0), (-2.0, 1.0)];
     let (points, d) = (x.points(), x.columns());
     // One row per axis, shift and point, in few large blocks.
-    let terms = map_blocks(d * shifts.len() * points, BLOCK, |range| {
+    let terms = map_blocks(d * shifts.len() * points, block(), |range| {
         let place = |row: usize| (row / (4 * points), (row / points) % 4, row % points);
         let mut moved = Batch::zeros(range.len(), d);
         for j in 0..d {

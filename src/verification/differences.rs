@@ -5,7 +5,7 @@ use crate::discretization::noising::Noise;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks, pairwise_sum};
+use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::problem::model::Spacing;
 use crate::verification::identity::{NotApplicable, Settings};
 use crate::verification::subject::Subject;
@@ -101,7 +101,7 @@ impl<'a> Stencil<'a> {
         const SHIFTS: [f64; 4] = [1.0, -1.0, 2.0, -2.0];
         let points = self.x.points();
         let rows = count * SHIFTS.len() * points;
-        let values = map_blocks(rows, BLOCK, |range| {
+        let values = map_blocks(rows, block(), |range| {
             let place = |row: usize| {
                 let (k, rest) = (row / (4 * points), row % (4 * points));
                 (k, SHIFTS[rest / points], rest % points)

@@ -9,7 +9,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_transition;
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::BLOCK;
+use crate::numeric::blocks::block;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::law::Covariance;
@@ -385,7 +385,7 @@ impl Identity for NoiseInvariance {
                     noise_level: h,
                     integrator: Integrator::Heun,
                     stream: &settings.streams.role(&format!("family-{n}")),
-                    block: BLOCK,
+                    block: block(),
                 }
                 .run(ends[0].as_ref());
                 feature_moments(&Cloud::draws(samples))

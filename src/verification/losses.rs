@@ -7,7 +7,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::{draw_mixture, draw_transition};
 use crate::field::{Differentiable, Field};
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::problem::model::Spacing;
 use crate::verification::differences::check_times;
@@ -264,7 +264,7 @@ impl Identity for ExplicitDenoising {
             let start = draw_mixture(&data, &stream, 0, points);
             let (x, _) = draw_transition(&kernel, start.as_ref(), &stream, 0);
             let floor = conditional.precision.trace();
-            let differences = map_blocks(points, BLOCK, |range| {
+            let differences = map_blocks(points, block(), |range| {
                 let (x, start) = (x.as_ref().rows(range.clone()), start.as_ref().rows(range));
                 let mut s = Batch::zeros(x.points(), x.columns());
                 let mut v = Batch::zeros(x.points(), x.columns());

@@ -5,7 +5,7 @@ use crate::comparison::expectation::Cloud;
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::discretization::time_grid::TimeGrid;
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::numeric::blocks::{BLOCK, map_blocks};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::estimate::Estimate;
 use crate::problem::law::Law;
 use crate::problem::model::{Integrator, Spacing};
@@ -78,7 +78,7 @@ impl Identity for Memorisation {
             noise_level: 1.0,
             integrator: Integrator::ExponentialEuler,
             stream: &settings.streams.role("generation"),
-            block: BLOCK,
+            block: block(),
         }
         .run(start.as_ref());
         let found = Estimate::from_samples(&copies(&generated, &rows));
@@ -110,7 +110,7 @@ fn draws(law: &ReferenceLaw<'_>, t: f64, points: usize, settings: &Settings, nam
 
 /// 1 for points that copy a row, else 0.
 fn copies(points: &Batch, rows: &Batch) -> Vec<f64> {
-    map_blocks(points.points(), BLOCK, |range| {
+    map_blocks(points.points(), block(), |range| {
         let block = points.as_ref().rows(range);
         (0..block.points())
             .map(|i| {
