@@ -1,19 +1,28 @@
 //! Score matching against numbers computed elsewhere in multiple precision
 //! (`tests/reference/section03.json`), through the closed forms the solver uses.
 
+use nalgebra::{DMatrix, DVector};
+use onsager::comparison::gaussian_family::GeneratedGaussian;
 use onsager::discretization::noising::{MeanMap, Noising};
 use onsager::discretization::schedule::{Schedule, TimeFunction};
+use onsager::discretization::time_grid::TimeGrid;
 use onsager::field::Differentiable;
 use onsager::field::affine::Affine;
+use onsager::field::draws::draw_mixture;
 use onsager::field::mixture_potential::MixturePotential;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::field::peaks::Peaks;
 use onsager::field::time_nodes::{Basis, Located, Regressors};
 use onsager::numeric::batch::{Batch, BatchMut, BatchRef};
+use onsager::numeric::estimate::Estimate;
 use onsager::numeric::quadrature::Rule;
+use onsager::numeric::random::Streams;
 use onsager::problem::law::{Covariance, Mixture};
+use onsager::problem::model::{Integrator, Spacing};
 use onsager::solvers::gram;
+use onsager::solvers::reverse_sampling::Walk;
 use onsager::solvers::score_matching::{implicit_loss, matching_loss};
+use onsager::verification::subject::Scaled;
 use serde_json::Value;
 use std::num::NonZeroUsize;
 
@@ -117,8 +126,8 @@ struct Points {
     weights: Vec<f64>,
 }
 
-/// Tensor Gauss–Hermite over `X_0` within each component and over the noise: exact for the polynomial
-/// parts, spectrally accurate for the mixture score.
+/// Tensor rule over `X_0` within each component and over the noise, nine standard deviations each way:
+/// panels resolve the poles of the mixture score off the axis, which Gauss–Hermite does not.
 fn points(params: &Value, t: f64) -> Points {
     let gmm = &params["gmm"];
     let (weights, means, variances) = (
@@ -140,7 +149,11 @@ fn points(params: &Value, t: f64) -> Points {
         panic!("isotropic");
     };
     let sigma = kernel.covariance.entry(0, 0).sqrt();
-    let rule = Rule::normal(NonZeroUsize::new(90).expect("positive"));
+    let panel = |n| NonZeroUsize::new(n).expect("positive");
+    let mut rule = Rule::panels(panel(16), panel(12), -9.0, 9.0);
+    for (w, z) in rule.weights.iter_mut().zip(&rule.nodes) {
+        *w *= (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+    }
     let (mut x, mut conditional, mut w) = (Vec::new(), Vec::new(), Vec::new());
     for k in 0..weights.len() {
         for (z0, w0) in rule.nodes.iter().zip(&rule.weights) {
@@ -203,7 +216,7 @@ fn losses_at_one_time_agree() {
         assert_close(
             &[explicit, implicit, denoising, fisher, floor],
             &numbers(&record["value"]),
-            1e-9,
+            1e-12,
         );
     }
 }
@@ -224,9 +237,9 @@ fn optimal_coefficients_agree_for_every_objective() {
         ] {
             let fit = gram::minimise(&Cubic, &at, &matrix, &moments, &[0.0; 3], 0.0)
                 .expect("independent features");
-            assert_close(&fit.theta, &expected[..3], 1e-9);
+            assert_close(&fit.theta, &expected[..3], 1e-12);
             let least = gram::objective(&Cubic, &at, &matrix, &moments, &fit.theta);
-            assert_close(&[least], &expected[3..4], 1e-9);
+            assert_close(&[least], &expected[3..4], 1e-12);
         }
     }
 }
@@ -299,20 +312,49 @@ fn the_implicit_loss_of_an_affine_score_agrees() {
     assert!((quadratic - expected).abs() < 1e-13);
 }
 
-/// `½ ∫ g² E|ŝ − s|² dt` of a scaled Gaussian score, by Gauss–Legendre in time and Gauss–Hermite in space.
-#[test]
-fn the_weighted_score_error_of_a_scaled_score_agrees() {
+/// A Gaussian score off by a factor 1 + ε, and the process it generates.
+struct ScaledGaussian {
+    /// Variance of the data, error of the score, variance of the start law.
+    v0: f64,
+    epsilon: f64,
+    prior: f64,
+    noising: Noising,
+    score: MixturePotential,
+    expected: Vec<f64>,
+}
+
+fn scaled_gaussian() -> ScaledGaussian {
     let record = record("path_kl");
-    let expected = numbers(&record["value"]);
-    let params = &record["params"];
-    let (v0, epsilon) = (
-        params["v0"].as_f64().expect("a variance"),
-        params["eps"].as_f64().expect("a number"),
-    );
+    let number = |name: &str| record["params"][name].as_f64().expect("a number");
     let noising = noising(1);
-    let law = Mixture::gaussian(vec![0.0], Covariance::Isotropic(v0));
+    let law = Mixture::gaussian(vec![0.0], Covariance::Isotropic(number("v0")));
     let transition = noising.transition().expect("affine").clone();
-    let score = MixturePotential::from_mixture(&law, transition, 0.0);
+    ScaledGaussian {
+        v0: number("v0"),
+        epsilon: number("eps"),
+        prior: number("vpi"),
+        score: MixturePotential::from_mixture(&law, transition, 0.0),
+        noising,
+        expected: numbers(&record["value"]),
+    }
+}
+
+/// `KL(p_T|π)`, `½ ∫ g² E|ŝ − s|² dt` by Gauss–Legendre in time and Gauss–Hermite in space, and their sum.
+#[test]
+fn the_path_divergence_of_a_scaled_score_agrees() {
+    let case = scaled_gaussian();
+    let schedule = case.noising.schedule().expect("isotropic");
+    let variance = |t: f64| {
+        let signal = schedule.mean_factor(0.0, t).powi(2);
+        signal * case.v0 + schedule.noise_variance(0.0, t)
+    };
+    let gaussian = |variance: f64| GeneratedGaussian {
+        mean: DVector::zeros(1),
+        covariance: DMatrix::from_element(1, 1, variance),
+    };
+    let end = gaussian(variance(1.0));
+    let start = gaussian(case.prior).cross_entropy(&end.mean, &end.covariance)
+        - end.cross_entropy(&end.mean, &end.covariance);
     let space = Rule::normal(NonZeroUsize::new(4).expect("positive"));
     let time = Rule::panels(
         NonZeroUsize::new(12).expect("positive"),
@@ -320,25 +362,81 @@ fn the_weighted_score_error_of_a_scaled_score_agrees() {
         0.0,
         1.0,
     );
-    let schedule = noising.schedule().expect("isotropic");
     let error = time.apply(|t| {
-        let signal = schedule.mean_factor(0.0, t).powi(2);
-        let deviation = (signal * v0 + schedule.noise_variance(0.0, t)).sqrt();
+        let deviation = variance(t).sqrt();
         let x: Vec<f64> = space.nodes.iter().map(|z| deviation * z).collect();
         let x = Batch::from_columns(x.len(), 1, x);
         let mut exact = Batch::zeros(x.points(), 1);
         let mut divergence = vec![0.0; x.points()];
-        score.eval_with_divergence(t, x.as_ref(), exact.as_mut(), &mut divergence);
+        case.score
+            .eval_with_divergence(t, x.as_ref(), exact.as_mut(), &mut divergence);
         let mut scaled = exact.clone();
         scaled
             .as_mut_slice()
             .iter_mut()
-            .for_each(|s| *s *= 1.0 + epsilon);
+            .for_each(|s| *s *= 1.0 + case.epsilon);
         schedule.diffusivity(t) * matching_loss(scaled.as_ref(), exact.as_ref(), &space.weights)
     });
-    assert!(
-        (error - expected[1]).abs() < 1e-10,
-        "{error} {}",
-        expected[1]
+    // Entropies are of size 1, so their difference carries a few roundings.
+    assert_close(&[start, error, start + error], &case.expected[..3], 2e-15);
+}
+
+/// The law a scaled score generates is Gaussian, but only simulation gives it: its variance by 40000 paths,
+/// and the divergence from the data that follows from it. Seed 3, five standard errors (false alarm 6e-7)
+/// and the bias of 400 Heun steps, of second order and below 5e-4.
+#[test]
+fn the_law_generated_by_a_scaled_score_agrees() {
+    let case = scaled_gaussian();
+    let streams = Streams::new(3);
+    let start = draw_mixture(
+        &Mixture::gaussian(vec![0.0], Covariance::Isotropic(case.prior)),
+        &streams.role("start"),
+        0,
+        40_000,
     );
+    let reached = Walk {
+        noising: &case.noising,
+        score: &Scaled {
+            field: &case.score,
+            factor: 1.0 + case.epsilon,
+            divergence_factor: 1.0 + case.epsilon,
+        },
+        grid: &TimeGrid::new(&case.noising, 0.0, 400, Spacing::Cosine),
+        noise_level: 1.0,
+        integrator: Integrator::Heun,
+        stream: &streams.role("noise"),
+        block: 1024,
+    }
+    .run(start.as_ref());
+    let squares: Vec<f64> = reached.column(0).iter().map(|y| y * y).collect();
+    let variance = Estimate::from_samples(&squares);
+    let allowed = 5.0 * variance.error + 5e-4;
+    let error = (variance.value - case.expected[4]).abs();
+    assert!(error < allowed, "{variance:?}");
+    let ratio = |v: f64| case.v0 / v;
+    let divergence = |v: f64| 0.5 * (ratio(v) - 1.0 - ratio(v).ln());
+    assert!((divergence(case.expected[4]) - case.expected[3]).abs() < 1e-14);
+    let slope = 0.5 * (case.v0 / case.expected[4] - 1.0) / case.expected[4];
+    let error = (divergence(variance.value) - case.expected[3]).abs();
+    assert!(error < 1.5 * slope * allowed, "{error:e}");
+}
+
+/// Nothing is left out. Of `path_kl` the generated law is met by simulation only: the library has no
+/// deterministic law of a process under a wrong score.
+#[test]
+fn every_record_is_a_test() {
+    let tested = [
+        "losses",
+        "linear_optimum",
+        "linear_sample",
+        "sliced",
+        "path_kl",
+    ];
+    for record in records() {
+        let id = record["id"].as_str().expect("an id");
+        assert!(
+            tested.iter().any(|t| id.starts_with(&format!("s03.{t}"))),
+            "{id} has no test"
+        );
+    }
 }

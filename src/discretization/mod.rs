@@ -5,6 +5,7 @@ pub mod density_step;
 pub mod noising;
 pub mod path_action;
 pub mod path_weight;
+pub mod reverse_step;
 pub mod schedule;
 pub mod splitting;
 pub mod state_grid;

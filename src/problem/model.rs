@@ -266,6 +266,8 @@ pub enum Integrator {
     EulerMaruyama,
     Heun,
     ExponentialEuler,
+    /// The denoiser frozen over a step: DDPM's ancestral step at h = 1, DDIM at h = 0.
+    Ddpm,
 }
 
 /// How a found field generates.

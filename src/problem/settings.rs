@@ -390,6 +390,7 @@ pub(crate) fn read_sample(
 }
 
 fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
+    let choices = ["euler-maruyama", "heun", "exponential-euler", "ddpm"];
     if let Some(Entry {
         node: Node {
             span,
@@ -397,7 +398,7 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
         },
         ..
     }) = section.take("integrator")
-        && matches!(name.as_str(), "ddpm" | "rk45")
+        && name == "rk45"
     {
         reader.push(
             Diagnostic::error(
@@ -405,14 +406,14 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
                 span.clone(),
                 format!("integrator `{name}` is part of the format but not of this version"),
             )
-            .note("accepted: euler-maruyama, heun, exponential-euler"),
+            .note(format!("accepted: {}", choices.join(", "))),
         );
         return Integrator::Heun;
     }
-    let choices = ["euler-maruyama", "heun", "exponential-euler"];
     match reader.choice(section, "integrator", &choices, Some("exponential-euler")) {
         Some("euler-maruyama") => Integrator::EulerMaruyama,
         Some("heun") => Integrator::Heun,
+        Some("ddpm") => Integrator::Ddpm,
         _ => Integrator::ExponentialEuler,
     }
 }

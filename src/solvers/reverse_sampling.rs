@@ -15,6 +15,7 @@
 //! `h-invariance`, `verification`, `likelihood`
 
 use crate::discretization::noising::{Noising, Transition};
+use crate::discretization::reverse_step::{NoisedMoments, ReverseStep};
 use crate::discretization::schedule::Schedule;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::Field;
@@ -57,6 +58,13 @@ impl Scratch {
             trial: Batch::zeros(points, states),
         }
     }
+}
+
+/// Coefficients of a step that is linear in the state, the frozen score and the noise.
+struct LinearStep {
+    state: f64,
+    score: f64,
+    spread: f64,
 }
 
 impl Walk<'_> {
@@ -123,17 +131,21 @@ impl Walk<'_> {
             self.stream
                 .normals(first, node as u32, scratch.noise.as_mut());
         }
-        match self.integrator {
-            Integrator::ExponentialEuler => {
-                if let Some(Transition::Isotropic { schedule, centre }) = self.noising.transition()
-                {
-                    self.exponential_euler(schedule, centre, late, early, y, scratch);
-                } else {
-                    self.euler_maruyama(late, step, y, scratch);
-                }
+        let isotropic = match self.noising.transition() {
+            Some(Transition::Isotropic { schedule, centre }) => Some((schedule, centre)),
+            _ => None,
+        };
+        match (self.integrator, isotropic) {
+            (Integrator::ExponentialEuler, Some((schedule, centre))) => {
+                let linear = self.exponential_euler(schedule, late, early);
+                self.linear_step(&linear, centre, late, y, scratch);
             }
-            Integrator::Heun => self.heun(late, early, y, scratch),
-            Integrator::EulerMaruyama => self.euler_maruyama(late, step, y, scratch),
+            (Integrator::Ddpm, Some((schedule, centre))) => {
+                let linear = self.frozen_denoiser(schedule, late, early);
+                self.linear_step(&linear, centre, late, y, scratch);
+            }
+            (Integrator::Heun, _) => self.heun(late, early, y, scratch),
+            _ => self.euler_maruyama(late, step, y, scratch),
         }
     }
 
@@ -174,33 +186,56 @@ impl Walk<'_> {
         add_scaled(0.5 * step, &scratch.second_drift, y);
     }
 
-    /// The linear part of the reversed drift and its noise exactly, the score frozen over the step.
-    ///
-    /// With `a(v) = 1/alpha_{v|early}`: `y ← c + a(late) (y − c) + (1+h)/2 ∫ a g² dv · s + noise` of
-    /// variance `h sigma²_{late|early} a(late)²`. The integral is Simpson's, two orders above the scheme.
-    fn exponential_euler(
+    /// `y ← c + state (y − c) + score s + spread z` with the score at the late end.
+    fn linear_step(
         &self,
-        schedule: &Schedule,
+        linear: &LinearStep,
         centre: &[f64],
         late: f64,
-        early: f64,
         y: &mut Batch,
         scratch: &mut Scratch,
     ) {
         self.score.eval(late, y.as_ref(), scratch.score.as_mut());
+        let LinearStep {
+            state,
+            score,
+            spread,
+        } = *linear;
+        for (j, centre) in centre.iter().enumerate() {
+            let (s, z) = (scratch.score.column(j), scratch.noise.column(j));
+            for ((y, s), z) in y.column_mut(j).iter_mut().zip(s).zip(z) {
+                *y = centre + state * (*y - centre) + score * s + spread * z;
+            }
+        }
+    }
+
+    /// The linear part of the reversed drift and its noise exactly, the score frozen over the step.
+    ///
+    /// With `a(v) = 1/alpha_{v|early}`: `y ← c + a(late) (y − c) + (1+h)/2 ∫ a g² dv · s + noise` of
+    /// variance `h sigma²_{late|early} a(late)²`. The integral is Simpson's, two orders above the scheme.
+    fn exponential_euler(&self, schedule: &Schedule, late: f64, early: f64) -> LinearStep {
         let growth = |v: f64| 1.0 / schedule.mean_factor(early, v);
         let (middle, factor) = (0.5 * (early + late), growth(late));
         let weight = (late - early) / 6.0
             * (schedule.diffusivity(early)
                 + 4.0 * growth(middle) * schedule.diffusivity(middle)
                 + factor * schedule.diffusivity(late));
-        let pull = 0.5 * (1.0 + self.noise_level) * weight;
-        let spread = factor * (self.noise_level * schedule.noise_variance(early, late)).sqrt();
-        for (j, centre) in centre.iter().enumerate() {
-            let (s, z) = (scratch.score.column(j), scratch.noise.column(j));
-            for ((y, s), z) in y.column_mut(j).iter_mut().zip(s).zip(z) {
-                *y = centre + factor * (*y - centre) + pull * s + spread * z;
-            }
+        LinearStep {
+            state: factor,
+            score: 0.5 * (1.0 + self.noise_level) * weight,
+            spread: factor * (self.noise_level * schedule.noise_variance(early, late)).sqrt(),
+        }
+    }
+
+    /// [`ReverseStep`] with the denoiser of the score at the late end.
+    fn frozen_denoiser(&self, schedule: &Schedule, late: f64, early: f64) -> LinearStep {
+        let moments = |t: f64| NoisedMoments::at(schedule, self.noising.start(), t);
+        let step = ReverseStep::between(moments(late), moments(early), self.noise_level);
+        let (state, score) = step.from_score(moments(late));
+        LinearStep {
+            state,
+            score,
+            spread: step.variance.sqrt(),
         }
     }
 
@@ -284,6 +319,7 @@ mod tests {
         for (integrator, order) in [
             (Integrator::EulerMaruyama, 1.0),
             (Integrator::ExponentialEuler, 1.0),
+            (Integrator::Ddpm, 1.0),
             (Integrator::Heun, 2.0),
         ] {
             let (coarse, fine) = (flow_error(integrator, 200), flow_error(integrator, 400));
