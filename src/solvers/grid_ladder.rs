@@ -11,27 +11,22 @@
 //! A quarter of the difference `R_2 - R_1` is its error estimate, where order four would allow a fifteenth
 //! and no order a whole.
 
-use crate::discretization::noising::Noising;
 use crate::discretization::splitting::{LineStep, SplitTable};
-use crate::discretization::state_grid::{Rotation, StateGrid};
-use crate::discretization::transport::{
-    AxisTransport, Transport, cross_diffusivity, graded_times, principal_axes,
-};
-use crate::expr::{CompileError, Kernel};
-use crate::field::LogDensity;
+use crate::discretization::state_grid::{Placement, StateGrid};
+use crate::discretization::transport::{AxisTransport, Transport, graded_times};
 use crate::field::grid_field::GridScore;
-use crate::field::noised_mixture::MixtureAt;
-use crate::numeric::batch::{Batch, BatchMut};
+use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
+use crate::numeric::interpolation::GridInterpolant;
 use crate::numeric::tridiagonal::PivotError;
-use crate::problem::law::{Law, Mixture};
+use crate::problem::law::Mixture;
+use crate::solvers::grid_record::record_densities;
+use crate::solvers::grid_start::{self, Demand, Placed, StartLaw, smallest_variance, start_values};
+use crate::solvers::grid_sums::{mass, mean_squares, node_weight};
 use crate::solvers::{
-    ControlProblem, GridRecord, HistoryEntry, Outcome, Progress, Refusal, SolveError, StopReason,
-    Work,
+    ControlProblem, HistoryEntry, Outcome, Progress, Refusal, SolveError, StopReason, Work,
 };
-use nalgebra::DMatrix;
 
 /// Rungs, finest first.
 const RUNGS: usize = 3;
@@ -39,8 +34,6 @@ const RUNGS: usize = 3;
 const ERROR_SHARE: f64 = 0.25;
 /// Numbers kept for the answer: where the middle times would need more, the coarse ones are kept.
 const MOST_NUMBERS: usize = 1 << 24;
-/// Nodes whose density is below this fraction of the peak do not enter error averages.
-const NEGLIGIBLE: f64 = 1e-12;
 
 /// An equation for the density or its logarithm that splits into line steps.
 pub(crate) trait GridEquation: Sync {
@@ -61,19 +54,10 @@ pub(crate) trait GridEquation: Sync {
 /// What admission proves: where the grid lies, where the equation starts and which times it visits.
 #[derive(Clone, Debug)]
 pub(crate) struct Admitted {
-    grid: StateGrid,
+    placed: Placed,
     /// Finest time nodes; a multiple of four steps.
     times: Vec<f64>,
-    start: StartLaw,
     autonomous: bool,
-    law: Option<Mixture>,
-}
-
-#[derive(Clone, Debug)]
-enum StartLaw {
-    Mixture(Mixture),
-    /// `-log rho` up to a constant.
-    Unnormalised(Box<Kernel>),
 }
 
 /// Whether the equation applies, and on which grid.
@@ -82,213 +66,44 @@ pub(crate) fn admit<E: GridEquation>(
     points: &[usize],
     steps: usize,
 ) -> Result<Admitted, Refusal> {
-    let refuse = |reason: String, accepted: &str| Refusal {
+    let demand = Demand {
         method: E::NAME,
-        reason,
-        accepted: accepted.to_owned(),
+        nodes_per_deviation: E::NODES_PER_DEVIATION,
+        single_gaussian: E::LINEAR,
     };
+    let placed = grid_start::place(problem, points, &demand)?;
     let noising = &problem.noising;
     let d = noising.dimension();
-    if d > 2 {
-        return Err(refuse(
-            format!("the state has {d} components"),
-            "one or two states",
-        ));
-    }
-    let rotation = diagonal_axes(noising).map_err(|reason| {
-        refuse(
-            reason,
-            "noise that reaches every direction, along axes that do not turn",
-        )
-    })?;
-    let data = problem.problem.data.mixture();
-    let grid = choose_grid(problem, data.as_ref(), points, rotation)
-        .map_err(|reason| refuse(reason, "a density with a domain, or a mixture"))?;
-    let start = start_law::<E>(problem, data, &grid).map_err(|(reason, accepted)| Refusal {
-        method: E::NAME,
-        reason,
-        accepted,
-    })?;
     let steps = 4 * steps.div_ceil(4).max(4);
-    let (start_time, law) = start;
-    let variance = match &law {
-        StartLaw::Mixture(mixture) => smallest_variance(mixture),
+    let (variance, typical) = match &placed.law {
+        StartLaw::Mixture(mixture) => (
+            smallest_variance(mixture),
+            Batch::from_rows(d, &mixture.means),
+        ),
         StartLaw::Unnormalised(_) => {
-            let widest = grid.at(start_time).half_width;
-            widest
-                .iter()
-                .fold(f64::INFINITY, |a, l| a.min(0.01 * l * l))
+            let Placement {
+                centre, half_width, ..
+            } = placed.grid.at(placed.time);
+            let narrowest = half_width.iter().copied().fold(f64::INFINITY, f64::min);
+            (0.01 * narrowest * narrowest, Batch::from_rows(d, &[centre]))
         }
     };
-    let typical = match &law {
-        StartLaw::Mixture(mixture) => Batch::from_rows(d, &mixture.means),
-        StartLaw::Unnormalised(_) => Batch::from_rows(d, &[grid.at(start_time).centre]),
-    };
-    let times = graded_times(noising, start_time, variance, typical.as_ref(), steps);
-    let model = &problem.problem;
-    let drift = &model.dynamics.drift;
-    let autonomous = drift.len() == d
-        && drift
-            .iter()
-            .all(|f| !model.graph.depends_on(*f, model.time));
-    let mixture = match &law {
-        StartLaw::Mixture(mixture) => Some(mixture.clone()),
-        StartLaw::Unnormalised(_) => None,
-    };
+    let times = graded_times(noising, placed.time, variance, typical.as_ref(), steps);
     Ok(Admitted {
-        grid,
+        placed,
         times,
-        start: law,
-        autonomous,
-        law: mixture,
+        autonomous: autonomous(problem),
     })
 }
 
-/// Grid axes along which the diffusivity is diagonal at all times.
-fn diagonal_axes(noising: &Noising) -> Result<Rotation, String> {
-    let (a, b) = (noising.start(), noising.end());
-    let probes: Vec<f64> = (0..=16)
-        .map(|i| a + (b - a) * f64::from(i) / 16.0)
-        .collect();
-    let rotation = principal_axes(noising, probes[8]);
-    for t in probes {
-        let cross = cross_diffusivity(noising, rotation, t);
-        if cross > 1e-12 {
-            return Err(format!(
-                "the principal axes of the noise turn with time (relative cross diffusivity {cross:.1e} at t = {t})"
-            ));
-        }
-        let eigenvalues = noising
-            .noise(t)
-            .diffusivity(noising.dimension())
-            .symmetric_eigenvalues();
-        // A schedule may open with zero noise.
-        if t > a && eigenvalues.min() <= 1e-12 * eigenvalues.max() {
-            return Err(format!("the noise misses a direction at t = {t}"));
-        }
-    }
-    Ok(rotation)
-}
-
-fn choose_grid(
-    problem: &ControlProblem,
-    data: Option<&Mixture>,
-    points: &[usize],
-    rotation: Rotation,
-) -> Result<StateGrid, String> {
-    let noising = &problem.noising;
-    let grid = match (&problem.problem.dynamics.domain, data) {
-        (Some(domain), _) => StateGrid::over_domain(points, domain, rotation),
-        (None, None) => return Err("the data are a density and no domain is given".to_owned()),
-        (None, Some(data)) => match (noising.schedule(), noising.rest()) {
-            (Some(schedule), Some(rest)) => {
-                StateGrid::moving(points, schedule, rest, noising.start(), data)
-            }
-            _ => {
-                let mut laws = vec![data.clone(), problem.prior.clone()];
-                if let Some(exact) = &problem.exact {
-                    let (a, b) = (noising.start(), noising.end());
-                    laws.extend(
-                        (1..=16).map(|i| exact.mixture_at(a + (b - a) * f64::from(i) / 16.0)),
-                    );
-                }
-                StateGrid::covering(points, &laws, rotation)
-            }
-        },
-    };
-    grid.map_err(|error| error.to_string())
-}
-
-/// The earliest time from which the equation can run, and the law there.
-fn start_law<E: GridEquation>(
-    problem: &ControlProblem,
-    data: Option<Mixture>,
-    grid: &StateGrid,
-) -> Result<(f64, StartLaw), (String, String)> {
-    let noising = &problem.noising;
-    let begin = noising.start();
-    let Some(data) = data else {
-        let Law::LogDensity(density) = &problem.problem.data else {
-            unreachable!("every other law is a mixture")
-        };
-        let model = &problem.problem;
-        let kernel = Kernel::compile(
-            &model.graph,
-            &[density.log_density],
-            model.time,
-            &model.state,
-        )
-        .map_err(|error: CompileError| (error.to_string(), "a density of the states".to_owned()))?;
-        return Ok((begin, StartLaw::Unnormalised(Box::new(kernel))));
-    };
-    let nodes = |t: f64, law: &Mixture| nodes_per_deviation(grid, t, law);
-    let needed = if data.components() > 1 || E::LINEAR {
-        E::NODES_PER_DEVIATION
-    } else {
-        0.0
-    };
-    if smallest_variance(&data) > 0.0 && nodes(begin, &data) >= needed {
-        return Ok((begin, StartLaw::Mixture(data)));
-    }
-    let Some(exact) = &problem.exact else {
-        return Err((
-            format!(
-                "the narrowest part of the data has {:.2} grid nodes per standard deviation and the drift is not affine",
-                nodes(begin, &data)
-            ),
-            format!("at least {needed} nodes: more points, a smaller domain or a wider bandwidth"),
-        ));
-    };
-    let t_min = problem.problem.time_settings.t_min;
-    let enough = |t: f64| {
-        nodes(t, &exact.mixture_at(t)) >= needed && smallest_variance(&exact.mixture_at(t)) > 0.0
-    };
-    if t_min > begin && enough(t_min) {
-        return Ok((t_min, StartLaw::Mixture(exact.mixture_at(t_min))));
-    }
-    let (mut low, mut high) = (t_min.max(begin), noising.end());
-    if !enough(high) {
-        return Err((
-            format!(
-                "the noised data have {:.2} grid nodes per standard deviation at the end of the horizon",
-                nodes(high, &exact.mixture_at(high))
-            ),
-            format!("at least {needed} nodes: more points"),
-        ));
-    }
-    for _ in 0..50 {
-        let middle = 0.5 * (low + high);
-        if enough(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Ok((high, StartLaw::Mixture(exact.mixture_at(high))))
-}
-
-/// Smallest eigenvalue of any component's covariance.
-fn smallest_variance(law: &Mixture) -> f64 {
-    let d = law.dimension();
-    law.covariances
-        .iter()
-        .map(|c| {
-            DMatrix::from_fn(d, d, |i, j| c.entry(i, j))
-                .symmetric_eigenvalues()
-                .min()
-        })
-        .fold(f64::INFINITY, f64::min)
-}
-
-fn nodes_per_deviation(grid: &StateGrid, t: f64, law: &Mixture) -> f64 {
-    let placement = grid.at(t);
-    let step = grid
-        .axes()
-        .iter()
-        .zip(&placement.half_width)
-        .map(|(axis, l)| axis.step * l)
-        .fold(0.0, f64::max);
-    smallest_variance(law).max(0.0).sqrt() / step
+/// Whether the drift is given by expressions that do not contain the time.
+fn autonomous(problem: &ControlProblem) -> bool {
+    let model = &problem.problem;
+    let drift = &model.dynamics.drift;
+    drift.len() == model.dimension()
+        && drift
+            .iter()
+            .all(|f| !model.graph.depends_on(*f, model.time))
 }
 
 /// The three grids under way.
@@ -318,14 +133,12 @@ struct ErrorAt {
 impl<E: GridEquation> Ladder<E> {
     pub(crate) fn start(equation: E, admitted: Admitted) -> Result<Self, SolveError> {
         let Admitted {
-            grid,
+            placed: Placed { grid, law, .. },
             times,
-            start,
             autonomous,
-            law,
         } = admitted;
         let grids: Vec<StateGrid> = (0..RUNGS).map(|r| grid.coarsened(1 << r)).collect();
-        let mut values = start_values(&grids[0], times[0], &start);
+        let mut values = start_values(&grids[0], times[0], &law);
         let first = *values.iter().find(|v| !v.is_finite()).unwrap_or(&values[0]);
         if !first.is_finite() {
             return Err(SolveError::NotFinite {
@@ -335,7 +148,11 @@ impl<E: GridEquation> Ladder<E> {
                 suggestion: "a smaller domain".to_owned(),
             });
         }
-        if law.is_none() {
+        let start_law = match law {
+            StartLaw::Mixture(mixture) => Some(mixture),
+            StartLaw::Unnormalised(_) => None,
+        };
+        if start_law.is_none() {
             // A density known up to its constant: normalise on the finest grid.
             let shift = mass(&grids[0], &values, 0.0).ln();
             values.iter_mut().for_each(|v| *v += shift);
@@ -363,7 +180,7 @@ impl<E: GridEquation> Ladder<E> {
                 .collect(),
             tables,
             times,
-            start_law: law,
+            start_law,
             taken: 0,
             recorded,
             errors: Vec::new(),
@@ -636,97 +453,6 @@ fn add_refined(grids: [&StateGrid; 2], correction: &[f64], table: &mut [f64]) {
     }
 }
 
-/// `-log rho` at the nodes.
-fn start_values(grid: &StateGrid, t: f64, law: &StartLaw) -> Vec<f64> {
-    let states = grid.states(t);
-    let volume = grid.at(t).log_volume();
-    let at = match law {
-        StartLaw::Mixture(mixture) => Some(MixtureAt::new(mixture)),
-        StartLaw::Unnormalised(_) => None,
-    };
-    let pieces = map_blocks(states.points(), block(), |range| {
-        let x = states.as_ref().rows(range.clone());
-        let mut out = vec![0.0; range.len()];
-        match (law, &at) {
-            (StartLaw::Unnormalised(kernel), _) => {
-                let points = range.len();
-                kernel.eval(t, x, BatchMut::new(&mut out, points, 1, points));
-            }
-            (StartLaw::Mixture(_), Some(at)) => at.log_density(x, &mut out),
-            (StartLaw::Mixture(_), None) => unreachable!("mixtures were factorised above"),
-        }
-        for value in &mut out {
-            *value = -*value - volume;
-        }
-        out
-    });
-    pieces.concat()
-}
-
-/// Trapezoid weight of a node, in grid units.
-fn node_weight(grid: &StateGrid, index: usize) -> f64 {
-    let axes = grid.axes();
-    let inner = axes.get(1).map_or(1, |axis| axis.count);
-    let end = |axis: &UniformAxis, i: usize| {
-        axis.step
-            * if i == 0 || i == axis.count - 1 {
-                0.5
-            } else {
-                1.0
-            }
-    };
-    let first = end(&axes[0], index / inner);
-    axes.get(1)
-        .map_or(first, |axis| first * end(axis, index % inner))
-}
-
-/// `∫ exp(shift - V)` over the grid.
-fn mass(grid: &StateGrid, values: &[f64], shift: f64) -> f64 {
-    let terms: Vec<f64> = values
-        .iter()
-        .enumerate()
-        .map(|(i, v)| node_weight(grid, i) * (shift - v).exp())
-        .collect();
-    pairwise_sum(&terms)
-}
-
-/// `E|Gᵀ∇(a - b)|²` and `E|Gᵀ∇a|²` under `exp(-a)`, with central differences.
-fn mean_squares(
-    grid: &StateGrid,
-    transports: &[AxisTransport],
-    a: &[f64],
-    b: &[f64],
-) -> (f64, f64) {
-    let axes = grid.axes();
-    let inner = axes.get(1).map_or(1, |axis| axis.count);
-    let outer = axes[0].count;
-    let least = a.iter().fold(f64::INFINITY, |m, v| m.min(*v));
-    let limit = least - f64::ln(NEGLIGIBLE);
-    let (mut error, mut size, mut total) = (Vec::new(), Vec::new(), Vec::new());
-    for i in 1..outer - 1 {
-        let row = if axes.len() == 2 { 1..inner - 1 } else { 0..1 };
-        for index in row.map(|j| i * inner + j) {
-            if a[index] > limit {
-                continue;
-            }
-            let weight = (least - a[index]).exp();
-            let (mut e, mut s) = (0.0, 0.0);
-            for (axis, transport) in transports.iter().enumerate() {
-                let stride = if axis == 0 { inner } else { 1 };
-                let scale = transport.diffusivity / (4.0 * axes[axis].step.powi(2));
-                let slope = |v: &[f64]| v[index + stride] - v[index - stride];
-                e += scale * (slope(a) - slope(b)).powi(2);
-                s += scale * slope(a).powi(2);
-            }
-            error.push(weight * e);
-            size.push(weight * s);
-            total.push(weight);
-        }
-    }
-    let total = pairwise_sum(&total);
-    (pairwise_sum(&error) / total, pairwise_sum(&size) / total)
-}
-
 /// `E_prior[V]` in state units at the end of the horizon, from two extrapolants.
 fn cost(problem: &ControlProblem, grids: [&StateGrid; 2], values: [&[f64]; 2]) -> Option<Estimate> {
     if smallest_variance(&problem.prior) <= 0.0 {
@@ -751,67 +477,4 @@ fn cost(problem: &ControlProblem, grids: [&StateGrid; 2], values: [&[f64]; 2]) -
         ERROR_SHARE * (fine - coarse).abs(),
         ErrorKind::Grid,
     ))
-}
-
-/// Log densities on a fixed box at the recorded times, for plots.
-pub(crate) fn record_densities(field: &GridScore, times: &[f64]) -> GridRecord {
-    const TIMES: usize = 9;
-    /// The grid reaches seven deviations; plots show four.
-    const SHOWN: f64 = 4.0 / 7.0;
-    let d = field.grid().dimension();
-    let points = if d == 1 { 401 } else { 97 };
-    let keep = times.len().div_ceil(TIMES).max(1);
-    let times: Vec<f64> = times.iter().copied().step_by(keep).collect();
-    let mut bounds = vec![(f64::INFINITY, f64::NEG_INFINITY); d];
-    for t in &times {
-        let placement = field.grid().at(*t);
-        for sign in [-1.0, 1.0] {
-            let corners = Batch::from_rows(
-                d,
-                &[vec![sign * SHOWN; d], {
-                    let mut other = vec![sign * SHOWN; d];
-                    other[d - 1] = -other[d - 1];
-                    other
-                }],
-            );
-            let mut x = Batch::zeros(2, d);
-            placement.to_state(corners.as_ref(), x.as_mut());
-            for (j, bound) in bounds.iter_mut().enumerate() {
-                for x in x.column(j) {
-                    *bound = (bound.0.min(*x), bound.1.max(*x));
-                }
-            }
-        }
-    }
-    let axes: Vec<Vec<f64>> = bounds
-        .iter()
-        .map(|(low, high)| {
-            (0..points)
-                .map(|i| low + (high - low) * i as f64 / (points - 1) as f64)
-                .collect()
-        })
-        .collect();
-    let inner = if d == 2 { points } else { 1 };
-    let mut states = Batch::zeros(points * inner, d);
-    for j in 0..d {
-        for (n, x) in states.column_mut(j).iter_mut().enumerate() {
-            *x = axes[j][if j == 0 { n / inner } else { n % inner }];
-        }
-    }
-    let log_density = times
-        .iter()
-        .map(|t| {
-            map_blocks(states.points(), block(), |range| {
-                let mut out = vec![0.0; range.len()];
-                field.log_density(*t, states.as_ref().rows(range), &mut out);
-                out
-            })
-            .concat()
-        })
-        .collect();
-    GridRecord {
-        axes,
-        times,
-        log_density,
-    }
 }
