@@ -25,9 +25,10 @@
 
 use crate::derivation::assumption::Assumption;
 use crate::derivation::evidence::{Evidence, Refuted, all_equal, equal};
+use crate::derivation::matrix::inverse;
 use crate::derivation::noising::{Noising, dot};
 use crate::derivation::step::{Formula, Step};
-use crate::expr::{Expr, Graph};
+use crate::expr::Expr;
 
 const SOURCE: &str = "Onsager & Machlup (1953); Lau & Lubensky (2007); Hirono, Tanaka & Fukushima (2024), proposition 3.1";
 
@@ -140,70 +141,6 @@ pub fn path_weight_step(exact: &mut Noising) -> Result<Step, Refuted> {
         equation: None,
         evidence,
     })
-}
-
-/// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
-/// where it is singular.
-fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
-    let d = matrix.len();
-    let zero = graph.zero();
-    let diagonal = (0..d).all(|i| (0..d).all(|j| i == j || graph.is_zero(matrix[i][j])));
-    if diagonal {
-        if (0..d).any(|i| graph.is_provably_zero(matrix[i][i])) {
-            return None;
-        }
-        let mut rows = vec![vec![zero; d]; d];
-        for (i, row) in rows.iter_mut().enumerate() {
-            row[i] = graph.powi(matrix[i][i], -1);
-        }
-        return Some(rows);
-    }
-    if d > 3 {
-        return None;
-    }
-    let mut cofactors = vec![vec![zero; d]; d];
-    for (i, row) in cofactors.iter_mut().enumerate() {
-        for (j, entry) in row.iter_mut().enumerate() {
-            *entry = cofactor(graph, matrix, i, j);
-        }
-    }
-    let terms: Vec<Expr> = (0..d)
-        .map(|j| graph.mul(&[matrix[0][j], cofactors[0][j]]))
-        .collect();
-    let determinant = graph.add(&terms);
-    if graph.is_provably_zero(determinant) {
-        return None;
-    }
-    Some(
-        (0..d)
-            .map(|i| {
-                (0..d)
-                    .map(|j| graph.div(cofactors[j][i], determinant))
-                    .collect()
-            })
-            .collect(),
-    )
-}
-
-/// The signed minor of a 2 × 2 or 3 × 3 matrix.
-fn cofactor(graph: &mut Graph, matrix: &[Vec<Expr>], i: usize, j: usize) -> Expr {
-    let kept = |skip: usize| (0..matrix.len()).filter(move |k| *k != skip);
-    let entries: Vec<Expr> = kept(i)
-        .flat_map(|r| kept(j).map(move |c| matrix[r][c]))
-        .collect();
-    let minor = match entries.as_slice() {
-        [a] => *a,
-        [a, b, c, d] => {
-            let (main, cross) = (graph.mul(&[*a, *d]), graph.mul(&[*b, *c]));
-            graph.sub(main, cross)
-        }
-        _ => unreachable!("minors are taken of 2 x 2 and 3 x 3 matrices"),
-    };
-    if (i + j).is_multiple_of(2) {
-        minor
-    } else {
-        graph.neg(minor)
-    }
 }
 
 /// `(y' - b) D^-1 (y' - b) / 2` at `y' = b + G u`, if `D` is invertible in closed form.

@@ -23,6 +23,16 @@ pub enum Assumption {
     FiniteFisherInformation,
     /// `G` is square and invertible.
     InvertibleNoise,
+    /// The Riccati equation does not blow up on the horizon.
+    RiccatiSolution,
+    /// Characteristics of the first-order equation do not cross.
+    NoCaustics,
+    /// A stationary density exists and is normalisable.
+    Normalisable,
+    /// The expected passage time is finite.
+    FinitePassage,
+    /// The noise of the process is a number times the identity and free of time.
+    ConstantNoise,
 }
 
 impl Assumption {
@@ -45,6 +55,13 @@ impl Assumption {
             Self::GaussianTransition => "X_t given X_0 is Gaussian",
             Self::FiniteFisherInformation => "E |grad log p|^2 is finite",
             Self::InvertibleNoise => "G is square and invertible",
+            Self::RiccatiSolution => {
+                "the Riccati equation has a solution on the whole horizon (it has one where Q, M >= 0)"
+            }
+            Self::NoCaustics => "characteristics do not cross before the end time",
+            Self::Normalisable => "the density can be normalised",
+            Self::FinitePassage => "the expected passage time is finite",
+            Self::ConstantNoise => "D is a constant times the identity",
         }
     }
 }

@@ -24,24 +24,37 @@
 //! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
 
 pub mod action;
+pub mod as_typed;
 pub mod assumption;
+pub mod bellman;
+pub mod classical_limit;
+pub mod control;
+pub mod controlled;
 pub mod cross_check;
 pub mod evidence;
 pub mod fokker_planck;
 pub mod gaussian_kernel;
+pub mod generator;
 pub mod hamilton_jacobi_bellman;
 pub mod hopf_cole;
 pub mod ito;
 pub mod lowering;
+pub mod matrix;
 pub mod noising;
 mod notation;
 pub mod optimal_control;
+pub mod policy_law;
 pub mod print;
+pub mod product_form;
 pub mod reverse;
 pub mod reverse_sde;
+pub mod riccati;
 pub mod score_objectives;
+pub mod stated;
 pub mod step;
 pub mod structure;
+pub mod temperature;
+pub mod wkb;
 
 pub use assumption::Assumption;
 pub use evidence::{Evidence, Refuted};

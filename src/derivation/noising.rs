@@ -1,6 +1,6 @@
 //! The noising process as symbols, with the derived coefficients every step uses.
 
-use crate::expr::{Expr, Graph};
+use crate::expr::{Expr, Graph, Node};
 
 /// `dX = f dt + G dW` (Itô) with `D = G G'`, and what follows from it by differentiation.
 ///
@@ -263,4 +263,19 @@ pub(super) fn divergence(graph: &mut Graph, vector: &[Expr], state: &[Expr]) -> 
         .map(|(v, x)| graph.derivative(*v, *x))
         .collect();
     graph.add(&terms)
+}
+
+/// The terms of a sum; the expression itself if it is none.
+pub(super) fn terms(graph: &mut Graph, e: Expr) -> Vec<Expr> {
+    let Node::Sum { constant, terms } = graph.node(e).clone() else {
+        return vec![e];
+    };
+    let mut parts = Vec::new();
+    for (term, coefficient) in terms {
+        parts.push(graph.linear(&[(coefficient, term)]));
+    }
+    if !constant.is_zero() {
+        parts.push(graph.exact(constant));
+    }
+    parts
 }

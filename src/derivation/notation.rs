@@ -1,9 +1,10 @@
 //! How coefficients and equations are written: in full where that is short, by their pattern where the
 //! dimension is high.
 
-use crate::derivation::noising::Noising;
+use crate::derivation::matrix::as_multiple_of_identity;
+use crate::derivation::noising::{Noising, terms};
 use crate::derivation::step::Formula;
-use crate::expr::{Expr, Graph};
+use crate::expr::{Expr, Graph, Node, Rational};
 
 /// Up to this dimension components are written out.
 const WRITTEN_OUT: usize = 3;
@@ -12,7 +13,7 @@ const WRITTEN_OUT: usize = 3;
 const LONGEST: usize = 240;
 
 /// The expression, multiplied out if that is shorter; only its size if it is very long.
-fn expression(graph: &mut Graph, e: Expr) -> Formula {
+pub fn expression(graph: &mut Graph, e: Expr) -> Formula {
     let expanded = graph.expand(e);
     let (plain, spread) = (graph.text(e), graph.text(expanded));
     let (e, text) = if spread.len() < plain.len() {
@@ -33,7 +34,7 @@ pub fn scalar(noising: &mut Noising, name: &Formula, value: Expr) -> Formula {
     equality(name, &value)
 }
 
-fn equality(name: &Formula, value: &Formula) -> Formula {
+pub fn equality(name: &Formula, value: &Formula) -> Formula {
     Formula::new(
         format!("{} = {}", name.text, value.text),
         format!("{} = {}", name.latex, value.latex),
@@ -44,7 +45,19 @@ fn equality(name: &Formula, value: &Formula) -> Formula {
 fn own_pattern(noising: &mut Noising, component: Expr, i: usize) -> Option<Expr> {
     let generic = noising.graph.unknown("x[i]", &[]);
     let own = noising.state[i];
-    let image = noising.graph.substitute(component, &[(own, generic)]);
+    let mut images = vec![(own, generic)];
+    // Parameters with one entry per component count as one: `kappa[2]` is `kappa[i]` in component 2.
+    let index = format!("[{i}]");
+    for symbol in noising.graph.symbols(&[component]) {
+        let name = noising.graph.symbol_name(symbol).unwrap_or_default();
+        if let Some(stem) = name.strip_suffix(&index)
+            && symbol != own
+        {
+            let pattern = format!("{stem}[i]");
+            images.push((symbol, noising.graph.unknown(&pattern, &[])));
+        }
+    }
+    let image = noising.graph.substitute(component, &images);
     let foreign = noising.graph.depends_on_any(image, &noising.state);
     (!foreign).then_some(image)
 }
@@ -88,13 +101,64 @@ pub fn vector(noising: &mut Noising, name: &Formula, components: &[Expr]) -> For
             "\\cdots",
         ));
     }
+    equality(name, &tuple(&parts))
+}
+
+/// `(a, b)`; `a` alone without parentheses.
+pub fn tuple(parts: &[Formula]) -> Formula {
+    if let [single] = parts {
+        return single.clone();
+    }
     let text: Vec<&str> = parts.iter().map(|p| p.text.as_str()).collect();
     let latex: Vec<&str> = parts.iter().map(|p| p.latex.as_str()).collect();
-    let tuple = Formula::new(
+    Formula::new(
         format!("({})", text.join(", ")),
         format!("\\left({}\\right)", latex.join(",\\; ")),
-    );
-    equality(name, &tuple)
+    )
+}
+
+/// A function of the state: `sum_i g(x[i])` where it is a sum over coordinates that follows one pattern.
+pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
+    let d = noising.dimension();
+    let terms = terms(&mut noising.graph, e);
+    if d < 2 || terms.len() < 2 {
+        return expression(&mut noising.graph, e);
+    }
+    let mut own = vec![Vec::new(); d];
+    for term in terms {
+        let met: Vec<usize> = (0..d)
+            .filter(|i| noising.graph.depends_on(term, noising.state[*i]))
+            .collect();
+        match met.as_slice() {
+            [single] => own[*single].push(term),
+            _ => return expression(&mut noising.graph, e),
+        }
+    }
+    let parts: Vec<Expr> = own.iter().map(|terms| noising.graph.add(terms)).collect();
+    match pattern(noising, &parts) {
+        Some(generic) if parts.iter().all(|p| !noising.graph.is_zero(*p)) => {
+            let value = expression(&mut noising.graph, generic);
+            let generic_is_sum = matches!(noising.graph.node(generic), Node::Sum { .. });
+            if generic_is_sum {
+                Formula::new(
+                    format!("sum_i ({})", value.text),
+                    format!("\\sum_i \\left({}\\right)", value.latex),
+                )
+            } else {
+                Formula::new(
+                    format!("sum_i {}", value.text),
+                    format!("\\sum_i {}", value.latex),
+                )
+            }
+        }
+        _ => expression(&mut noising.graph, e),
+    }
+}
+
+/// The end of the horizon as a number.
+pub fn time_of_end(noising: &mut Noising, end: f64) -> Formula {
+    let end = noising.graph.number(end);
+    expression(&mut noising.graph, end)
 }
 
 /// `M = a I`, `M = diag(a, b)`, or the entries in low dimension.
@@ -158,11 +222,27 @@ fn diagonal_matrix(noising: &mut Noising, name: &Formula, diagonal: &[Expr]) -> 
         };
         return equality(name, &Formula::new(text, latex));
     }
-    let diag = Formula::new(
-        format!("diag {}", name.text),
-        format!("\\operatorname{{diag}} {}", name.latex),
-    );
-    vector(noising, &diag, diagonal)
+    let empty = Formula::new("", "");
+    let entries = vector(noising, &empty, diagonal);
+    let bare = |text: &str| text.trim_start_matches([' ', '=']).to_owned();
+    let Some(indexed) = entries.text.strip_prefix("_i = ") else {
+        return Formula::new(
+            format!("{} = diag{}", name.text, bare(&entries.text)),
+            format!(
+                "{} = \\operatorname{{diag}}{}",
+                name.latex,
+                bare(&entries.latex)
+            ),
+        );
+    };
+    Formula::new(
+        format!("{} = diag({indexed})", name.text),
+        format!(
+            "{} = \\operatorname{{diag}}({})",
+            name.latex,
+            bare(entries.latex.trim_start_matches("_i"))
+        ),
+    )
 }
 
 /// `u_t = ...` for a residual of the form `c u_t - ...` with constant `c`; `None` where components are
@@ -189,4 +269,168 @@ pub fn rate(noising: &mut Noising, unknown: Expr, residual: Expr) -> Option<Form
     }
     let name = Formula::new(noising.graph.text(rate), noising.graph.latex(rate));
     Some(equality(&name, &value))
+}
+
+/// `c` in front of a symbol: nothing for 1, parentheses around sums.
+fn scaled(graph: &mut Graph, coefficient: Expr, symbol: &Formula) -> (bool, Formula) {
+    if let Some((1, below)) = graph.as_number(coefficient).and_then(Rational::small)
+        && below > 1
+        && !symbol.text.contains(" int ")
+    {
+        let text = format!("{}/{below}", symbol.text);
+        return (
+            false,
+            Formula::new(text, format!("\\frac{{1}}{{{below}}} {}", symbol.latex)),
+        );
+    }
+    let value = expression(graph, coefficient);
+    let is_sum = matches!(graph.node(coefficient), Node::Sum { .. });
+    let (text, latex) = match (value.text.as_str(), is_sum) {
+        ("1", _) => return (false, symbol.clone()),
+        ("-1", _) => return (true, symbol.clone()),
+        (text, true) => (
+            format!("({text})"),
+            format!("\\left({}\\right)", value.latex),
+        ),
+        (text, false) => (text.to_owned(), value.latex.clone()),
+    };
+    let negative = !is_sum && text.starts_with('-') && latex.starts_with('-');
+    let cut = usize::from(negative);
+    let formula = Formula::new(
+        format!("{} {}", &text[cut..], symbol.text),
+        format!("{} \\, {}", &latex[cut..], symbol.latex),
+    );
+    (negative, formula)
+}
+
+/// `sum c_k symbol_k` without the vanishing terms; `0` if all vanish.
+pub fn combination(graph: &mut Graph, parts: &[(Expr, Formula)]) -> Formula {
+    let (mut text, mut latex) = (String::new(), String::new());
+    for (coefficient, symbol) in parts {
+        let coefficient = tidy(graph, *coefficient);
+        if graph.is_zero(coefficient) {
+            continue;
+        }
+        let (negative, piece) = scaled(graph, coefficient, symbol);
+        let sign = match (text.is_empty(), negative) {
+            (true, false) => "",
+            (true, true) => "-",
+            (false, false) => " + ",
+            (false, true) => " - ",
+        };
+        text.push_str(sign);
+        text.push_str(&piece.text);
+        latex.push_str(sign);
+        latex.push_str(&piece.latex);
+    }
+    if text.is_empty() {
+        return Formula::new("0", "0");
+    }
+    Formula::new(text, latex)
+}
+
+/// The expression or its expansion, whichever is shorter in print.
+pub fn tidy(graph: &mut Graph, e: Expr) -> Expr {
+    let expanded = graph.expand(e);
+    if graph.text(expanded).len() < graph.text(e).len() {
+        expanded
+    } else {
+        e
+    }
+}
+
+/// `name_x`, `name_{x y}`: a derivative of an unknown, by the names of the coordinates.
+pub fn partial(noising: &Noising, name: &str, along: &[usize]) -> Formula {
+    let names: Vec<String> = along
+        .iter()
+        .map(|i| noising.graph.text(noising.state[*i]))
+        .collect();
+    let latex: Vec<String> = along
+        .iter()
+        .map(|i| noising.graph.latex(noising.state[*i]))
+        .collect();
+    let text = match names.as_slice() {
+        [single] if single.chars().all(char::is_alphanumeric) => format!("{name}_{single}"),
+        several if several.iter().all(|n| n.len() == 1) => format!("{name}_{}", several.concat()),
+        several => format!("{name}_{{{}}}", several.join(" ")),
+    };
+    let stem = crate::expr::latex_name(name);
+    Formula::new(text, format!("{stem}_{{{}}}", latex.join(" ")))
+}
+
+/// `v . grad N + 1/2 D : grad grad N` for the unknown `N`, written out where that is short.
+pub fn operator(noising: &mut Noising, drift: &[Expr], name: &str) -> Formula {
+    let d = noising.dimension();
+    let stem = crate::expr::latex_name(name);
+    let half = noising.graph.rational(1, 2);
+    let scalar = as_multiple_of_identity(&noising.graph, &noising.diffusivity);
+    if let (true, Some(common)) = (d > 1, scalar) {
+        let still = drift.iter().all(|f| noising.graph.is_zero(*f));
+        let spread = noising.graph.mul(&[half, common]);
+        let laplacian = Formula::new(format!("sum_i {name}_ii"), format!("\\sum_i {stem}_{{ii}}"));
+        if let (false, Some(generic)) = (still, pattern(noising, drift)) {
+            let slope = Formula::new(format!("{name}_i"), format!("{stem}_i"));
+            let (negative, term) = scaled(&mut noising.graph, generic, &slope);
+            let sign = if negative { "-" } else { "" };
+            let carried = Formula::new(
+                format!("sum_i {sign}{}", term.text),
+                format!("\\sum_i {sign}{}", term.latex),
+            );
+            let one = noising.graph.one();
+            return combination(&mut noising.graph, &[(one, carried), (spread, laplacian)]);
+        }
+        if still {
+            return combination(&mut noising.graph, &[(spread, laplacian)]);
+        }
+    }
+    if d > WRITTEN_OUT {
+        return Formula::new(
+            format!("f.grad {name} + 1/2 D : grad grad {name}"),
+            format!("f \\cdot \\nabla {stem} + \\frac{{1}}{{2}} D : \\nabla\\nabla {stem}"),
+        );
+    }
+    let mut parts = Vec::new();
+    for (i, f) in drift.iter().enumerate() {
+        parts.push((*f, partial(noising, name, &[i])));
+    }
+    let one = noising.graph.one();
+    for i in 0..d {
+        for j in i..d {
+            let weight = if i == j { half } else { one };
+            let entry = noising.diffusivity[i][j];
+            let weight = noising.graph.mul(&[weight, entry]);
+            parts.push((weight, partial(noising, name, &[i, j])));
+        }
+    }
+    combination(&mut noising.graph, &parts)
+}
+
+/// `v . grad N`, written out where that is short.
+pub fn along(noising: &mut Noising, vector: &[Expr], name: &str) -> Option<Formula> {
+    if vector.len() > WRITTEN_OUT {
+        return None;
+    }
+    let parts: Vec<(Expr, Formula)> = vector
+        .iter()
+        .enumerate()
+        .map(|(i, v)| (*v, partial(noising, name, &[i])))
+        .collect();
+    Some(combination(&mut noising.graph, &parts))
+}
+
+/// ` + value` or ` - value`, to stand after another term.
+pub fn appended(value: &Formula) -> Formula {
+    match (value.text.strip_prefix('-'), value.latex.strip_prefix('-')) {
+        (Some(text), Some(latex)) => Formula::new(format!(" - {text}"), format!(" - {latex}")),
+        _ => Formula::new(format!(" + {}", value.text), format!(" + {}", value.latex)),
+    }
+}
+
+/// The expression in at most 60 characters; its size where it is longer.
+pub fn brief(graph: &Graph, e: Expr) -> String {
+    let text = graph.text(e);
+    if text.len() <= 60 {
+        return text;
+    }
+    format!("(an expression of {} nodes)", graph.reachable(&[e]).len())
 }

@@ -54,15 +54,25 @@ pub fn closing(derivation: &Derivation) -> String {
                 .to_owned()
         }
     };
+    for note in &derivation.notes {
+        out.push_str(&format!("{note}\n"));
+    }
+    if !derivation.side_results.is_empty() {
+        let names: Vec<String> = derivation
+            .side_results
+            .iter()
+            .map(|step| format!("{} (--only {})", step.name, step.key()))
+            .collect();
+        out.push_str(&format!("side results: {}\n", names.join(", ")));
+    }
     let numbers = |name: &str| -> Vec<String> {
         derivation
-            .steps
-            .iter()
+            .all_steps()
             .filter(|step| step.evidence.name() == name)
             .map(|step| format!("[{}]", step.number))
             .collect()
     };
-    let total = derivation.steps.len();
+    let total = derivation.all_steps().count();
     let proved = numbers("proved");
     out.push_str(&format!("proved: {} of {total} steps", proved.len()));
     for word in ["tested", "stated"] {

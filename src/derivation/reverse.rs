@@ -99,15 +99,14 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
             &mut exact, &mut shown, &known, &written,
         )?);
     }
-    for (i, step) in steps.iter_mut().enumerate() {
-        step.number = i + 1;
-    }
     let structure = structure::findings(&mut exact, &problem.data);
     let cross_check = cross_check(&mut exact, problem)?;
-    Ok(Derivation {
-        graph: exact.graph,
+    Ok(Derivation::numbered(
+        exact.graph,
         steps,
+        Vec::new(),
         structure,
         cross_check,
-    })
+        Vec::new(),
+    ))
 }

@@ -54,6 +54,66 @@ pub struct Step {
     pub evidence: Evidence,
 }
 
+impl Step {
+    /// A step that states nothing yet.
+    pub fn new(
+        name: &'static str,
+        rule: &'static str,
+        source: &'static str,
+        executes: &'static str,
+        evidence: Evidence,
+    ) -> Self {
+        Self {
+            number: 0,
+            name,
+            rule,
+            executes,
+            statement: Vec::new(),
+            assumptions: Vec::new(),
+            source,
+            equation: None,
+            evidence,
+        }
+    }
+
+    /// The name by which a reader asks for the step: `hjb`, `policy`, `hopf-cole`, ...
+    pub fn key(&self) -> &'static str {
+        let (first, _) = self.rule.split_once(';').unwrap_or((self.rule, ""));
+        match first {
+            "dynamic-programming" => "hjb",
+            "stationary-in-u" => "policy",
+            "fokker-planck" => "fpk",
+            "integrate by parts" => "implicit",
+            "condition on X_0" => "denoising",
+            other => other,
+        }
+    }
+
+    /// Adds a line.
+    pub fn line(mut self, text: impl Into<String>, latex: impl Into<String>) -> Self {
+        self.statement.push(Formula::new(text, latex));
+        self
+    }
+
+    /// Adds lines.
+    pub fn lines(mut self, formulas: impl IntoIterator<Item = Formula>) -> Self {
+        self.statement.extend(formulas);
+        self
+    }
+
+    pub fn assuming(mut self, assumptions: &[Assumption]) -> Self {
+        self.assumptions.extend_from_slice(assumptions);
+        self
+    }
+
+    /// The equation the step produces, with what it assumes.
+    pub fn about(mut self, equation: Equation) -> Self {
+        self.assumptions.extend_from_slice(&equation.assumes);
+        self.equation = Some(equation);
+        self
+    }
+}
+
 /// Derived coefficients compared with the user's expressions, differentiated another way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossCheck {
@@ -66,24 +126,54 @@ pub struct CrossCheck {
 pub struct Derivation {
     pub graph: Graph,
     pub steps: Vec<Step>,
+    /// What follows besides, shown when asked for by name.
+    pub side_results: Vec<Step>,
     pub structure: Vec<Finding>,
     /// `None` when no random point gave finite values.
     pub cross_check: Option<CrossCheck>,
+    /// What was not derived, and why.
+    pub notes: Vec<String>,
 }
 
 impl Derivation {
+    /// Numbers the steps, side results after the others.
+    pub fn numbered(
+        graph: Graph,
+        mut steps: Vec<Step>,
+        mut side_results: Vec<Step>,
+        structure: Vec<Finding>,
+        cross_check: Option<CrossCheck>,
+        notes: Vec<String>,
+    ) -> Self {
+        let all = steps.iter_mut().chain(&mut side_results);
+        for (i, step) in all.enumerate() {
+            step.number = i + 1;
+        }
+        Self {
+            graph,
+            steps,
+            side_results,
+            structure,
+            cross_check,
+            notes,
+        }
+    }
+
+    /// All steps, side results last.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.side_results)
+    }
+
     /// The equation with this id.
     pub fn equation(&self, id: &str) -> Option<&Equation> {
-        self.steps
-            .iter()
+        self.all_steps()
             .filter_map(|step| step.equation.as_ref())
             .find(|equation| equation.id == id)
     }
 
     /// The step with this name or rule.
     pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps
-            .iter()
+        self.all_steps()
             .find(|step| step.name == name || step.rule == name)
     }
 }
