@@ -1,8 +1,13 @@
 //! Every shipped problem loads, and its resolved text says the same problem again.
 
+use onsager::derivation::derive;
+use onsager::derivation::expectation::unmet;
+use onsager::problem::diagnostic::Report;
 use onsager::problem::law::Law;
+use onsager::problem::settings::STRUCTURES;
 use onsager::problem::{Loaded, load, parse_text};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/reverse");
@@ -112,9 +117,49 @@ fn every_refused_file_says_where_why_and_what_instead() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        let report = load(&path, &[]).expect_err(&stem);
+        let report = match load(&path, &[]) {
+            Err(report) => report,
+            // A file that says what it means may still expect what is not so.
+            Ok(loaded) => {
+                let derivation = derive(&loaded.problem).unwrap_or_else(|e| panic!("{stem}: {e}"));
+                let unmet = unmet(&loaded.problem.expect, &derivation.structure);
+                assert!(!unmet.is_empty(), "{stem} is in order");
+                Report::new(loaded.source, unmet)
+            }
+        };
         insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(stem, report.render(false));
         });
+    }
+}
+
+#[test]
+fn a_structure_can_be_expected_exactly_when_it_is_looked_for() {
+    let derivation = derive(&loaded("mixture_vp.toml").problem).expect("true steps");
+    let mut looked_for: Vec<&str> = derivation.structure.iter().map(|f| f.name).collect();
+    looked_for.sort_unstable();
+    assert_eq!(looked_for, STRUCTURES);
+    for finding in &derivation.structure {
+        assert!(!finding.needed.is_empty());
+        assert_eq!(
+            finding.found,
+            finding.nearest.is_empty(),
+            "{}",
+            finding.name
+        );
+    }
+}
+
+#[test]
+fn every_command_refuses_a_problem_without_the_structure_it_expects() {
+    for command in ["check", "derive", "solve", "verify"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_onsager"))
+            .args([command, "problems/refused/unmet_structure.toml"])
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert!(said.contains("error[E310]"), "{command}: {said}");
+        assert!(output.stdout.is_empty(), "{command} ran nothing");
     }
 }

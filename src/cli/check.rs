@@ -2,8 +2,8 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
-use crate::cli::{load_problem, record};
-use crate::derivation::derive;
+use crate::cli::{derive_problem, load_problem, record};
+use crate::derivation::Derivation;
 use crate::problem::Loaded;
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
@@ -16,10 +16,10 @@ pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &
     for file in files {
         match load_problem(file, overrides, common) {
             Ok(loaded) => {
-                if resolved {
-                    print!("{}", loaded.resolved);
-                } else {
-                    exits.push(describe(file, &loaded, common));
+                match derive_problem(&loaded, common) {
+                    Err(exit) => exits.push(exit),
+                    Ok(_) if resolved => print!("{}", loaded.resolved),
+                    Ok(derivation) => describe(file, &loaded, &derivation, common),
                 }
                 if common.strict && !loaded.warnings.is_empty() {
                     exits.push(Exit::Inconclusive);
@@ -31,7 +31,7 @@ pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &
     Exit::worst(exits)
 }
 
-fn describe(file: &Path, loaded: &Loaded, common: &Common) -> Exit {
+fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     let problem = &loaded.problem;
     let (start, end) = problem.dynamics.horizon;
@@ -41,16 +41,9 @@ fn describe(file: &Path, loaded: &Loaded, common: &Common) -> Exit {
         problem.dimension(),
         problem.dynamics.diffusion[0].len(),
     );
-    let derivation = match derive(problem) {
-        Ok(derivation) => derivation,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Exit::BadInput;
-        }
-    };
     println!(
         "{}",
-        terminal::structures(&record::structures(&derivation), style)
+        terminal::structures(&record::structures(derivation), style)
     );
     let mut plan = Table::new(&["plan", "method", "size"]);
     for solver in &problem.solvers {
@@ -75,5 +68,4 @@ fn describe(file: &Path, loaded: &Loaded, common: &Common) -> Exit {
         "\nok: nothing was run.      next: onsager derive {0} | onsager solve {0}",
         file.display()
     );
-    Exit::Solved
 }

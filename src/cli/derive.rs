@@ -2,8 +2,8 @@
 
 use crate::cli::arguments::{Common, Format, Overrides};
 use crate::cli::exit::Exit;
-use crate::cli::load_problem;
-use crate::derivation::{derive as derivation_of, print};
+use crate::cli::{derive_problem, load_problem};
+use crate::derivation::print;
 use crate::problem::suggest::did_you_mean;
 use std::path::Path;
 
@@ -19,12 +19,9 @@ pub fn derive(
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let mut derivation = match derivation_of(&loaded.problem) {
+    let mut derivation = match derive_problem(&loaded, common) {
         Ok(derivation) => derivation,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Exit::BadInput;
-        }
+        Err(exit) => return exit,
     };
     let rules: Vec<&str> = derivation.steps.iter().map(|step| step.rule).collect();
     if let Some(wrong) = only.iter().find(|name| !rules.contains(&name.as_str())) {

@@ -9,6 +9,9 @@ mod progress;
 mod record;
 mod solve;
 
+use crate::derivation::expectation::unmet;
+use crate::derivation::{self, Derivation};
+use crate::problem::diagnostic::Report;
 use crate::problem::{Loaded, Override, load};
 use arguments::{Arguments, Command, Common, Overrides};
 use clap::Parser;
@@ -102,19 +105,36 @@ fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<L
             }
             Ok(loaded)
         }
-        Err(report) => {
-            if common.json {
-                for diagnostic in &report.diagnostics {
-                    println!("{}", diagnostic.to_json(&report.source));
-                }
-            }
-            eprint!("{}", report.render(colour));
-            let unreadable = report.exit_code() == Exit::InputOutput.code();
-            Err(if unreadable {
-                Exit::InputOutput
-            } else {
-                Exit::BadInput
-            })
+        Err(report) => Err(refuse(&report, common)),
+    }
+}
+
+/// Derives a loaded problem, unless it lacks a structure its file expects.
+fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> {
+    let derivation = derivation::derive(&loaded.problem).map_err(|error| {
+        eprintln!("error: {error}");
+        Exit::BadInput
+    })?;
+    let unmet = unmet(&loaded.problem.expect, &derivation.structure);
+    if unmet.is_empty() {
+        Ok(derivation)
+    } else {
+        Err(refuse(&Report::new(loaded.source.clone(), unmet), common))
+    }
+}
+
+/// Says everything that is wrong with a file.
+fn refuse(report: &Report, common: &Common) -> Exit {
+    if common.json {
+        for diagnostic in &report.diagnostics {
+            println!("{}", diagnostic.to_json(&report.source));
         }
+    }
+    let colour = common.color.holds(std::io::stderr().is_terminal());
+    eprint!("{}", report.render(colour));
+    if report.exit_code() == Exit::InputOutput.code() {
+        Exit::InputOutput
+    } else {
+        Exit::BadInput
     }
 }

@@ -4,9 +4,9 @@ use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
 use crate::cli::figures::{Pictures, pictures};
 use crate::cli::progress::ProgressLine;
-use crate::cli::{load_problem, record};
+use crate::cli::{derive_problem, load_problem, record};
 use crate::comparison::{Comparison, compare};
-use crate::derivation::{Derivation, derive};
+use crate::derivation::Derivation;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
@@ -90,12 +90,9 @@ fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
         last: Instant::now(),
         phases: Vec::new(),
     };
-    let derivation = match derive(&loaded.problem) {
+    let derivation = match derive_problem(loaded, common) {
         Ok(derivation) => derivation,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Exit::BadInput;
-        }
+        Err(exit) => return exit,
     };
     clock.lap("derive");
     let mut lowered = loaded.problem.clone();

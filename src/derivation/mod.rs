@@ -19,6 +19,7 @@
 //! | [`gaussian_kernel`] | transition kernels of the presets |
 //! | [`score_objectives`] | explicit, implicit, denoising score matching; divergence of path laws |
 //! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
+//! | [`expectation`] | structures the file expects, against those found |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
 //!
 //! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
@@ -32,6 +33,7 @@ pub mod control;
 pub mod controlled;
 pub mod cross_check;
 pub mod evidence;
+pub mod expectation;
 pub mod fokker_planck;
 pub mod gaussian_kernel;
 pub mod generator;

@@ -16,6 +16,10 @@ pub struct Finding {
     pub because: String,
     /// What it makes possible, or would.
     pub unlocks: &'static str,
+    /// The condition, in words or symbols.
+    pub needed: &'static str,
+    /// The smallest change of the problem that would bring it; empty for one that is found.
+    pub nearest: String,
 }
 
 /// All findings about a noising process with this data law.
@@ -46,6 +50,27 @@ fn state_in_noise(noising: &Noising) -> Option<(usize, usize, String)> {
     None
 }
 
+/// The entry of `G` with every state at zero, or a constant where that is nothing.
+fn noise_without_state(noising: &mut Noising, i: usize, k: usize) -> String {
+    let entry = noising.diffusion[i][k];
+    let at_rest = at_rest(noising, entry);
+    if noising.graph.is_zero(at_rest) {
+        format!("a constant for G[{i}][{k}]")
+    } else {
+        format!(
+            "G[{i}][{k}] = {} (its value where the state is 0)",
+            shown(noising, at_rest)
+        )
+    }
+}
+
+/// An expression with every state at zero.
+fn at_rest(noising: &mut Noising, e: Expr) -> Expr {
+    let zero = noising.graph.zero();
+    let origin: Vec<_> = noising.state.iter().map(|x| (*x, zero)).collect();
+    noising.graph.substitute(e, &origin)
+}
+
 /// A short form of an expression.
 fn shown(noising: &Noising, e: Expr) -> String {
     let text = noising.graph.text(e);
@@ -59,8 +84,12 @@ fn shown(noising: &Noising, e: Expr) -> String {
     }
 }
 
-fn additive_noise(noising: &Noising) -> Finding {
+fn additive_noise(noising: &mut Noising) -> Finding {
     let blocked = state_in_noise(noising);
+    let nearest = match blocked {
+        None => String::new(),
+        Some((i, k, _)) => noise_without_state(noising, i, k),
+    };
     Finding {
         name: "additive-noise",
         found: blocked.is_none(),
@@ -73,6 +102,8 @@ fn additive_noise(noising: &Noising) -> Finding {
             ),
         },
         unlocks: "D = D(t): b = -f, q = div f; strong order 1 for Euler-Maruyama",
+        needed: "no entry of G contains a state",
+        nearest,
     }
 }
 
@@ -86,6 +117,13 @@ fn nonaffine(noising: &mut Noising) -> Option<(usize, Expr)> {
         }
     }
     None
+}
+
+/// What is left of an expression without its terms that are not affine in the state.
+fn affine_part(noising: &mut Noising, e: Expr) -> Expr {
+    let terms = nonaffine_terms(noising, e);
+    let rest = noising.graph.sub(e, terms);
+    noising.graph.expand(rest)
 }
 
 /// The terms of a sum that are not affine in the state.
@@ -123,18 +161,30 @@ fn gaussian(noising: &mut Noising, data: &Law) -> Finding {
             if count == 1 { "" } else { "s" }
         ),
     };
+    let nearest = match (&drift, &noise, components) {
+        (Some((i, f)), _, _) => {
+            let kept = affine_part(noising, *f);
+            format!("f[{i}] = {} (its affine terms)", shown(noising, kept))
+        }
+        (None, Some((i, k, _)), _) => noise_without_state(noising, *i, *k),
+        (None, None, None) => "data of family gaussian, mixture, curve or samples".to_owned(),
+        (None, None, Some(_)) => String::new(),
+    };
     Finding {
         name: "gaussian",
         found: drift.is_none() && noise.is_none() && components.is_some(),
         evidence: Evidence::Proved,
         because,
         unlocks: "closed marginals and exact score",
+        needed: "f affine in the state, G free of it, the data a Gaussian mixture",
+        nearest,
     }
 }
 
 /// `d_j f_i = d_i f_j` for all pairs: the drift is a gradient.
 fn gradient(noising: &mut Noising) -> Finding {
     let unlocks = "Boltzmann law, potential";
+    let needed = "d f[i]/d x[j] = d f[j]/d x[i] for every two states";
     let d = noising.dimension();
     let mut evidence = Evidence::Proved;
     for i in 0..d {
@@ -155,6 +205,7 @@ fn gradient(noising: &mut Noising) -> Finding {
                 Ok(found) => evidence = evidence.and(found),
                 Err(_) => {
                     let difference = noising.graph.sub(across, back);
+                    let nearest = symmetric_drift(noising, difference, i, j);
                     return Finding {
                         name: "gradient",
                         found: false,
@@ -164,6 +215,8 @@ fn gradient(noising: &mut Noising) -> Finding {
                             shown(noising, difference)
                         ),
                         unlocks,
+                        needed,
+                        nearest,
                     };
                 }
             }
@@ -179,7 +232,22 @@ fn gradient(noising: &mut Noising) -> Finding {
             "the Jacobian of f is symmetric".to_owned()
         },
         unlocks,
+        needed,
+        nearest: String::new(),
     }
+}
+
+/// The change of `f[i]` that makes one pair of the Jacobian symmetric.
+fn symmetric_drift(noising: &mut Noising, difference: Expr, i: usize, j: usize) -> String {
+    let state = noising.state.clone();
+    let difference = noising.graph.expand(difference);
+    if noising.graph.depends_on_any(difference, &state) {
+        return format!("d f[{i}]/d x[{j}] made equal to d f[{j}]/d x[{i}]");
+    }
+    let rotation = noising.graph.mul(&[difference, state[j]]);
+    let balanced = noising.graph.sub(noising.drift[i], rotation);
+    let balanced = noising.graph.expand(balanced);
+    format!("f[{i}] = {}", shown(noising, balanced))
 }
 
 fn linear_noise(noising: &mut Noising) -> Finding {
@@ -188,7 +256,11 @@ fn linear_noise(noising: &mut Noising) -> Finding {
     'entries: for (i, row) in noising.diffusion.clone().iter().enumerate() {
         for (k, entry) in row.iter().enumerate() {
             if noising.graph.affine_coefficients(*entry, &state).is_none() {
-                blocked = Some(format!("G[{i}][{k}] = {}", shown(noising, *entry)));
+                let kept = affine_part(noising, *entry);
+                blocked = Some((
+                    format!("G[{i}][{k}] = {}", shown(noising, *entry)),
+                    format!("G[{i}][{k}] = {} (its affine terms)", shown(noising, kept)),
+                ));
                 break 'entries;
             }
         }
@@ -197,11 +269,13 @@ fn linear_noise(noising: &mut Noising) -> Finding {
         name: "linear-noise-in-state",
         found: blocked.is_none(),
         evidence: Evidence::Proved,
-        because: match blocked {
+        because: match &blocked {
             None => "every entry of G is affine in the state".to_owned(),
-            Some(entry) => format!("{entry} is not affine in the state"),
+            Some((entry, _)) => format!("{entry} is not affine in the state"),
         },
         unlocks: "exact moments, with an affine drift",
+        needed: "every entry of G affine in the state",
+        nearest: blocked.map_or(String::new(), |(_, nearest)| nearest),
     }
 }
 
@@ -213,6 +287,8 @@ fn hopf_cole() -> Finding {
         evidence: Evidence::Proved,
         because: "B = G and R = I: B R^-1 B' = G G', lambda = 1".to_owned(),
         unlocks: "linear equation for exp(-V), path integral",
+        needed: "B R^-1 B' = D/lambda: noise only where control acts, priced alike",
+        nearest: String::new(),
     }
 }
 
@@ -258,32 +334,48 @@ fn separable(noising: &Noising) -> Finding {
         evidence: Evidence::Proved,
         because,
         unlocks: "small problems, for data that factor too",
+        needed: "two groups of states that share no term of f and no noise",
+        nearest: match (found, joins.first()) {
+            (true, _) => String::new(),
+            (false, Some((i, j))) => format!(
+                "f[{i}] and D[{i}] without {}",
+                noising.graph.text(noising.state[*j])
+            ),
+            (false, None) => "a second state".to_owned(),
+        },
     }
 }
 
-fn time_free(noising: &Noising) -> Finding {
+fn time_free(noising: &mut Noising) -> Finding {
     let t = noising.time;
-    let drift = noising
-        .drift
-        .iter()
-        .position(|f| noising.graph.depends_on(*f, t))
-        .map(|i| format!("f[{i}] = {}", shown(noising, noising.drift[i])));
-    let noise = || {
-        noising.diffusion.iter().enumerate().find_map(|(i, row)| {
-            let k = row.iter().position(|e| noising.graph.depends_on(*e, t))?;
-            Some(format!("G[{i}][{k}] = {}", shown(noising, row[k])))
-        })
+    let drift = noising.drift.iter().enumerate();
+    let drift = drift.map(|(i, f)| (format!("f[{i}]"), *f));
+    let noise = noising.diffusion.iter().enumerate().flat_map(|(i, row)| {
+        let row = row.iter().enumerate();
+        row.map(move |(k, entry)| (format!("G[{i}][{k}]"), *entry))
+    });
+    let blocked = drift
+        .chain(noise)
+        .find(|(_, entry)| noising.graph.depends_on(*entry, t));
+    let (because, nearest) = match &blocked {
+        None => ("neither f nor G contains t".to_owned(), String::new()),
+        Some((name, entry)) => {
+            let zero = noising.graph.zero();
+            let frozen = noising.graph.substitute(*entry, &[(t, zero)]);
+            (
+                format!("{name} = {} contains t", shown(noising, *entry)),
+                format!("{name} = {} (its value at t = 0)", shown(noising, frozen)),
+            )
+        }
     };
-    let blocked = drift.or_else(noise);
     Finding {
         name: "time-free",
         found: blocked.is_none(),
         evidence: Evidence::Proved,
-        because: match blocked {
-            None => "neither f nor G contains t".to_owned(),
-            Some(entry) => format!("{entry} contains t"),
-        },
+        because,
         unlocks: "stationary law, one factorisation for all steps",
+        needed: "neither f nor G contains t",
+        nearest,
     }
 }
 
@@ -306,5 +398,11 @@ fn kinks(noising: &Noising) -> Finding {
             Some(first) => format!("{} is not smooth", shown(noising, *first)),
         },
         unlocks: "nothing; derivatives hold away from the kink",
+        needed: "abs, min, max, sign, floor or if in f or G",
+        nearest: if kinked.is_empty() {
+            "smooth coefficients are the better case: expect no kinks".to_owned()
+        } else {
+            String::new()
+        },
     }
 }

@@ -3,6 +3,7 @@
 use crate::expr::{Expr, Graph};
 use crate::problem::law::Law;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// What is asked.
@@ -299,6 +300,14 @@ pub struct OutputSettings {
     pub save: Vec<String>,
 }
 
+/// A structure the file says the problem has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    pub structure: String,
+    /// Where the file says so.
+    pub span: Range<usize>,
+}
+
 /// A problem after validation.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -307,7 +316,7 @@ pub struct Problem {
     pub title: String,
     pub about: String,
     pub tags: Vec<String>,
-    pub expect: Vec<String>,
+    pub expect: Vec<Expectation>,
     /// The expression graph every `Expr` below lives in.
     pub graph: Graph,
     pub time: Expr,

@@ -3,11 +3,13 @@
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Node, Table, Value};
 use crate::problem::model::{
-    Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing, TimeSettings,
+    Expectation, Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing,
+    TimeSettings,
 };
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::{float, floats, quote, quotes};
 use crate::problem::suggest::did_you_mean;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Plots this version draws.
@@ -21,10 +23,9 @@ pub const PLOTS: [&str; 7] = [
     "nearest-neighbour",
 ];
 
-/// Structures `expect` may name.
-pub const STRUCTURES: [&str; 10] = [
+/// Structures `expect` may name: those a derivation looks for.
+pub const STRUCTURES: [&str; 8] = [
     "additive-noise",
-    "commutative-noise",
     "gaussian",
     "gradient",
     "hopf-cole",
@@ -32,7 +33,6 @@ pub const STRUCTURES: [&str; 10] = [
     "linear-noise-in-state",
     "separable",
     "time-free",
-    "transverse",
 ];
 
 /// Names for `[output] save`.
@@ -44,7 +44,7 @@ pub(crate) struct Identity {
     pub title: String,
     pub about: String,
     pub tags: Vec<String>,
-    pub expect: Vec<String>,
+    pub expect: Vec<Expectation>,
 }
 
 pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Identity {
@@ -63,7 +63,10 @@ pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Ident
     let title = reader.text_or(section, "title", &name);
     let about = reader.text_or(section, "about", "");
     let tags = names(reader, section, "tags", None);
-    let expect = names(reader, section, "expect", Some(&STRUCTURES));
+    let expect = spanned_names(reader, section, "expect", Some(&STRUCTURES))
+        .into_iter()
+        .map(|(structure, span)| Expectation { structure, span })
+        .collect();
     Identity {
         name,
         title,
@@ -105,6 +108,19 @@ fn names(
     key: &'static str,
     known: Option<&[&'static str]>,
 ) -> Vec<String> {
+    spanned_names(reader, section, key, known)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// The same, each with its place.
+fn spanned_names(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    key: &'static str,
+    known: Option<&[&'static str]>,
+) -> Vec<(String, Range<usize>)> {
     let Some(entry) = section.take(key) else {
         return Vec::new();
     };
@@ -117,8 +133,8 @@ fn names(
         .filter_map(|(name, node)| match known {
             Some(known) => reader
                 .named_choice(&node, &name, &place, known)
-                .map(str::to_owned),
-            None => Some(name),
+                .map(|name| (name.to_owned(), node.span.clone())),
+            None => Some((name, node.span)),
         })
         .collect()
 }
