@@ -33,6 +33,8 @@ pub enum Assumption {
     FinitePassage,
     /// The noise of the process is a number times the identity and free of time.
     ConstantNoise,
+    /// Integrands of stochastic integrals are square integrable.
+    SquareIntegrable,
 }
 
 impl Assumption {
@@ -62,6 +64,9 @@ impl Assumption {
             Self::Normalisable => "the density can be normalised",
             Self::FinitePassage => "the expected passage time is finite",
             Self::ConstantNoise => "D is a constant times the identity",
+            Self::SquareIntegrable => {
+                "integrands of stochastic integrals are square integrable, so these have mean zero"
+            }
         }
     }
 }

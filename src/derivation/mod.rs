@@ -20,6 +20,7 @@
 //! | [`score_objectives`] | explicit, implicit, denoising score matching; divergence of path laws |
 //! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
 //! | [`expectation`] | structures the file expects, against those found |
+//! | [`claim`] | identities the user writes, proved by normal forms |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
 //!
 //! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
@@ -28,6 +29,7 @@ pub mod action;
 pub mod as_typed;
 pub mod assumption;
 pub mod bellman;
+pub mod claim;
 pub mod classical_limit;
 pub mod control;
 pub mod controlled;

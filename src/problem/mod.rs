@@ -27,6 +27,7 @@
 //! enclosing folder named `problems`.
 
 pub mod checks;
+pub mod claim;
 mod curve;
 pub mod diagnostic;
 mod document;

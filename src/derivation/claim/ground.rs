@@ -1,0 +1,262 @@
+//! What the names of a claim stand for: the process, its law and its control as symbols.
+
+use crate::derivation::noising::Noising;
+use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
+
+/// Names a `let` may not take: they mean something in every claim.
+pub const RESERVED: [&str; 20] = [
+    "score",
+    "log_p",
+    "log_prior",
+    "V",
+    "u",
+    "drift",
+    "diffusion",
+    "D",
+    "g",
+    "reverse_drift",
+    "running",
+    "terminal",
+    "conditional_score",
+    "slice",
+    "action",
+    "dX",
+    "dW",
+    "forward",
+    "reverse",
+    "t",
+];
+
+/// A path law of the problem.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// The noising process, in noising time, from the data.
+    Forward,
+    /// Its time reversal, in reverse time, from `p_T`.
+    Reverse,
+    /// `dY = (b + G v) dtau + G dB` in reverse time, from the prior; `v` has one entry per noise.
+    Controlled(Vec<Expr>),
+}
+
+/// The process of a problem with the unknown functions claims are about.
+///
+/// | name | meaning |
+/// |---|---|
+/// | `drift`, `diffusion`, `D` | `f`, `G`, `D = G G'` of the noising process; `g` where `G = g I` |
+/// | `reverse_drift` | `b = -f + div D`, the drift of the uncontrolled reverse process |
+/// | `running`, `terminal` | `q = div f - 1/2 div div D`, and `-log p` |
+/// | `log_p`, `score`, `V` | `log p_t`, its gradient, `-log p_t` |
+/// | `u` | the control of the law: `v` under `controlled(v)`, else `G' score` |
+/// | `log_prior` | log density the controlled process starts from |
+/// | `conditional_score` | `grad log p(x_t \| x_0)` |
+/// | `slice` | a random direction: independent standard normals |
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub noising: Noising,
+    pub log_p: Expr,
+    pub score: Vec<Expr>,
+    pub log_prior: Expr,
+    pub conditional_score: Vec<Expr>,
+    pub slice: Vec<Expr>,
+    scope: Scope,
+    scalar: bool,
+}
+
+impl Ground {
+    /// Adds the unknown functions of claims to a noising process and names everything. `scope` holds
+    /// what the problem file defines beside the state.
+    pub fn new(mut noising: Noising, mut scope: Scope) -> Self {
+        let log_p = noising.field("log_p");
+        let score = noising.gradient(log_p);
+        let log_prior = noising.at_end("log_prior");
+        let scalar = declare_state(&mut noising, &mut scope);
+        let d = noising.dimension();
+        let indexed = |name: &str, i: usize| match d {
+            1 => name.to_owned(),
+            _ => format!("{name}[{i}]"),
+        };
+        let conditional_score = (0..d)
+            .map(|i| noising.field(&indexed("conditional_score", i)))
+            .collect();
+        let slice = (0..d)
+            .map(|i| noising.graph.symbol(&format!("#{}", indexed("slice", i))))
+            .collect();
+        let mut ground = Self {
+            noising,
+            log_p,
+            score,
+            log_prior,
+            conditional_score,
+            slice,
+            scope,
+            scalar,
+        };
+        ground.name_everything();
+        ground
+    }
+
+    pub fn graph(&mut self) -> &mut Graph {
+        &mut self.noising.graph
+    }
+
+    /// The names of every claim about this problem.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn name_everything(&mut self) {
+        let noising = &self.noising;
+        let (drift, reverse) = (noising.drift.clone(), noising.reverse_drift.clone());
+        let running = noising.running_cost;
+        let diffusion = noising.diffusion.clone();
+        let diffusivity = noising.diffusivity.clone();
+        let value = self.noising.graph.neg(self.log_p);
+        let bind = [
+            ("drift", self.state_vector(drift)),
+            ("reverse_drift", self.state_vector(reverse)),
+            ("diffusion", self.noise_matrix(diffusion.clone())),
+            ("D", self.noise_matrix(diffusivity)),
+            ("running", Value::Scalar(running)),
+            ("log_p", Value::Scalar(self.log_p)),
+            ("V", Value::Scalar(value)),
+            ("terminal", Value::Scalar(value)),
+            ("score", self.state_vector(self.score.clone())),
+            ("log_prior", Value::Scalar(self.log_prior)),
+            (
+                "conditional_score",
+                self.state_vector(self.conditional_score.clone()),
+            ),
+            ("slice", self.state_vector(self.slice.clone())),
+        ];
+        for (name, value) in bind {
+            self.scope.bind(name, value);
+        }
+        if let Some(g) = isotropic(&self.noising.graph, &diffusion) {
+            self.scope.bind("g", Value::Scalar(g));
+        }
+    }
+
+    /// A scalar where the state was declared as one.
+    pub fn state_vector(&self, v: Vec<Expr>) -> Value {
+        match v.as_slice() {
+            [e] if self.scalar => Value::Scalar(*e),
+            _ => Value::Vector(v),
+        }
+    }
+
+    /// One entry per noise.
+    pub fn noise_vector(&self, v: Vec<Expr>) -> Value {
+        self.state_vector(v)
+    }
+
+    fn noise_matrix(&self, rows: Vec<Vec<Expr>>) -> Value {
+        match rows.as_slice() {
+            [row] if row.len() == 1 && self.scalar => Value::Scalar(row[0]),
+            _ => Value::Matrix(rows),
+        }
+    }
+
+    /// `G' score`.
+    pub fn optimal_control(&mut self) -> Vec<Expr> {
+        let score = self.score.clone();
+        self.noising.through_noise(&score)
+    }
+
+    /// The control that makes the reverse process follow this law.
+    pub fn control(&mut self, law: &Law) -> Vec<Expr> {
+        match law {
+            Law::Forward | Law::Reverse => self.optimal_control(),
+            Law::Controlled(v) => v.clone(),
+        }
+    }
+
+    /// Drift of a law in its own direction of time.
+    pub fn drift_of(&mut self, law: &Law) -> Vec<Expr> {
+        if *law == Law::Forward {
+            return self.noising.drift.clone();
+        }
+        let control = self.control(law);
+        let noising = &mut self.noising;
+        let mut drift = Vec::with_capacity(noising.dimension());
+        for (b, row) in noising.reverse_drift.iter().zip(&noising.diffusion) {
+            let mut terms = vec![*b];
+            for (entry, v) in row.iter().zip(&control) {
+                terms.push(noising.graph.mul(&[*entry, *v]));
+            }
+            drift.push(noising.graph.add(&terms));
+        }
+        drift
+    }
+
+    /// `+-d_t F + drift . grad F + 1/2 D : grad grad F`, the rate of F along a law.
+    pub fn rate(&mut self, law: &Law, e: Expr) -> Expr {
+        let drift = self.drift_of(law);
+        let noising = &mut self.noising;
+        let slope = noising.graph.derivative(e, noising.time);
+        let along = noising.generator(&drift, e);
+        match law {
+            Law::Forward => noising.graph.add(&[slope, along]),
+            Law::Reverse | Law::Controlled(_) => noising.graph.sub(along, slope),
+        }
+    }
+
+    /// Whether `e` depends on the state, also through unknown functions.
+    pub fn is_pointwise(&self, e: Expr) -> bool {
+        let graph = &self.noising.graph;
+        graph.depends_on_any(e, &self.noising.state) || graph.depends_on_any(e, &self.slice)
+    }
+}
+
+/// Binds `t` and the state under the names the file gave them; true for a scalar state.
+fn declare_state(noising: &mut Noising, scope: &mut Scope) -> bool {
+    let names: Vec<String> = noising
+        .state
+        .iter()
+        .map(|x| {
+            let name = noising.graph.symbol_name(*x);
+            name.expect("states are symbols").to_owned()
+        })
+        .collect();
+    let shape = match names.as_slice() {
+        [name] if !name.contains('[') => Shape::Scalar,
+        [first, ..] if first.contains('[') => Shape::Vector(names.len()),
+        _ => Shape::Named(names.clone()),
+    };
+    let name = match &shape {
+        Shape::Named(_) => "x",
+        _ => names[0].split('[').next().unwrap_or("x"),
+    };
+    let graph = &mut noising.graph;
+    scope.time(graph);
+    let declared = scope.state(graph, name, &shape);
+    assert_eq!(declared, noising.state, "the state keeps its symbols");
+    shape == Shape::Scalar
+}
+
+/// `g` with `G = g I`.
+fn isotropic(graph: &Graph, diffusion: &[Vec<Expr>]) -> Option<Expr> {
+    let g = diffusion[0][0];
+    let square = diffusion.iter().all(|row| row.len() == diffusion.len());
+    let fits = diffusion.iter().enumerate().all(|(i, row)| {
+        row.iter().enumerate().all(|(j, entry)| {
+            if i == j {
+                *entry == g
+            } else {
+                graph.is_zero(*entry)
+            }
+        })
+    });
+    (square && fits).then_some(g)
+}
+
+/// Orders of the derivative of the unknown function `name` that `e` is, if it is one.
+pub(super) fn orders_of(graph: &Graph, e: Expr, name: &str) -> Option<Vec<u32>> {
+    match graph.node(e) {
+        Node::Unknown {
+            name: found,
+            orders,
+            ..
+        } if found == name => Some(orders.clone()),
+        _ => None,
+    }
+}

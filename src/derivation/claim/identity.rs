@@ -1,0 +1,510 @@
+//! A claim of the user: its names, its law, its links, and what their sides mean.
+
+use crate::derivation::claim::form::Forms;
+use crate::derivation::claim::ground::{Ground, Law};
+use crate::derivation::claim::reading::{Context, LawText, Reader, is_taken};
+use crate::expr::syntax::{Syntax, tree};
+use crate::expr::{Expr, ExprError, Value, parse};
+use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
+use std::ops::Range;
+
+/// One side of a link.
+#[derive(Clone, Debug)]
+pub struct Side {
+    pub text: String,
+    pub tree: Syntax,
+    /// The string of the file it stands in.
+    pub typed: Typed,
+    /// Where `text` starts in that string.
+    pub offset: usize,
+}
+
+/// `left = right`.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub left: Side,
+    pub right: Side,
+}
+
+/// A mistake in an identity: what, and in which string of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Misread {
+    pub error: ExprError,
+    /// `None`: the identity as a whole.
+    pub typed: Option<Typed>,
+    /// Where the text the error speaks about starts in that string.
+    pub offset: usize,
+}
+
+/// What trial fields stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Any function of the variables theirs depends on: what is proved holds for every such field.
+    Any,
+    /// What the file says.
+    Given,
+}
+
+/// What kind of statement a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Between numbers, or functions of time.
+    Number,
+    /// At every point.
+    Field,
+    /// On almost every path.
+    Path,
+}
+
+/// An identity, read.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub name: String,
+    pub span: Range<usize>,
+    pub at: Option<f64>,
+    pub links: Vec<Link>,
+    bindings: Vec<Binding>,
+    law: Option<LawText>,
+}
+
+/// A process with the functionals of one identity in one mode.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub ground: Ground,
+    pub forms: Forms,
+    pub context: Context,
+    pub law: Option<Law>,
+}
+
+/// The two sides of a link, component by component.
+#[derive(Clone, Debug)]
+pub struct Sides {
+    pub level: Level,
+    pub left: Vec<Expr>,
+    pub right: Vec<Expr>,
+}
+
+impl Identity {
+    /// Reads an identity and checks names, shapes and levels of every side.
+    ///
+    /// # Errors
+    /// Every mistake, each with its string.
+    pub fn read(spec: &IdentitySpec, ground: &Ground) -> Result<Self, Vec<Misread>> {
+        let mut errors = Vec::new();
+        let law = read_law(spec.under.as_ref(), &mut errors);
+        for binding in &spec.bindings {
+            if is_taken(&binding.name) {
+                errors.push(taken(binding));
+            }
+        }
+        let links = read_links(&spec.claim, &mut errors);
+        let identity = Self {
+            name: spec.name.clone(),
+            span: spec.span.clone(),
+            at: spec.at,
+            links,
+            bindings: spec.bindings.clone(),
+            law,
+        };
+        if errors.is_empty() {
+            match identity.open(ground, Mode::Given) {
+                Err(found) => errors = found,
+                Ok(mut opened) => {
+                    for link in &identity.links {
+                        if let Err(found) = opened.sides(&link.left, &link.right) {
+                            for misread in found {
+                                if !errors.contains(&misread) {
+                                    errors.push(misread);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(identity)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The law it is about, as typed.
+    pub fn law(&self) -> Option<&LawText> {
+        self.law.as_ref()
+    }
+
+    /// The same identity about another law.
+    pub fn under(&self, law: LawText) -> Self {
+        Self {
+            law: Some(law),
+            ..self.clone()
+        }
+    }
+
+    /// Whether any trial field is free to be another one.
+    pub fn has_trials(&self) -> bool {
+        !self.bindings.is_empty()
+    }
+
+    /// Binds the names of `let` in a copy of the process.
+    ///
+    /// # Errors
+    /// Mistakes in `let` and in `controlled(...)`.
+    pub fn open(&self, ground: &Ground, mode: Mode) -> Result<Opened, Vec<Misread>> {
+        let mut opened = Opened {
+            ground: ground.clone(),
+            forms: Forms::default(),
+            context: Context {
+                scope: ground.scope().clone(),
+                law: self.law.clone(),
+            },
+            law: None,
+        };
+        for binding in &self.bindings {
+            let value = opened.binding(binding, mode)?;
+            opened.context.scope.bind(&binding.name, value);
+        }
+        if let Some(law) = &self.law {
+            let Opened {
+                ground,
+                forms,
+                context,
+                ..
+            } = &mut opened;
+            let found = Reader::new(ground, forms).law(law, context);
+            opened.law = Some(found.map_err(|errors| {
+                let typed = match &self.law {
+                    Some(LawText::Controlled { typed, .. }) => Some(typed.clone()),
+                    _ => None,
+                };
+                placed(errors, typed.as_ref(), 0)
+            })?);
+        }
+        Ok(opened)
+    }
+}
+
+impl Opened {
+    fn binding(&mut self, binding: &Binding, mode: Mode) -> Result<Value, Vec<Misread>> {
+        let mut components = Vec::new();
+        let mut value = None;
+        for typed in &binding.components {
+            let graph = self.ground.graph();
+            let found = parse(&typed.text, &self.context.scope, graph)
+                .map_err(|errors| placed(errors, Some(typed), 0))?;
+            components.extend(found.components());
+            value = Some(found);
+        }
+        let value = match value {
+            Some(value) if !binding.list => value,
+            _ => self.ground.state_vector(components),
+        };
+        Ok(match mode {
+            Mode::Given => value,
+            Mode::Any => self.any(&binding.name, &value),
+        })
+    }
+
+    /// Unknown functions of whatever the components depend on.
+    fn any(&mut self, name: &str, value: &Value) -> Value {
+        let mut variables = self.ground.noising.state.clone();
+        variables.push(self.ground.noising.time);
+        let graph = self.ground.graph();
+        let components = value.components();
+        let dependence: Vec<Expr> = variables
+            .into_iter()
+            .filter(|x| components.iter().any(|e| graph.depends_on(*e, *x)))
+            .collect();
+        // One component depends on all variables any of them does: rotations stay possible.
+        let unknowns: Vec<Expr> = (0..components.len())
+            .map(|i| {
+                let name = match components.len() {
+                    1 => name.to_owned(),
+                    _ => format!("{name}[{i}]"),
+                };
+                graph.unknown(&name, &dependence)
+            })
+            .collect();
+        match value {
+            Value::Scalar(_) => Value::Scalar(unknowns[0]),
+            Value::Vector(_) => Value::Vector(unknowns),
+            Value::Matrix(rows) => {
+                let mut unknowns = unknowns.into_iter();
+                let rows = rows
+                    .iter()
+                    .map(|row| unknowns.by_ref().take(row.len()).collect());
+                Value::Matrix(rows.collect())
+            }
+        }
+    }
+
+    fn value(&mut self, side: &Side) -> Result<Value, Vec<Misread>> {
+        let mut reader = Reader::new(&mut self.ground, &mut self.forms);
+        reader
+            .value(&side.tree, &side.text, &self.context)
+            .map_err(|errors| placed(errors, Some(&side.typed), side.offset))
+    }
+
+    /// What both sides mean.
+    ///
+    /// # Errors
+    /// Mistakes of either side, shapes that differ, levels that do not fit.
+    pub fn sides(&mut self, left: &Side, right: &Side) -> Result<Sides, Vec<Misread>> {
+        let (a, b) = match (self.value(left), self.value(right)) {
+            (Ok(a), Ok(b)) => (a, b),
+            (Err(mut a), Err(b)) => {
+                a.extend(b);
+                return Err(a);
+            }
+            (Err(errors), _) | (_, Err(errors)) => return Err(errors),
+        };
+        let (mut left_parts, mut right_parts) = (a.components(), b.components());
+        if left_parts.len() != right_parts.len() {
+            let graph = &self.ground.noising.graph;
+            let zero = |parts: &[Expr]| parts.len() == 1 && graph.is_zero(parts[0]);
+            if zero(&right_parts) {
+                right_parts = vec![right_parts[0]; left_parts.len()];
+            } else if zero(&left_parts) {
+                left_parts = vec![left_parts[0]; right_parts.len()];
+            } else {
+                let message = format!("a {} is never a {}", a.shape(), b.shape());
+                return Err(vec![whole(right, "E135", message, b.shape(), None)]);
+            }
+        }
+        let level = self.level(left, right, &left_parts, &right_parts)?;
+        Ok(Sides {
+            level,
+            left: left_parts,
+            right: right_parts,
+        })
+    }
+
+    fn level(
+        &self,
+        left: &Side,
+        right: &Side,
+        left_parts: &[Expr],
+        right_parts: &[Expr],
+    ) -> Result<Level, Vec<Misread>> {
+        let graph = &self.ground.noising.graph;
+        let (mut path, mut field, mut number) = (false, None, None);
+        for (side, parts) in [(left, left_parts), (right, right_parts)] {
+            for e in parts {
+                let all = self.forms.atoms(graph, *e);
+                let paths = self.forms.path_atoms(graph, *e);
+                path |= !paths.is_empty();
+                if paths.len() < all.len() {
+                    number = Some(side);
+                }
+                if self.ground.is_pointwise(*e) {
+                    field = Some(side);
+                }
+            }
+        }
+        match (path, field, number) {
+            (true, Some(side), _) => {
+                let help =
+                    "write start(a) or end(a) for its value at an end, int(a, t) for its integral";
+                let message = "a function of the state stands beside a functional of the path";
+                let label = "at which point of the path?";
+                Err(vec![whole(side, "E133", message, label, Some(help))])
+            }
+            (false, Some(side), Some(_)) => {
+                let help = "write E[ a ] for its expectation";
+                let message = "a function of the state stands beside an expectation";
+                let label = "depends on the state";
+                Err(vec![whole(side, "E133", message, label, Some(help))])
+            }
+            (true, None, _) if self.law.is_none() => {
+                let help = "add under = \"forward\", \"reverse\" or \"controlled(v)\"";
+                let message = "paths have a law, and the identity names none";
+                let label = "under which law?";
+                Err(vec![whole(left, "E132", message, label, Some(help))])
+            }
+            (true, None, _) => Ok(Level::Path),
+            (false, Some(_), None) => Ok(Level::Field),
+            (false, None, _) => Ok(Level::Number),
+        }
+    }
+}
+
+fn read_law(under: Option<&Under>, errors: &mut Vec<Misread>) -> Option<LawText> {
+    match under? {
+        Under::Forward => Some(LawText::Forward),
+        Under::Reverse => Some(LawText::Reverse),
+        Under::Controlled(typed) => match tree(&typed.text) {
+            Ok(tree) => Some(LawText::Controlled {
+                tree,
+                source: typed.text.clone(),
+                typed: typed.clone(),
+            }),
+            Err(error) => {
+                errors.extend(placed(vec![error], Some(typed), 0));
+                None
+            }
+        },
+    }
+}
+
+fn read_links(claim: &Claim, errors: &mut Vec<Misread>) -> Vec<Link> {
+    let mut side = |typed: &Typed, range: Range<usize>| match tree(&typed.text[range.clone()]) {
+        Ok(tree) => Some(Side {
+            text: typed.text[range.clone()].to_owned(),
+            tree,
+            typed: typed.clone(),
+            offset: range.start,
+        }),
+        Err(error) => {
+            errors.extend(placed(vec![error], Some(typed), range.start));
+            None
+        }
+    };
+    match claim {
+        Claim::Sides { left, right } => {
+            let (left, right) = (
+                side(left, 0..left.text.len()),
+                side(right, 0..right.text.len()),
+            );
+            left.zip(right)
+                .map(|(left, right)| Link { left, right })
+                .into_iter()
+                .collect()
+        }
+        Claim::Statement(typed) => match equals_signs(&typed.text).as_slice() {
+            [at] => {
+                let left = side(typed, 0..*at);
+                let right = side(typed, at + 1..typed.text.len());
+                left.zip(right)
+                    .map(|(left, right)| Link { left, right })
+                    .into_iter()
+                    .collect()
+            }
+            signs => {
+                errors.push(not_one_equation(typed, signs));
+                Vec::new()
+            }
+        },
+        Claim::Steps(steps) => {
+            let sides: Vec<Option<Side>> = steps
+                .iter()
+                .map(|typed| side(typed, 0..typed.text.len()))
+                .collect();
+            if steps.len() < 2 {
+                let error = ExprError {
+                    code: "E131",
+                    message: "a chain needs at least two steps".to_owned(),
+                    span: 0..0,
+                    label: "one step equals nothing".to_owned(),
+                    help: Some("write steps = [\"a\", \"b\", \"c\"] for a = b = c".into()),
+                    second: None,
+                    definition: None,
+                };
+                errors.push(Misread {
+                    error,
+                    typed: steps.first().cloned(),
+                    offset: 0,
+                });
+            }
+            sides
+                .windows(2)
+                .filter_map(|pair| {
+                    Some(Link {
+                        left: pair[0].clone()?,
+                        right: pair[1].clone()?,
+                    })
+                })
+                .collect()
+        }
+    }
+}
+
+/// Positions of `=` that are not part of a comparison.
+fn equals_signs(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    (0..bytes.len())
+        .filter(|i| {
+            let before = i.checked_sub(1).map(|j| bytes[j]);
+            bytes[*i] == b'='
+                && bytes.get(i + 1) != Some(&b'=')
+                && !matches!(before, Some(b'=' | b'<' | b'>' | b'!'))
+        })
+        .collect()
+}
+
+fn not_one_equation(typed: &Typed, signs: &[usize]) -> Misread {
+    let (message, help) = if signs.is_empty() {
+        ("a claim without `=`", "write claim = \"a = b\"")
+    } else {
+        (
+            "a claim with several `=`",
+            "write a chain as steps = [\"a\", \"b\", \"c\"]",
+        )
+    };
+    let span = signs.get(1).map_or(0..typed.text.len(), |at| *at..at + 1);
+    Misread {
+        error: ExprError {
+            code: "E131",
+            message: message.to_owned(),
+            span,
+            label: "one equation is expected".to_owned(),
+            help: Some(help.into()),
+            second: None,
+            definition: None,
+        },
+        typed: Some(typed.clone()),
+        offset: 0,
+    }
+}
+
+fn taken(binding: &Binding) -> Misread {
+    let name = &binding.name;
+    Misread {
+        error: ExprError {
+            code: "E136",
+            message: format!("`{name}` already has a meaning in identities"),
+            span: 0..binding.components.first().map_or(0, |c| c.text.len()),
+            label: format!("bound to `{name}`"),
+            help: Some(format!("call it `{name}_trial`").into()),
+            second: None,
+            definition: None,
+        },
+        typed: binding.components.first().cloned(),
+        offset: 0,
+    }
+}
+
+fn placed(errors: Vec<ExprError>, typed: Option<&Typed>, offset: usize) -> Vec<Misread> {
+    errors
+        .into_iter()
+        .map(|error| Misread {
+            error,
+            typed: typed.cloned(),
+            offset,
+        })
+        .collect()
+}
+
+/// A mistake of a whole side.
+fn whole(
+    side: &Side,
+    code: &'static str,
+    message: impl Into<String>,
+    label: impl Into<String>,
+    help: Option<&str>,
+) -> Misread {
+    let error = ExprError {
+        code,
+        message: message.into(),
+        span: side.tree.span.clone(),
+        label: label.into(),
+        help: help.map(Into::into),
+        second: None,
+        definition: None,
+    };
+    Misread {
+        error,
+        typed: Some(side.typed.clone()),
+        offset: side.offset,
+    }
+}

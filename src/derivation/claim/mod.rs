@@ -1,0 +1,32 @@
+//! The user's own derivations: identities between functionals of the process, decided by normal forms.
+//!
+//! An identity is read into expressions over [`form`]s (expectations, path integrals, stochastic
+//! integrals, variations, divergences). Its two sides are equal if their difference vanishes in a normal
+//! form that is unique for the class it covers:
+//!
+//! | statement | normal form | why it decides |
+//! |---|---|---|
+//! | at every point | polynomials over `log p` and its state derivatives, time derivatives by the Fokker–Planck equation | jets of `log p` are free |
+//! | on almost every path | start + one time integral + one Itô integral | the semimartingale decomposition is unique |
+//! | between expectations | one integrand at the near end, one along the horizon | `E[F]` vanishes for every density exactly if the Euler operator of `F p` does |
+//!
+//! Trial fields are first taken to be any functions of the variables theirs depend on, so that a proof
+//! covers all of them. What is not proved is not refuted: measuring decides.
+//!
+//! # Source
+//! Olver, *Applications of Lie groups to differential equations* (1993), theorem 4.7 (null Lagrangians);
+//! Karatzas & Shreve, *Brownian motion and stochastic calculus* (1991), chapter 3.
+
+mod expectation;
+pub mod form;
+pub mod ground;
+pub mod identity;
+mod normal;
+mod path;
+pub mod proof;
+pub mod reading;
+pub mod rule;
+mod variation;
+
+#[cfg(test)]
+mod tests;

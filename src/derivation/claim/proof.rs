@@ -1,0 +1,51 @@
+//! The decision: is the difference of the two sides zero in normal form?
+
+use crate::derivation::assumption::Assumption;
+use crate::derivation::claim::identity::{Level, Mode, Opened, Sides};
+use crate::derivation::claim::normal::Workbench;
+use crate::derivation::claim::rule::Rule;
+use std::collections::BTreeSet;
+
+/// Why two sides are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub rules: Vec<Rule>,
+    pub assumptions: Vec<Assumption>,
+    /// Whether it holds for every trial field, or for the one the file gives.
+    pub mode: Mode,
+}
+
+/// Proves `left = right`; `None` where the rules do not suffice, true or not.
+pub fn prove(opened: &mut Opened, sides: &Sides, mode: Mode) -> Option<Proof> {
+    let mut bench = Workbench {
+        ground: &mut opened.ground,
+        forms: &mut opened.forms,
+        rules: BTreeSet::new(),
+    };
+    for (left, right) in sides.left.iter().zip(&sides.right) {
+        let difference = bench.graph().sub(*left, *right);
+        let holds = bench.graph().is_zero(difference)
+            || match (sides.level, &opened.law) {
+                (Level::Field, _) => bench.vanishes(difference),
+                (Level::Number, _) => bench.number_vanishes(difference),
+                (Level::Path, Some(law)) => bench.vanishes_on_paths(law, difference),
+                (Level::Path, None) => false,
+            };
+        if !holds {
+            return None;
+        }
+    }
+    let mut rules: Vec<Rule> = bench.rules.into_iter().collect();
+    if rules.is_empty() {
+        rules.push(Rule::Algebra);
+    }
+    let assumptions: BTreeSet<Assumption> = rules
+        .iter()
+        .flat_map(|rule| rule.assumes().iter().copied())
+        .collect();
+    Some(Proof {
+        rules,
+        assumptions: assumptions.into_iter().collect(),
+        mode,
+    })
+}

@@ -1,0 +1,604 @@
+//! Text to expressions over functionals.
+//!
+//! Functionals are read from the leaves up: each becomes an atom with a name no source can spell, and
+//! what is left is an expression like any other.
+
+use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
+use crate::derivation::claim::ground::{Ground, Law, RESERVED};
+use crate::expr::syntax::{Kind, Syntax};
+use crate::expr::{Expr, ExprError, Scope, Value, elaborate, is_function};
+use crate::problem::claim::Typed;
+use std::ops::Range;
+
+/// Functionals nested deeper than this are refused: reading recurses.
+const DEEPEST: usize = 120;
+
+/// Calls of this language beside those of expressions.
+pub const FUNCTIONALS: [&str; 9] = [
+    "E",
+    "int",
+    "start",
+    "end",
+    "ito",
+    "stratonovich",
+    "anti_ito",
+    "variation",
+    "kl",
+];
+
+/// Names and law in force while a text is read.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub scope: Scope,
+    /// The tree and text of `v` in `controlled(v)`; read again when a variation moves what it names.
+    pub law: Option<LawText>,
+}
+
+/// A law as typed.
+#[derive(Clone, Debug)]
+pub enum LawText {
+    Forward,
+    Reverse,
+    Controlled {
+        tree: Syntax,
+        source: String,
+        typed: Typed,
+    },
+}
+
+/// Reads the trees of one claim.
+pub struct Reader<'a> {
+    pub ground: &'a mut Ground,
+    pub forms: &'a mut Forms,
+    depth: usize,
+    variations: usize,
+    named: usize,
+}
+
+fn error(
+    code: &'static str,
+    span: &Range<usize>,
+    message: impl Into<String>,
+    label: impl Into<String>,
+) -> ExprError {
+    ExprError {
+        code,
+        message: message.into(),
+        span: span.clone(),
+        label: label.into(),
+        help: None,
+        second: None,
+        definition: None,
+    }
+}
+
+fn helped(mut error: ExprError, help: &str) -> Vec<ExprError> {
+    error.help = Some(help.into());
+    vec![error]
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(ground: &'a mut Ground, forms: &'a mut Forms) -> Self {
+        Self {
+            ground,
+            forms,
+            depth: 0,
+            variations: 0,
+            named: 0,
+        }
+    }
+
+    /// The value of a tree of `source`.
+    ///
+    /// # Errors
+    /// Those of expressions, and E132 to E135 for functionals.
+    pub fn value(
+        &mut self,
+        tree: &Syntax,
+        source: &str,
+        context: &Context,
+    ) -> Result<Value, Vec<ExprError>> {
+        let mut tree = tree.clone();
+        let mut context = context.clone();
+        self.resolve(&mut tree, source, &mut context)?;
+        elaborate(&tree, source, &context.scope, self.ground.graph())
+    }
+
+    /// A law as typed, with the meaning its names have here.
+    pub fn law(&mut self, text: &LawText, context: &Context) -> Result<Law, Vec<ExprError>> {
+        match text {
+            LawText::Forward => Ok(Law::Forward),
+            LawText::Reverse => Ok(Law::Reverse),
+            LawText::Controlled { tree, source, .. } => {
+                let control = self.value(tree, source, context)?;
+                self.control(control, &tree.span).map(Law::Controlled)
+            }
+        }
+    }
+
+    /// One entry per noise.
+    fn control(&mut self, value: Value, span: &Range<usize>) -> Result<Vec<Expr>, Vec<ExprError>> {
+        let noises = self.ground.noising.noises();
+        let control = value.components();
+        if control.len() == noises && !matches!(value, Value::Matrix(_)) {
+            return Ok(control);
+        }
+        let message = format!(
+            "a control is a vector[{noises}], this is a {}",
+            value.shape()
+        );
+        let found = error("E135", span, message, value.shape());
+        Err(helped(found, "the optimal control is `diffusion' @ score`"))
+    }
+
+    /// Replaces every functional below `tree` by the name of its atom.
+    fn resolve(
+        &mut self,
+        tree: &mut Syntax,
+        source: &str,
+        context: &mut Context,
+    ) -> Result<(), Vec<ExprError>> {
+        if self.depth == DEEPEST {
+            let message = format!("nested more than {DEEPEST} levels deep");
+            return Err(vec![error(
+                "E103",
+                &tree.span,
+                message,
+                "this level is too deep",
+            )]);
+        }
+        self.depth += 1;
+        let result = self.resolve_inside(tree, source, context);
+        self.depth -= 1;
+        result
+    }
+
+    fn resolve_inside(
+        &mut self,
+        tree: &mut Syntax,
+        source: &str,
+        context: &mut Context,
+    ) -> Result<(), Vec<ExprError>> {
+        if let Some(value) = self.functional(tree, source, context)? {
+            self.named += 1;
+            let name = format!("#value{}", self.named);
+            context.scope.bind(&name, value);
+            tree.kind = Kind::Name(name);
+            return Ok(());
+        }
+        let mut errors = Vec::new();
+        for child in children(&mut tree.kind) {
+            if let Err(found) = self.resolve(child, source, context) {
+                errors.extend(found);
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The value of the functional `tree` is, if it is one.
+    fn functional(
+        &mut self,
+        tree: &Syntax,
+        source: &str,
+        context: &Context,
+    ) -> Result<Option<Value>, Vec<ExprError>> {
+        let span = &tree.span;
+        match &tree.kind {
+            Kind::Index(base, arguments) if matches!(&base.kind, Kind::Name(n) if n == "E") => {
+                let [body] = arguments.as_slice() else {
+                    let found = error("E134", span, "`E[...]` takes one expression", "here");
+                    return Err(helped(found, "write E[ a ] + E[ b ] for several"));
+                };
+                self.mean(body, source, context, span).map(Some)
+            }
+            Kind::Call {
+                name, arguments, ..
+            } if FUNCTIONALS.contains(&name.as_str()) => {
+                self.call(name, arguments, source, context, span).map(Some)
+            }
+            Kind::Name(name) if name == "action" => self.action(context, span).map(Some),
+            Kind::Name(name) if name == "u" && context.scope.value("u").is_none() => {
+                let law = self.required_law(context, span)?;
+                let control = self.ground.control(&law);
+                Ok(Some(self.ground.noise_vector(control)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn required_law(
+        &mut self,
+        context: &Context,
+        span: &Range<usize>,
+    ) -> Result<Law, Vec<ExprError>> {
+        let Some(text) = &context.law else {
+            let found = error(
+                "E132",
+                span,
+                "this depends on the law of the process, and the identity names none",
+                "under which law?",
+            );
+            return Err(helped(
+                found,
+                "add under = \"forward\", \"reverse\" or \"controlled(v)\"",
+            ));
+        };
+        let text = text.clone();
+        self.law(&text, context)
+    }
+
+    fn atom(&mut self, form: Form) -> Expr {
+        let time = self.ground.noising.time;
+        self.forms.atom(self.ground.graph(), time, form)
+    }
+
+    fn is_path(&self, e: Expr) -> bool {
+        !self
+            .forms
+            .path_atoms(&self.ground.noising.graph, e)
+            .is_empty()
+    }
+
+    /// Component by component.
+    fn map(
+        &mut self,
+        value: &Value,
+        mut f: impl FnMut(&mut Self, Expr) -> Result<Expr, Vec<ExprError>>,
+    ) -> Result<Value, Vec<ExprError>> {
+        Ok(match value {
+            Value::Scalar(e) => Value::Scalar(f(self, *e)?),
+            Value::Vector(v) => {
+                Value::Vector(v.iter().map(|e| f(self, *e)).collect::<Result<_, _>>()?)
+            }
+            Value::Matrix(rows) => Value::Matrix(
+                rows.iter()
+                    .map(|row| row.iter().map(|e| f(self, *e)).collect())
+                    .collect::<Result<_, _>>()?,
+            ),
+        })
+    }
+
+    fn mean(
+        &mut self,
+        body: &Syntax,
+        source: &str,
+        context: &Context,
+        span: &Range<usize>,
+    ) -> Result<Value, Vec<ExprError>> {
+        let value = self.value(body, source, context);
+        let law = self.required_law(context, span);
+        let (value, law) = both(value, law)?;
+        self.map(&value, |this, e| {
+            let form = if this.is_path(e) {
+                this.not_pointwise(e, &body.span)?;
+                Form::PathMean {
+                    law: law.clone(),
+                    body: e,
+                }
+            } else {
+                Form::Mean {
+                    law: law.clone(),
+                    body: e,
+                }
+            };
+            Ok(this.atom(form))
+        })
+    }
+
+    /// A functional of the path beside a bare function of the state is a number beside a field.
+    fn not_pointwise(&self, e: Expr, span: &Range<usize>) -> Result<(), Vec<ExprError>> {
+        if !self.ground.is_pointwise(e) {
+            return Ok(());
+        }
+        let found = error(
+            "E133",
+            span,
+            "a function of the state stands beside a functional of the path",
+            "at which point of the path?",
+        );
+        Err(helped(
+            found,
+            "write start(a) or end(a) for its value at an end, int(a, t) for its integral",
+        ))
+    }
+
+    /// What the argument of `start`, `end`, `int` and the stochastic integrals must be.
+    fn pointwise(
+        &mut self,
+        tree: &Syntax,
+        source: &str,
+        context: &Context,
+    ) -> Result<Value, Vec<ExprError>> {
+        let value = self.value(tree, source, context)?;
+        if value.components().iter().any(|e| self.is_path(*e)) {
+            let found = error(
+                "E133",
+                &tree.span,
+                "a functional of the path inside another one",
+                "expected a function of the state and t",
+            );
+            return Err(helped(
+                found,
+                "products of path functionals stand side by side inside E[...]",
+            ));
+        }
+        Ok(value)
+    }
+
+    fn call(
+        &mut self,
+        name: &str,
+        arguments: &[Syntax],
+        source: &str,
+        context: &Context,
+        span: &Range<usize>,
+    ) -> Result<Value, Vec<ExprError>> {
+        let (count, form) = match name {
+            "E" => (1, "E[ a ]"),
+            "start" | "end" => (1, "start(a), end(a)"),
+            "int" => (2, "int(a, t)"),
+            "variation" => (4, "variation(functional, field, at, direction)"),
+            "kl" => (2, "kl(P, Q)"),
+            _ => (2, "ito(a, dX) or ito(a, dW)"),
+        };
+        if arguments.len() != count || name == "E" {
+            let message = format!("`{name}` is written {form}");
+            let label = format!("{} arguments given", arguments.len());
+            return Err(vec![error("E134", span, message, label)]);
+        }
+        match name {
+            "start" | "end" => {
+                let value = self.pointwise(&arguments[0], source, context)?;
+                let make = if name == "start" {
+                    Form::Start
+                } else {
+                    Form::End
+                };
+                self.map(&value, |this, e| Ok(this.atom(make(e))))
+            }
+            "int" => self.integral(arguments, source, context),
+            "variation" => self.variation(arguments, source, context),
+            "kl" => {
+                let of = self.path_law(&arguments[0], source, context);
+                let from = self.path_law(&arguments[1], source, context);
+                let (of, from) = both(of, from)?;
+                Ok(Value::Scalar(self.atom(Form::Divergence { of, from })))
+            }
+            _ => self.stochastic(name, arguments, source, context),
+        }
+    }
+
+    fn integral(
+        &mut self,
+        arguments: &[Syntax],
+        source: &str,
+        context: &Context,
+    ) -> Result<Value, Vec<ExprError>> {
+        if !is_name(&arguments[1], "t") {
+            let found = error(
+                "E134",
+                &arguments[1].span,
+                "integrals run over time",
+                "expected `t`",
+            );
+            return Err(helped(
+                found,
+                "write int(a, t); expectations over the state are E[ a ]",
+            ));
+        }
+        let value = self.pointwise(&arguments[0], source, context)?;
+        self.map(&value, |this, e| {
+            let form = if this.ground.is_pointwise(e) {
+                Form::Integral(e)
+            } else {
+                Form::TimeIntegral(e)
+            };
+            Ok(this.atom(form))
+        })
+    }
+
+    fn stochastic(
+        &mut self,
+        name: &str,
+        arguments: &[Syntax],
+        source: &str,
+        context: &Context,
+    ) -> Result<Value, Vec<ExprError>> {
+        let reading = match name {
+            "ito" => Reading::Before,
+            "stratonovich" => Reading::Middle,
+            _ => Reading::After,
+        };
+        let (against, length) = if is_name(&arguments[1], "dX") {
+            (Increment::State, self.ground.noising.dimension())
+        } else if is_name(&arguments[1], "dW") {
+            (Increment::Noise, self.ground.noising.noises())
+        } else {
+            let message = format!("`{name}` integrates against dX or dW");
+            let found = error("E134", &arguments[1].span, message, "expected `dX` or `dW`");
+            return Err(helped(found, "time integrals are written int(a, t)"));
+        };
+        let value = self.pointwise(&arguments[0], source, context)?;
+        let integrand = value.components();
+        if integrand.len() != length || matches!(value, Value::Matrix(_)) {
+            let message = format!("`{name}` of a {} against a vector[{length}]", value.shape());
+            return Err(vec![error(
+                "E135",
+                &arguments[0].span,
+                message,
+                value.shape(),
+            )]);
+        }
+        Ok(Value::Scalar(self.atom(Form::Stochastic {
+            reading,
+            integrand,
+            against,
+        })))
+    }
+
+    fn path_law(
+        &mut self,
+        tree: &Syntax,
+        source: &str,
+        context: &Context,
+    ) -> Result<Law, Vec<ExprError>> {
+        match &tree.kind {
+            Kind::Name(name) if name == "forward" => return Ok(Law::Forward),
+            Kind::Name(name) if name == "reverse" => return Ok(Law::Reverse),
+            Kind::Call {
+                name, arguments, ..
+            } if name == "controlled" && arguments.len() == 1 => {
+                let value = self.value(&arguments[0], source, context)?;
+                return self.control(value, &arguments[0].span).map(Law::Controlled);
+            }
+            _ => {}
+        }
+        let found = error(
+            "E134",
+            &tree.span,
+            "`kl` compares path laws",
+            "not a path law",
+        );
+        Err(helped(
+            found,
+            "path laws are forward, reverse and controlled(v)",
+        ))
+    }
+
+    /// `E[ end(terminal) + int(1/2 |u|^2 + q) ]` under the control `u` in scope.
+    fn action(&mut self, context: &Context, span: &Range<usize>) -> Result<Value, Vec<ExprError>> {
+        let control = match context.scope.value("u") {
+            Some(value) => {
+                let value = value.clone();
+                self.control(value, span)?
+            }
+            None => {
+                let law = match &context.law {
+                    Some(_) => self.required_law(context, span)?,
+                    None => Law::Reverse,
+                };
+                self.ground.control(&law)
+            }
+        };
+        let effort = self.ground.noising.half_square(&control);
+        let ground = &mut *self.ground;
+        let terminal = ground.noising.graph.neg(ground.log_p);
+        let running = ground.noising.running_cost;
+        let rate = ground.noising.graph.add(&[effort, running]);
+        let end = self.atom(Form::End(terminal));
+        let along = self.atom(Form::Integral(rate));
+        let body = self.ground.graph().add(&[end, along]);
+        let law = Law::Controlled(control);
+        Ok(Value::Scalar(self.atom(Form::PathMean { law, body })))
+    }
+
+    /// The functional with the field moved to `at + parameter * direction`.
+    fn variation(
+        &mut self,
+        arguments: &[Syntax],
+        source: &str,
+        context: &Context,
+    ) -> Result<Value, Vec<ExprError>> {
+        let [functional, field, at, direction] = arguments else {
+            unreachable!("the caller counted four arguments");
+        };
+        let Kind::Name(name) = &field.kind else {
+            let message = "the second argument of `variation` is the name of the field that varies";
+            return Err(vec![error("E134", &field.span, message, "expected a name")]);
+        };
+        if name != "u" && context.scope.value(name).is_none() {
+            let message = format!("`{name}` is not a field of this identity");
+            let found = error("E134", &field.span, message, "nothing of this name varies");
+            return Err(helped(found, "vary `u` or a name of `let`"));
+        }
+        let at_value = self.value(at, source, context);
+        let direction_value = self.value(direction, source, context);
+        let (at_value, direction_value) = both(at_value, direction_value)?;
+        let (a, b) = (at_value.components(), direction_value.components());
+        if a.len() != b.len() {
+            let message = format!(
+                "the direction is a {}, the field a {}",
+                direction_value.shape(),
+                at_value.shape()
+            );
+            return Err(vec![error(
+                "E135",
+                &direction.span,
+                message,
+                direction_value.shape(),
+            )]);
+        }
+        self.variations += 1;
+        let name_of_parameter = format!("#step{}", self.variations);
+        let graph = self.ground.graph();
+        let parameter = graph.symbol(&name_of_parameter);
+        let moved: Vec<Expr> = a
+            .iter()
+            .zip(&b)
+            .map(|(a, b)| {
+                let step = graph.mul(&[parameter, *b]);
+                graph.add(&[*a, step])
+            })
+            .collect();
+        let mut inner = context.clone();
+        let moved = match at_value {
+            Value::Scalar(_) => Value::Scalar(moved[0]),
+            _ => Value::Vector(moved),
+        };
+        inner.scope.bind(name, moved);
+        let value = self.value(functional, source, &inner)?;
+        self.map(&value, |this, body| {
+            Ok(this.atom(Form::Variation { body, parameter }))
+        })
+    }
+}
+
+fn is_name(tree: &Syntax, name: &str) -> bool {
+    matches!(&tree.kind, Kind::Name(found) if found == name)
+}
+
+/// Both values, or the errors of both.
+fn both<A, B>(
+    a: Result<A, Vec<ExprError>>,
+    b: Result<B, Vec<ExprError>>,
+) -> Result<(A, B), Vec<ExprError>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(mut a), Err(b)) => {
+            a.extend(b);
+            Err(a)
+        }
+        (Err(errors), _) | (_, Err(errors)) => Err(errors),
+    }
+}
+
+/// The direct children of a node.
+pub(crate) fn children(kind: &mut Kind) -> Vec<&mut Syntax> {
+    match kind {
+        Kind::Number(_) | Kind::Name(_) => Vec::new(),
+        Kind::Call { arguments, .. } => arguments.iter_mut().collect(),
+        Kind::Fold { range, body, .. } => vec![&mut range.low, &mut range.high, body],
+        Kind::Index(base, indices) => {
+            let mut all = vec![base.as_mut()];
+            all.extend(indices);
+            all
+        }
+        Kind::List(items) => items.iter_mut().collect(),
+        Kind::Negate(a) | Kind::Not(a) | Kind::Transpose(a) => vec![a],
+        Kind::Chain(first, links) => {
+            let mut all = vec![first.as_mut()];
+            all.extend(links.iter_mut().map(|link| &mut link.right));
+            all
+        }
+        Kind::Power(base, link) => vec![base, &mut link.right],
+    }
+}
+
+/// Whether a name is taken by the language.
+pub fn is_taken(name: &str) -> bool {
+    RESERVED.contains(&name) || FUNCTIONALS.contains(&name) || is_function(name)
+}
