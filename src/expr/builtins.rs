@@ -148,8 +148,9 @@ impl<'a> Elaborator<'a> {
         span: &Range<usize>,
     ) -> Option<Expr> {
         let function = match name {
-            "sum" => return Some(self.graph.add(terms)),
-            "prod" => return Some(self.graph.mul(terms)),
+            "sum" if self.short_sum(terms) => return Some(self.graph.add(terms)),
+            "prod" if self.short_product(terms) => return Some(self.graph.mul(terms)),
+            "sum" | "prod" => return self.long_numbers(span),
             "max" => Function::Max,
             "min" => Function::Min,
             _ => Function::LogSumExp,
@@ -161,7 +162,7 @@ impl<'a> Elaborator<'a> {
         Some(self.graph.apply(function, terms))
     }
 
-    fn vector(&mut self, syntax: &Syntax) -> Option<Vec<Expr>> {
+    pub(super) fn vector(&mut self, syntax: &Syntax) -> Option<Vec<Expr>> {
         match self.value(syntax)? {
             Value::Vector(v) => Some(v),
             // A scalar is a vector of length one to dot, norm and div.
@@ -169,17 +170,6 @@ impl<'a> Elaborator<'a> {
             matrix => {
                 let message = format!("a vector is needed, this is a {}", matrix.shape());
                 let error = ExprError::new("E122", syntax.span.clone(), message, matrix.shape());
-                self.fail(error)
-            }
-        }
-    }
-
-    fn square_matrix(&mut self, syntax: &Syntax) -> Option<Vec<Vec<Expr>>> {
-        match self.value(syntax)? {
-            Value::Matrix(rows) if rows.iter().all(|row| row.len() == rows.len()) => Some(rows),
-            other => {
-                let message = format!("a square matrix is needed, this is a {}", other.shape());
-                let error = ExprError::new("E122", syntax.span.clone(), message, other.shape());
                 self.fail(error)
             }
         }
@@ -199,7 +189,7 @@ impl<'a> Elaborator<'a> {
         self.fail(error.second(arguments[0].span.clone(), label))
     }
 
-    fn dot(&mut self, v: &[Expr], w: &[Expr]) -> Expr {
+    pub(super) fn dot(&mut self, v: &[Expr], w: &[Expr]) -> Expr {
         let products: Vec<_> = v
             .iter()
             .zip(w)
@@ -229,79 +219,21 @@ impl<'a> Elaborator<'a> {
                     square
                 })
             }
-            "outer" => {
-                let (v, w) = (self.vector(&arguments[0]), self.vector(&arguments[1]));
-                let (v, w) = (v?, w?);
-                let rows = v
-                    .iter()
-                    .map(|a| w.iter().map(|b| self.graph.mul(&[*a, *b])).collect());
-                Some(Value::Matrix(rows.collect()))
+            "outer" | "quad" | "trace" | "diag" | "eye" | "det" | "inv" | "solve" => {
+                self.matrix_call(name, arguments, span)
             }
-            "quad" => {
-                let (matrix, v) = (self.value(&arguments[0]), self.vector(&arguments[1]));
-                self.quadratic(matrix?, &v?, arguments)
-            }
-            "trace" => {
-                let m = self.square_matrix(&arguments[0])?;
-                let diagonal: Vec<_> = (0..m.len()).map(|i| m[i][i]).collect();
-                scalar(self.graph.add(&diagonal))
-            }
-            "diag" => {
-                let v = self.vector(&arguments[0])?;
-                Some(self.diagonal(&v))
-            }
-            "eye" => match self.integer(&arguments[0])? {
-                n @ 1..=1000 => {
-                    let ones = vec![self.graph.one(); usize::try_from(n).unwrap_or(0)];
-                    Some(self.diagonal(&ones))
-                }
-                n => {
-                    let message = format!("no identity matrix of size {n}");
-                    let label = "sizes are 1 to 1000";
-                    self.fail(ExprError::new(
-                        "E123",
-                        arguments[0].span.clone(),
-                        message,
-                        label,
-                    ))
-                }
-            },
             _ => self.calculus(name, arguments, span),
         }
     }
 
-    fn diagonal(&mut self, v: &[Expr]) -> Value {
-        let zero = self.graph.zero();
-        let row = |i: usize| {
-            (0..v.len())
-                .map(|j| if i == j { v[i] } else { zero })
-                .collect()
-        };
-        Value::Matrix((0..v.len()).map(row).collect())
-    }
-
-    fn quadratic(&mut self, matrix: Value, v: &[Expr], arguments: &[Syntax]) -> Option<Value> {
-        let rows = match matrix {
-            Value::Scalar(e) if v.len() == 1 => vec![vec![e]],
-            Value::Matrix(rows)
-                if rows.len() == v.len() && rows.iter().all(|row| row.len() == v.len()) =>
-            {
-                rows
-            }
-            other => {
-                let n = v.len();
-                let message = format!("`quad` of {} and vector[{n}]", other.shape());
-                let label = format!("expected matrix[{n}, {n}]");
-                let error = ExprError::new("E122", arguments[0].span.clone(), message, label);
-                return self.fail(error.second(arguments[1].span.clone(), format!("vector[{n}]")));
-            }
-        };
-        let image: Vec<_> = rows.iter().map(|row| self.dot(row, v)).collect();
-        Some(Value::Scalar(self.dot(v, &image)))
-    }
-
     fn choice(&mut self, arguments: &[Syntax], span: &Range<usize>) -> Option<Value> {
         let condition = self.condition(&arguments[0]);
+        // Decided while reading, as with loop indices: the other branch may index out of range.
+        match condition.map(|c| self.graph.node(c)) {
+            Some(Node::Truth(true)) => return self.value(&arguments[1]),
+            Some(Node::Truth(false)) => return self.value(&arguments[2]),
+            _ => {}
+        }
         let (yes, no) = (self.value(&arguments[1]), self.value(&arguments[2]));
         let (condition, yes, no) = (condition?, yes?, no?);
         if yes.shape() != no.shape() {
@@ -342,16 +274,16 @@ impl<'a> Elaborator<'a> {
         }
         if matches!(name, "grad" | "lap" | "hess") {
             let e = self.scalar(&arguments[0])?;
-            let slopes = self.graph.gradient(e, &state);
-            return Some(match name {
-                "grad" => self.state_vector(slopes),
-                "lap" => Value::Scalar(self.divergence(&slopes, &state)),
-                _ => self.jacobian(&slopes, &state),
-            });
+            let slopes = self.slopes(e, &state, span)?;
+            return match name {
+                "grad" => Some(self.state_vector(slopes)),
+                "lap" => self.divergence(&slopes, &state, span),
+                _ => self.jacobian(&slopes, &state, span),
+            };
         }
         let v = self.vector(&arguments[0])?;
         if name == "jac" {
-            return Some(self.jacobian(&v, &state));
+            return self.jacobian(&v, &state, span);
         }
         if v.len() != state.len() {
             let message = format!("`div` of vector[{}]", v.len());
@@ -359,7 +291,7 @@ impl<'a> Elaborator<'a> {
             let error = ExprError::new("E122", arguments[0].span.clone(), message, label);
             return self.fail(error);
         }
-        Some(Value::Scalar(self.divergence(&v, &state)))
+        self.divergence(&v, &state, span)
     }
 
     /// A scalar where the state was declared as one.
@@ -370,18 +302,30 @@ impl<'a> Elaborator<'a> {
         }
     }
 
-    fn divergence(&mut self, v: &[Expr], state: &[Expr]) -> Expr {
-        let pairs = v.iter().zip(state);
-        let parts: Vec<_> = pairs.map(|(e, s)| self.graph.derivative(*e, *s)).collect();
-        self.graph.add(&parts)
+    fn slopes(&mut self, e: Expr, state: &[Expr], span: &Range<usize>) -> Option<Vec<Expr>> {
+        let slopes = self.graph.gradient(e, state);
+        self.spend(state.len(), span)?;
+        Some(slopes)
+    }
+
+    fn divergence(&mut self, v: &[Expr], state: &[Expr], span: &Range<usize>) -> Option<Value> {
+        let mut parts = Vec::with_capacity(v.len());
+        for (e, s) in v.iter().zip(state) {
+            parts.push(self.graph.derivative(*e, *s));
+            self.spend(1, span)?;
+        }
+        Some(Value::Scalar(self.graph.add(&parts)))
     }
 
     /// Rows are components of `v`, columns derivatives.
-    fn jacobian(&mut self, v: &[Expr], state: &[Expr]) -> Value {
-        let rows: Vec<_> = v.iter().map(|e| self.graph.gradient(*e, state)).collect();
-        match rows.as_slice() {
+    fn jacobian(&mut self, v: &[Expr], state: &[Expr], span: &Range<usize>) -> Option<Value> {
+        let mut rows = Vec::with_capacity(v.len());
+        for e in v {
+            rows.push(self.slopes(*e, state, span)?);
+        }
+        Some(match rows.as_slice() {
             [row] if row.len() == 1 && self.scope.scalar_state => Value::Scalar(row[0]),
             _ => Value::Matrix(rows),
-        }
+        })
     }
 }

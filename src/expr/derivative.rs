@@ -17,7 +17,9 @@ impl Graph {
         });
         for n in order {
             let node = self.shared(n);
+            let before = self.len();
             let value = self.derivative_of_node(n, &node, wrt);
+            self.mark_derived(n, before);
             self.derivatives.insert((n, wrt), value);
         }
         self.known_derivative(e, wrt)

@@ -2,6 +2,7 @@
 
 use super::error::{ExprError, closest};
 use super::graph::{Expr, Graph, Node};
+use super::origin::SourceId;
 use super::rational::Rational;
 use super::scope::{Definition, Scope, Value};
 use super::syntax::{DEEPEST, Kind, Link, LoopRange, Syntax};
@@ -9,8 +10,13 @@ use super::vocabulary::is_function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Nodes an expression may add to its graph, and steps its loops may take.
+/// Nodes an expression may add to its graph, and components its loops and matrices may form.
 const LARGEST: usize = 1_000_000;
+
+/// Bits of the common denominator of one sum.
+const LONGEST_DENOMINATOR: u64 = 2048;
+/// Bits of the numbers multiplied by one product.
+const LONGEST_PRODUCT: u64 = 16_384;
 
 pub(super) struct Elaborator<'a> {
     pub(super) source: &'a str,
@@ -26,11 +32,15 @@ pub(super) struct Elaborator<'a> {
     depth: usize,
     nodes_before: usize,
     steps: usize,
+    /// The text being read, for the origins of nodes.
+    origin: SourceId,
+    definition_origins: BTreeMap<&'a str, SourceId>,
 }
 
 impl<'a> Elaborator<'a> {
     pub(super) fn new(source: &'a str, scope: &'a Scope, graph: &'a mut Graph) -> Self {
         let nodes_before = graph.len();
+        let origin = graph.new_source(source, None);
         Self {
             source,
             scope,
@@ -43,6 +53,8 @@ impl<'a> Elaborator<'a> {
             depth: 0,
             nodes_before,
             steps: 0,
+            origin,
+            definition_origins: BTreeMap::new(),
         }
     }
 
@@ -120,19 +132,38 @@ impl<'a> Elaborator<'a> {
             let label = "this level is too deep, definitions included";
             return self.fail(ExprError::new("E103", syntax.span.clone(), message, label));
         }
-        if self.graph.len() - self.nodes_before > LARGEST || self.steps > LARGEST {
-            let message = format!("grows beyond {LARGEST} nodes");
-            return self.fail(ExprError::new(
-                "E103",
-                syntax.span.clone(),
-                message,
-                "grew here",
-            ));
-        }
+        self.spend(0, &syntax.span)?;
         self.depth += 1;
+        let before = self.graph.len();
         let value = self.item_inside(syntax);
         self.depth -= 1;
+        match &value {
+            Some(Value::Scalar(e)) => {
+                self.graph
+                    .mark_read(&[*e], before, self.origin, &syntax.span);
+            }
+            Some(value) => {
+                let components = value.components();
+                self.spend(components.len(), &syntax.span)?;
+                self.graph
+                    .mark_read(&components, before, self.origin, &syntax.span);
+            }
+            None => {}
+        }
         value
+    }
+
+    /// Accounts for `steps` components formed at `span`; fails when the expression has become too large.
+    pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
+        self.steps = self.steps.saturating_add(steps);
+        let message = if self.graph.len() - self.nodes_before > LARGEST {
+            format!("grows beyond {LARGEST} nodes")
+        } else if self.steps > LARGEST {
+            format!("loops and matrices take more than {LARGEST} steps")
+        } else {
+            return Some(());
+        };
+        self.fail(ExprError::new("E103", span.clone(), message, "grew here"))
     }
 
     fn item_inside(&mut self, syntax: &Syntax) -> Option<Value> {
@@ -177,12 +208,13 @@ impl<'a> Elaborator<'a> {
                 other => {
                     let message =
                         format!("only a matrix has a transpose, this is a {}", other.shape());
-                    self.fail(ExprError::new(
-                        "E122",
-                        inner.span.clone(),
-                        message,
-                        other.shape(),
-                    ))
+                    let error = ExprError::new("E122", inner.span.clone(), message, other.shape());
+                    self.fail(match other {
+                        Value::Vector(_) => error.help(
+                            "a vector stands left of `@` as a row: `x @ A`; forms are `quad(A, x)`, `dot(x, y)`",
+                        ),
+                        _ => error,
+                    })
                 }
             },
             Kind::Chain(first, links) => self.chain(first, links),
@@ -243,10 +275,44 @@ impl<'a> Elaborator<'a> {
                 *e
             });
         }
-        if terms.iter().any(|e| self.is_infinite(*e)) {
+        if terms.iter().any(|e| self.is_infinite(*e)) || !self.short_sum(&terms) {
             return None;
         }
         Some(self.graph.add(&terms))
+    }
+
+    /// Whether the exact sum of these terms has numbers of moderate length.
+    pub(super) fn short_sum(&self, terms: &[Expr]) -> bool {
+        let mut common = Rational::one();
+        let mut fits = |value: &Rational| {
+            let unit = value.unit_fraction();
+            if unit != common && !unit.is_one() {
+                common = common.common_divisor(&unit);
+            }
+            common.bits() <= LONGEST_DENOMINATOR
+        };
+        terms.iter().all(|e| match self.graph.node(*e) {
+            Node::Number(value) => fits(value),
+            Node::Product { coefficient, .. } => fits(coefficient),
+            Node::Sum { constant, terms } => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
+            _ => true,
+        })
+    }
+
+    /// Whether the exact product of these factors has numbers of moderate length.
+    pub(super) fn short_product(&self, factors: &[Expr]) -> bool {
+        let bits = factors.iter().map(|e| match self.graph.node(*e) {
+            Node::Number(value) => value.bits(),
+            Node::Product { coefficient, .. } => coefficient.bits(),
+            _ => 0,
+        });
+        bits.sum::<u64>() <= LONGEST_PRODUCT
+    }
+
+    pub(super) fn long_numbers<T>(&mut self, span: &Range<usize>) -> Option<T> {
+        let message = "exact numbers grow too long";
+        let label = "too many digits here; decimals such as 0.001 share one denominator";
+        self.fail(ExprError::new("E103", span.clone(), message, label))
     }
 
     /// A product of scalars in one go, so that `2*(x + 1)*y` keeps its factors.
@@ -266,7 +332,8 @@ impl<'a> Elaborator<'a> {
             }
             factors.push((*e, if divides { minus } else { one }));
         }
-        if factors.iter().any(|(e, _)| self.is_infinite(*e)) {
+        let numbers: Vec<_> = factors.iter().map(|(e, _)| *e).collect();
+        if numbers.iter().any(|e| self.is_infinite(*e)) || !self.short_product(&numbers) {
             return None;
         }
         Some(self.graph.product(Rational::one(), factors))
@@ -345,10 +412,17 @@ impl<'a> Elaborator<'a> {
         }
         let locals = std::mem::replace(&mut self.locals, parameters);
         let source = std::mem::replace(&mut self.source, &definition.source);
+        let read = match self.definition_origins.get(name) {
+            Some(known) => *known,
+            None => self.graph.new_source(&definition.source, Some(name)),
+        };
+        self.definition_origins.insert(name, read);
+        let origin = std::mem::replace(&mut self.origin, read);
         self.active.push(name);
         let value = self.value(&definition.body);
         self.active.pop();
         self.source = source;
+        self.origin = origin;
         self.locals = locals;
         if value.is_none() && definition.parameters.is_none() {
             self.failed.insert(name);
@@ -423,11 +497,7 @@ impl<'a> Elaborator<'a> {
         let (low, high) = (low?, high?);
         let mut values = Vec::new();
         for i in low..high {
-            self.steps += 1;
-            if self.steps > LARGEST {
-                let message = format!("loops take more than {LARGEST} steps");
-                return self.fail(ExprError::new("E103", span.clone(), message, "grew here"));
-            }
+            self.spend(1, span)?;
             let index = self.graph.integer(i);
             self.locals
                 .push((range.index.clone(), Value::Scalar(index)));

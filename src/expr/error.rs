@@ -1,5 +1,6 @@
 //! What can be wrong with a source expression.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use thiserror::Error;
 
@@ -67,15 +68,25 @@ impl ExprError {
     }
 }
 
-/// The candidate closest to `name`, if it is close enough to be a slip.
+/// The candidate closest to `name`, if it is close enough to be a slip. Of several equally close ones only
+/// a beginning of `name` is suggested (`sin` for `sine`): a wrong suggestion costs more than none.
 pub(super) fn closest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let limit = (name.chars().count() / 3 + 1).min(3);
-    candidates
+    let near: BTreeSet<(usize, &str)> = candidates
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
+        .collect();
+    let least = near.first()?.0;
+    let nearest: Vec<&str> = near
+        .iter()
+        .take_while(|(distance, _)| *distance == least)
+        .map(|(_, candidate)| *candidate)
+        .collect();
+    match nearest.as_slice() {
+        [single] => Some(single),
+        several => several.iter().copied().find(|c| name.starts_with(c)),
+    }
 }

@@ -1,6 +1,7 @@
 //! The hash-consed arena.
 
 use super::function::Function;
+use super::origin::Origins;
 use super::rational::Rational;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -96,6 +97,7 @@ pub struct Graph {
     handles: HashMap<Arc<Node>, Expr>,
     pub(super) derivatives: HashMap<(Expr, Expr), Expr>,
     pub(super) expansions: HashMap<Expr, Expr>,
+    pub(super) origins: Origins,
 }
 
 impl Graph {
@@ -131,6 +133,11 @@ impl Graph {
         self.nodes.push(Arc::clone(&node));
         self.handles.insert(node, e);
         e
+    }
+
+    /// The handle of a node that exists already.
+    pub(super) fn find(&self, node: &Node) -> Option<Expr> {
+        self.handles.get(node).copied()
     }
 
     /// The exact value of a number node.

@@ -23,6 +23,7 @@ impl Graph {
         let order = self.reachable_until(&[e], |n| self.expansions.contains_key(&n));
         for n in order {
             let node = self.shared(n);
+            let before = self.len();
             let image = match &*node {
                 Node::Product {
                     coefficient,
@@ -54,6 +55,7 @@ impl Graph {
                     self.rebuild(&node, |child| images[&child])
                 }
             };
+            self.mark_derived(n, before);
             self.expansions.insert(n, image);
             // What is expanded stays as it is.
             self.expansions.entry(image).or_insert(image);

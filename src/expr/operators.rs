@@ -31,6 +31,16 @@ impl Elaborator<'_> {
     ) -> Option<Value> {
         self.forbid_infinity(link, &left, &right)?;
         let scalars = matches!((&left, &right), (Value::Scalar(_), Value::Scalar(_)));
+        if let (Value::Scalar(a), Value::Scalar(b)) = (&left, &right) {
+            let short = match link.operator {
+                "+" | "-" => self.short_sum(&[*a, *b]),
+                "*" | "/" | ".*" | "./" | "%" => self.short_product(&[*a, *b]),
+                _ => true,
+            };
+            if !short {
+                return self.long_numbers(&link.operator_span);
+            }
+        }
         match link.operator {
             "+" => self.elementwise(link, &left, &right, |g, a, b| g.add(&[a, b])),
             "-" => self.elementwise(link, &left, &right, Graph::sub),
@@ -199,6 +209,12 @@ impl Elaborator<'_> {
     }
 
     fn matrix_product(&mut self, link: &Link, left: &Value, right: &Value) -> Option<Value> {
+        let columns = match right {
+            Value::Matrix(m) => m.first().map_or(0, Vec::len),
+            _ => 1,
+        };
+        let steps = left.components().len().saturating_mul(columns);
+        self.spend(steps, &link.operator_span)?;
         let g = &mut *self.graph;
         let inner = |g: &mut Graph, v: &[Expr], w: &[Expr]| {
             let products: Vec<_> = v.iter().zip(w).map(|(a, b)| g.mul(&[*a, *b])).collect();
@@ -225,6 +241,12 @@ impl Elaborator<'_> {
             }
             _ => {
                 let message = format!("`@` between {} and {}", left.shape(), right.shape());
+                if let (Value::Vector(_), Value::Vector(_)) = (left, right) {
+                    let label = format!("left: {}, right: {}", left.shape(), right.shape());
+                    let span = link.operator_span.clone();
+                    let error = ExprError::new("E122", span, message, label);
+                    return self.fail(error.help("the inner product is `dot(a, b)`"));
+                }
                 self.shapes(link, message, left, right)
             }
         }

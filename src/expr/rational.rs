@@ -138,6 +138,28 @@ impl Rational {
         }
     }
 
+    /// Length in bits of the longer of numerator and denominator.
+    pub(super) fn bits(&self) -> u64 {
+        match &self.0 {
+            Form::Small(n, d) => {
+                let widest = n.unsigned_abs().max(d.unsigned_abs());
+                u64::from(64 - widest.leading_zeros())
+            }
+            Form::Big(value) => value.numer().bits().max(value.denom().bits()),
+        }
+    }
+
+    /// `1 / denominator`.
+    pub(super) fn unit_fraction(&self) -> Self {
+        match &self.0 {
+            Form::Small(_, d) => Self(Form::Small(1, *d)),
+            Form::Big(value) => {
+                let unit = BigRational::new_raw(BigInt::one(), value.denom().clone());
+                Self::from_big(unit)
+            }
+        }
+    }
+
     pub fn is_even(&self) -> bool {
         self.to_integer().is_some_and(|n| n % 2 == 0)
     }

@@ -16,6 +16,7 @@ impl Graph {
                 continue;
             }
             let node = self.shared(n);
+            let before = self.len();
             let image = match &*node {
                 Node::Unknown {
                     name,
@@ -33,6 +34,7 @@ impl Graph {
                     self.rebuild(&node, |child| images[&child])
                 }
             });
+            self.mark_derived(n, before);
             images.insert(n, image);
         }
         images[&e]

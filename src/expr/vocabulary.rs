@@ -4,7 +4,7 @@ use super::function::Function;
 use super::syntax::FOLDS;
 
 /// Functions with rules of their own and their number of arguments.
-pub(super) const SPECIAL: [(&str, usize); 16] = [
+pub(super) const SPECIAL: [(&str, usize); 19] = [
     ("sqrt", 1),
     ("if", 3),
     ("dot", 2),
@@ -15,6 +15,9 @@ pub(super) const SPECIAL: [(&str, usize); 16] = [
     ("trace", 1),
     ("diag", 1),
     ("eye", 1),
+    ("det", 1),
+    ("inv", 1),
+    ("solve", 2),
     ("D", 2),
     ("grad", 1),
     ("div", 1),

@@ -310,6 +310,7 @@ impl Reader {
 
     fn parse(&mut self, node: &Node, text: &str, place: &str) -> Option<Meaning> {
         let Formulas { graph, scope, .. } = &mut self.formulas;
+        graph.reading(place);
         match expr::parse(text, scope, graph) {
             Ok(value) => Some(value),
             Err(errors) => {
@@ -344,6 +345,7 @@ impl Reader {
 
     fn scalar_text(&mut self, node: &Node, text: &str, place: &str) -> Option<Expr> {
         let Formulas { graph, scope, .. } = &mut self.formulas;
+        graph.reading(place);
         match expr::parse_scalar(text, scope, graph) {
             Ok(e) => Some(e),
             Err(errors) => {
@@ -386,6 +388,7 @@ impl Reader {
             return Some(vec![self.scalar_at(node, place)?]);
         };
         let Formulas { graph, scope, .. } = &mut self.formulas;
+        graph.reading(place);
         match expr::parse_components(text, scope, graph) {
             Ok(components) => Some(components),
             Err(errors) => {

@@ -3,5 +3,7 @@
 mod algebra;
 mod canonical;
 mod kernels;
+mod language;
+mod origins;
 mod parsing;
 mod random;

@@ -1,0 +1,173 @@
+//! Determinants and inverses of matrices of expressions.
+//!
+//! Matrices of numbers go through exact elimination. Symbolic ones are expanded without a division, because
+//! a pivot that is a nonzero expression may still vanish at a point where the determinant does not.
+
+use super::graph::{Expr, Graph};
+use super::rational::Rational;
+use std::collections::BTreeMap;
+
+/// Products one determinant may form.
+const BUDGET: usize = 100_000;
+
+/// Why a matrix has no usable determinant or inverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The determinant is zero as an expression.
+    Singular,
+    /// More than the allowed number of products.
+    TooLarge,
+}
+
+impl Graph {
+    /// The determinant of a square matrix; `None` when it has too many terms to be written down.
+    ///
+    /// Laplace expansion with every minor of the leading rows formed once: at most `n 2^n` products, far
+    /// fewer for sparse matrices.
+    pub(super) fn determinant(&mut self, rows: &[Vec<Expr>]) -> Option<Expr> {
+        if let Some(numbers) = self.exact_entries(rows) {
+            let (value, _) = eliminate(numbers, Vec::new());
+            return Some(self.exact(value));
+        }
+        if rows.len() > 64 {
+            return None;
+        }
+        let mut budget = BUDGET;
+        // Minors of the leading rows by their set of columns.
+        let mut minors = BTreeMap::from([(0_u64, self.one())]);
+        for row in rows {
+            let mut next: BTreeMap<u64, Vec<(Rational, Expr)>> = BTreeMap::new();
+            for (columns, minor) in minors {
+                for (j, entry) in row.iter().enumerate() {
+                    let bit = 1_u64 << j;
+                    if columns & bit != 0 || self.is_zero(*entry) {
+                        continue;
+                    }
+                    budget = budget.checked_sub(1)?;
+                    let later = (columns & !(bit | (bit - 1))).count_ones();
+                    let sign = Rational::integer(if later % 2 == 0 { 1 } else { -1 });
+                    let product = self.mul(&[minor, *entry]);
+                    next.entry(columns | bit).or_default().push((sign, product));
+                }
+            }
+            minors = next
+                .into_iter()
+                .map(|(columns, parts)| (columns, self.linear(&parts)))
+                .collect();
+        }
+        let zero = self.zero();
+        Some(minors.into_values().next().unwrap_or(zero))
+    }
+
+    /// `A^-1 B`, columns of `B` being right-hand sides (Cramer's rule; exact elimination for numbers).
+    pub(super) fn solve_linear(
+        &mut self,
+        matrix: &[Vec<Expr>],
+        right: &[Vec<Expr>],
+    ) -> Result<Vec<Vec<Expr>>, Trouble> {
+        let n = matrix.len();
+        if let Some(numbers) = self.exact_entries(matrix) {
+            let identity = (0..n)
+                .map(|i| {
+                    (0..n)
+                        .map(|j| Rational::integer(i64::from(i == j)))
+                        .collect()
+                })
+                .collect();
+            let (value, inverse) = eliminate(numbers, identity);
+            if value.is_zero() {
+                return Err(Trouble::Singular);
+            }
+            return Ok(self.numbers_times(&inverse, right));
+        }
+        let whole = self.determinant(matrix).ok_or(Trouble::TooLarge)?;
+        if self.is_provably_zero(whole) {
+            return Err(Trouble::Singular);
+        }
+        let columns = right.first().map_or(0, Vec::len);
+        let mut solution = vec![Vec::with_capacity(columns); n];
+        for k in 0..columns {
+            for (j, row) in solution.iter_mut().enumerate() {
+                let mut replaced = matrix.to_vec();
+                for (i, line) in replaced.iter_mut().enumerate() {
+                    line[j] = right[i][k];
+                }
+                let part = self.determinant(&replaced).ok_or(Trouble::TooLarge)?;
+                row.push(self.div(part, whole));
+            }
+        }
+        Ok(solution)
+    }
+
+    fn numbers_times(&mut self, matrix: &[Vec<Rational>], right: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
+        let columns = right.first().map_or(0, Vec::len);
+        let mut entry = |row: &[Rational], k: usize| {
+            let parts: Vec<_> = row
+                .iter()
+                .zip(right)
+                .map(|(c, line)| (c.clone(), line[k]))
+                .collect();
+            self.linear(&parts)
+        };
+        matrix
+            .iter()
+            .map(|row| (0..columns).map(|k| entry(row, k)).collect())
+            .collect()
+    }
+
+    fn exact_entries(&self, rows: &[Vec<Expr>]) -> Option<Vec<Vec<Rational>>> {
+        let number = |e: &Expr| self.as_number(*e).cloned();
+        rows.iter()
+            .map(|row| row.iter().map(number).collect())
+            .collect()
+    }
+}
+
+/// Gauss–Jordan elimination of `matrix`, carried along on `beside`; returns the determinant.
+fn eliminate(
+    mut matrix: Vec<Vec<Rational>>,
+    mut beside: Vec<Vec<Rational>>,
+) -> (Rational, Vec<Vec<Rational>>) {
+    let n = matrix.len();
+    let mut determinant = Rational::one();
+    for k in 0..n {
+        let Some(pivot) = (k..n).find(|i| !matrix[*i][k].is_zero()) else {
+            return (Rational::zero(), beside);
+        };
+        if pivot != k {
+            matrix.swap(pivot, k);
+            if !beside.is_empty() {
+                beside.swap(pivot, k);
+            }
+            determinant = -&determinant;
+        }
+        determinant = &determinant * &matrix[k][k];
+        let inverse = matrix[k][k].reciprocal().expect("the pivot is not zero");
+        let scale = |row: &mut Vec<Rational>| row.iter_mut().for_each(|v| *v = &*v * &inverse);
+        scale(&mut matrix[k]);
+        if let Some(row) = beside.get_mut(k) {
+            scale(row);
+        }
+        for i in (0..n).filter(|i| *i != k) {
+            let factor = matrix[i][k].clone();
+            if factor.is_zero() {
+                continue;
+            }
+            subtract_row(&mut matrix, i, k, &factor);
+            if !beside.is_empty() {
+                subtract_row(&mut beside, i, k, &factor);
+            }
+        }
+    }
+    (determinant, beside)
+}
+
+/// Row `i` minus `factor` times row `k`.
+fn subtract_row(matrix: &mut [Vec<Rational>], i: usize, k: usize, factor: &Rational) {
+    let source = matrix[k].clone();
+    for (value, other) in matrix[i].iter_mut().zip(&source) {
+        if !other.is_zero() {
+            *value = &*value - &(factor * other);
+        }
+    }
+}
