@@ -1,144 +1,221 @@
-//! Derivations of control problems, bridges, paths and simulations: every step executed, slips caught,
-//! numbers against closed forms.
+//! Derivations of simulations, paths and bridges: every step executed, slips caught, numbers against
+//! closed forms.
 
-use onsager::derivation::controlled::{Obstacle, take_apart};
+use onsager::derivation::antiderivative::antiderivative;
+use onsager::derivation::classical_limit::{canonical, momentum};
+use onsager::derivation::noising::Noising;
+use onsager::derivation::passage::{self, StoppingEvent};
+use onsager::derivation::path_action::{self, Functional};
 use onsager::derivation::stated::Stated;
+use onsager::derivation::stationary::{self, Stationary};
 use onsager::derivation::{
-    Derivation, Evidence, Refuted, bellman, classical_limit, control, controlled, generator,
-    policy_law, print, product_form, riccati, temperature, wkb,
+    Derivation, Evidence, Refuted, bridge, controlled, nelson, path, print, schrodinger, simulate,
 };
-use onsager::expr::{Expr, Function, Graph, Scope, Shape, parse_scalar};
+use onsager::expr::{Expr, Graph, Scope, Shape, parse_scalar};
 use onsager::problem::model::Calculus;
 
-/// A control problem from expressions.
-struct Case<'a> {
-    state: Shape,
-    control: Shape,
-    drift: &'a [&'a str],
-    diffusion: &'a [&'a [&'a str]],
-    running: &'a str,
-    terminal: &'a str,
-}
-
-impl Case<'_> {
-    fn stated(&self) -> Stated {
-        let mut graph = Graph::new();
-        let mut scope = Scope::new();
-        let time = scope.time(&mut graph);
-        let state = scope.state(&mut graph, "x", &self.state);
-        let control = scope.variable(&mut graph, "u", &self.control);
-        let mut read = |text: &str| -> Expr {
-            parse_scalar(text, &scope, &mut graph).unwrap_or_else(|e| panic!("{text}: {e:?}"))
-        };
-        let drift = self.drift.iter().map(|f| read(f)).collect();
-        let diffusion = self
-            .diffusion
-            .iter()
-            .map(|row| row.iter().map(|g| read(g)).collect())
-            .collect();
-        let (running, terminal) = (read(self.running), read(self.terminal));
-        Stated {
-            discount: graph.zero(),
-            graph,
-            time,
-            state,
-            control,
-            drift,
-            diffusion,
-            running,
-            terminal,
-            horizon: (0.0, 3.0),
-        }
-    }
-}
-
-/// The noisy oscillator with quadratic costs.
-fn oscillator() -> Stated {
-    Case {
-        state: Shape::Named(vec!["q".to_owned(), "v".to_owned()]),
-        control: Shape::Scalar,
-        drift: &["v", "-q - 0.4*v + u"],
-        diffusion: &[&["0"], &["0.5"]],
-        running: "0.5*(q^2 + 0.1*v^2) + 0.1*u^2",
-        terminal: "q^2 + 0.5*v^2",
-    }
-    .stated()
-}
-
-/// Three independent double wells.
-fn wells() -> Stated {
-    let drift: Vec<String> = [2.0, 1.0, 0.5]
-        .iter()
-        .enumerate()
-        .map(|(i, k)| format!("-4*{k}*x[{i}]*(x[{i}]^2 - 1) + 0.9*u[{i}]"))
-        .collect();
-    let drift: Vec<&str> = drift.iter().map(String::as_str).collect();
-    Case {
-        state: Shape::Vector(3),
-        control: Shape::Vector(3),
-        drift: &drift,
-        diffusion: &[&["0.9", "0", "0"], &["0", "0.9", "0"], &["0", "0", "0.9"]],
-        running: "0.5*dot(u, u)",
-        terminal: "3*(x[0] - 1)^2 + 2*(x[1] - 1)^2 + (x[2] - 1)^2",
-    }
-    .stated()
-}
-
-/// Noise, channel and price that depend on state and time, with a temperature of 1/2.
-fn warped() -> Stated {
-    Case {
-        state: Shape::Scalar,
-        control: Shape::Scalar,
-        drift: &["sin(x) - x + (1 + x^2)*u"],
-        diffusion: &[&["(1 + x^2)/sqrt(2 + t)"]],
-        running: "x^4/4 + cos(t) + (1 + t/2)*u^2/2",
-        terminal: "log(1 + x^2)",
-    }
-    .stated()
-}
-
-/// A full price matrix, shared noise, and no temperature.
-fn tangled() -> Stated {
-    Case {
-        state: Shape::Vector(2),
-        control: Shape::Vector(2),
-        drift: &["x[1] + u[0]*exp(-t)", "sin(x[0]) - x[1] + u[0] + x[0]*u[1]"],
-        diffusion: &[&["0.5", "0.1*x[1]"], &["0.2", "0.3"]],
-        running: "x[0]^2*x[1]^2 + u[0]^2 + 0.5*u[0]*u[1] + (1 + x[1]^2)*u[1]^2",
-        terminal: "exp(-x[0]^2)",
-    }
-    .stated()
-}
-
-fn cases() -> Vec<(&'static str, Stated)> {
-    vec![
-        ("oscillator", oscillator()),
-        ("wells", wells()),
-        ("warped", warped()),
-        ("tangled", tangled()),
-    ]
-}
-
-fn derived(stated: &Stated) -> Derivation {
-    let setting = control::Setting {
-        calculus: Calculus::Ito,
-        domain: None,
+/// A process from expressions, with further expressions in its graph.
+fn process(
+    shape: &Shape,
+    drift: &[&str],
+    diffusion: &[&[&str]],
+    others: &[&str],
+) -> (Stated, Vec<Expr>) {
+    let mut graph = Graph::new();
+    let mut scope = Scope::new();
+    let time = scope.time(&mut graph);
+    let state = scope.state(&mut graph, "x", shape);
+    let mut read = |text: &str| -> Expr {
+        parse_scalar(text, &scope, &mut graph).unwrap_or_else(|e| panic!("{text}: {e:?}"))
     };
-    control::derive(stated, stated, &setting, Vec::new()).unwrap_or_else(|r| panic!("{r}"))
+    let drift = drift.iter().map(|f| read(f)).collect();
+    let diffusion = diffusion
+        .iter()
+        .map(|row| row.iter().map(|g| read(g)).collect())
+        .collect();
+    let others = others.iter().map(|e| read(e)).collect();
+    let zero = graph.zero();
+    let stated = Stated {
+        graph,
+        time,
+        state,
+        control: Vec::new(),
+        drift,
+        diffusion,
+        running: zero,
+        terminal: zero,
+        discount: zero,
+        horizon: (0.0, 1.0),
+    };
+    (stated, others)
+}
+
+/// The double well with state-dependent noise.
+fn noisy_well() -> Stated {
+    process(
+        &Shape::Scalar,
+        &["x - x^3"],
+        &[&["0.5*sqrt(1 + 0.5*x^2)"]],
+        &[],
+    )
+    .0
+}
+
+/// A nongradient double well: `-grad U + l`, `l . grad U = 0`.
+fn swirl() -> (Stated, Expr) {
+    let named = Shape::Named(vec!["x".to_owned(), "y".to_owned()]);
+    let mut graph = Graph::new();
+    let mut scope = Scope::new();
+    let time = scope.time(&mut graph);
+    let state = scope.state(&mut graph, "r", &named);
+    let mut read = |text: &str| -> Expr {
+        parse_scalar(text, &scope, &mut graph).unwrap_or_else(|e| panic!("{text}: {e:?}"))
+    };
+    let potential = read("0.5*(x^2 - 1)^2 + y^2");
+    let drift = vec![
+        read("-2*x*(x^2 - 1) + 1.5*2*y"),
+        read("-2*y - 1.5*2*x*(x^2 - 1)"),
+    ];
+    let (noise, zero) = (read("sqrt(0.05)"), read("0"));
+    let stated = Stated {
+        graph,
+        time,
+        state,
+        control: Vec::new(),
+        drift,
+        diffusion: vec![vec![noise, zero], vec![zero, noise]],
+        running: zero,
+        terminal: zero,
+        discount: zero,
+        horizon: (0.0, 1.0),
+    };
+    (stated, potential)
+}
+
+fn check_all(name: &str, derivation: &Derivation) {
+    println!("{name}\n{}", print::text(derivation));
+    for step in &derivation.side_results {
+        println!("{}", print::step_text(step));
+    }
+    for step in derivation.all_steps() {
+        assert!(
+            !matches!(step.evidence, Evidence::Stated),
+            "{name}: {}",
+            step.name
+        );
+        assert!(!step.statement.is_empty(), "{name}: {}", step.name);
+    }
+    let check = derivation.cross_check.expect("finite coefficients");
+    assert_eq!(check.points, 64, "{name}");
+    assert!(check.largest_relative_difference < 1e-11, "{name}");
+}
+
+fn simulated(stated: &Stated, calculus: Calculus, events: Vec<StoppingEvent>) -> Derivation {
+    let setting = simulate::Setting {
+        calculus,
+        domain: Some(vec![(-4.0, 4.0); stated.state.len()]),
+        events,
+    };
+    simulate::derive(stated, stated, &setting, Vec::new()).unwrap_or_else(|r| panic!("{r}"))
 }
 
 #[test]
-fn every_control_step_is_executed() {
-    for (name, stated) in cases() {
-        let derivation = derived(&stated);
-        println!("{name}\n{}", print::text(&derivation));
-        for step in derivation.all_steps() {
-            assert_eq!(step.evidence, Evidence::Proved, "{name}: {}", step.name);
-            assert!(!step.statement.is_empty(), "{name}: {}", step.name);
-        }
-        let check = derivation.cross_check.expect("finite coefficients");
-        assert_eq!(check.points, 64, "{name}");
-        assert!(check.largest_relative_difference < 1e-11, "{name}");
+fn every_step_of_a_simulation_is_executed() {
+    let (_, margin) = process(&Shape::Scalar, &["x"], &[&["1"]], &["x - 1"]);
+    let mut well = noisy_well();
+    let margin = {
+        let (one, x) = (well.graph.one(), well.state[0]);
+        assert_eq!(margin.len(), 1);
+        well.graph.sub(x, one)
+    };
+    let event = StoppingEvent {
+        name: "reach-right".to_owned(),
+        margin,
+    };
+    let derivation = simulated(&well, Calculus::Ito, vec![event]);
+    check_all("well", &derivation);
+    let text = print::text(&derivation);
+    for line in [
+        "p ~ (x^2 + 2)^23 exp(-8*x^2),   maximum at x = +-sqrt(14)/4 = +-0.935414",
+        "Stratonovich instead:  p ~ (x^2 + 2)^(47/2) exp(-8*x^2)",
+        "= +-0.968246",
+        "T(1) = 0,   T'(-4) = 0",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let (spiral, _) = process(
+        &Shape::Vector(2),
+        &["-x[0] + 2*x[1] + 1", "-2*x[0] - x[1]"],
+        &[&["1", "0.5"], &["0", "2"]],
+        &[],
+    );
+    let derivation = simulated(&spiral, Calculus::Ito, Vec::new());
+    check_all("spiral", &derivation);
+    assert!(derivation.step("stationary Gaussian").is_some());
+    let (curved, _) = process(
+        &Shape::Vector(2),
+        &["x[1]*sin(x[0])", "-x[0]^3*t"],
+        &[&["1 + x[0]^2", "x[1]"], &["t", "cos(x[0])"]],
+        &[],
+    );
+    let derivation = simulated(&curved, Calculus::Klimontovich, Vec::new());
+    check_all("curved", &derivation);
+    assert!(derivation.step("stationary").is_none());
+}
+
+#[test]
+fn every_step_of_a_path_is_executed() {
+    let (swirl, potential) = swirl();
+    let setting = path::Setting {
+        functional: Functional::FreidlinWentzell,
+        free_duration: true,
+        transverse: Some(("U".to_owned(), potential, potential)),
+        domain: None,
+    };
+    let derivation = path::derive(&swirl, &swirl, &setting, Vec::new());
+    check_all("swirl", &derivation.unwrap_or_else(|r| panic!("{r}")));
+    for (name, stated) in [("well", noisy_well()), ("shear", shear())] {
+        let setting = path::Setting {
+            functional: Functional::OnsagerMachlup,
+            free_duration: false,
+            transverse: None,
+            domain: None,
+        };
+        let derivation = path::derive(&stated, &stated, &setting, Vec::new());
+        check_all(name, &derivation.unwrap_or_else(|r| panic!("{r}")));
+    }
+}
+
+fn shear() -> Stated {
+    process(
+        &Shape::Vector(2),
+        &["x[1]*sin(x[0]) + t", "-x[0]^3"],
+        &[&["1", "0.5"], &["0", "2"]],
+        &[],
+    )
+    .0
+}
+
+#[test]
+fn every_step_of_a_bridge_is_executed() {
+    let (brownian, _) = process(
+        &Shape::Vector(2),
+        &["0", "0"],
+        &[&["1", "0"], &["0", "1"]],
+        &[],
+    );
+    let (well, _) = process(&Shape::Scalar, &["x - x^3"], &[&["0.7"]], &[]);
+    for (name, stated) in [
+        ("brownian", brownian),
+        ("well", well),
+        ("noisy well", noisy_well()),
+        ("shear", shear()),
+    ] {
+        let derivation = bridge::derive(&stated, &stated, Calculus::Ito, None, Vec::new());
+        let derivation = derivation.unwrap_or_else(|r| panic!("{name}: {r}"));
+        check_all(name, &derivation);
+        let newton = derivation.step("newton").is_some();
+        assert_eq!(newton, matches!(name, "brownian" | "well"), "{name}");
     }
 }
 
@@ -146,263 +223,176 @@ fn is_refuted(outcome: Result<Evidence, Refuted>, slip: &str) {
     assert!(outcome.is_err(), "{slip}: {outcome:?}");
 }
 
-fn parts(stated: &Stated) -> controlled::Controlled {
-    take_apart(stated).unwrap_or_else(|obstacle| panic!("{obstacle}"))
-}
-
-fn scaled(graph: &mut Graph, numerator: i64, denominator: i64, e: Expr) -> Expr {
-    let factor = graph.rational(numerator, denominator);
-    graph.mul(&[factor, e])
+fn scaled(noising: &mut Noising, numerator: i64, denominator: i64, e: Expr) -> Expr {
+    let factor = noising.graph.rational(numerator, denominator);
+    noising.graph.mul(&[factor, e])
 }
 
 #[test]
-fn slips_in_dynamic_programming_are_refuted() {
-    for (name, stated) in cases() {
-        let mut c = parts(&stated);
-        let v = c.process.field("V");
-        let (policy, least) = (bellman::policy(&mut c, v), bellman::minimum(&mut c, v));
-        // The minimum without the term that eliminating u leaves behind.
-        let drift = c.process.drift.clone();
-        let open = c.process.generator(&drift, v);
-        let open = c.process.graph.add(&[open, c.running]);
+fn slips_in_stationary_laws_and_passage_times_are_refuted() {
+    let mut n = controlled::uncontrolled(&noisy_well());
+    let density = stationary::stationary(&mut n).expect("one dimension");
+    let log = density.log();
+    for (slip, log) in [
+        ("2 in place of 1 before f", scaled(&mut n, 1, 2, log)),
+        ("sign", n.graph.neg(log)),
+        ("no div D", {
+            // The density of the anti-Ito reading lacks the factor 1/D.
+            let logarithm = n.graph.log(n.diffusivity[0][0]);
+            n.graph.add(&[log, logarithm])
+        }),
+    ] {
         is_refuted(
-            bellman::execute(&mut c, v, &policy, open),
-            "no quadratic term",
+            stationary::execute(&mut n, &Stationary::Balanced { log }),
+            slip,
         );
-        // Twice that term: the 1/2 of the effort was lost.
-        let twice = scaled(&mut c.process.graph, 2, 1, least);
-        let lost = c.process.graph.sub(twice, open);
-        is_refuted(bellman::execute(&mut c, v, &policy, lost), "a lost 1/2");
-        let flipped: Vec<Expr> = policy.iter().map(|u| c.process.graph.neg(*u)).collect();
-        is_refuted(
-            bellman::execute_stationarity(&mut c, v, &flipped),
-            "sign of u*",
-        );
-        let halved: Vec<Expr> = policy
-            .iter()
-            .map(|u| scaled(&mut c.process.graph, 1, 2, *u))
-            .collect();
-        is_refuted(
-            bellman::execute_stationarity(&mut c, v, &halved),
-            "half of u*",
-        );
-        // The Ito term dropped from the residual.
-        let residual = bellman::residual(&mut c, v);
-        let curved = c.process.half_curvature(v);
-        let first_order = c.process.graph.sub(residual, curved);
-        is_refuted(bellman::execute_gap(&mut c, v, first_order), "no Ito term");
-        let phi = c.process.field("phi");
-        let generated = c.process.generator(&drift, phi);
-        let spread = c.process.half_curvature(phi);
-        let doubled = c.process.graph.add(&[generated, spread]);
-        is_refuted(
-            generator::execute(&mut c.process, doubled),
-            "no 1/2 before D",
-        );
-        let value = c.process.field("v");
-        let backward = generator::backward_residual(&mut c.process, value);
-        let rate = c.process.graph.derivative(value, c.process.time);
-        let twice = scaled(&mut c.process.graph, -2, 1, rate);
-        let reversed = c.process.graph.add(&[backward, twice]);
-        is_refuted(
-            generator::execute_backward(&mut c.process, value, reversed),
-            "time runs the other way",
-        );
-        let mut wrong = parts(&stated);
-        wrong.channel[0][0] = scaled(&mut wrong.process.graph, 1, 2, wrong.channel[0][0]);
-        wrong.running = wrong
-            .process
-            .graph
-            .add(&[wrong.running, wrong.process.state[0]]);
-        is_refuted(controlled::execute(&mut wrong, &stated), name);
     }
+    let mean = n.at_end("T");
+    let residual = passage::residual(&mut n, mean);
+    let one = n.graph.one();
+    let opposite = n.graph.sub(residual, one);
+    is_refuted(passage::execute(&mut n, mean, opposite), "no source");
+    let curved = n.half_curvature(mean);
+    let first_order = n.graph.sub(residual, curved);
+    is_refuted(passage::execute(&mut n, mean, first_order), "no Ito term");
+    let (spiral, _) = process(
+        &Shape::Vector(2),
+        &["-x[0] + 2*x[1]", "-2*x[0] - x[1]"],
+        &[&["1", "0.5"], &["0", "2"]],
+        &[],
+    );
+    let mut n = controlled::uncontrolled(&spiral);
+    let density = stationary::stationary(&mut n).expect("a Gaussian");
+    let Stationary::Gaussian {
+        log,
+        mean,
+        covariance,
+    } = density
+    else {
+        panic!("the spiral has a flux");
+    };
+    let doubled = scaled(&mut n, 1, 2, log);
+    let wrong = Stationary::Gaussian {
+        log: doubled,
+        mean,
+        covariance,
+    };
+    is_refuted(stationary::execute(&mut n, &wrong), "twice the covariance");
 }
 
 #[test]
-fn slips_in_linear_and_quadratic_forms_are_refuted() {
-    for (name, stated) in [("oscillator", oscillator()), ("wells", wells())] {
-        let mut c = parts(&stated);
-        let lambda = temperature::temperature(&mut c)
-            .expect("a temperature")
-            .value;
-        let psi = c.process.field("psi");
-        let residual = temperature::residual(&mut c, lambda, psi);
-        let spread = c.process.half_curvature(psi);
-        let wrong = c.process.graph.sub(residual, spread);
-        is_refuted(temperature::execute(&mut c, lambda, psi, wrong), name);
-        let twice = scaled(&mut c.process.graph, 2, 1, lambda);
+fn slips_in_path_actions_are_refuted() {
+    for stated in [noisy_well(), shear()] {
+        let mut n = controlled::uncontrolled(&stated);
+        let metric = path_action::metric(&mut n);
+        let (d, state) = (n.dimension(), n.state.clone());
+        let p = momentum(&mut n.graph, &state);
+        let functional = Functional::OnsagerMachlup;
+        let h = path_action::hamiltonian(&mut n, &metric, functional, &p);
+        let half = scaled(&mut n, 1, 2, h);
+        let outcome = path_action::execute_legendre(&mut n, &metric, functional, half, &p);
+        assert!(outcome.is_err(), "half the Hamiltonian");
+        let other = Functional::FreidlinWentzell;
+        let outcome = path_action::execute_legendre(&mut n, &metric, other, h, &p);
+        assert!(outcome.is_err(), "a Jacobian too many");
+        let system = canonical(&mut n.graph, &state, &p, h);
+        let (along, conjugate) = (n.constants("M", d), n.constants("P", d));
+        let rates: Vec<Expr> = along.iter().chain(&conjugate).copied().collect();
         is_refuted(
-            temperature::execute(&mut c, twice, psi, residual),
-            "2 lambda",
-        );
-        let drift = policy_law::conditioned_drift(&mut c, psi);
-        let b = c.process.drift.clone();
-        let backwards: Vec<Expr> = drift
-            .iter()
-            .zip(&b)
-            .map(|(d, b)| {
-                let two = scaled(&mut c.process.graph, 2, 1, *b);
-                c.process.graph.sub(two, *d)
-            })
-            .collect();
-        is_refuted(
-            policy_law::execute_transform(&mut c, lambda, &backwards),
-            "the pull away from the target",
+            path_action::execute_fluctuations(&mut n, &system, &rates, (&along, &conjugate)),
+            "Jacobi fields that only grow",
         );
     }
-    let mut c = parts(&oscillator());
-    let lq = riccati::linear_quadratic(&mut c).expect("linear-quadratic");
-    let good = riccati::system(&mut c, &lq);
-    let mut transposed = lq.clone();
-    transposed.matrix = (0..2)
-        .map(|i| (0..2).map(|j| lq.matrix[j][i]).collect())
+    let (swirl, potential) = swirl();
+    let mut n = controlled::uncontrolled(&swirl);
+    let half = scaled(&mut n, 1, 2, potential);
+    is_refuted(path_action::execute_transverse(&mut n, half), "half of U");
+    let opposite = n.graph.neg(potential);
+    is_refuted(
+        path_action::execute_transverse(&mut n, opposite),
+        "sign of U",
+    );
+    let wrong = |n: &mut Noising, w: &[Expr], g: &[Expr]| {
+        let rate = path_action::geometric_rate(n, w, g);
+        scaled(n, 1, 2, rate)
+    };
+    is_refuted(
+        path_action::execute_geometric(&mut n, wrong),
+        "half the rate",
+    );
+    assert!(path_action::execute_geometric(&mut n, path_action::geometric_rate).is_ok());
+}
+
+#[test]
+fn slips_in_bridges_and_velocities_are_refuted() {
+    for stated in [noisy_well(), shear()] {
+        let mut n = controlled::uncontrolled(&stated);
+        let (phi, dual) = (n.field("phi"), n.field("phi^"));
+        let forward = schrodinger::forward_drift(&mut n, phi);
+        let backward = schrodinger::backward_drift(&mut n, dual);
+        is_refuted(
+            schrodinger::execute(&mut n, &backward, &forward),
+            "ends swapped",
+        );
+        let b = n.drift.clone();
+        is_refuted(schrodinger::execute(&mut n, &b, &backward), "no pull");
+        let log = n.graph.log(phi);
+        let slope = n.gradient(log);
+        let control = n.through_noise(&slope);
+        let half: Vec<Expr> = control.iter().map(|u| scaled(&mut n, 1, 2, *u)).collect();
+        is_refuted(schrodinger::execute_energy(&mut n, &half), "half of u*");
+        let p = n.field("p");
+        let found = nelson::velocities(&mut n, &b, p);
+        let mut wrong = found.clone();
+        wrong.current = found.osmotic.clone();
+        is_refuted(nelson::execute(&mut n, &wrong), "osmotic for current");
+        let mut wrong = found.clone();
+        wrong.osmotic = found.osmotic.iter().map(|u| n.graph.neg(*u)).collect();
+        is_refuted(
+            nelson::execute(&mut n, &wrong),
+            "sign of the osmotic velocity",
+        );
+    }
+    let (well, _) = process(&Shape::Scalar, &["x - x^3"], &[&["0.7"]], &[]);
+    let mut n = controlled::uncontrolled(&well);
+    let nu = nelson::viscosity(&mut n).expect("constant noise");
+    let twice = scaled(&mut n, 2, 1, nu);
+    let wrong = nelson::force(&mut n, twice);
+    is_refuted(nelson::execute_newton(&mut n, &wrong), "D in place of nu");
+    let still = scaled(&mut n, 0, 1, nu);
+    let wrong = nelson::force(&mut n, still);
+    is_refuted(
+        nelson::execute_newton(&mut n, &wrong),
+        "the classical force",
+    );
+}
+
+/// Exponents and maxima of the stationary density, from two readings of the same noise.
+#[test]
+fn stationary_densities_have_the_moments_of_quadrature() {
+    let mut n = controlled::uncontrolled(&noisy_well());
+    let log = stationary::stationary(&mut n).expect("one dimension").log();
+    let x = n.state[0];
+    // E x^2 by the trapezoidal rule, which converges exponentially here.
+    let (mut mass, mut square) = (0.0, 0.0);
+    for k in -4000..=4000 {
+        let y = f64::from(k) * 1e-3;
+        let p = n.graph.evaluate(log, &[(x, y)]).expect("a number").exp();
+        mass += p;
+        square += p * y * y;
+    }
+    assert!(
+        (square / mass - 0.803_545_726_8).abs() < 1e-9,
+        "{}",
+        square / mass
+    );
+    let modes = stationary::modes(&mut n);
+    let values: Vec<f64> = modes
+        .iter()
+        .map(|e| n.graph.evaluate(*e, &[]).expect("a number"))
         .collect();
-    let wrong = riccati::system(&mut c, &transposed);
-    is_refuted(riccati::execute(&mut c, &wrong), "A transposed");
-    let mut wrong = good.clone();
-    wrong.constant_rate = scaled(&mut c.process.graph, 2, 1, wrong.constant_rate);
-    is_refuted(riccati::execute(&mut c, &wrong), "tr(DP) without its 1/2");
-    let mut wrong = good;
-    wrong.form_rate[1][1] = c.process.graph.neg(wrong.form_rate[1][1]);
-    is_refuted(riccati::execute(&mut c, &wrong), "sign of P'");
-    let mut c = parts(&tangled());
-    is_refuted(
-        product_form::execute(&mut c, &[vec![0], vec![1]]),
-        "states that meet",
-    );
-}
-
-#[test]
-fn slips_in_the_limits_are_refuted() {
-    for (name, stated) in cases() {
-        let mut c = parts(&stated);
-        let d = c.dimension();
-        let p = classical_limit::momentum(&mut c.process.graph, d);
-        let h = classical_limit::hamiltonian(&mut c, &p);
-        let state = c.process.state.clone();
-        let system = classical_limit::canonical(&mut c.process.graph, &state, &p, h);
-        let mut wrong = system.clone();
-        wrong.force[d - 1] = c.process.graph.neg(wrong.force[d - 1]);
-        is_refuted(classical_limit::execute(&mut c, h, &wrong), name);
-        let mut wrong = system;
-        wrong.velocity = c.process.drift.clone();
-        is_refuted(classical_limit::execute(&mut c, h, &wrong), "no control");
-        let (leading, next) = (c.process.field("V_0"), c.process.field("V_1"));
-        let eikonal = wkb::eikonal(&mut c, leading);
-        let transport = wkb::transport(&mut c, leading, next);
-        let curved = c.process.half_curvature(leading);
-        let lost = c.process.graph.sub(transport, curved);
-        is_refuted(wkb::execute(&mut c, eikonal, lost), "no source");
-        let kept = c.process.graph.add(&[eikonal, curved]);
-        is_refuted(
-            wkb::execute(&mut c, kept, transport),
-            "noise in the eikonal",
-        );
-    }
-}
-
-#[test]
-fn what_does_not_fit_is_named() {
-    let base = |drift: &'static str, diffusion: &'static str, running: &'static str| {
-        let case = Case {
-            state: Shape::Scalar,
-            control: Shape::Scalar,
-            drift: &[drift],
-            diffusion: &[&[diffusion]],
-            running,
-            terminal: "x^2",
-        };
-        take_apart(&case.stated())
-            .map(|_| ())
-            .expect_err("an obstacle")
-    };
-    let cases: [(Obstacle, &str); 5] = [
-        (base("x + u^2", "1", "u^2"), "f[0] contains u^2"),
-        (
-            base("x + u", "u", "u^2"),
-            "the diffusion contains the control",
-        ),
-        (base("x + u", "1", "u^2 + u^4"), "it contains u^4"),
-        (
-            base("x + u", "1", "u^2 + x*u"),
-            "couples control and state: x*u",
-        ),
-        (
-            base("x + u", "1", "x^2 - u^2/2"),
-            "R = -1 is not positive definite",
-        ),
-    ];
-    for (obstacle, words) in cases {
-        assert!(obstacle.to_string().contains(words), "{obstacle}");
-    }
-    // A near miss reports both matrices and the nearest change.
-    let noisy = Case {
-        state: Shape::Vector(2),
-        control: Shape::Scalar,
-        drift: &["x[1]", "-x[0] + u"],
-        diffusion: &[&["0.5", "0"], &["0", "0.5"]],
-        running: "0.1*u^2",
-        terminal: "x[0]^2",
-    };
-    let mut c = parts(&noisy.stated());
-    let missing = temperature::temperature(&mut c).expect_err("noise without control");
-    assert_eq!(
-        missing.because,
-        "G G' = 1/4 I, B R^-1 B' = diag(0, 5), ranks 2 and 1"
-    );
-    assert_eq!(
-        missing.nearest.as_deref(),
-        Some("set dynamics.diffusion[0] to 0 (noise only where control acts) -> lambda = 1/20")
-    );
-}
-
-/// Euler–Lagrange of a pendulum pushed against its drift: `x'' = b b' + q'` for unit authority.
-#[test]
-fn least_action_paths_have_the_acceleration_of_the_textbook() {
-    let stated = Case {
-        state: Shape::Scalar,
-        control: Shape::Scalar,
-        drift: &["sin(x) + u"],
-        diffusion: &[&["1"]],
-        running: "cos(x) + u^2/2",
-        terminal: "0",
-    }
-    .stated();
-    let mut c = parts(&stated);
-    let authority = c.authority();
-    let process = &mut c.process;
-    let v = classical_limit::velocity(&mut process.graph, &process.state);
-    let at = (process.state.clone(), process.time);
-    let drift = process.drift.clone();
-    let a = classical_limit::acceleration(
-        &mut process.graph,
-        (&at.0, at.1),
-        &drift,
-        &authority,
-        c.running,
-        &v,
-    )
-    .expect("constant authority");
-    let x = at.0[0];
-    let graph = &mut c.process.graph;
-    let (sine, cosine) = (
-        graph.apply(Function::Sin, &[x]),
-        graph.apply(Function::Cos, &[x]),
-    );
-    let product = graph.mul(&[sine, cosine]);
-    let expected = graph.sub(product, sine);
-    let difference = c.process.graph.sub(a[0], expected);
-    assert!(c.process.graph.is_provably_zero(difference));
-    let wrong = [scaled(&mut c.process.graph, 1, 2, a[0])];
-    is_refuted(
-        classical_limit::execute_euler_lagrange(
-            &mut c.process.graph,
-            (&at.0, at.1),
-            &drift,
-            &authority,
-            c.running,
-            (&v, &wrong),
-        ),
-        "half the force",
-    );
+    assert_eq!(values.len(), 2);
+    assert!((values[1] - 0.875_f64.sqrt()).abs() < 1e-15 && values[0] == -values[1]);
+    let e = n.drift[0];
+    assert!(antiderivative(&mut n.graph, e, x).is_some());
 }

@@ -53,15 +53,12 @@ pub struct Canonical {
     pub force: Vec<Expr>,
 }
 
-/// Symbols for the momentum whose names no file can contain.
-pub fn momentum(graph: &mut Graph, d: usize) -> Vec<Expr> {
-    (0..d)
-        .map(|i| {
-            let name = if d == 1 {
-                "p'".to_owned()
-            } else {
-                format!("p'[{i}]")
-            };
+/// Symbols for the momentum, `p_{x}` for the state `x`: names no file can contain.
+pub fn momentum(graph: &mut Graph, state: &[Expr]) -> Vec<Expr> {
+    state
+        .iter()
+        .map(|x| {
+            let name = format!("p_{{{}}}", graph.text(*x));
             graph.symbol(&name)
         })
         .collect()
@@ -244,9 +241,9 @@ pub fn velocity(graph: &mut Graph, state: &[Expr]) -> Vec<Expr> {
 /// [`Refuted`] if characteristics or the Euler–Lagrange equation are wrong.
 pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
     let d = exact.dimension();
-    let p = momentum(&mut exact.process.graph, d);
-    let h = hamiltonian(exact, &p);
     let state = exact.process.state.clone();
+    let p = momentum(&mut exact.process.graph, &state);
+    let h = hamiltonian(exact, &p);
     let system = canonical(&mut exact.process.graph, &state, &p, h);
     let mut evidence = execute(exact, h, &system)?;
     let name = control_name(shown);
@@ -274,9 +271,9 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
         ),
     );
     if d <= 3 {
-        let p = momentum(&mut shown.process.graph, d);
-        let h = hamiltonian(shown, &p);
         let state = shown.process.state.clone();
+        let p = momentum(&mut shown.process.graph, &state);
+        let h = hamiltonian(shown, &p);
         let written = canonical(&mut shown.process.graph, &state, &p, h);
         let process = &mut shown.process;
         step = step.lines([

@@ -4,27 +4,20 @@
 //! divergences, the reverse drift, the running cost and both sides of the Hamilton–Jacobi–Bellman
 //! equation (for a test function) come from forward-mode differentiation of the expressions as typed.
 
+use crate::derivation::as_typed::{Point, points, test_function};
 use crate::derivation::evidence::Refuted;
 use crate::derivation::hamilton_jacobi_bellman as bellman;
 use crate::derivation::noising::Noising;
 use crate::derivation::optimal_control::optimal_control;
+use crate::derivation::stated::Stated;
 use crate::derivation::step::CrossCheck;
 use crate::expr::{Expr, Graph};
-use crate::numeric::batch::Batch;
-use crate::numeric::random::Streams;
-use crate::problem::model::Problem;
 
 /// Points of the comparison.
 const POINTS: usize = 64;
 
-/// Points are drawn until that many gave finite values.
-const DRAWS: usize = 512;
-
 /// Differences beyond this, relative to the largest term, are not rounding.
 const TOLERANCE: f64 = 1e-9;
-
-/// Half width of the box of points where the problem has no domain.
-const HALF_WIDTH: f64 = 2.0;
 
 /// Compares at 64 seeded points; `None` if no point gave finite values.
 ///
@@ -35,7 +28,8 @@ const HALF_WIDTH: f64 = 2.0;
 /// `d` forward passes per point over the drift, `O(d^2)` over diffusions that depend on the state.
 pub fn cross_check(
     noising: &mut Noising,
-    problem: &Problem,
+    stated: &Stated,
+    domain: Option<&[(f64, f64)]>,
 ) -> Result<Option<CrossCheck>, Refuted> {
     let value = test_function(noising);
     let control = optimal_control(noising, value);
@@ -44,15 +38,15 @@ pub fn cross_check(
     derived.extend(&noising.reverse_drift);
     derived.extend(&control);
     let original = Original {
-        graph: &problem.graph,
-        problem,
-        noisy_states: noisy_states(problem),
+        graph: &stated.graph,
+        stated,
+        noisy_states: noisy_states(stated),
     };
     let mut check = CrossCheck {
         points: 0,
         largest_relative_difference: 0.0,
     };
-    for at in points(problem) {
+    for at in points(&stated.state, stated.time, domain, stated.horizon) {
         let Some(symbolic) = noising.graph.evaluate_all(&derived, &at) else {
             continue;
         };
@@ -65,7 +59,7 @@ pub fn cross_check(
         for (left, right) in symbolic.iter().zip(&forward) {
             let difference = (left - right).abs() / scale.max(left.abs());
             if difference > TOLERANCE {
-                let named = at.iter().map(|(e, v)| (problem.graph.text(*e), *v));
+                let named = at.iter().map(|(e, v)| (stated.graph.text(*e), *v));
                 return Err(Refuted {
                     claim: "derived coefficients agree with the expressions as typed".to_owned(),
                     at: named.collect(),
@@ -83,59 +77,13 @@ pub fn cross_check(
     Ok((check.points > 0).then_some(check))
 }
 
-/// `sum_i sin(x_i + x_{i+1}/2 + t)`: smooth, with every second derivative next to the diagonal.
-fn test_function(noising: &mut Noising) -> Expr {
-    let d = noising.dimension();
-    let graph = &mut noising.graph;
-    let half = graph.rational(1, 2);
-    let mut terms = Vec::new();
-    for i in 0..d {
-        let neighbour = graph.mul(&[half, noising.state[(i + 1) % d]]);
-        let phase = graph.add(&[noising.state[i], neighbour, noising.time]);
-        terms.push(graph.apply(crate::expr::Function::Sin, &[phase]));
-    }
-    graph.add(&terms)
-}
-
-/// Seeded points: states in the domain or a box, times inside the horizon.
-fn points(problem: &Problem) -> Vec<Vec<(Expr, f64)>> {
-    let d = problem.dimension();
-    let mut uniform = Batch::zeros(DRAWS, d + 1);
-    let stream = Streams::new(0).role("derivation.cross-check");
-    stream.uniforms(0, 0, uniform.as_mut());
-    let (start, end) = problem.dynamics.horizon;
-    (0..DRAWS)
-        .map(|point| {
-            let mut at: Vec<(Expr, f64)> = (0..d)
-                .map(|i| {
-                    let (lo, hi) = match &problem.dynamics.domain {
-                        Some(domain) => domain[i],
-                        None => (-HALF_WIDTH, HALF_WIDTH),
-                    };
-                    let u = uniform.get(point, i);
-                    (problem.state[i], lo + (hi - lo) * u)
-                })
-                .collect();
-            let u = uniform.get(point, d);
-            at.push((problem.time, start + (end - start) * u));
-            at
-        })
-        .collect()
-}
-
 /// The states that occur in the diffusion matrix.
-fn noisy_states(problem: &Problem) -> Vec<usize> {
-    let entries: Vec<Expr> = problem
-        .dynamics
-        .diffusion
-        .iter()
-        .flatten()
-        .copied()
-        .collect();
-    (0..problem.dimension())
+fn noisy_states(stated: &Stated) -> Vec<usize> {
+    let entries: Vec<Expr> = stated.diffusion.iter().flatten().copied().collect();
+    (0..stated.state.len())
         .filter(|i| {
-            let x = problem.state[*i];
-            entries.iter().any(|e| problem.graph.depends_on(*e, x))
+            let x = stated.state[*i];
+            entries.iter().any(|e| stated.graph.depends_on(*e, x))
         })
         .collect()
 }
@@ -143,7 +91,7 @@ fn noisy_states(problem: &Problem) -> Vec<usize> {
 /// The expressions as typed.
 struct Original<'a> {
     graph: &'a Graph,
-    problem: &'a Problem,
+    stated: &'a Stated,
     noisy_states: Vec<usize>,
 }
 
@@ -158,13 +106,13 @@ struct Diffusivity {
 impl Original<'_> {
     /// The derived quantities in their order, by forward-mode differentiation, and the size of the largest
     /// term.
-    fn values(&self, noising: &Noising, test: Expr, at: &[(Expr, f64)]) -> Option<(Vec<f64>, f64)> {
-        let d = self.problem.dimension();
-        let drift = &self.problem.dynamics.drift;
+    fn values(&self, noising: &Noising, test: Expr, at: &Point) -> Option<(Vec<f64>, f64)> {
+        let d = self.stated.state.len();
+        let drift = &self.stated.drift;
         let f = self.graph.evaluate_all(drift, at)?;
         let mut drift_divergence = 0.0;
         let mut scale: f64 = f.iter().fold(f64::MIN_POSITIVE, |s, v| s.max(v.abs()));
-        for (i, x) in self.problem.state.iter().enumerate() {
+        for (i, x) in self.stated.state.iter().enumerate() {
             let jet = self.graph.taylor(&drift[i..=i], at, &[(*x, 1.0)])?;
             drift_divergence += jet[0][1];
             scale = scale.max(jet[0][1].abs());
@@ -174,14 +122,7 @@ impl Original<'_> {
         let b: Vec<f64> = (0..d).map(|i| diffusivity.divergence[i] - f[i]).collect();
         let (slope, curvature) = test_derivatives(noising, test, at, &diffusivity.value)?;
         let g: Vec<f64> = {
-            let entries: Vec<Expr> = self
-                .problem
-                .dynamics
-                .diffusion
-                .iter()
-                .flatten()
-                .copied()
-                .collect();
+            let entries: Vec<Expr> = self.stated.diffusion.iter().flatten().copied().collect();
             self.graph.evaluate_all(&entries, at)?
         };
         let noises = g.len() / d;
@@ -205,7 +146,7 @@ impl Original<'_> {
 
     /// `D = G G'` and its divergences, entry by entry along coordinate and diagonal directions.
     fn diffusivity(&self, at: &[(Expr, f64)]) -> Option<Diffusivity> {
-        let rows = &self.problem.dynamics.diffusion;
+        let rows = &self.stated.diffusion;
         let (d, noises) = (rows.len(), rows[0].len());
         let entries: Vec<Expr> = rows.iter().flatten().copied().collect();
         // Value, first and second derivative of D along a direction.
@@ -233,7 +174,7 @@ impl Original<'_> {
             divergence: vec![0.0; d],
             double_divergence: 0.0,
         };
-        let x = &self.problem.state;
+        let x = &self.stated.state;
         let mut pure = Vec::new();
         for &j in &self.noisy_states {
             let jets = along(&[(x[j], 1.0)])?;

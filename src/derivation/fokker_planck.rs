@@ -72,6 +72,18 @@ pub fn execute(noising: &mut Noising, p: Expr, operator: Expr) -> Result<Evidenc
 /// # Errors
 /// [`Refuted`] if the duality fails.
 pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
+    step_named(exact, shown, "law of the noising process")
+}
+
+/// The step under another name.
+///
+/// # Errors
+/// [`Refuted`] if the duality fails.
+pub fn step_named(
+    exact: &mut Noising,
+    shown: &mut Noising,
+    name: &'static str,
+) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let rate = exact.graph.derivative(equation.unknown, exact.time);
     let operator = exact.graph.sub(rate, equation.residual);
@@ -98,6 +110,10 @@ pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
         &Formula::new("D", "D"),
         &diffusivity,
     ));
+    if let [x] = shown.state[..] {
+        statement.push(in_one_dimension(shown, x));
+        return Ok(finished(name, statement, equation, evidence));
+    }
     statement.push(Formula::new(
         "p_t = -div(f p) + 1/2 div div(D p),   p(x,0) = p_0(x)",
         "\\partial_t p = -\\nabla \\cdot (f p) + \\frac{1}{2} \\nabla\\nabla : (D p), \\qquad p(x,0) = p_0(x)",
@@ -105,15 +121,48 @@ pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let p = shown.field("p");
     let residual = shown.fokker_planck_residual(p);
     statement.extend(notation::rate(shown, p, residual));
-    Ok(Step {
-        number: 0,
-        name: "law of the noising process",
-        rule: "fokker-planck",
-        executes: "the right side is the adjoint of the Ito generator",
-        statement,
-        assumptions: equation.assumes.clone(),
-        source: SOURCE,
-        equation: Some(equation),
-        evidence,
-    })
+    Ok(finished(name, statement, equation, evidence))
+}
+
+fn finished(
+    name: &'static str,
+    statement: Vec<Formula>,
+    equation: Equation,
+    evidence: Evidence,
+) -> Step {
+    let executes = "the right side is the adjoint of the Ito generator";
+    Step::new(name, "fokker-planck", SOURCE, executes, evidence)
+        .lines(statement)
+        .about(equation)
+}
+
+/// `p_t = -d/dx[f p] + 1/2 d2/dx2[D p]` with its coefficients.
+fn in_one_dimension(shown: &mut Noising, x: Expr) -> Formula {
+    let x = Formula::new(shown.graph.text(x), shown.graph.latex(x));
+    let p = Formula::new("p", "p");
+    let (drift, diffusivity) = (shown.drift[0], shown.diffusivity[0][0]);
+    let graph = &mut shown.graph;
+    let carried = notation::combination(graph, &[(drift, p.clone())]);
+    let spread = notation::combination(graph, &[(diffusivity, p)]);
+    let drifted = if graph.is_zero(drift) {
+        (String::new(), String::new())
+    } else {
+        (
+            format!("-d/d{}[{}] + ", x.text, carried.text),
+            format!(
+                "-\\frac{{\\partial}}{{\\partial {}}}\\left[{}\\right] + ",
+                x.latex, carried.latex
+            ),
+        )
+    };
+    Formula::new(
+        format!(
+            "p_t = {}1/2 d2/d{}2[{}],   p({},0) = p_0({})",
+            drifted.0, x.text, spread.text, x.text, x.text
+        ),
+        format!(
+            "\\partial_t p = {}\\frac{{1}}{{2}} \\frac{{\\partial^2}}{{\\partial {}^2}}\\left[{}\\right], \\qquad p({},0) = p_0({})",
+            drifted.1, x.latex, spread.latex, x.latex, x.latex
+        ),
+    )
 }

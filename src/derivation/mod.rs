@@ -26,9 +26,11 @@
 //! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
 
 pub mod action;
+pub mod antiderivative;
 pub mod as_typed;
 pub mod assumption;
 pub mod bellman;
+pub mod bridge;
 pub mod claim;
 pub mod classical_limit;
 pub mod control;
@@ -44,17 +46,24 @@ pub mod hopf_cole;
 pub mod ito;
 pub mod lowering;
 pub mod matrix;
+pub mod nelson;
 pub mod noising;
 mod notation;
 pub mod optimal_control;
+pub mod passage;
+pub mod path;
+pub mod path_action;
 pub mod policy_law;
 pub mod print;
 pub mod product_form;
 pub mod reverse;
 pub mod reverse_sde;
 pub mod riccati;
+pub mod schrodinger;
 pub mod score_objectives;
+pub mod simulate;
 pub mod stated;
+pub mod stationary;
 pub mod step;
 pub mod structure;
 pub mod temperature;

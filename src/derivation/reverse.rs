@@ -4,6 +4,7 @@ use crate::derivation::cross_check::cross_check;
 use crate::derivation::evidence::Refuted;
 use crate::derivation::gaussian_kernel::{TransitionKernel, transition_kernel};
 use crate::derivation::noising::Noising;
+use crate::derivation::stated::Stated;
 use crate::derivation::step::{Derivation, Step};
 use crate::derivation::{
     action, fokker_planck, hamilton_jacobi_bellman, hopf_cole, ito, lowering, optimal_control,
@@ -20,6 +21,24 @@ pub fn noising(problem: &Problem) -> Noising {
         problem.dynamics.drift.clone(),
         problem.dynamics.diffusion.clone(),
     )
+}
+
+/// The process as typed, without control.
+fn stated(problem: &Problem) -> Stated {
+    let mut graph = problem.graph.clone();
+    let zero = graph.zero();
+    Stated {
+        graph,
+        time: problem.time,
+        state: problem.state.clone(),
+        control: Vec::new(),
+        drift: problem.dynamics.drift.clone(),
+        diffusion: problem.dynamics.diffusion.clone(),
+        running: zero,
+        terminal: zero,
+        discount: zero,
+        horizon: problem.dynamics.horizon,
+    }
 }
 
 /// The same process with a named `beta(t)` where a preset has one, for printing.
@@ -100,7 +119,11 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
         )?);
     }
     let structure = structure::findings(&mut exact, &problem.data);
-    let cross_check = cross_check(&mut exact, problem)?;
+    let cross_check = cross_check(
+        &mut exact,
+        &stated(problem),
+        problem.dynamics.domain.as_deref(),
+    )?;
     Ok(Derivation::numbered(
         exact.graph,
         steps,

@@ -13,8 +13,20 @@ const GREEK: [&str; 34] = [
     "pi",
 ];
 
-/// A name as LaTeX: `x[0]` is `x_{0}`, `sigma` a Greek letter, `t_min` and `k12` have subscripts.
+/// A name as LaTeX: `x[0]` is `x_{0}`, `sigma` a Greek letter, `t_min` and `k12` have subscripts. Names
+/// of derived quantities may end in `^` (a hat), in `'` (a dot), or carry `_{another name}`.
 pub fn latex_name(name: &str) -> String {
+    if let Some(base) = name.strip_suffix('^') {
+        return format!("\\hat{{{}}}", latex_name(base));
+    }
+    if let Some(base) = name.strip_suffix('\'') {
+        return format!("\\dot{{{}}}", latex_name(base));
+    }
+    if let Some((base, inner)) = name.split_once("_{")
+        && let Some(inner) = inner.strip_suffix('}')
+    {
+        return format!("{}_{{{}}}", latex_name(base), latex_name(inner));
+    }
     if let Some((base, index)) = name.split_once('[') {
         let index = index.trim_end_matches(']');
         return format!("{}_{{{index}}}", latex_name(base));
