@@ -12,6 +12,7 @@ mod builtins;
 mod construct;
 mod derivative;
 mod diagnose;
+mod dimension;
 mod elaborate;
 mod equality;
 mod error;
@@ -40,9 +41,11 @@ pub mod syntax;
 mod tape;
 mod taylor;
 mod text;
+mod units;
 mod vocabulary;
 
 pub use diagnose::{Fault, FaultKind};
+pub use dimension::{Dimensions, Measured, UnitFault};
 pub use equality::Equality;
 pub use error::ExprError;
 pub use function::{Arity, Function};
@@ -56,6 +59,7 @@ pub use parse::{
 };
 pub use rational::Rational;
 pub use scope::{Scope, Shape, Value};
+pub use units::Unit;
 pub use vocabulary::is_function;
 
 #[cfg(test)]

@@ -7,3 +7,4 @@ mod language;
 mod origins;
 mod parsing;
 mod random;
+mod units;

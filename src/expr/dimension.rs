@@ -1,0 +1,301 @@
+//! The unit of an expression, inferred from the units of its symbols.
+
+use super::function::Function;
+use super::graph::{Expr, Graph, Node};
+use super::origin::Origin;
+use super::rational::Rational;
+use super::units::Unit;
+use std::collections::HashMap;
+use std::fmt;
+
+/// A subexpression and its unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub expression: Expr,
+    pub unit: Unit,
+    pub origin: Option<Origin>,
+}
+
+/// Where units do not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UnitFault {
+    /// Two parts that must have one unit: terms of a sum, sides of a comparison, branches.
+    Mismatch {
+        /// The sum, comparison or choice.
+        whole: Expr,
+        origin: Option<Origin>,
+        first: Measured,
+        second: Measured,
+    },
+    /// A function of pure numbers (`exp`, `sin`, ...) was given a unit.
+    Dimensional {
+        function: Function,
+        origin: Option<Origin>,
+        argument: Measured,
+    },
+    /// A base with a unit under an exponent that is not a constant number, or an exponent with a unit.
+    Power {
+        origin: Option<Origin>,
+        base: Measured,
+        exponent: Measured,
+    },
+}
+
+impl UnitFault {
+    /// Where the offending subexpression was written.
+    pub fn origin(&self) -> Option<&Origin> {
+        let (whole, part) = match self {
+            Self::Mismatch { origin, second, .. } => (origin, second),
+            Self::Dimensional {
+                origin, argument, ..
+            } => (origin, argument),
+            Self::Power { origin, base, .. } => (origin, base),
+        };
+        part.origin.as_ref().or(whole.as_ref())
+    }
+}
+
+impl fmt::Display for UnitFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch { first, second, .. } => {
+                let shown = |m: &Measured| match &m.origin {
+                    Some(origin) => format!("`{}` in {}", origin.snippet(), m.unit),
+                    None => m.unit.to_string(),
+                };
+                write!(f, "units differ: {} and {}", shown(first), shown(second))
+            }
+            Self::Dimensional {
+                function, argument, ..
+            } => write!(
+                f,
+                "`{}` takes a pure number, this is in {}",
+                function.name(),
+                argument.unit
+            ),
+            Self::Power { base, exponent, .. } if exponent.unit.is_none() => write!(
+                f,
+                "only a constant number can be the exponent of something in {}",
+                base.unit
+            ),
+            Self::Power { exponent, .. } => {
+                write!(
+                    f,
+                    "an exponent is a pure number, this is in {}",
+                    exponent.unit
+                )
+            }
+        }
+    }
+}
+
+/// Infers units over one graph, each node once.
+///
+/// Numbers are pure, except that 0 (and `inf`) fit any unit. Symbols and unknown functions that were given no
+/// unit are pure numbers; a derivative of an unknown has its unit over those of the variables.
+#[derive(Clone, Debug, Default)]
+pub struct Dimensions {
+    given: HashMap<Expr, Unit>,
+    /// `None` fits any unit.
+    known: HashMap<Expr, Option<Unit>>,
+}
+
+impl Dimensions {
+    /// Units of symbols and unknown functions.
+    pub fn new(given: impl IntoIterator<Item = (Expr, Unit)>) -> Self {
+        Self {
+            given: given.into_iter().collect(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The unit of `e`; `None` when any unit fits, as for 0.
+    ///
+    /// # Errors
+    /// The first subexpression, operands before what uses them, whose units do not fit.
+    pub fn unit(&mut self, graph: &Graph, e: Expr) -> Result<Option<Unit>, Box<UnitFault>> {
+        for n in graph.reachable_until(&[e], |n| self.known.contains_key(&n)) {
+            let unit = self.of_node(graph, n)?;
+            self.known.insert(n, unit);
+        }
+        Ok(self.known[&e].clone())
+    }
+
+    fn measured(&self, graph: &Graph, e: Expr) -> Option<Measured> {
+        let unit = self.known[&e].clone()?;
+        Some(Measured {
+            expression: e,
+            unit,
+            origin: graph.origin(e),
+        })
+    }
+
+    fn of_node(&self, graph: &Graph, n: Expr) -> Result<Option<Unit>, Box<UnitFault>> {
+        if let Some(unit) = self.given.get(&n) {
+            return Ok(Some(unit.clone()));
+        }
+        let pure = Ok(Some(Unit::none()));
+        match graph.node(n) {
+            Node::Number(value) if value.is_zero() => Ok(None),
+            Node::Infinity | Node::Undefined => Ok(None),
+            Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Truth(_) => pure,
+            Node::And(_) | Node::Or(_) | Node::Not(_) => pure,
+            Node::Unknown { .. } => Ok(Some(self.of_unknown(graph, n))),
+            Node::Sum { constant, terms } => {
+                let mut parts: Vec<Measured> = Vec::with_capacity(terms.len() + 1);
+                for (term, coefficient) in terms {
+                    if let Some(mut part) = self.measured(graph, *term) {
+                        part.origin = written(graph, *term, coefficient).or(part.origin);
+                        parts.push(part);
+                    }
+                }
+                if !constant.is_zero() {
+                    let number = graph.find(&Node::Number(constant.clone()));
+                    parts.push(Measured {
+                        expression: number.unwrap_or(n),
+                        unit: Unit::none(),
+                        origin: number.and_then(|e| graph.origin(e)),
+                    });
+                }
+                common(graph, n, parts)
+            }
+            Node::Product { factors, .. } => self.of_product(graph, n, factors),
+            Node::Apply(function, arguments) => self.of_call(graph, n, *function, arguments),
+            Node::Compare(_, a, b) => {
+                let parts = [*a, *b].into_iter().filter_map(|e| self.measured(graph, e));
+                common(graph, n, parts.collect())?;
+                pure
+            }
+            Node::Choose(_, yes, no) => {
+                let parts = [*yes, *no].into_iter();
+                let parts = parts.filter_map(|e| self.measured(graph, e));
+                common(graph, n, parts.collect())
+            }
+        }
+    }
+
+    fn of_unknown(&self, graph: &Graph, n: Expr) -> Unit {
+        let Node::Unknown {
+            name,
+            arguments,
+            orders,
+        } = graph.node(n)
+        else {
+            return Unit::none();
+        };
+        let base = graph.find(&Node::Unknown {
+            name: name.clone(),
+            arguments: arguments.clone(),
+            orders: vec![0; orders.len()],
+        });
+        let mut unit = base
+            .and_then(|b| self.given.get(&b))
+            .cloned()
+            .unwrap_or_default();
+        for (argument, order) in arguments.iter().zip(orders) {
+            if let Some(below) = &self.known[argument] {
+                let power = Rational::integer(-i64::from(*order));
+                unit = unit.times(&below.raised(&power));
+            }
+        }
+        unit
+    }
+
+    fn of_product(
+        &self,
+        graph: &Graph,
+        n: Expr,
+        factors: &[(Expr, Expr)],
+    ) -> Result<Option<Unit>, Box<UnitFault>> {
+        let mut total = Unit::none();
+        for (base, exponent) in factors {
+            let Some(base) = self.measured(graph, *base) else {
+                return Ok(None);
+            };
+            match graph.as_number(*exponent) {
+                Some(power) => total = total.times(&base.unit.raised(power)),
+                None => {
+                    if let Some(exponent) = self.measured(graph, *exponent)
+                        && !(base.unit.is_none() && exponent.unit.is_none())
+                    {
+                        let origin = graph.origin(n);
+                        return Err(Box::new(UnitFault::Power {
+                            origin,
+                            base,
+                            exponent,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(Some(total))
+    }
+
+    fn of_call(
+        &self,
+        graph: &Graph,
+        n: Expr,
+        function: Function,
+        arguments: &[Expr],
+    ) -> Result<Option<Unit>, Box<UnitFault>> {
+        let parts: Vec<Measured> = arguments
+            .iter()
+            .filter_map(|a| self.measured(graph, *a))
+            .collect();
+        match function {
+            Function::Abs | Function::Min | Function::Max => common(graph, n, parts),
+            Function::Sign => Ok(Some(Unit::none())),
+            Function::Atan2 => {
+                common(graph, n, parts)?;
+                Ok(Some(Unit::none()))
+            }
+            _ => match parts.into_iter().find(|part| !part.unit.is_none()) {
+                Some(argument) => Err(Box::new(UnitFault::Dimensional {
+                    function,
+                    origin: graph.origin(n),
+                    argument,
+                })),
+                None => Ok(Some(Unit::none())),
+            },
+        }
+    }
+}
+
+/// The one unit of all parts, in the order in which they were written.
+fn common(
+    graph: &Graph,
+    n: Expr,
+    mut parts: Vec<Measured>,
+) -> Result<Option<Unit>, Box<UnitFault>> {
+    let place = |m: &Measured| m.origin.as_ref().map_or(usize::MAX, |o| o.span.start);
+    parts.sort_by_key(place);
+    let Some(first) = parts.first() else {
+        return Ok(None);
+    };
+    match parts.iter().find(|part| part.unit != first.unit) {
+        None => Ok(Some(first.unit.clone())),
+        Some(second) => Err(Box::new(UnitFault::Mismatch {
+            whole: n,
+            origin: graph.origin(n),
+            first: first.clone(),
+            second: second.clone(),
+        })),
+    }
+}
+
+/// Where `coefficient * term` was written, also with the other sign: sums keep coefficients apart. The
+/// narrowest place wins, because an operand of a sum is written inside it.
+fn written(graph: &Graph, term: Expr, coefficient: &Rational) -> Option<Origin> {
+    let Node::Product { factors, .. } = graph.node(term) else {
+        return None;
+    };
+    let scaled = [coefficient.clone(), -coefficient].map(|coefficient| Node::Product {
+        coefficient,
+        factors: factors.clone(),
+    });
+    let handles = scaled.iter().filter_map(|node| graph.find(node));
+    let origins = handles.chain([term]).filter_map(|e| graph.origin(e));
+    origins
+        .filter(|origin| !origin.derived)
+        .min_by_key(|origin| origin.span.len())
+}
