@@ -2,6 +2,7 @@
 
 use super::error::{ExprError, closest};
 use super::graph::{Expr, Graph, Node};
+use super::linear::transposed;
 use super::origin::SourceId;
 use super::rational::Rational;
 use super::scope::{Definition, Scope, Value};
@@ -530,7 +531,11 @@ impl<'a> Elaborator<'a> {
     }
 
     fn index(&mut self, base: &Syntax, indices: &[Syntax], span: &Range<usize>) -> Option<Value> {
-        let value = self.value(base);
+        // A plain name is not marked as read: `x[0]` stands at `x[0]`, not at `x`.
+        let value = match &base.kind {
+            Kind::Name(name) => self.name(name, &base.span),
+            _ => self.value(base),
+        };
         let numbers: Vec<_> = indices.iter().map(|i| self.integer(i)).collect();
         let numbers: Option<Vec<_>> = numbers.into_iter().collect();
         let (mut value, numbers) = (value?, numbers?);
@@ -595,11 +600,4 @@ impl<'a> Elaborator<'a> {
             shapes.join(", "),
         ))
     }
-}
-
-pub(super) fn transposed(rows: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
-    let columns = rows.first().map_or(0, Vec::len);
-    (0..columns)
-        .map(|j| rows.iter().map(|row| row[j]).collect())
-        .collect()
 }

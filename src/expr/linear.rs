@@ -45,7 +45,7 @@ impl Graph {
                     }
                     budget = budget.checked_sub(1)?;
                     let later = (columns & !(bit | (bit - 1))).count_ones();
-                    let sign = Rational::integer(if later % 2 == 0 { 1 } else { -1 });
+                    let sign = Rational::integer(if later.is_multiple_of(2) { 1 } else { -1 });
                     let product = self.mul(&[minor, *entry]);
                     next.entry(columns | bit).or_default().push((sign, product));
                 }
@@ -84,13 +84,12 @@ impl Graph {
         if self.is_provably_zero(whole) {
             return Err(Trouble::Singular);
         }
-        let columns = right.first().map_or(0, Vec::len);
-        let mut solution = vec![Vec::with_capacity(columns); n];
-        for k in 0..columns {
+        let mut solution = vec![Vec::new(); n];
+        for column in transposed(right) {
             for (j, row) in solution.iter_mut().enumerate() {
                 let mut replaced = matrix.to_vec();
-                for (i, line) in replaced.iter_mut().enumerate() {
-                    line[j] = right[i][k];
+                for (line, value) in replaced.iter_mut().zip(&column) {
+                    line[j] = *value;
                 }
                 let part = self.determinant(&replaced).ok_or(Trouble::TooLarge)?;
                 row.push(self.div(part, whole));
@@ -100,18 +99,14 @@ impl Graph {
     }
 
     fn numbers_times(&mut self, matrix: &[Vec<Rational>], right: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
-        let columns = right.first().map_or(0, Vec::len);
-        let mut entry = |row: &[Rational], k: usize| {
-            let parts: Vec<_> = row
-                .iter()
-                .zip(right)
-                .map(|(c, line)| (c.clone(), line[k]))
-                .collect();
+        let columns = transposed(right);
+        let mut entry = |row: &[Rational], column: &[Expr]| {
+            let parts: Vec<_> = row.iter().cloned().zip(column.iter().copied()).collect();
             self.linear(&parts)
         };
         matrix
             .iter()
-            .map(|row| (0..columns).map(|k| entry(row, k)).collect())
+            .map(|row| columns.iter().map(|column| entry(row, column)).collect())
             .collect()
     }
 
@@ -121,6 +116,13 @@ impl Graph {
             .map(|row| row.iter().map(number).collect())
             .collect()
     }
+}
+
+pub(super) fn transposed(rows: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
+    let columns = rows.first().map_or(0, Vec::len);
+    (0..columns)
+        .map(|j| rows.iter().map(|row| row[j]).collect())
+        .collect()
 }
 
 /// Gauss–Jordan elimination of `matrix`, carried along on `beside`; returns the determinant.

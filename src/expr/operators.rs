@@ -3,6 +3,7 @@
 use super::elaborate::Elaborator;
 use super::error::ExprError;
 use super::graph::{Expr, Graph, Relation};
+use super::linear::transposed;
 use super::scope::Value;
 use super::syntax::Link;
 use std::ops::Range;
@@ -227,13 +228,13 @@ impl Elaborator<'_> {
                 ))
             }
             (Value::Vector(v), Value::Matrix(m)) if m.len() == v.len() => {
-                let columns = super::elaborate::transposed(m);
+                let columns = transposed(m);
                 Some(Value::Vector(
                     columns.iter().map(|c| inner(g, c, v)).collect(),
                 ))
             }
             (Value::Matrix(m), Value::Matrix(n)) if m.iter().all(|row| row.len() == n.len()) => {
-                let columns = super::elaborate::transposed(n);
+                let columns = transposed(n);
                 let rows = m
                     .iter()
                     .map(|row| columns.iter().map(|c| inner(&mut *g, row, c)).collect());

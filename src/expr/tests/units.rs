@@ -126,7 +126,7 @@ fn units_that_do_not_fit_name_the_piece_and_both_units() {
         (
             "n*exp(-x[0])",
             "`exp` takes a pure number, this is in um",
-            "x[0]",
+            "-x[0]",
         ),
         (
             "x[0]^n",
