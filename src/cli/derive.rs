@@ -3,7 +3,7 @@
 use crate::cli::arguments::{Common, Format, Overrides};
 use crate::cli::exit::Exit;
 use crate::cli::{derive_problem, load_problem};
-use crate::derivation::print;
+use crate::derivation::{Step, print};
 use crate::problem::suggest::did_you_mean;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub fn derive(
         Ok(derivation) => derivation,
         Err(exit) => return exit,
     };
-    let rules: Vec<&str> = derivation.steps.iter().map(|step| step.rule).collect();
+    let rules: Vec<&str> = derivation.steps.iter().map(Step::rule_name).collect();
     if let Some(wrong) = only.iter().find(|name| !rules.contains(&name.as_str())) {
         let hint = did_you_mean(wrong, rules.iter().copied())
             .map_or(String::new(), |hint| format!(", {hint}"));
@@ -36,7 +36,7 @@ pub fn derive(
     if !only.is_empty() {
         derivation
             .steps
-            .retain(|step| only.iter().any(|name| name == step.rule));
+            .retain(|step| only.iter().any(|name| name == step.rule_name()));
     }
     match format {
         Format::Text => print!("{}", print::text(&derivation)),

@@ -4,9 +4,11 @@ use crate::comparison::generated::Generation;
 use crate::comparison::{Comparison, ComparisonRow};
 use crate::derivation::{self, Derivation};
 use crate::expr::Expr;
+use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::law::Law;
 use crate::problem::model::{CheckSpec, Problem};
+use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
     Phase, ReferenceRow, Solved, SolverOutcome, SolverRow, StatementLine, StructureFinding,
@@ -171,9 +173,9 @@ pub fn check_rows(results: &[CheckResult]) -> Vec<CheckRow> {
             measured: result.residual.map(|r| r.measured),
             target: result.residual.map_or(0.0, |r| r.target),
             se: result.residual.and_then(|r| r.standard_error),
-            measured_text: result.measured_text(),
+            measured_text: result.proof_text(),
             limit: result.residual.map(|r| r.limit),
-            limit_text: result.limit_text(),
+            limit_text: String::new(),
             latex: String::new(),
             formula: result.equation.to_owned(),
             meaning: result.source.to_owned(),
@@ -338,31 +340,65 @@ pub fn warnings(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// One sentence with the main result and its error.
+/// A control is called optimal when at most this share of the uncontrolled gap is left.
+const OPTIMAL: f64 = 0.01;
+
+/// The main result: how much of the gap between doing nothing and the optimum each method leaves.
 pub fn headline(answers: &Answers, comparison: &Comparison) -> String {
-    let measured = comparison
-        .rows
-        .iter()
-        .filter(|row| comparison.reference.as_deref() != Some(row.solver.as_str()))
-        .filter_map(|row| {
-            let error = row.control_error.as_ref()?;
-            Some((row.solver.as_str(), error.relative))
-        })
-        .min_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    let reference = comparison.reference.as_deref().unwrap_or("none");
-    match measured {
-        Some((solver, error)) => format!(
-            "{} of {} methods found the optimal control; the closest to `{reference}` is `{solver}`, {} away (relative rms under the optimal law).",
+    let Some(reference) = comparison.reference.as_deref() else {
+        return format!(
+            "{} of {} methods gave a control; none could serve as reference, so none is called optimal.",
             answers.solutions.len(),
-            answers.asked.len(),
-            crate::report::number::with_error(&error),
-        ),
-        None => format!(
-            "{} of {} methods found the optimal control; reference: `{reference}`.",
-            answers.solutions.len(),
-            answers.asked.len(),
-        ),
+            answers.asked.len()
+        );
+    };
+    let others = || answers.asked.iter().filter(|spec| spec.id != reference);
+    let asked = others().count();
+    if asked == 0 {
+        return format!(
+            "`{reference}` is the only method, so there is nothing to compare it with."
+        );
     }
+    let mut found = Vec::new();
+    let mut short = Vec::new();
+    for spec in others() {
+        let row = comparison.rows.iter().find(|row| row.solver == spec.id);
+        let Some(left) = row.and_then(|row| comparison.fraction_left(row)) else {
+            continue;
+        };
+        let line = format!("`{}` {}", spec.id, percent(&left));
+        if left.value + 2.0 * left.error <= OPTIMAL {
+            found.push(line);
+        } else {
+            short.push(line);
+        }
+    }
+    let mut text = match (found.len(), asked) {
+        (0, 1) => "The other method did not reach the optimum".to_owned(),
+        (0, n) => format!("None of {n} methods reached the optimum"),
+        (1, 1) => "The other method reached the optimum".to_owned(),
+        (n, m) => format!("{n} of {m} methods reached the optimum"),
+    };
+    text.push_str(&format!(
+        " (at most 1 % of the uncontrolled gap S[0] - V left, measured against `{reference}`)"
+    ));
+    if !found.is_empty() {
+        text.push_str(&format!(": {}", found.join(", ")));
+    }
+    if !short.is_empty() {
+        text.push_str(&format!(". Left open: {}", short.join(", ")));
+    }
+    text.push('.');
+    text
+}
+
+/// A share in percent, with its error.
+fn percent(share: &Estimate) -> String {
+    if share.value + 2.0 * share.error < 1e-5 {
+        return "below 0.001 %".to_owned();
+    }
+    let hundred = Estimate::new(100.0 * share.value, 100.0 * share.error, share.kind);
+    format!("{} %", number::with_error(&hundred))
 }
 
 /// Why not everything was verified; `None` when it was.

@@ -19,6 +19,7 @@ use crate::report::terminal::{self, Style};
 use crate::solvers::run::{Answers, solve as run_solver};
 use crate::solvers::{ControlProblem, StopReason, Unsolved};
 use crate::verification::identity::CheckResult;
+use crate::verification::proofs::with_proofs;
 use crate::verification::references::check_references;
 use crate::verification::verdict::Verdict;
 use crate::verification::verify;
@@ -119,7 +120,9 @@ fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
     clock.lap("compare");
     let mut line = ProgressLine::begin("verify", wanted, stderr_is_terminal());
     line.show(0.0, "executing the identities");
-    let checks = verify(&problem, solutions, &problem.problem.checks, &streams);
+    let wanted_checks = &problem.problem.checks;
+    let checks = verify(&problem, solutions, wanted_checks, &streams);
+    let checks = with_proofs(checks, &derivation, wanted_checks);
     let references = check_references(&problem.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");

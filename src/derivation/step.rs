@@ -114,6 +114,13 @@ impl Step {
     }
 }
 
+impl Step {
+    /// The rule without its condition: `hopf-cole` of `hopf-cole; B R^-1 B' = D`.
+    pub fn rule_name(&self) -> &'static str {
+        self.rule.split(';').next().unwrap_or(self.rule)
+    }
+}
+
 /// Derived coefficients compared with the user's expressions, differentiated another way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossCheck {
@@ -174,6 +181,6 @@ impl Derivation {
     /// The step with this name or rule.
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.all_steps()
-            .find(|step| step.name == name || step.rule == name)
+            .find(|step| step.name == name || step.rule_name() == name)
     }
 }

@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod blocks;
 pub mod dense;
+pub mod digits;
 pub mod dispatch;
 pub mod elementary;
 pub mod estimate;

@@ -1,26 +1,27 @@
 //! Numbers as people read them: as many digits as the error allows.
 
+pub use crate::numeric::digits::significant;
+use crate::numeric::digits::{PLAIN, exponent_of};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 
 /// A value and its error, scaled by a power of ten and cut to meaningful digits.
 struct Rounded {
     value: String,
-    /// `None` for an exact value.
+    /// `None` where every digit shown is certain.
     error: Option<String>,
     /// Both are to be multiplied by ten to this power.
     exponent: i32,
-    /// The error carries its own power of ten instead.
-    apart: bool,
 }
 
-/// Significant digits of a value without a known error.
-const DIGITS: usize = 5;
-/// Significant digits beyond which an error is told apart from its value.
+/// Significant digits of a value whose error says nothing about them: unknown, or rounding only.
+const DIGITS: usize = 4;
+/// Significant digits of the most precise values; an error below the last of them is not shown.
 const LONGEST: i32 = 7;
-/// Significant digits of a closed-form value.
-const CLOSED_FORM_DIGITS: usize = 10;
+/// Relative error that is rounding of the value, not an error of it.
+const ROUNDING: f64 = 1e-12;
 
-/// A value with its error: `10.5413 ± 0.0028`, `1.234e-4 ± 2.2e-6`, `0.41 ± ?`.
+/// A value with its error: `10.5413 ± 0.0028`, `(1.234 ± 0.022)e-5`, `0.41 ± ?`. Without one, the digits
+/// shown are certain.
 ///
 /// Errors keep one or two digits by the rule of the Particle Data Group: two when they start with
 /// 100 to 354, one up to 949, rounded up to 10 above.
@@ -29,59 +30,28 @@ pub fn with_error(estimate: &Estimate) -> String {
         value,
         error,
         exponent,
-        apart,
     } = rounded(estimate);
-    let power = if exponent == 0 {
-        String::new()
-    } else {
-        format!("e{exponent}")
-    };
-    match error {
-        None => format!("{value}{power}"),
-        Some(error) if apart || error == "?" => format!("{value}{power} ± {error}"),
-        Some(error) => format!("{value}{power} ± {error}{power}"),
+    match (error, exponent) {
+        (None, 0) => value,
+        (None, _) => format!("{value}e{exponent}"),
+        (Some(error), 0) => format!("{value} ± {error}"),
+        (Some(error), _) => format!("({value} ± {error})e{exponent}"),
     }
 }
 
-/// The same for typeset text: `10.5413 ± 0.0028`, `(1.234 ± 0.022) × 10⁻⁴`.
+/// The same for typeset text: `10.5413 ± 0.0028`, `(1.234 ± 0.022) × 10⁻⁵`.
 pub fn typeset_with_error(estimate: &Estimate) -> String {
     let Rounded {
         value,
         error,
         exponent,
-        apart,
     } = rounded(estimate);
     let value = value.replace('-', "−");
-    let power = match exponent {
-        0 => String::new(),
-        _ => format!(" × 10{}", superscript(exponent)),
-    };
-    match error {
-        None => format!("{value}{power}"),
-        Some(_) if apart => format!("{value}{power} ± {}", typeset(estimate.error, 1)),
-        Some(error) if exponent == 0 => format!("{value} ± {error}"),
-        Some(error) => format!("({value} ± {error}){power}"),
-    }
-}
-
-/// A number to `digits` significant digits, without trailing noise: `0.0123`, `1.2e-7`, `65536`.
-pub fn significant(value: f64, digits: usize) -> String {
-    if !value.is_finite() {
-        return not_finite(value);
-    }
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let exponent = exponent_of(value, digits);
-    if (-3..6).contains(&exponent) {
-        let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
-        trim(&format!("{value:.decimals$}"))
-    } else {
-        let text = format!("{value:.*e}", digits - 1);
-        match text.split_once('e') {
-            Some((mantissa, power)) => format!("{}e{power}", trim(mantissa)),
-            None => text,
-        }
+    match (error, exponent) {
+        (None, 0) => value,
+        (None, _) => format!("{value} × 10{}", superscript(exponent)),
+        (Some(error), 0) => format!("{value} ± {error}"),
+        (Some(error), _) => format!("({value} ± {error}) × 10{}", superscript(exponent)),
     }
 }
 
@@ -145,31 +115,23 @@ fn rounded(estimate: &Estimate) -> Rounded {
     let Estimate { value, error, kind } = *estimate;
     if !value.is_finite() {
         return Rounded {
-            value: not_finite(value),
+            value: significant(value, DIGITS),
             error: None,
             exponent: 0,
-            apart: false,
         };
     }
-    if kind == ErrorKind::Rounding {
-        return exact(value, CLOSED_FORM_DIGITS);
+    let size = value.abs();
+    if kind == ErrorKind::Rounding || error <= ROUNDING * size {
+        return certain(value, DIGITS);
     }
     if !error.is_finite() || kind == ErrorKind::Unknown {
         return Rounded {
             error: Some("?".to_owned()),
-            ..exact(value, DIGITS)
+            ..certain(value, DIGITS)
         };
     }
-    if error <= 0.0 {
-        return exact(value, CLOSED_FORM_DIGITS);
-    }
-    if error < value.abs() * 10f64.powi(-LONGEST) {
-        // The error is told apart from a value that has enough digits already.
-        return Rounded {
-            error: Some(significant(error, 1)),
-            apart: true,
-            ..exact(value, LONGEST as usize)
-        };
+    if error < 0.5 * 10f64.powi(exponent_of(value, 1) - LONGEST + 1) && size > 0.0 {
+        return certain(value, LONGEST as usize);
     }
     let (place, error) = round_error(error);
     let lead = if value == 0.0 {
@@ -177,7 +139,7 @@ fn rounded(estimate: &Estimate) -> Rounded {
     } else {
         exponent_of(value, 1).max(exponent_of(error, 1))
     };
-    let exponent = if (-3..6).contains(&lead) && place < 1 {
+    let exponent = if PLAIN.contains(&lead) && place < 1 {
         0
     } else {
         lead
@@ -192,7 +154,6 @@ fn rounded(estimate: &Estimate) -> Rounded {
         value: text,
         error: Some(format!("{:.decimals$}", error / scale)),
         exponent,
-        apart: false,
     }
 }
 
@@ -209,7 +170,7 @@ fn round_error(error: f64) -> (i32, f64) {
     }
 }
 
-fn exact(value: f64, digits: usize) -> Rounded {
+fn certain(value: f64, digits: usize) -> Rounded {
     let text = significant(value, digits);
     let (value, exponent) = match text.split_once('e') {
         Some((mantissa, power)) => (mantissa.to_owned(), power.parse().unwrap_or(0)),
@@ -219,34 +180,6 @@ fn exact(value: f64, digits: usize) -> Rounded {
         value,
         error: None,
         exponent,
-        apart: false,
-    }
-}
-
-/// The power of ten of a number once it is rounded to `digits`; 9.99 to two digits has 1.
-fn exponent_of(value: f64, digits: usize) -> i32 {
-    let text = format!("{:.*e}", digits - 1, value.abs());
-    text.split_once('e')
-        .and_then(|(_, power)| power.parse().ok())
-        .unwrap_or(0)
-}
-
-fn not_finite(value: f64) -> String {
-    if value.is_nan() {
-        "nan".to_owned()
-    } else if value > 0.0 {
-        "inf".to_owned()
-    } else {
-        "-inf".to_owned()
-    }
-}
-
-/// Drops zeros after the decimal point.
-fn trim(text: &str) -> String {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text.to_owned()
     }
 }
 
@@ -264,23 +197,27 @@ mod tests {
         assert_eq!(shown(10.541267, 0.0161), "10.541 ± 0.016");
         assert_eq!(shown(10.541267, 0.0361), "10.54 ± 0.04");
         assert_eq!(shown(10.541267, 0.0957), "10.54 ± 0.10");
-        assert_eq!(shown(1.2345e-5, 2.2e-7), "1.234e-5 ± 0.022e-5");
-        assert_eq!(shown(-1.2345e7, 2.2e4), "-1.2345e7 ± 0.0022e7");
+        assert_eq!(shown(1.2345e-5, 2.2e-7), "(1.234 ± 0.022)e-5");
+        assert_eq!(shown(-1.2345e7, 2.2e4), "(-1.2345 ± 0.0022)e7");
         assert_eq!(shown(-0.0004, 0.012), "0.000 ± 0.012");
-        assert_eq!(shown(6.329058187, 2.6e-8), "6.329058 ± 3e-8");
+        assert_eq!(shown(6.329058187, 2.6e-8), "6.329058");
         assert_eq!(shown(0.41, f64::INFINITY), "0.41 ± ?");
-        assert_eq!(shown(f64::NAN, 1.0), "nan");
-        assert_eq!(shown(1234.0, 250.0), "1.23e3 ± 0.25e3");
-        assert_eq!(shown(65536.0, 500.0), "6.55e4 ± 0.05e4");
+        assert_eq!(shown(f64::NAN, 1.0), "diverged");
+        assert_eq!(shown(1234.0, 250.0), "(1.23 ± 0.25)e3");
+        assert_eq!(shown(65536.0, 500.0), "(6.55 ± 0.05)e4");
     }
 
     #[test]
-    fn closed_forms_show_no_error() {
+    fn an_error_that_says_nothing_is_not_shown() {
         assert_eq!(with_error(&Estimate::closed_form(0.1 + 0.2)), "0.3");
-        assert_eq!(
-            with_error(&Estimate::closed_form(-23.520293712)),
-            "-23.52029371"
-        );
+        assert_eq!(with_error(&Estimate::closed_form(-23.520293712)), "-23.52");
+        assert_eq!(shown(0.001925736, 1e-17), "0.001926");
+        assert_eq!(shown(2.8123e-5, 1e-19), "2.812e-5");
+        assert_eq!(shown(0.0, 0.0), "0");
+        assert_eq!(shown(-7.04e-4, 4.1e-4), "-0.0007 ± 0.0004");
+        // An error below the digits shown, and one that reaches them.
+        assert_eq!(shown(1.2345674, 4e-7), "1.234567");
+        assert_eq!(shown(1.2345674, 6e-7), "1.2345674 ± 0.0000006");
     }
 
     #[test]
@@ -294,16 +231,8 @@ mod tests {
         );
         assert_eq!(
             typeset_with_error(&Estimate::new(-6.329058187e-5, 2.6e-13, ErrorKind::Grid)),
-            "−6.329058 × 10⁻⁵ ± 3 × 10⁻¹³"
+            "−6.329058 × 10⁻⁵"
         );
-    }
-
-    #[test]
-    fn significant_digits_survive_carries() {
-        assert_eq!(significant(0.0099999, 2), "0.01");
-        assert_eq!(significant(999.96, 4), "1000");
-        assert_eq!(significant(12345.678, 3), "12346");
-        assert_eq!(significant(f64::NEG_INFINITY, 3), "-inf");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod score_samples;
 use crate::discretization::noising::Noising;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, LogDensity};
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::law::Mixture;
@@ -114,13 +115,24 @@ impl std::fmt::Display for StopReason {
             Self::Converged {
                 measured,
                 tolerance,
-            } => write!(f, "converged ({measured:.1e} <= {tolerance:.0e})"),
-            Self::Stalled { measured } => write!(f, "stalled at {measured:.1e}"),
+            } => {
+                let [measured, tolerance] = [measured, tolerance].map(|x| significant(*x, 2));
+                write!(f, "converged ({measured} <= {tolerance})")
+            }
+            Self::Stalled { measured } => write!(f, "stalled at {}", significant(*measured, 2)),
             Self::IterationLimit { limit, measured } => {
-                write!(f, "iteration limit {limit} at {measured:.1e}")
+                write!(
+                    f,
+                    "iteration limit {limit} at {}",
+                    significant(*measured, 2)
+                )
             }
             Self::TimeLimit { seconds, measured } => {
-                write!(f, "time limit {seconds:.0} s at {measured:.1e}")
+                write!(
+                    f,
+                    "time limit {seconds:.0} s at {}",
+                    significant(*measured, 2)
+                )
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Every identity of this version, how a check of one runs, and the probe after a failure.
 
+use crate::numeric::digits::significant;
 use crate::problem::model::CheckSpec;
 use crate::verification::derivatives::Derivatives;
 use crate::verification::equations::{HjbResidual, HopfCole};
@@ -126,6 +127,7 @@ pub fn check(
         severity: spec.severity,
         equation: identity.equation(),
         source: identity.source(),
+        proof: Vec::new(),
     };
     match identity.residual(subject, settings) {
         Err(reason) => result.reason = reason.to_string(),
@@ -157,15 +159,17 @@ fn judge(result: &mut CheckResult, finding: &Finding, settings: &Settings) {
 
 /// What would decide an inconclusive residual.
 fn wanting(residual: &Residual, settings: &Settings) -> String {
-    let bar = residual.error_bar(settings.confidence);
+    let bar = significant(residual.error_bar(settings.confidence), 2);
+    let limit = significant(residual.limit, 2);
     match residual.samples_needed(settings.confidence) {
         Some(factor) if factor > 1.0 => format!(
-            "error bar {bar:.1e} against tolerance {:.1e}: needs about {factor:.0} times more samples (now {})",
-            residual.limit, residual.samples
+            "error bar {bar} against tolerance {limit}: needs about {} times more samples (now {})",
+            significant(factor, 2),
+            residual.samples
         ),
         _ => format!(
-            "error bar {bar:.1e} (systematic part {:.1e}) against tolerance {:.1e}: needs a finer resolution",
-            residual.bias, residual.limit
+            "error bar {bar} (systematic part {}) against tolerance {limit}: needs a finer resolution",
+            significant(residual.bias, 2)
         ),
     }
 }

@@ -138,6 +138,10 @@ impl Identity for HjbResidual {
         Scope::Densities
     }
 
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["eliminate-u"]
+    }
+
     fn residual(
         &self,
         subject: &Subject<'_>,
@@ -205,6 +209,10 @@ impl Identity for HopfCole {
 
     fn scope(&self) -> Scope {
         Scope::Densities
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["hopf-cole"]
     }
 
     fn residual(

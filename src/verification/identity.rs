@@ -73,6 +73,11 @@ pub trait Identity: Sync {
     /// Where it comes from.
     fn source(&self) -> &'static str;
     fn scope(&self) -> Scope;
+    /// Rules of the derivation steps that together prove it, where the derivation executes a proof;
+    /// empty for what is only ever measured.
+    fn proved_by(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Measures the difference of the two sides.
     fn residual(
         &self,
@@ -97,9 +102,9 @@ pub struct CheckResult {
     pub id: String,
     /// Name of the identity.
     pub check: String,
-    /// Solver id, `exact`, or `all`.
+    /// Solver id, `exact`, `all`, or [`DERIVATION`].
     pub on: String,
-    /// `None` when skipped.
+    /// `None` when skipped or proved.
     pub residual: Option<Residual>,
     pub confidence: f64,
     pub verdict: Verdict,
@@ -111,26 +116,21 @@ pub struct CheckResult {
     pub severity: Severity,
     pub equation: &'static str,
     pub source: &'static str,
+    /// Numbers of the derivation steps that prove it; empty for a measurement.
+    pub proof: Vec<usize>,
 }
 
-impl CheckResult {
-    /// The measured value as shown in tables.
-    pub fn measured_text(&self) -> String {
-        match &self.residual {
-            None => "-".to_owned(),
-            Some(r) => match r.standard_error {
-                Some(se) => format!("{} +- {}", short(r.measured), short(se)),
-                None => short(r.measured),
-            },
-        }
-    }
+/// What a proof is about: no answer, but the problem itself.
+pub const DERIVATION: &str = "derivation";
 
-    /// The limit as shown in tables.
-    pub fn limit_text(&self) -> String {
-        match &self.residual {
-            None => "-".to_owned(),
-            Some(r) if r.target != 0.0 => format!("{} +- {}", short(r.target), short(r.limit)),
-            Some(r) => short(r.limit),
+impl CheckResult {
+    /// The steps of a proof, for tables; empty for a measurement.
+    pub fn proof_text(&self) -> String {
+        let steps: Vec<String> = self.proof.iter().map(|n| format!("[{n}]")).collect();
+        match steps.len() {
+            0 => String::new(),
+            1 => format!("step {}", steps[0]),
+            _ => format!("steps {}", steps.join(" ")),
         }
     }
 
@@ -140,17 +140,5 @@ impl CheckResult {
             .iter()
             .filter(|line| line.verdict == Verdict::Pass)
             .map(|line| line.slip)
-    }
-}
-
-/// Two significant digits, exponents for small and large numbers.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 {
-        "0".to_owned()
-    } else if (1e-2..1e4).contains(&size) {
-        format!("{value:.3}")
-    } else {
-        format!("{value:.1e}")
     }
 }

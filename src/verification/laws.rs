@@ -10,6 +10,7 @@ use crate::field::draws::draw_transition;
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::block;
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::law::Covariance;
@@ -59,6 +60,10 @@ impl Identity for PathDivergence {
 
     fn scope(&self) -> Scope {
         Scope::EveryField
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["verification", "girsanov"]
     }
 
     fn residual(
@@ -138,7 +143,8 @@ impl Identity for PathDivergence {
                 paths,
             ),
             note: format!(
-                "log weights against weighted score error; path divergence {divergence:.4}"
+                "log weights against weighted score error; path divergence {}",
+                significant(divergence, 4)
             ),
         })
     }
@@ -342,6 +348,10 @@ impl Identity for NoiseInvariance {
         Scope::Optimum
     }
 
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["h-transform"]
+    }
+
     fn residual(
         &self,
         subject: &Subject<'_>,
@@ -503,6 +513,10 @@ impl Identity for Likelihood {
 
     fn scope(&self) -> Scope {
         Scope::Optimum
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["probability-flow"]
     }
 
     fn residual(

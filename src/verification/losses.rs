@@ -8,6 +8,7 @@ use crate::field::draws::{draw_mixture, draw_transition};
 use crate::field::{Differentiable, Field};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::problem::model::Spacing;
 use crate::verification::differences::check_times;
@@ -110,6 +111,10 @@ impl Identity for ExplicitImplicit {
         Scope::EveryField
     }
 
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["integrate by parts"]
+    }
+
     fn residual(
         &self,
         subject: &Subject<'_>,
@@ -158,9 +163,9 @@ impl Identity for ExplicitImplicit {
         Ok(Finding {
             residual: pooled(&differences, &clouds, limit),
             note: format!(
-                "over E|s|^2, mean of {TIMES} times; explicit {:.4}, implicit {:.4}",
-                losses[0] / TIMES as f64,
-                losses[1] / TIMES as f64
+                "over E|s|^2, mean of {TIMES} times; explicit {}, implicit {}",
+                significant(losses[0] / TIMES as f64, 4),
+                significant(losses[1] / TIMES as f64, 4)
             ),
         })
     }
@@ -224,6 +229,10 @@ impl Identity for ExplicitDenoising {
 
     fn scope(&self) -> Scope {
         Scope::EveryField
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["condition on X_0"]
     }
 
     fn residual(
@@ -374,8 +383,9 @@ impl Identity for ScoreIdentity {
         Ok(Finding {
             residual,
             note: format!(
-                "E[v.s] {:.1e}, (E[(x-m).s] + d)/d {:.1e}, mean of {TIMES} times",
-                mean.measured, radial.measured
+                "E[v.s] {}, (E[(x-m).s] + d)/d {}, mean of {TIMES} times",
+                significant(mean.measured, 2),
+                significant(radial.measured, 2)
             ),
         })
     }

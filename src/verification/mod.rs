@@ -11,6 +11,7 @@ pub mod identity;
 pub mod laws;
 pub mod losses;
 pub mod optimality;
+pub mod proofs;
 pub mod references;
 pub mod subject;
 pub mod tables;
@@ -173,6 +174,7 @@ fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
         severity: spec.severity,
         equation: "",
         source: "",
+        proof: Vec::new(),
     }
 }
 

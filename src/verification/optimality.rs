@@ -6,6 +6,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_mixture;
 use crate::field::{Differentiable, LogDensity};
 use crate::numeric::batch::Batch;
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::model::Spacing;
@@ -161,6 +162,10 @@ impl Identity for Verification {
         Scope::Optimum
     }
 
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["verification"]
+    }
+
     fn residual(
         &self,
         subject: &Subject<'_>,
@@ -185,10 +190,11 @@ impl Identity for Verification {
         Ok(Finding {
             residual: extrapolated(&levels[0], &levels[1], 2, limit),
             note: format!(
-                "S[u*] - V on {} paths, {} and {} steps; V = {value:.4}",
+                "S[u*] - V on {} paths, {} and {} steps; V = {}",
                 levels[0].len(),
                 experiment.grid.steps(),
-                2 * experiment.grid.steps()
+                2 * experiment.grid.steps(),
+                significant(value, 5)
             ),
         })
     }
@@ -222,6 +228,10 @@ impl Identity for Gap {
 
     fn scope(&self) -> Scope {
         Scope::EveryField
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["verification"]
     }
 
     fn residual(
@@ -261,8 +271,9 @@ impl Identity for Gap {
         Ok(Finding {
             residual: extrapolated(&levels[0], &levels[1], 2, limit),
             note: format!(
-                "(S[u] - V) - 1/2 E int |u - u*|^2 on {} paths; the gap is {gap:.4}",
-                levels[0].len()
+                "(S[u] - V) - 1/2 E int |u - u*|^2 on {} paths; the gap is {}",
+                levels[0].len(),
+                significant(gap, 4)
             ),
         })
     }
@@ -350,11 +361,12 @@ impl Identity for Pathwise {
             levels[0].len(),
         );
         residual.target = 0.5;
-        let [coarse, middle, fine] = [0, 1, 2].map(|level: usize| rms(&levels[level]));
+        let [coarse, middle, fine] =
+            [0, 1, 2].map(|level: usize| significant(rms(&levels[level]), 3));
         Ok(Finding {
             residual,
             note: format!(
-                "slope of the rms path difference, {coarse:.2e}, {middle:.2e}, {fine:.2e} at {}, {}, {} steps",
+                "slope of the rms path difference, {coarse}, {middle}, {fine} at {}, {}, {} steps",
                 experiment.grid.steps(),
                 2 * experiment.grid.steps(),
                 4 * experiment.grid.steps()
@@ -398,6 +410,10 @@ impl Identity for Stationarity {
 
     fn scope(&self) -> Scope {
         Scope::Optimum
+    }
+
+    fn proved_by(&self) -> &'static [&'static str] {
+        &["verification"]
     }
 
     fn residual(

@@ -1,6 +1,7 @@
 //! Known numbers of the file against what the run produced.
 
 use crate::comparison::quantities::Quantity;
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::ErrorKind;
 use crate::problem::model::{Reference, Severity};
 use crate::verification::identity::CheckResult;
@@ -36,6 +37,7 @@ fn check_reference(reference: &Reference, quantities: &[Quantity]) -> CheckResul
         severity: Severity::Fail,
         equation: "|computed - reference| <= tolerance + own error",
         source: "the problem file",
+        proof: Vec::new(),
     };
     let Some(quantity) = quantities.iter().find(|q| q.name == reference.name) else {
         let known: Vec<&str> = quantities.iter().map(|q| q.name.as_str()).collect();
@@ -72,11 +74,12 @@ fn check_reference(reference: &Reference, quantities: &[Quantity]) -> CheckResul
         Verdict::Pass
     };
     result.reason = format!(
-        "computed {:.10} (own error {own:.1e}, {}), reference {} +- {:.0e}, {}",
-        estimate.value,
+        "computed {} (own error {}, {}), reference {} ± {}, {}",
+        significant(estimate.value, 10),
+        significant(own, 2),
         estimate.kind.name(),
         reference.value,
-        reference.tolerance,
+        significant(reference.tolerance, 1),
         reference.source
     );
     result
