@@ -1,7 +1,6 @@
 //! Every identity can fail: planted slips are found, exact ingredients never fail.
 
 use onsager::comparison::reference_law::ReferenceLaw;
-use onsager::discretization::noising::Noising;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::field::{Differentiable, Field};
 use onsager::numeric::batch::{BatchMut, BatchRef};
@@ -65,18 +64,7 @@ fn lowered(text: &str) -> ControlProblem {
 }
 
 fn lower(problem: Problem) -> ControlProblem {
-    let noising = Noising::new(&problem).expect("affine");
-    let exact = NoisedMixture::new(
-        problem.data.mixture().expect("a mixture"),
-        noising.transition().expect("affine").clone(),
-        noising.start(),
-    );
-    ControlProblem {
-        prior: problem.prior.mixture().expect("Gaussian"),
-        noising,
-        exact: Some(exact),
-        problem,
-    }
+    ControlProblem::new(problem).expect("mixtures")
 }
 
 fn spec(name: &str) -> CheckSpec {
@@ -87,6 +75,10 @@ fn spec(name: &str) -> CheckSpec {
         tolerance: None,
         relative_tolerance: None,
         confidence: 4.0,
+        against: None,
+        order: None,
+        levels: None,
+        until: None,
         samples: None,
         severity: Severity::Fail,
     }

@@ -4,7 +4,9 @@ use onsager::derivation::derive;
 use onsager::derivation::expectation::unmet;
 use onsager::problem::diagnostic::Report;
 use onsager::problem::law::Law;
-use onsager::problem::settings::STRUCTURES;
+use onsager::problem::model::Problem;
+use onsager::problem::task::{Kind, Reverse};
+use onsager::problem::vocabulary::{STRUCTURES, of_kind};
 use onsager::problem::{Loaded, load, parse_text};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +19,10 @@ fn shipped() -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+fn reverse(problem: &Problem) -> &Reverse {
+    problem.reverse().expect("a reverse problem")
 }
 
 fn loaded(file: &str) -> Loaded {
@@ -52,6 +58,7 @@ fn the_resolved_text_states_the_same_problem() {
             .unwrap_or_else(|report| panic!("{}\n{report}", path.display()));
         assert_eq!(first.resolved, again.resolved, "{}", path.display());
         let (a, b) = (&first.problem, &again.problem);
+        let (left, right) = (reverse(a), reverse(b));
         let text = |loaded: &Loaded| -> Vec<String> {
             let problem = &loaded.problem;
             let entries = problem.dynamics.diffusion.iter().flatten();
@@ -60,14 +67,15 @@ fn the_resolved_text_states_the_same_problem() {
         };
         assert_eq!(text(&first), text(&again));
         assert_eq!(
-            a.data
+            left.data
                 .mixture()
                 .map(|m| (m.weights, m.means, m.covariances)),
-            b.data
+            right
+                .data
                 .mixture()
                 .map(|m| (m.weights, m.means, m.covariances))
         );
-        assert_eq!(a.prior.mixture(), b.prior.mixture());
+        assert_eq!(left.prior.mixture(), right.prior.mixture());
         assert_eq!(a.parameters, b.parameters);
         assert_eq!(a.dynamics.domain, b.dynamics.domain);
         assert_eq!(a.time_settings, b.time_settings);
@@ -83,7 +91,7 @@ fn the_resolved_text_states_the_same_problem() {
 #[test]
 fn a_table_is_split_and_standardized() {
     let problem = loaded("faithful.toml").problem;
-    let Law::Samples(samples) = &problem.data else {
+    let Law::Samples(samples) = &reverse(&problem).data else {
         panic!("a table");
     };
     assert_eq!(samples.holdout.len(), 54);
@@ -138,7 +146,9 @@ fn a_structure_can_be_expected_exactly_when_it_is_looked_for() {
     let derivation = derive(&loaded("mixture_vp.toml").problem).expect("true steps");
     let mut looked_for: Vec<&str> = derivation.structure.iter().map(|f| f.name).collect();
     looked_for.sort_unstable();
-    assert_eq!(looked_for, STRUCTURES);
+    let mut known = of_kind(STRUCTURES, Kind::Reverse);
+    known.sort_unstable();
+    assert_eq!(looked_for, known);
     for finding in &derivation.structure {
         assert!(!finding.needed.is_empty());
         assert_eq!(

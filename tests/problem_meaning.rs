@@ -2,6 +2,7 @@
 
 use onsager::problem::law::{Covariance, Law};
 use onsager::problem::model::{MethodSpec, Preset, Rate, Spacing};
+use onsager::problem::task::Reverse;
 use onsager::problem::{Loaded, Override, load, parse_text};
 use proptest::prelude::*;
 use std::path::Path;
@@ -13,6 +14,10 @@ const PLANE: &str = "[data]\nfamily = \"gaussian\"\nmean = [0.5, 1.0]\ncov = 0.1
 fn problem(data: &str, rest: &str) -> Loaded {
     let text = format!("format = 1\n[problem]\nname = \"a\"\nkind = \"reverse\"\n{data}\n{rest}\n");
     parse_text("a.toml", &text, Path::new("."), &[]).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn reverse(loaded: &Loaded) -> &Reverse {
+    loaded.problem.reverse().expect("a reverse problem")
 }
 
 /// The value of a coefficient at a time and a point.
@@ -132,7 +137,7 @@ fn numbers_and_strings_are_equal_where_a_number_is_meant() {
 fn default_priors_follow_the_documented_rule() {
     let prior = |rest: &str| {
         let loaded = problem(GAUSSIAN, rest);
-        let mixture = loaded.problem.prior.mixture().expect("a Gaussian");
+        let mixture = reverse(&loaded).prior.mixture().expect("a Gaussian");
         (mixture.means[0][0], mixture.covariances[0].entry(0, 0))
     };
     assert_eq!(prior("[dynamics]\npreset = \"vp\""), (0.0, 1.0));
@@ -227,7 +232,7 @@ fn a_wrong_override_is_shown_on_the_command_line() {
 fn the_swiss_roll_is_the_integral_over_its_centre_line() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/reverse/swiss_roll.toml");
     let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
-    let Law::Curve(curve) = &loaded.problem.data else {
+    let Law::Curve(curve) = &reverse(&loaded).data else {
         panic!("a curve");
     };
     let width = 0.5 / 6.865;

@@ -5,6 +5,9 @@ use crate::cli::exit::Exit;
 use crate::cli::{derive_problem, load_problem, record};
 use crate::derivation::Derivation;
 use crate::problem::Loaded;
+use crate::problem::model::Problem;
+use crate::problem::task::{Duration, Task};
+use crate::problem::vocabulary::{METHODS, of_kind};
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
 use std::io::IsTerminal;
@@ -31,16 +34,32 @@ pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &
     Exit::worst(exits)
 }
 
+/// `name   control, 3 states, 3 controls, 3 noises, t in [0, 1]`.
+fn heading(problem: &Problem) -> String {
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let mut parts = vec![
+        problem.kind().to_string(),
+        count(problem.dimension(), "state"),
+    ];
+    if !problem.control.is_empty() {
+        parts.push(count(problem.control.len(), "control"));
+    }
+    parts.push(count(problem.dynamics.diffusion[0].len(), "noise"));
+    let (start, end) = problem.dynamics.horizon;
+    parts.push(match &problem.task {
+        Task::Path(path) => match path.duration {
+            Duration::Free => "free duration".to_owned(),
+            Duration::Fixed(duration) => format!("duration {duration}"),
+        },
+        _ => format!("t in [{start}, {end}]"),
+    });
+    format!("{}   {}", problem.name, parts.join(", "))
+}
+
 fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     let problem = &loaded.problem;
-    let (start, end) = problem.dynamics.horizon;
-    println!(
-        "{}   reverse, {} states, {} noises, t in [{start}, {end}]\n",
-        problem.name,
-        problem.dimension(),
-        problem.dynamics.diffusion[0].len(),
-    );
+    println!("{}\n", heading(problem));
     println!(
         "{}",
         terminal::structures(&record::structures(derivation), style)
@@ -53,7 +72,13 @@ fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Comm
             solver.method.summary(),
         ]);
     }
-    println!("{}", plan.render(style.width));
+    if problem.solvers.is_empty() {
+        println!("plan        the structure chooses among: {}", {
+            of_kind(METHODS, problem.kind()).join(", ")
+        });
+    } else {
+        println!("{}", plan.render(style.width));
+    }
     let checks: Vec<&str> = problem.checks.iter().map(|c| c.id.as_str()).collect();
     println!("checks      {}: {}", checks.len(), checks.join(", "));
     let references: Vec<&str> = problem.references.iter().map(|r| r.name.as_str()).collect();
@@ -63,6 +88,10 @@ fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Comm
             references.len(),
             references.join(", ")
         );
+    }
+    if let Some(sweep) = &problem.sweep {
+        let keys: Vec<&str> = sweep.axes.iter().map(|axis| axis.key.as_str()).collect();
+        println!("sweep       {} runs over {}", sweep.runs(), keys.join(", "));
     }
     println!(
         "\nok: nothing was run.      next: onsager derive {0} | onsager solve {0}",

@@ -28,7 +28,7 @@ pub struct Pictures {
 
 /// How the table was standardized, which every output undoes.
 fn standardization(problem: &ControlProblem) -> Option<&Standardization> {
-    match &problem.problem.data {
+    match &problem.data {
         Law::Samples(samples) => samples.standardization.as_ref(),
         _ => None,
     }

@@ -201,12 +201,15 @@ pub fn statement(loaded: &Loaded) -> Vec<StatementLine> {
         latex,
         lines: table_lines(text, table),
     };
+    let Some(task) = problem.reverse() else {
+        return Vec::new();
+    };
     vec![
         line(
             "data law",
             "data",
-            format!("X_{start} ~ p_0: {}", describe_law(&problem.data)),
-            format!(r"X_{{{start}}} \sim p_0 \quad\text{{({})}}", describe_law(&problem.data)),
+            format!("X_{start} ~ p_0: {}", describe_law(&task.data)),
+            format!(r"X_{{{start}}} \sim p_0 \quad\text{{({})}}", describe_law(&task.data)),
         ),
         line(
             "noising process",
@@ -225,8 +228,8 @@ pub fn statement(loaded: &Loaded) -> Vec<StatementLine> {
         line(
             "start law of the reverse process",
             "prior",
-            format!("Y_0 ~ pi: {}", describe_law(&problem.prior)),
-            format!(r"Y_0 \sim \pi \quad\text{{({})}}", describe_law(&problem.prior)),
+            format!("Y_0 ~ pi: {}", describe_law(&task.prior)),
+            format!(r"Y_0 \sim \pi \quad\text{{({})}}", describe_law(&task.prior)),
         ),
         StatementLine {
             name: "asked for: the optimal control".to_owned(),
@@ -302,6 +305,8 @@ fn describe_law(law: &Law) -> String {
             s.bandwidth
         ),
         Law::Curve(c) => format!("a curve of Gaussian width {}", c.width),
+        Law::Delta(_) => "a point".to_owned(),
+        Law::Uniform(_) => "uniform in a box".to_owned(),
         Law::LogDensity(_) => "an unnormalised density".to_owned(),
     }
 }
@@ -452,7 +457,7 @@ pub fn limitations(
             "The reverse process stops at t = {t_min}: samples and likelihoods are of the law there, not of the data law itself."
         ));
     }
-    if let Law::Samples(samples) = &problem.problem.data {
+    if let Law::Samples(samples) = &problem.data {
         sentences.push(format!(
             "The data law is the table smoothed by a Gaussian kernel of width {} in working units; the truth behind the table is not known.",
             samples.bandwidth

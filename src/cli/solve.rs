@@ -199,7 +199,7 @@ struct Found<'a> {
 fn assemble(request: &Request<'_>, found: &Found<'_>, phases: Vec<Phase>) -> Record {
     let file = request.file.to_string_lossy();
     let problem = &found.problem.problem;
-    let expected_modes = match problem.data.mixture() {
+    let expected_modes = match found.problem.data.mixture() {
         Some(mixture) => mixture.weights,
         None => Vec::new(),
     };

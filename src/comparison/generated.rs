@@ -160,7 +160,7 @@ fn measure(
 
 /// Component means of a mixture small enough for a table.
 fn mode_centres(problem: &ControlProblem) -> Vec<Vec<f64>> {
-    match &problem.problem.data {
+    match &problem.data {
         Law::Mixture(mixture) if (2..=MODES).contains(&mixture.components()) => {
             mixture.means.clone()
         }
@@ -264,13 +264,13 @@ fn covariance_error(samples: &Batch, truth: &Batch) -> Estimate {
 pub fn likelihood_points(problem: &ControlProblem, streams: &Streams) -> Option<Batch> {
     let budget = Effort::new(problem).evaluations / FLOW_EVALUATIONS;
     let points = budget.clamp(16, LIKELIHOOD_POINTS);
-    if let Law::Samples(samples) = &problem.problem.data
+    if let Law::Samples(samples) = &problem.data
         && !samples.holdout.is_empty()
     {
         let rows = &samples.holdout[..samples.holdout.len().min(points)];
         return Some(Batch::from_rows(problem.noising.dimension(), rows));
     }
-    let mixture = problem.problem.data.mixture()?;
+    let mixture = problem.data.mixture()?;
     let stream = streams.role("likelihood-points");
     Some(draw_mixture(&mixture, &stream, 0, points))
 }

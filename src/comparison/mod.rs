@@ -147,7 +147,7 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
         reference: reference.map(|r| r.name.to_owned()),
         value,
         uncontrolled,
-        likelihood_on: match &problem.problem.data {
+        likelihood_on: match &problem.data {
             crate::problem::law::Law::Samples(s) if !s.holdout.is_empty() => "held-out rows",
             _ => "fresh draws",
         },
@@ -161,7 +161,6 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discretization::noising::Noising;
     use crate::field::noised_mixture::NoisedMixture;
     use crate::field::{Differentiable, Field};
     use crate::numeric::batch::{BatchMut, BatchRef};
@@ -195,18 +194,7 @@ paths = 2048
 
     fn lowered() -> ControlProblem {
         let loaded = parse_text("mixture.toml", TEXT, Path::new("."), &[]).expect("valid");
-        let noising = Noising::new(&loaded.problem).expect("affine");
-        let exact = NoisedMixture::new(
-            loaded.problem.data.mixture().expect("a mixture"),
-            noising.transition().expect("affine").clone(),
-            noising.start(),
-        );
-        ControlProblem {
-            prior: loaded.problem.prior.mixture().expect("Gaussian"),
-            noising,
-            exact: Some(exact),
-            problem: loaded.problem,
-        }
+        ControlProblem::new(loaded.problem).expect("mixtures")
     }
 
     struct Scaled {

@@ -67,7 +67,7 @@ impl<'a> ReferenceLaw<'a> {
     /// `None` when neither the data law nor a grid density can be drawn from.
     pub fn new(problem: &'a ControlProblem, solutions: &'a [Solution]) -> Option<Self> {
         let record = solutions.iter().find_map(|s| s.outcome.grid.as_ref());
-        let drawable = problem.exact.is_some() || problem.problem.data.mixture().is_some();
+        let drawable = problem.exact.is_some() || problem.data.mixture().is_some();
         (drawable || record.is_some()).then_some(Self { problem, record })
     }
 
@@ -98,7 +98,7 @@ impl<'a> ReferenceLaw<'a> {
 
     /// Draws of the data and the time they belong to.
     fn starts(&self, points: usize, streams: &Streams) -> (Batch, f64) {
-        if let Some(mixture) = self.problem.problem.data.mixture() {
+        if let Some(mixture) = self.problem.data.mixture() {
             let draws = draw_mixture(&mixture, &streams.role("law-data"), 0, points);
             return (draws, self.problem.noising.start());
         }

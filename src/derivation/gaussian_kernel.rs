@@ -135,7 +135,9 @@ pub fn transition_kernel(
             let noise = graph.powi(sigma, 2);
             kernel.variance = graph.mul(&[noise, t]);
         }
-        Preset::Linear { .. } => return None,
+        Preset::Linear { .. } | Preset::Langevin { .. } | Preset::Underdamped { .. } => {
+            return None;
+        }
     }
     Some(kernel)
 }

@@ -10,6 +10,7 @@ use crate::derivation::{
     action, fokker_planck, hamilton_jacobi_bellman, hopf_cole, ito, lowering, optimal_control,
     reverse_sde, score_objectives, structure,
 };
+use crate::problem::law::Law;
 use crate::problem::model::{Preset, Problem, Rate};
 
 /// The noising process of a problem, as the user wrote it.
@@ -82,7 +83,8 @@ fn kernel(noising: &mut Noising, problem: &Problem) -> Option<TransitionKernel> 
     transition_kernel(noising, preset, problem.dynamics.horizon.1)
 }
 
-/// Derives and executes everything that follows from a reverse problem.
+/// Derives and executes everything that follows from a problem: from a reverse problem all of it, from
+/// another kind what holds of its process while nothing steers it.
 ///
 /// # Errors
 /// [`Refuted`] if a step is false: a mistake in this program or in its algebra, never in the problem.
@@ -90,6 +92,49 @@ fn kernel(noising: &mut Noising, problem: &Problem) -> Option<TransitionKernel> 
 /// # Cost
 /// Expansion of expressions with `O(d)` terms for diagonal noise and `O(d^2)` for full noise.
 pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
+    match problem.reverse() {
+        Some(task) => derive_reverse(problem, &task.data),
+        None => derive_process(&unsteered(problem)),
+    }
+}
+
+/// The problem with every control at zero.
+fn unsteered(problem: &Problem) -> Problem {
+    let mut problem = problem.clone();
+    let zero = problem.graph.zero();
+    let off: Vec<_> = problem.control.iter().map(|u| (*u, zero)).collect();
+    for f in &mut problem.dynamics.drift {
+        *f = problem.graph.substitute(*f, &off);
+    }
+    problem
+}
+
+fn derive_process(problem: &Problem) -> Result<Derivation, Refuted> {
+    let mut exact = noising(problem);
+    let mut shown = abbreviated(problem);
+    let mut steps: Vec<Step> = Vec::new();
+    if exact.is_multiplicative() {
+        let calculus = problem.dynamics.calculus;
+        steps.push(ito::step(&mut exact, &mut shown, calculus)?);
+    }
+    steps.push(fokker_planck::step(&mut exact, &mut shown)?);
+    let structure = structure::of_process(&mut exact, problem.task.start_law());
+    let cross_check = cross_check(
+        &mut exact,
+        &stated(problem),
+        problem.dynamics.domain.as_deref(),
+    )?;
+    Ok(Derivation::numbered(
+        exact.graph,
+        steps,
+        Vec::new(),
+        structure,
+        cross_check,
+        Vec::new(),
+    ))
+}
+
+fn derive_reverse(problem: &Problem, data: &Law) -> Result<Derivation, Refuted> {
     let mut exact = noising(problem);
     let mut shown = abbreviated(problem);
     let mut steps: Vec<Step> = Vec::new();
@@ -118,7 +163,7 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
             &mut exact, &mut shown, &known, &written,
         )?);
     }
-    let structure = structure::findings(&mut exact, &problem.data);
+    let structure = structure::findings(&mut exact, data);
     let cross_check = cross_check(
         &mut exact,
         &stated(problem),

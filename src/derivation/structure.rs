@@ -36,6 +36,21 @@ pub fn findings(noising: &mut Noising, data: &Law) -> Vec<Finding> {
     ]
 }
 
+/// Findings about the process of any other kind, with nothing steering it.
+pub fn of_process(noising: &mut Noising, start: Option<&Law>) -> Vec<Finding> {
+    let mut findings = vec![additive_noise(noising)];
+    if let Some(law) = start {
+        findings.push(gaussian(noising, law));
+    }
+    findings.extend([
+        gradient(noising),
+        linear_noise(noising),
+        time_free(noising),
+        kinks(noising),
+    ]);
+    findings
+}
+
 /// The first entry of `G` that contains a state, with that state.
 fn state_in_noise(noising: &Noising) -> Option<(usize, usize, String)> {
     for (i, row) in noising.diffusion.iter().enumerate() {

@@ -122,7 +122,9 @@ impl Schedule {
                 sigma: *sigma,
             },
             Preset::Brownian { sigma } => Self::Brownian { sigma: *sigma },
-            Preset::Linear { .. } => return Ok(None),
+            Preset::Linear { .. } | Preset::Langevin { .. } | Preset::Underdamped { .. } => {
+                return Ok(None);
+            }
         }))
     }
 

@@ -19,6 +19,13 @@ pub enum Relation {
     NotEqual,
 }
 
+impl Relation {
+    /// Whether one side may be anything below (or up to) the other.
+    pub fn is_inequality(self) -> bool {
+        matches!(self, Self::Less | Self::LessOrEqual)
+    }
+}
+
 /// A canonical node. Only the constructors of [`Graph`] make nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {

@@ -2,56 +2,33 @@
 
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Table, Value};
-use crate::problem::model::{CheckSpec, Severity, SolverSpec};
+use crate::problem::model::{Against, CheckSpec, Severity};
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::{float, quote, quotes};
 use crate::problem::suggest::did_you_mean;
+use crate::problem::task::Kind;
+use crate::problem::vocabulary::{CHECKS, SEVERITIES, TABLE_CHECKS, all, of_kind, standard_checks};
 use std::ops::Range;
-
-/// Checks of every `reverse` problem.
-pub const STANDARD: [&str; 15] = [
-    "derivatives",
-    "hjb-residual",
-    "hopf-cole",
-    "verification",
-    "gap",
-    "pathwise",
-    "explicit-implicit",
-    "explicit-denoising",
-    "stationarity",
-    "path-kl",
-    "h-invariance",
-    "likelihood",
-    "entropy-balance",
-    "score-identity",
-    "grid-order",
-];
-
-/// Checks that only make sense for a table of points.
-pub const TABLE_CHECKS: [&str; 2] = ["memorisation", "holdout-nll"];
 
 /// Standard errors within which a statistical check passes.
 const CONFIDENCE: f64 = 4.0;
 
-/// Every check this version has.
-pub fn known() -> Vec<&'static str> {
-    STANDARD.into_iter().chain(TABLE_CHECKS).collect()
-}
-
-/// Which checks of tables apply.
+/// Which checks apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TableFacts {
+pub(crate) struct Applicable {
+    pub kind: Kind,
+    /// The data are a table.
     pub samples: bool,
     pub holdout: bool,
 }
 
-/// Every check the file asks for.
+/// Every check the file asks for; `solvers` are the ids a check may name.
 pub(crate) fn read_checks(
     reader: &mut Reader,
     root: &Table,
     run: &Section<'_>,
-    solvers: &[SolverSpec],
-    facts: TableFacts,
+    solvers: &[&str],
+    facts: Applicable,
 ) -> Vec<CheckSpec> {
     let mut checks: Vec<CheckSpec> = listed(reader, run, facts)
         .into_iter()
@@ -72,7 +49,7 @@ pub(crate) fn read_checks(
             .map_or(node.span.clone(), |entry| entry.key_span.clone());
         // The merged list is written to the resolved file below.
         let section = reader.element("check", String::new(), span.clone(), table);
-        let Some(check) = read_check(reader, &section, solvers) else {
+        let Some(check) = read_check(reader, &section, solvers, facts.kind) else {
             continue;
         };
         if let Some((id, first)) = given.iter().find(|(id, _)| *id == check.id) {
@@ -109,18 +86,22 @@ fn default_check(name: &str) -> CheckSpec {
         id: name.to_owned(),
         check: name.to_owned(),
         on: Vec::new(),
+        against: None,
         tolerance: None,
         relative_tolerance: None,
         confidence: CONFIDENCE,
         samples: None,
+        order: None,
+        levels: None,
+        until: None,
         severity: Severity::Fail,
     }
 }
 
 /// The names in `[run] checks`, expanded.
-fn listed(reader: &mut Reader, run: &Section<'_>, facts: TableFacts) -> Vec<&'static str> {
+fn listed(reader: &mut Reader, run: &Section<'_>, facts: Applicable) -> Vec<&'static str> {
     let standard = || -> Vec<&'static str> {
-        let mut names = STANDARD.to_vec();
+        let mut names = standard_checks(facts.kind).to_vec();
         if facts.samples {
             names.push("memorisation");
         }
@@ -140,18 +121,11 @@ fn listed(reader: &mut Reader, run: &Section<'_>, facts: TableFacts) -> Vec<&'st
         match name.as_str() {
             "standard" => result.extend(standard()),
             "all" => {
-                result.extend(STANDARD);
-                if facts.samples {
-                    result.extend(TABLE_CHECKS);
-                }
+                let every = of_kind(CHECKS, facts.kind).into_iter();
+                result.extend(every.filter(|name| facts.samples || !TABLE_CHECKS.contains(name)));
             }
             "none" => {}
-            _ => {
-                let known = known();
-                if let Some(found) = reader.named_choice(&node, &name, "run.checks", &known) {
-                    result.push(found);
-                }
-            }
+            _ => result.extend(known_check(reader, &node, &name, "run.checks", facts.kind)),
         }
     }
     let mut seen = Vec::new();
@@ -163,21 +137,53 @@ fn listed(reader: &mut Reader, run: &Section<'_>, facts: TableFacts) -> Vec<&'st
     result
 }
 
+/// The check of a name, if this kind has it.
+fn known_check(
+    reader: &mut Reader,
+    node: &Node,
+    name: &str,
+    place: &str,
+    kind: Kind,
+) -> Option<&'static str> {
+    let known = of_kind(CHECKS, kind);
+    if !known.contains(&name) && all(CHECKS).contains(&name) {
+        reader.push(
+            Diagnostic::error(
+                "E014",
+                node.span.clone(),
+                format!("check `{name}` is not for kind `{kind}`"),
+            )
+            .note(format!("checks of this kind: {}", known.join(", "))),
+        );
+        return None;
+    }
+    reader.named_choice(node, name, place, &known)
+}
+
 fn read_check(
     reader: &mut Reader,
     section: &Section<'_>,
-    solvers: &[SolverSpec],
+    solvers: &[&str],
+    kind: Kind,
 ) -> Option<CheckSpec> {
-    let known = known();
-    let check = reader.choice(section, "check", &known, None)?;
+    let Some(entry) = section.take("check") else {
+        reader.missing(section, "check", "\"derivatives\"");
+        return None;
+    };
+    let Value::Text(name) = &entry.node.value else {
+        reader.wrong_type(section, entry, "the name of a check");
+        return None;
+    };
+    let check = known_check(reader, &entry.node, name, "check.check", kind)?;
     let id = reader
         .text(section, "id")
         .unwrap_or_else(|| check.to_owned());
     let on = read_targets(reader, section, solvers);
-    let spec = CheckSpec {
+    let mut spec = CheckSpec {
         id,
         check: check.to_owned(),
         on,
+        against: None,
         tolerance: reader.optional_number(section, "tol", Bound::Positive),
         relative_tolerance: reader.optional_number(section, "rtol", Bound::Positive),
         confidence: reader
@@ -186,41 +192,68 @@ fn read_check(
         samples: section
             .take("samples")
             .and_then(|entry| reader.whole_number(&entry.node, "check.samples", 2)),
-        severity: match reader.choice(section, "severity", &["fail", "warn"], Some("fail")) {
+        order: None,
+        levels: None,
+        until: None,
+        severity: match reader.choice(section, "severity", &SEVERITIES, Some("fail")) {
             Some("warn") => Severity::Warn,
             _ => Severity::Fail,
         },
     };
+    // The checks of reverse diffusion choose their own refinements and comparisons.
+    if kind != Kind::Reverse {
+        spec.against = read_against(reader, section, solvers);
+        spec.order = reader.optional_number(section, "order", Bound::Finite);
+        spec.until = reader.optional_number(section, "until", Bound::Positive);
+        spec.levels = section
+            .take("levels")
+            .and_then(|entry| reader.whole_number(&entry.node, "check.levels", 2));
+    }
     reader.finish(section, &format!("check `{check}`"));
     Some(spec)
 }
 
-fn read_targets(reader: &mut Reader, section: &Section<'_>, solvers: &[SolverSpec]) -> Vec<String> {
+/// What the answer is compared with: a solver, `reference` or `exact`.
+fn read_against(reader: &mut Reader, section: &Section<'_>, solvers: &[&str]) -> Option<Against> {
+    let name = reader.text(section, "against")?;
+    let entry = section.take("against")?;
+    match name.as_str() {
+        "reference" => Some(Against::Reference),
+        "exact" => Some(Against::Exact),
+        _ => known_solver(reader, &entry.node, &name, solvers).then_some(Against::Solver(name)),
+    }
+}
+
+/// Whether a solver has this id; reports it when none has.
+fn known_solver(reader: &mut Reader, node: &Node, name: &str, solvers: &[&str]) -> bool {
+    if solvers.contains(&name) {
+        return true;
+    }
+    let diagnostic = Diagnostic::error(
+        "E025",
+        node.span.clone(),
+        format!("no solver has the id `{name}`"),
+    )
+    .note(format!("solvers: {}", solvers.join(", ")));
+    reader.push(match did_you_mean(name, solvers.iter().copied()) {
+        Some(label) => diagnostic.label(label),
+        None => diagnostic,
+    });
+    false
+}
+
+fn read_targets(reader: &mut Reader, section: &Section<'_>, solvers: &[&str]) -> Vec<String> {
     let Some(entry) = section.take("on") else {
         return Vec::new();
     };
     let Some(names) = reader.names_at(&entry.node, "check.on") else {
         return Vec::new();
     };
-    let ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
-    let mut targets = Vec::new();
-    for (name, node) in names {
-        if ids.contains(&name.as_str()) {
-            targets.push(name);
-            continue;
-        }
-        let diagnostic = Diagnostic::error(
-            "E025",
-            node.span.clone(),
-            format!("no solver has the id `{name}`"),
-        )
-        .note(format!("solvers: {}", ids.join(", ")));
-        reader.push(match did_you_mean(&name, ids.iter().copied()) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        });
-    }
-    targets
+    names
+        .into_iter()
+        .filter(|(name, node)| known_solver(reader, node, name, solvers))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn record(reader: &mut Reader, check: &CheckSpec) {
@@ -234,14 +267,24 @@ fn record(reader: &mut Reader, check: &CheckSpec) {
     for (key, value) in [
         ("tol", check.tolerance),
         ("rtol", check.relative_tolerance),
+        ("order", check.order),
+        ("until", check.until),
         ("confidence", Some(check.confidence)),
     ] {
         if let Some(value) = value {
             reader.record(&section, key, float(value));
         }
     }
-    if let Some(samples) = check.samples {
-        reader.record(&section, "samples", samples.to_string());
+    match &check.against {
+        Some(Against::Solver(id)) => reader.record(&section, "against", quote(id)),
+        Some(Against::Reference) => reader.record(&section, "against", quote("reference")),
+        Some(Against::Exact) => reader.record(&section, "against", quote("exact")),
+        None => {}
+    }
+    for (key, value) in [("samples", check.samples), ("levels", check.levels)] {
+        if let Some(value) = value {
+            reader.record(&section, key, value.to_string());
+        }
     }
     let severity = match check.severity {
         Severity::Fail => "fail",

@@ -3,15 +3,21 @@
 use crate::expr::Expr;
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Value};
-use crate::problem::model::{Calculus, Dynamics};
+use crate::problem::model::{Boundary, Calculus, Dynamics};
 use crate::problem::names::Shaped;
 use crate::problem::presets::preset_dynamics;
 use crate::problem::reader::{Reader, Section};
 use crate::problem::resolved::{floats, quote};
+use crate::problem::state::read_shape;
+use crate::problem::task::Kind;
+use crate::problem::vocabulary::{BOUNDARIES, CALCULI};
 
-/// `[t0, t1]`; this version starts at 0.
-pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>) -> (f64, f64) {
+/// `[t0, t1]`. Noising processes and presets start at 0. A path has a duration instead.
+pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> (f64, f64) {
     let default = (0.0, 1.0);
+    if kind == Kind::Path {
+        return default;
+    }
     let Some(entry) = section.take("horizon") else {
         reader.record(section, "horizon", floats(&[default.0, default.1]));
         return default;
@@ -20,12 +26,15 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>) -> (f64, 
     let Some((start, end)) = reader.interval_at(&entry.node, "dynamics.horizon") else {
         return default;
     };
-    if start != 0.0 {
+    let at_zero = section.has("preset") || matches!(kind, Kind::Reverse | Kind::Sample);
+    if start != 0.0 && at_zero {
         reader.push(
             Diagnostic::error(
                 "E023",
                 entry.node.span.clone(),
-                format!("the horizon starts at {start}; this version starts at 0"),
+                format!(
+                    "the horizon starts at {start}; kinds reverse and sample and all presets start at 0"
+                ),
             )
             .help("shift time in your expressions and in the horizon"),
         );
@@ -34,16 +43,162 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>) -> (f64, 
     (start, end)
 }
 
-/// Reads everything but the horizon and the state. Without state symbols (the data are broken) a preset
-/// is still read for its own mistakes; `None` then.
+/// Declares `dynamics.control` and returns the names of its components; kind `control` only.
+pub(crate) fn read_control(reader: &mut Reader, section: &Section<'_>) -> Vec<String> {
+    let Some(entry) = section.take("control") else {
+        if section.is_present() {
+            reader.missing(section, "control", "\"u\"");
+        }
+        return Vec::new();
+    };
+    reader.record_entry(section, entry);
+    let Some(names) = read_shape(reader, section, entry, "control") else {
+        return Vec::new();
+    };
+    match reader.declare_control(entry, &names) {
+        Some(()) => names.shown,
+        None => Vec::new(),
+    }
+}
+
+/// Bounds of each control: `[lo, hi]` or one pair per component; one side may be infinite.
+pub(crate) fn read_control_bounds(
+    reader: &mut Reader,
+    section: &Section<'_>,
+) -> Option<Vec<(f64, f64)>> {
+    let entry = section.take("control_bounds")?;
+    reader.record_entry(section, entry);
+    let controls = reader.formulas.control.len();
+    let nested = match &entry.node.value {
+        Value::Array(items) => items.iter().any(|i| matches!(i.value, Value::Array(_))),
+        _ => false,
+    };
+    let place = "dynamics.control_bounds";
+    if !nested {
+        let pair = reader.bounds_at(&entry.node, place)?;
+        return Some(vec![pair; controls]);
+    }
+    let Value::Array(items) = &entry.node.value else {
+        return None;
+    };
+    if items.len() != controls {
+        reader.push(
+            Diagnostic::error(
+                "E015",
+                entry.node.span.clone(),
+                format!(
+                    "`{place}` has {} intervals, the control has {controls} component{}",
+                    items.len(),
+                    if controls == 1 { "" } else { "s" }
+                ),
+            )
+            .note("accepted: [lo, hi] for all components, or one pair per component"),
+        );
+        return None;
+    }
+    let pairs: Vec<Option<(f64, f64)>> = items
+        .iter()
+        .enumerate()
+        .map(|(i, item)| reader.bounds_at(item, &format!("{place}[{i}]")))
+        .collect();
+    pairs.into_iter().collect()
+}
+
+/// What happens at the edge of the domain: one name, or one per state.
+fn read_boundary(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    kind: Kind,
+    domain: bool,
+) -> Vec<Boundary> {
+    let dimension = reader.formulas.state().len();
+    let natural = vec![Boundary::Natural; dimension];
+    let Some(entry) = section.take("boundary") else {
+        reader.record(section, "boundary", quote("natural"));
+        return natural;
+    };
+    reader.record_entry(section, entry);
+    let Some(names) = reader.names_at(&entry.node, "dynamics.boundary") else {
+        return natural;
+    };
+    let one = !matches!(entry.node.value, Value::Array(_));
+    if !one && dimension > 0 && names.len() != dimension {
+        reader.push(
+            Diagnostic::error(
+                "E015",
+                entry.node.span.clone(),
+                format!(
+                    "`dynamics.boundary` has {} entries, the state has {dimension} components",
+                    names.len()
+                ),
+            )
+            .note("accepted: one name for all components, or one per component"),
+        );
+        return natural;
+    }
+    let mut boundaries = Vec::new();
+    for (name, node) in names {
+        let Some(found) = reader.named_choice(&node, &name, "dynamics.boundary", &BOUNDARIES)
+        else {
+            return natural;
+        };
+        let boundary = match found {
+            "reflect" => Boundary::Reflect,
+            "absorb" => Boundary::Absorb,
+            "periodic" => Boundary::Periodic,
+            _ => Boundary::Natural,
+        };
+        if boundary != Boundary::Natural && !matches!(kind, Kind::Control | Kind::Simulate) {
+            reader.push(
+                Diagnostic::error(
+                    "E023",
+                    node.span.clone(),
+                    format!("boundary `{found}` is not available for kind `{kind}`"),
+                )
+                .note("kinds control and simulate have boundaries; the others live on the whole space"),
+            );
+        } else if boundary != Boundary::Natural && !domain {
+            reader.push(
+                Diagnostic::error(
+                    "E011",
+                    node.span.clone(),
+                    format!("boundary `{found}` needs `dynamics.domain`"),
+                )
+                .help("add domain = [lo, hi]: the edge at which it holds"),
+            );
+        }
+        boundaries.push(boundary);
+    }
+    if one {
+        vec![boundaries[0]; dimension]
+    } else {
+        boundaries
+    }
+}
+
+/// Reads everything but the horizon, the state and the control. Without state symbols (the data are
+/// broken) a preset is still read for its own mistakes; `None` then.
 pub(crate) fn read_dynamics(
     reader: &mut Reader,
     section: &Section<'_>,
     horizon: (f64, f64),
+    kind: Kind,
 ) -> Option<Dynamics> {
     let domain = read_domain(reader, section);
+    let boundary = read_boundary(reader, section, kind, domain.is_some());
     let preset = section.take("preset");
     let dynamics = match preset {
+        Some(entry) if kind == Kind::Control => {
+            reader.push(
+                Diagnostic::error(
+                    "E016",
+                    entry.key_span.clone(),
+                    "`preset` has no meaning for kind `control`",
+                )
+                .help("write `drift` with the control in it, and `diffusion`"),
+            );
+            return None;
+        }
         Some(entry) => {
             reader.record_entry(section, entry);
             let calculus = read_calculus(reader, section).unwrap_or(Calculus::Ito);
@@ -54,10 +209,14 @@ pub(crate) fn read_dynamics(
     };
     let context = match preset.map(|entry| &entry.node.value) {
         Some(Value::Text(name)) => format!("preset `{name}`"),
-        _ => "user-written dynamics (no preset)".to_owned(),
+        _ => format!("user-written dynamics (no preset) of kind `{kind}`"),
     };
     reader.finish(section, &context);
-    dynamics.map(|dynamics| Dynamics { domain, ..dynamics })
+    dynamics.map(|dynamics| Dynamics {
+        domain,
+        boundary,
+        ..dynamics
+    })
 }
 
 fn read_domain(reader: &mut Reader, section: &Section<'_>) -> Option<Vec<(f64, f64)>> {
@@ -107,12 +266,7 @@ fn read_calculus(reader: &mut Reader, section: &Section<'_>) -> Option<Calculus>
         section.take("calculus");
         return None;
     }
-    match reader.choice(
-        section,
-        "calculus",
-        &["ito", "stratonovich", "klimontovich"],
-        None,
-    )? {
+    match reader.choice(section, "calculus", &CALCULI, None)? {
         "ito" => Some(Calculus::Ito),
         "stratonovich" => Some(Calculus::Stratonovich),
         _ => Some(Calculus::Klimontovich),
@@ -153,6 +307,12 @@ fn custom_dynamics(
     let drift = drift_entry.and_then(|entry| read_drift(reader, entry));
     let diffusion = diffusion_entry.and_then(|entry| read_diffusion(reader, entry));
     let (drift, diffusion) = (drift?, diffusion?);
+    steered(reader, drift_entry?, &drift)?;
+    for entry in diffusion.iter().flatten() {
+        if reader.refuses_control(&diffusion_entry?.node, "the diffusion", *entry) {
+            return None;
+        }
+    }
     let correction = noise_drift(reader, &diffusion);
     let state = reader.formulas.state().to_vec();
     let depends = diffusion
@@ -172,7 +332,28 @@ fn custom_dynamics(
         diffusion,
         calculus,
         domain: None,
+        boundary: Vec::new(),
     })
+}
+
+/// Every control must act somewhere.
+fn steered(reader: &mut Reader, entry: &Entry, drift: &[Expr]) -> Option<()> {
+    let graph = &reader.formulas.graph;
+    let acts = |u: &Expr| drift.iter().any(|f| graph.depends_on(*f, *u));
+    let idle = reader.formulas.control.iter().find(|u| !acts(u));
+    let Some(idle) = idle else { return Some(()) };
+    let name = graph.symbol_name(*idle).unwrap_or_default().to_owned();
+    reader.push(
+        Diagnostic::error(
+            "E210",
+            entry.node.span.clone(),
+            format!("the control `{name}` does not stand in the drift"),
+        )
+        .help(format!(
+            "add it where it acts, as in drift = \"-x + {name}\", or leave it out of `control`"
+        )),
+    );
+    None
 }
 
 fn missing_calculus(reader: &mut Reader, entry: &Entry, drift: &[Expr], correction: &[Expr]) {
@@ -248,6 +429,12 @@ fn ito_drift(
 
 fn read_drift(reader: &mut Reader, entry: &Entry) -> Option<Vec<Expr>> {
     let dimension = reader.formulas.state().len();
+    reader.remember("dynamics.drift", &entry.node);
+    if let Value::Array(items) = &entry.node.value {
+        for (i, item) in items.iter().enumerate() {
+            reader.remember(format!("dynamics.drift[{i}]"), item);
+        }
+    }
     let drift = reader.components_at(&entry.node, "dynamics.drift")?;
     if drift.len() == dimension {
         return Some(drift);
@@ -272,6 +459,7 @@ fn read_drift(reader: &mut Reader, entry: &Entry) -> Option<Vec<Expr>> {
 fn read_diffusion(reader: &mut Reader, entry: &Entry) -> Option<Vec<Vec<Expr>>> {
     let dimension = reader.formulas.state().len();
     let zero = reader.formulas.graph.zero();
+    reader.remember("dynamics.diffusion", &entry.node);
     let rows = reader.matrix_at(&entry.node, "dynamics.diffusion")?;
     let diagonal = |values: &[Expr]| -> Vec<Vec<Expr>> {
         (0..dimension)

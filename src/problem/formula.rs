@@ -7,6 +7,7 @@ use crate::problem::names::{Formulas, Shaped};
 use crate::problem::reader::{Reader, Section};
 use crate::problem::resolved::quote;
 use crate::problem::state::StateNames;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The symbol of the curve parameter.
@@ -200,7 +201,7 @@ impl Reader {
     }
 
     /// Writes a user-named entry to the resolved file; names that are not bare keys are quoted.
-    fn record_named(&mut self, section: &Section<'_>, entry: &Entry) {
+    pub(crate) fn record_named(&mut self, section: &Section<'_>, entry: &Entry) {
         let bare = entry
             .key
             .chars()
@@ -228,15 +229,108 @@ impl Reader {
             let message = format!("`{name}` names the state and a parameter or definition");
             self.push(Diagnostic::error("E024", span, message).help("rename one of them"));
         }
-        let shape = if !names.aliases.is_empty() {
-            Shape::Named(names.aliases.clone())
-        } else if names.scalar {
-            Shape::Scalar
-        } else {
-            Shape::Vector(names.shown.len())
-        };
         let Formulas { graph, scope, .. } = &mut self.formulas;
-        self.formulas.state = scope.state(graph, &names.base, &shape);
+        self.formulas.state = scope.state(graph, &names.base, &names.shape());
+    }
+
+    /// Declares the control.
+    pub(crate) fn declare_control(&mut self, entry: &Entry, names: &StateNames) -> Option<()> {
+        let taken = std::iter::once(&names.base)
+            .chain(&names.aliases)
+            .find(|name| self.formulas.scope.contains(name));
+        if let Some(name) = taken {
+            let message = format!("`{name}` names the control and something else");
+            self.push(
+                Diagnostic::error("E024", entry.node.span.clone(), message)
+                    .help("rename one of them"),
+            );
+            return None;
+        }
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        self.formulas.control = scope.variable(graph, &names.base, &names.shape());
+        Some(())
+    }
+
+    /// Puts a variable in scope while `read` reads.
+    pub(crate) fn with_variable<T>(
+        &mut self,
+        names: &StateNames,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> (Vec<Expr>, T) {
+        let outer = self.formulas.scope.clone();
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        let symbols = scope.variable(graph, &names.base, &names.shape());
+        let value = read(self);
+        self.formulas.scope = outer;
+        (symbols, value)
+    }
+
+    /// Refuses an expression that contains the control; whether it was refused. `what` it is, as in "the
+    /// diffusion".
+    pub(crate) fn refuses_control(&mut self, node: &Node, what: &str, e: Expr) -> bool {
+        let graph = &self.formulas.graph;
+        let mut controls = self.formulas.control.iter();
+        let Some(found) = controls.find(|u| graph.depends_on(e, **u)) else {
+            return false;
+        };
+        let name = graph.symbol_name(*found).unwrap_or_default().to_owned();
+        self.push(
+            Diagnostic::error(
+                "E209",
+                node.span.clone(),
+                format!("{what} contains the control `{name}`"),
+            )
+            .note("the control may stand in `drift`, `cost.running` and [observe]"),
+        );
+        true
+    }
+
+    /// Refuses an expression of the time or the control where only the state has a meaning.
+    pub(crate) fn of_state_alone(&mut self, node: &Node, place: &str, e: Expr) -> Option<()> {
+        if self.refuses_control(node, &format!("`{place}`"), e) {
+            return None;
+        }
+        if self.formulas.graph.depends_on(e, self.formulas.time()) {
+            self.push(Diagnostic::error(
+                "E206",
+                node.span.clone(),
+                format!("`{place}` depends on t; a law at a fixed time depends on the state only"),
+            ));
+            return None;
+        }
+        Some(())
+    }
+
+    /// What each entry of `[define]` without arguments stands for, those with mistakes left out.
+    pub(crate) fn defined_values(&mut self, section: &Section<'_>) -> BTreeMap<String, Meaning> {
+        let mut values = BTreeMap::new();
+        for entry in section.entries() {
+            let Formulas { graph, scope, .. } = &mut self.formulas;
+            if !entry.key.contains('(')
+                && let Ok(value) = expr::parse(&entry.key, scope, graph)
+            {
+                values.insert(entry.key.clone(), value);
+                self.remember(format!("define.{}", entry.key), &entry.node);
+            }
+        }
+        values
+    }
+
+    /// Remembers where an expression of the problem stands.
+    pub(crate) fn remember(&mut self, key: impl Into<String>, node: &Node) {
+        self.formulas.places.insert(key.into(), node.span.clone());
+    }
+
+    /// A condition of time and state.
+    pub(crate) fn condition_at(&mut self, node: &Node, text: &str, place: &str) -> Option<Expr> {
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        match expr::parse_condition(text, scope, graph) {
+            Ok(e) => Some(e),
+            Err(errors) => {
+                self.expression_errors(node, place, &errors);
+                None
+            }
+        }
     }
 
     /// Reports mistakes in definitions nobody uses, once the state is known. `curve`: definitions may mention the curve

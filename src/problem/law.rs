@@ -162,11 +162,24 @@ pub struct Curve {
     pub mixture: Mixture,
 }
 
+/// Exact draws from a density, by a map of standard normals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExactDraws {
+    /// Symbols of independent standard normals.
+    pub noise: Vec<Expr>,
+    /// One expression of them per state.
+    pub map: Vec<Expr>,
+}
+
 /// An unnormalised density `exp(log_density)` of the state symbols.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogDensity {
     pub log_density: Expr,
+    /// The density itself, where the file states it rather than its logarithm.
+    pub density: Option<Expr>,
     pub log_normalizer: Option<f64>,
+    /// Known draws; no solver may use them.
+    pub exact: Option<ExactDraws>,
 }
 
 /// A law in a role table (`[data]`, `[prior]`, ...).
@@ -176,6 +189,10 @@ pub enum Law {
     Mixture(Mixture),
     Samples(Samples),
     Curve(Curve),
+    /// One point.
+    Delta(Vec<f64>),
+    /// Equal density in a box, an interval per component.
+    Uniform(Vec<(f64, f64)>),
     LogDensity(LogDensity),
 }
 
@@ -187,7 +204,22 @@ impl Law {
             Self::Mixture(_) => "mixture",
             Self::Samples(_) => "samples",
             Self::Curve(_) => "curve",
+            Self::Delta(_) => "delta",
+            Self::Uniform(_) => "uniform",
+            Self::LogDensity(law) if law.density.is_some() => "density",
             Self::LogDensity(_) => "log-density",
+        }
+    }
+
+    /// Number of components, where the law itself tells.
+    pub fn dimension(&self) -> Option<usize> {
+        match self {
+            Self::Gaussian(mixture) | Self::Mixture(mixture) => Some(mixture.dimension()),
+            Self::Samples(samples) => Some(samples.columns.len()),
+            Self::Curve(curve) => Some(curve.centre.len()),
+            Self::Delta(point) => Some(point.len()),
+            Self::Uniform(intervals) => Some(intervals.len()),
+            Self::LogDensity(_) => None,
         }
     }
 
@@ -204,7 +236,10 @@ impl Law {
                     samples.training.len()
                 ],
             }),
-            Self::LogDensity(_) => None,
+            Self::Delta(point) => {
+                Some(Mixture::gaussian(point.clone(), Covariance::Isotropic(0.0)))
+            }
+            Self::Uniform(_) | Self::LogDensity(_) => None,
         }
     }
 }

@@ -1,19 +1,25 @@
-//! Reads a role table, `[data]` or `[prior]`, into a [`Law`].
+//! Reads a role table, such as `[data]` or `[target]`, into a [`Law`].
 
 use crate::problem::curve;
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Value};
 use crate::problem::folder::DataFolder;
-use crate::problem::law::{Covariance, Law, LogDensity, Mixture};
+use crate::problem::law::{Covariance, ExactDraws, Law, LogDensity, Mixture};
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::float;
 use crate::problem::samples::read_samples;
+use crate::problem::state::read_shape;
+use crate::problem::tables::EXACT;
+use crate::problem::vocabulary::families;
 use faer::{Mat, Side};
 
 /// Weights may miss one by this much; they are then divided by their sum.
 const WEIGHT_SLACK: f64 = 1e-9;
 
-const FAMILIES: [&str; 5] = ["gaussian", "mixture", "samples", "curve", "log-density"];
+/// Points at which a density is tried for its sign.
+const PROBES: usize = 64;
+/// Half width of the box of these points.
+const PROBE_REACH: f64 = 3.0;
 
 /// Reads the family named in the section.
 pub(crate) fn read_law(
@@ -22,17 +28,55 @@ pub(crate) fn read_law(
     folder: &DataFolder,
     seed: u64,
 ) -> Option<Law> {
-    let family = reader.choice(section, "family", &FAMILIES, None)?;
+    let family = reader.choice(section, "family", &families(&section.name), None)?;
     let law = match family {
         "gaussian" => gaussian(reader, section).map(Law::Gaussian),
         "mixture" => mixture(reader, section).map(Law::Mixture),
         "samples" => read_samples(reader, section, folder, seed).map(Law::Samples),
         "curve" => curve::read_curve(reader, section).map(Law::Curve),
-        "log-density" => log_density(reader, section),
+        "delta" => delta(reader, section).map(Law::Delta),
+        "uniform" => uniform(reader, section).map(Law::Uniform),
+        "density" => density(reader, section).map(Law::LogDensity),
+        "log-density" => log_density(reader, section).map(Law::LogDensity),
         _ => unreachable!("only listed families are returned"),
     };
     reader.finish(section, &format!("family `{family}`"));
     law
+}
+
+/// Whether the law is an expression of the state, which must then be declared before it is read.
+pub(crate) fn is_formula(section: &Section<'_>) -> bool {
+    section.is_text("family", "log-density") || section.is_text("family", "density")
+}
+
+fn delta(reader: &mut Reader, section: &Section<'_>) -> Option<Vec<f64>> {
+    let Some(entry) = section.take("at") else {
+        reader.missing(section, "at", "[0.0, 0.0]");
+        return None;
+    };
+    reader.record_entry(section, entry);
+    point(reader, &entry.node, &format!("{}.at", section.name))
+}
+
+/// `box = [lo, hi]` in one dimension, or one pair per component.
+fn uniform(reader: &mut Reader, section: &Section<'_>) -> Option<Vec<(f64, f64)>> {
+    let Some(entry) = section.take("box") else {
+        reader.missing(section, "box", "[[-1.0, 1.0], [-1.0, 1.0]]");
+        return None;
+    };
+    reader.record_entry(section, entry);
+    let place = format!("{}.box", section.name);
+    match &entry.node.value {
+        Value::Array(items) if items.iter().any(|i| matches!(i.value, Value::Array(_))) => {
+            let pairs: Vec<Option<(f64, f64)>> = items
+                .iter()
+                .enumerate()
+                .map(|(i, item)| reader.interval_at(item, &format!("{place}[{i}]")))
+                .collect();
+            pairs.into_iter().collect()
+        }
+        _ => Some(vec![reader.interval_at(&entry.node, &place)?]),
+    }
 }
 
 fn gaussian(reader: &mut Reader, section: &Section<'_>) -> Option<Mixture> {
@@ -364,8 +408,9 @@ fn positive_definite(
     None
 }
 
-fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<Law> {
+fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity> {
     let log_normalizer = reader.optional_number(section, "log_z", Bound::Finite);
+    let exact = read_exact(reader, section);
     let Some(entry) = section.take("log_density") else {
         reader.missing(section, "log_density", "\"-norm2(x)/2\"");
         return None;
@@ -373,8 +418,142 @@ fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<Law> {
     reader.record_entry(section, entry);
     let place = format!("{}.log_density", section.name);
     let log_density = reader.scalar_at(&entry.node, &place)?;
-    Some(Law::LogDensity(LogDensity {
+    reader.of_state_alone(&entry.node, &place, log_density)?;
+    Some(LogDensity {
         log_density,
+        density: None,
         log_normalizer,
+        exact: exact?,
+    })
+}
+
+fn density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity> {
+    let log_normalizer = reader.optional_number(section, "log_z", Bound::Finite);
+    let exact = read_exact(reader, section);
+    let Some(entry) = section.take("density") else {
+        reader.missing(section, "density", "\"exp(-norm2(x)/2)\"");
+        return None;
+    };
+    reader.record_entry(section, entry);
+    let place = format!("{}.density", section.name);
+    let density = reader.scalar_at(&entry.node, &place)?;
+    reader.of_state_alone(&entry.node, &place, density)?;
+    positive_density(reader, &entry.node, &place, density)?;
+    Some(LogDensity {
+        log_density: reader.formulas.graph.log(density),
+        density: Some(density),
+        log_normalizer,
+        exact: exact?,
+    })
+}
+
+/// Tries a density at points spread evenly over a box around the origin.
+fn positive_density(
+    reader: &mut Reader,
+    node: &Node,
+    place: &str,
+    density: crate::expr::Expr,
+) -> Option<()> {
+    let state = reader.formulas.state().to_vec();
+    for k in 0..PROBES {
+        let at: Vec<_> = state
+            .iter()
+            .enumerate()
+            .map(|(i, x)| (*x, PROBE_REACH * spread(k, i, state.len())))
+            .collect();
+        let value = reader.formulas.graph.evaluate(density, &at)?;
+        if value >= 0.0 {
+            continue;
+        }
+        let point: Vec<String> = at.iter().map(|(_, x)| format!("{x:.4}")).collect();
+        reader.push(
+            Diagnostic::error(
+                "E043",
+                node.span.clone(),
+                format!(
+                    "`{place}` is {value:.6} at x = [{}]; a density is not negative",
+                    point.join(", ")
+                ),
+            )
+            .help("if this is the logarithm, use family = \"log-density\" and log_density = ..."),
+        );
+        return None;
+    }
+    Some(())
+}
+
+/// Point `k` of an additive recurrence in `[-1, 1]^d` whose points fill the box evenly in every
+/// dimension: steps `1/phi^i`, `phi` the positive root of `phi^(d+1) = phi + 1`.
+fn spread(k: usize, component: usize, dimension: usize) -> f64 {
+    let mut phi = 2.0_f64;
+    for _ in 0..32 {
+        phi = (1.0 + phi).powf(1.0 / (dimension as f64 + 1.0));
+    }
+    let step = phi.powi(-(component as i32 + 1));
+    2.0 * (0.5 + (k as f64 + 1.0) * step).fract() - 1.0
+}
+
+/// Sub-table `exact`: the outer option is `None` after an error, the inner one without the table.
+fn read_exact(reader: &mut Reader, section: &Section<'_>) -> Option<Option<ExactDraws>> {
+    let Some(entry) = section.take("exact") else {
+        return Some(None);
+    };
+    let Value::Table(table) = &entry.node.value else {
+        return None;
+    };
+    let place = format!("{}.exact", section.name);
+    let inner = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
+    let (Some(noise), Some(map)) = (inner.take("noise"), inner.take("map")) else {
+        let known = |key: &str| EXACT.iter().any(|known| known.name == key);
+        // A key nobody knows was reported and is probably the missing one.
+        if table.entries.iter().all(|entry| known(&entry.key)) {
+            reader.push(
+                Diagnostic::error(
+                    "E011",
+                    entry.key_span.clone(),
+                    format!("[{place}] needs `noise` and `map`"),
+                )
+                .help("add noise = \"z[2]\" and map = [\"z[0]\", \"2*z[1]\"]"),
+            );
+        }
+        return None;
+    };
+    reader.record_entry(&inner, noise);
+    reader.record_entry(&inner, map);
+    let shape = read_shape(reader, &inner, noise, "noise")?;
+    let dimension = reader.formulas.state().len();
+    let (noise, components) = reader.with_variable(&shape, |reader| {
+        reader.components_at(&map.node, &format!("{place}.map"))
+    });
+    let components = components?;
+    if components.len() != dimension {
+        reader.push(Diagnostic::error(
+            "E015",
+            map.node.span.clone(),
+            format!(
+                "`{place}.map` has {} components, the state has {dimension}",
+                components.len()
+            ),
+        ));
+        return None;
+    }
+    for (k, component) in components.iter().enumerate() {
+        let foreign = reader.formulas.graph.symbols(&[*component]);
+        if let Some(name) = foreign
+            .iter()
+            .filter(|symbol| !noise.contains(symbol))
+            .find_map(|symbol| reader.formulas.graph.symbol_name(*symbol))
+        {
+            let message = format!(
+                "`{place}.map[{k}]` depends on {name}; a draw depends on {} only",
+                shape.base
+            );
+            reader.push(Diagnostic::error("E208", map.node.span.clone(), message));
+            return None;
+        }
+    }
+    Some(Some(ExactDraws {
+        noise,
+        map: components,
     }))
 }

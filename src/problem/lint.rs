@@ -13,10 +13,11 @@ use std::num::NonZeroUsize;
 /// Mass outside the domain that is worth a warning.
 const LOST_MASS: f64 = 1e-6;
 
-/// W406: mass of the data outside `domain`.
+/// W406: mass of the law of a role table outside `domain`.
 pub(crate) fn domain_mass(
     reader: &mut Reader,
     section: &Section<'_>,
+    role: &str,
     data: &Law,
     dynamics: &Dynamics,
 ) {
@@ -43,7 +44,7 @@ pub(crate) fn domain_mass(
             Diagnostic::warning(
                 "W406",
                 entry.node.span.clone(),
-                format!("about {lost:.1e} of the mass of [data] lies outside `domain`"),
+                format!("about {lost:.1e} of the mass of [{role}] lies outside `domain`"),
             )
             .help("widen it, or leave it out for a domain that follows the mass"),
         );

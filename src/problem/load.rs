@@ -1,26 +1,32 @@
 //! From a file to a validated problem, or to everything that is wrong with it.
 
 use crate::expr::Expr;
-use crate::problem::checks::{TableFacts, read_checks};
+use crate::problem::checks::{Applicable, read_checks};
 use crate::problem::diagnostic::{Diagnostic, Report, Source, sort};
 use crate::problem::document::{self, Override, Table, Value, apply_overrides};
-use crate::problem::dynamics::{read_dynamics, read_horizon};
+use crate::problem::dynamics::{read_control, read_control_bounds, read_dynamics, read_horizon};
 use crate::problem::folder::DataFolder;
 use crate::problem::law::Law;
-use crate::problem::laws::read_law;
+use crate::problem::laws::{is_formula, read_law};
 use crate::problem::lint;
-use crate::problem::methods::{Structure, read_solvers};
-use crate::problem::model::{Dynamics, Kind, Preset, Problem, Spacing};
+use crate::problem::methods::{Context, Structure, read_solvers};
+use crate::problem::model::{Dynamics, Preset, Problem, Spacing};
 use crate::problem::names::Formulas;
+use crate::problem::objective::{
+    Ends, read_cost, read_events, read_grid, read_observables, read_path,
+};
 use crate::problem::prior::{AffineSystem, default_prior};
 use crate::problem::reader::{Reader, Section};
 use crate::problem::resolved::{Resolved, law_entries};
-use crate::problem::schema::{self, KINDS};
+use crate::problem::schema;
 use crate::problem::settings::{
     read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
 };
 use crate::problem::state::{StateSpec, read_state};
+use crate::problem::statements::{read_identities, read_sweep, read_units};
 use crate::problem::suggest::did_you_mean;
+use crate::problem::task::{Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task};
+use crate::problem::vocabulary::{METHODS, of_kind};
 use std::path::Path;
 
 /// A problem that can be solved, and what came with it.
@@ -77,22 +83,25 @@ pub fn parse_text(
         Ok(root) => root,
         Err(diagnostics) => return Err(Report::new(source, diagnostics)),
     };
-    let tables = schema::used_tables();
+    let kind = match find_kind(&root) {
+        Ok(kind) => kind,
+        Err(diagnostic) => {
+            // Tables and keys mean something else for another kind.
+            let diagnostics = check_format(&root).into_iter().chain([diagnostic]);
+            return Err(Report::new(source, diagnostics.collect()));
+        }
+    };
+    let tables = schema::tables_of(kind);
     let mut diagnostics = apply_overrides(&mut root, &mut source, overrides, &tables);
     diagnostics.extend(check_format(&root));
-    if let Some(diagnostic) = check_kind(&root) {
-        // Tables and keys mean something else for another kind.
-        diagnostics.push(diagnostic);
-        return Err(Report::new(source, diagnostics));
-    }
-    diagnostics.extend(schema::check_keys(&root));
+    diagnostics.extend(schema::check_keys(&root, kind));
     let mut reader = Reader {
         source,
         formulas: Formulas::new(),
         resolved: Resolved::default(),
         diagnostics,
     };
-    let problem = read_problem(&mut reader, &root, folder);
+    let problem = read_problem(&mut reader, &root, folder, kind);
     match problem {
         Some(problem) if !reader.has_errors() => {
             let mut warnings = reader.diagnostics;
@@ -137,31 +146,27 @@ fn check_format(root: &Table) -> Option<Diagnostic> {
     })
 }
 
-/// The kind, when it is there and not one this version solves.
-fn check_kind(root: &Table) -> Option<Diagnostic> {
-    let Value::Table(problem) = &root.get("problem")?.node.value else {
-        return None;
+/// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
+/// reported with everything else.
+fn find_kind(root: &Table) -> Result<Kind, Diagnostic> {
+    let Some(Value::Table(problem)) = root.get("problem").map(|entry| &entry.node.value) else {
+        return Ok(Kind::Reverse);
     };
-    let entry = problem.get("kind")?;
-    let Value::Text(kind) = &entry.node.value else {
-        return None;
+    let Some(entry) = problem.get("kind") else {
+        return Ok(Kind::Reverse);
     };
-    if kind == "reverse" {
-        return None;
-    }
-    let span = entry.node.span.clone();
-    Some(if KINDS.contains(&kind.as_str()) {
-        Diagnostic::error(
+    let Value::Text(name) = &entry.node.value else {
+        return Ok(Kind::Reverse);
+    };
+    Kind::from_name(name).ok_or_else(|| {
+        let kinds = Kind::ALL.map(Kind::name);
+        let diagnostic = Diagnostic::error(
             "E003",
-            span,
-            format!("kind `{kind}` is part of the format but not of this version"),
+            entry.node.span.clone(),
+            format!("unknown kind `{name}`"),
         )
-        .note("this version solves kind = \"reverse\"")
-    } else {
-        let diagnostic = Diagnostic::error("E003", span, format!("unknown kind `{kind}`")).note(
-            format!("kinds: {}; this version solves reverse", KINDS.join(", ")),
-        );
-        match did_you_mean(kind, KINDS) {
+        .note(format!("kinds: {}", kinds.join(", ")));
+        match did_you_mean(name, kinds) {
             Some(label) => diagnostic.label(label),
             None => diagnostic,
         }
@@ -172,72 +177,192 @@ fn check_kind(root: &Table) -> Option<Diagnostic> {
 struct Sections<'d> {
     problem: Section<'d>,
     params: Section<'d>,
+    units: Section<'d>,
     define: Section<'d>,
-    data: Section<'d>,
+    /// `[data]`, `[initial]` or `[source]`.
+    start: Section<'d>,
+    target: Section<'d>,
     prior: Section<'d>,
     dynamics: Section<'d>,
+    cost: Section<'d>,
+    path: Section<'d>,
     time: Section<'d>,
+    grid: Section<'d>,
+    observe: Section<'d>,
     run: Section<'d>,
 }
 
 impl<'d> Sections<'d> {
-    fn open(reader: &mut Reader, root: &'d Table) -> Self {
+    fn open(reader: &mut Reader, root: &'d Table, kind: Kind) -> Self {
+        let start = match kind {
+            Kind::Bridge => "source",
+            Kind::Control | Kind::Simulate => "initial",
+            Kind::Reverse | Kind::Sample | Kind::Path => "data",
+        };
         Self {
             problem: reader.section(root, "problem"),
             params: reader.section(root, "params"),
+            units: reader.section(root, "units"),
             define: reader.section(root, "define"),
-            data: reader.section(root, "data"),
+            start: reader.section(root, start),
+            target: reader.section(root, "target"),
             prior: reader.section(root, "prior"),
             dynamics: reader.section(root, "dynamics"),
+            cost: reader.section(root, "cost"),
+            path: reader.section(root, "path"),
             time: reader.section(root, "time"),
+            grid: reader.section(root, "grid"),
+            observe: reader.section(root, "observe"),
             run: reader.section(root, "run"),
+        }
+    }
+
+    /// The tables that state a law of this kind of problem, the prior apart.
+    fn roles(&self, kind: Kind) -> Vec<&Section<'d>> {
+        match kind {
+            Kind::Reverse | Kind::Control | Kind::Simulate => vec![&self.start],
+            Kind::Sample => vec![&self.target],
+            Kind::Bridge => vec![&self.start, &self.target],
+            Kind::Path => Vec::new(),
         }
     }
 }
 
-fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Problem> {
-    let sections = Sections::open(reader, root);
-    require_tables(reader, root);
-    let identity = read_identity(reader, &sections.problem);
+/// What the tables say about the state, the process and the laws.
+struct Statement {
+    names: Option<Vec<String>>,
+    control_names: Vec<String>,
+    control_bounds: Option<Vec<(f64, f64)>>,
+    /// In the order of [`Sections::roles`].
+    laws: Vec<Option<Law>>,
+    dynamics: Option<Dynamics>,
+    horizon: (f64, f64),
+    ends: Ends,
+}
+
+fn read_statement(
+    reader: &mut Reader,
+    sections: &Sections<'_>,
+    folder: &DataFolder,
+    seed: u64,
+    kind: Kind,
+) -> Statement {
+    let ends = Ends::read(reader, &sections.path);
+    let (names, laws) = read_state_and_laws(reader, sections, folder, seed, kind, &ends);
+    let control_names = if kind == Kind::Control {
+        read_control(reader, &sections.dynamics)
+    } else {
+        Vec::new()
+    };
+    let control_bounds = if control_names.is_empty() {
+        None
+    } else {
+        read_control_bounds(reader, &sections.dynamics)
+    };
+    let horizon = read_horizon(reader, &sections.dynamics, kind);
+    // Without the control its expressions would only give follow-ups.
+    let broken = kind == Kind::Control && control_names.is_empty();
+    let dynamics = if sections.dynamics.is_present() && !broken {
+        read_dynamics(reader, &sections.dynamics, horizon, kind)
+    } else {
+        None
+    };
+    Statement {
+        names,
+        control_names,
+        control_bounds,
+        laws,
+        dynamics,
+        horizon,
+        ends,
+    }
+}
+
+fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) -> Option<Problem> {
+    let sections = Sections::open(reader, root, kind);
+    require_tables(reader, root, kind);
+    let identity = read_identity(reader, &sections.problem, kind);
     if sections.problem.is_present() {
-        reader.choice(&sections.problem, "kind", &["reverse"], None);
+        reader.choice(&sections.problem, "kind", &Kind::ALL.map(Kind::name), None);
     }
     reader.read_parameters(&sections.params);
     reader.read_definitions(&sections.define);
     let seed = read_seed(reader, &sections.run);
     let folder = DataFolder::new(folder);
-    let data = read_data(reader, &sections, &folder, seed);
-    let horizon = read_horizon(reader, &sections.dynamics);
-    let dynamics = if sections.dynamics.is_present() {
-        read_dynamics(reader, &sections.dynamics, horizon)
-    } else {
-        None
-    };
-    let law = data.as_ref().map(|(law, _)| law);
-    let prior = read_prior(reader, &sections, &folder, seed, dynamics.as_ref(), law);
+    let mut statement = read_statement(reader, &sections, &folder, seed, kind);
+    let dynamics = statement.dynamics.take();
+    let task = read_task(
+        reader,
+        root,
+        &sections,
+        &folder,
+        seed,
+        kind,
+        &mut statement,
+        dynamics.as_ref(),
+    );
+    let law = task.as_ref().and_then(Task::start_law);
     let structure = structure(reader, law, dynamics.as_ref());
-    let spacing = default_spacing(dynamics.as_ref());
-    let time_settings = read_time(reader, &sections.time, horizon, spacing);
+    let spacing = default_spacing(kind, dynamics.as_ref());
+    let horizon = match &task {
+        Some(Task::Path(path)) => match path.duration {
+            Duration::Fixed(duration) => (0.0, duration),
+            Duration::Free => statement.horizon,
+        },
+        _ => statement.horizon,
+    };
+    let time_settings = read_time(reader, &sections.time, horizon, spacing, kind);
+    let grid = read_grid(reader, &sections.grid, kind);
+    let observe = read_observables(reader, &sections.observe);
     let paths = default_paths(structure, time_settings.steps);
-    let run = read_run(reader, &sections.run, seed, paths);
-    let solvers = read_solvers(reader, root, &sections.run, structure);
-    let facts = table_facts(law);
-    let checks = read_checks(reader, root, &sections.run, &solvers, facts);
-    reader.finish(&sections.run, "this problem");
+    let run = read_run(reader, &sections.run, seed, paths, kind);
+    let context = Context {
+        kind,
+        structure,
+        grid: &grid,
+        steps: time_settings.steps,
+        paths: run.paths,
+        path: match &task {
+            Some(Task::Path(path)) => Some(path),
+            _ => None,
+        },
+    };
+    let (solvers, automatic) = read_solvers(reader, root, &sections.run, context);
+    let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
+    if automatic {
+        // Whichever of them the structure will choose.
+        ids.extend(of_kind(METHODS, kind));
+    }
+    let facts = applicable(kind, law);
+    let checks = read_checks(reader, root, &sections.run, &ids, facts);
+    reader.finish(&sections.run, &format!("kind `{kind}`"));
     let sample_section = reader.section(root, "sample");
     let sample = read_sample(reader, &sample_section, &time_settings, paths.min(4096));
-    let references = read_references(reader, root);
+    if !schema::tables_of(kind).contains(&"sample") {
+        reader.resolved.forget(sample_section.resolved);
+    }
+    let identities = read_identities(reader, root);
+    let sweep_section = reader.section(root, "sweep");
+    let sweep = read_sweep(reader, root, &sweep_section, &ids);
+    let references = read_references(reader, root, kind);
     let output_section = reader.section(root, "output");
     let output = read_output(reader, &output_section);
     reader.check_unused_definitions(matches!(law, Some(Law::Curve(_))));
     lint::unused_parameters(reader, root);
-    let (data, names) = data?;
-    let dynamics = dynamics?;
-    lint::domain_mass(reader, &sections.dynamics, &data, &dynamics);
+    let definitions = reader.defined_values(&sections.define);
+    let units = read_unit_table(reader, root, &sections, statement.names.as_deref());
+    let (task, dynamics) = (task?, dynamics?);
+    if let Some(law) = task.start_law() {
+        let role = sections
+            .roles(kind)
+            .first()
+            .map_or("", |role| role.name.as_str())
+            .to_owned();
+        lint::domain_mass(reader, &sections.dynamics, &role, law, &dynamics);
+    }
     let state: Vec<Expr> = reader.formulas.state().to_vec();
     Some(Problem {
         name: identity.name,
-        kind: Kind::Reverse,
         title: identity.title,
         about: identity.about,
         tags: identity.tags,
@@ -245,34 +370,163 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path) -> Option<Prob
         graph: std::mem::take(&mut reader.formulas.graph),
         time: reader.formulas.time(),
         state,
-        state_names: names,
+        state_names: statement.names?,
+        control: std::mem::take(&mut reader.formulas.control),
+        control_names: statement.control_names,
+        control_bounds: statement.control_bounds,
         parameters: std::mem::take(&mut reader.formulas.parameters),
+        definitions,
+        units,
         dynamics,
-        data,
-        prior: prior?,
+        task,
+        observe,
         time_settings,
+        grid,
         run,
         solvers,
+        automatic,
         checks,
         sample,
+        identities,
+        sweep,
         references,
         output,
+        places: std::mem::take(&mut reader.formulas.places),
     })
 }
 
+/// `[units]`, whose names are the time, the state, its components and the parameters.
+fn read_unit_table(
+    reader: &mut Reader,
+    root: &Table,
+    sections: &Sections<'_>,
+    names: Option<&[String]>,
+) -> Vec<(String, crate::problem::claim::Typed)> {
+    let mut known: Vec<String> = names.unwrap_or_default().to_vec();
+    known.extend(reader.formulas.control.iter().filter_map(|u| {
+        let name = reader.formulas.graph.symbol_name(*u)?;
+        Some(name.to_owned())
+    }));
+    if let Some(Value::Table(params)) = root.get("params").map(|entry| &entry.node.value) {
+        known.extend(params.entries.iter().map(|entry| entry.key.clone()));
+    }
+    known.dedup();
+    let base = match sections
+        .dynamics
+        .take("state")
+        .map(|entry| &entry.node.value)
+    {
+        Some(Value::Text(text)) => text.split('[').next().map(str::trim),
+        _ => Some("x"),
+    };
+    let base = base.filter(|base| !known.iter().any(|name| name == base));
+    read_units(reader, &sections.units, base, &known)
+}
+
+/// What is asked, from the laws and the tables of the kind.
+#[allow(clippy::too_many_arguments)] // one reader of everything a kind may say
+fn read_task(
+    reader: &mut Reader,
+    root: &Table,
+    sections: &Sections<'_>,
+    folder: &DataFolder,
+    seed: u64,
+    kind: Kind,
+    statement: &mut Statement,
+    dynamics: Option<&Dynamics>,
+) -> Option<Task> {
+    let mut laws = std::mem::take(&mut statement.laws).into_iter();
+    let mut law = || laws.next().flatten();
+    match kind {
+        Kind::Reverse | Kind::Sample => {
+            let data = law();
+            let prior = read_prior(reader, sections, folder, seed, dynamics, data.as_ref());
+            let (data, prior) = (data?, prior?);
+            Some(if kind == Kind::Reverse {
+                Task::Reverse(Reverse { data, prior })
+            } else {
+                Task::Sample(Sample {
+                    target: data,
+                    prior,
+                })
+            })
+        }
+        Kind::Control => {
+            let initial = law();
+            let bounded = statement.control_bounds.is_some();
+            // Without a control the cost would only give follow-ups.
+            let cost = if sections.cost.is_present() && !statement.control_names.is_empty() {
+                read_cost(reader, &sections.cost, bounded)
+            } else {
+                None
+            };
+            let events = read_events(reader, root);
+            Some(Task::Control(Control {
+                initial: initial?,
+                cost: cost?,
+                events,
+            }))
+        }
+        Kind::Bridge => {
+            let (source, target) = (law(), law());
+            Some(Task::Bridge(Bridge {
+                source: source?,
+                target: target?,
+            }))
+        }
+        Kind::Path => {
+            let ends = std::mem::replace(
+                &mut statement.ends,
+                Ends {
+                    from: None,
+                    to: None,
+                },
+            );
+            read_path(reader, &sections.path, ends, dynamics).map(Task::Path)
+        }
+        Kind::Simulate => {
+            let initial = law();
+            let events = read_events(reader, root);
+            Some(Task::Simulate(Simulate {
+                initial: initial?,
+                events,
+            }))
+        }
+    }
+}
+
 /// One error for all missing tables. A table that slid into another one was reported there.
-fn require_tables(reader: &mut Reader, root: &Table) {
-    let needed = [
-        (
-            "problem",
-            "[problem] with name = \"...\" and kind = \"reverse\"",
-        ),
-        (
-            "data",
-            "[data] with family = \"gaussian\", \"mixture\", \"samples\", \"curve\" or \"log-density\"",
-        ),
-        ("dynamics", "[dynamics] with preset = \"vp\""),
-    ];
+fn require_tables(reader: &mut Reader, root: &Table, kind: Kind) {
+    let problem = format!("[problem] with name = \"...\" and kind = \"{kind}\"");
+    let mut needed = vec![("problem", problem.as_str())];
+    let mut tables = kind.required_tables().to_vec();
+    // The order in which a file states them: laws first.
+    tables.sort_by_key(|name| matches!(*name, "dynamics" | "cost" | "path"));
+    needed.extend(tables.into_iter().map(|name| {
+        let example = match name {
+            "data" => {
+                "[data] with family = \"gaussian\", \"mixture\", \"samples\", \"curve\" or \"log-density\""
+            }
+            "initial" => "[initial] with family = \"delta\" and at = [0.0]",
+            "source" => "[source] with family = \"gaussian\", \"mixture\" or \"samples\"",
+            "target" => {
+                "[target] with family = \"log-density\", \"gaussian\", \"mixture\" or \"samples\""
+            }
+            "cost" => "[cost] with running = \"u^2/2\" and terminal = \"x^2\"",
+            "path" => "[path] with from = [-1.0] and to = [1.0]",
+            _ => match kind {
+                Kind::Reverse | Kind::Sample => "[dynamics] with preset = \"vp\"",
+                Kind::Bridge => "[dynamics] with preset = \"brownian\"",
+                Kind::Control => {
+                    "[dynamics] with state = \"x\", control = \"u\", drift = \"u\", diffusion = 1.0"
+                }
+                Kind::Path | Kind::Simulate => {
+                    "[dynamics] with state = \"x\", drift = \"x - x^3\", diffusion = 0.5"
+                }
+            },
+        };
+        (name, example)
+    }));
     let missing: Vec<_> = needed
         .iter()
         .filter(|(name, _)| root.get(name).is_none() && !slid(root, name))
@@ -301,44 +555,82 @@ fn slid(root: &Table, key: &str) -> bool {
     })
 }
 
-/// Reads `[data]` and declares the state, whichever of the two knows the number of components.
-fn read_data(
+/// Reads the laws and declares the state, whichever of them knows the number of components.
+fn read_state_and_laws(
     reader: &mut Reader,
     sections: &Sections<'_>,
     folder: &DataFolder,
     seed: u64,
-) -> Option<(Law, Vec<String>)> {
+    kind: Kind,
+    ends: &Ends,
+) -> (Option<Vec<String>>, Vec<Option<Law>>) {
     let spec = read_state(reader, &sections.dynamics);
-    if !sections.data.is_present() {
-        declare_alone(reader, sections, spec.as_ref());
-        return None;
+    let roles = sections.roles(kind);
+    let mut laws: Vec<Option<Law>> = vec![None; roles.len()];
+    // Laws that tell their size come first: expressions need the state they are of.
+    for (law, section) in laws.iter_mut().zip(&roles) {
+        if section.is_present() && !is_formula(section) {
+            *law = read_law(reader, section, folder, seed);
+        }
     }
-    let by_formula = sections.data.is_text("family", "log-density");
-    if by_formula {
-        // The state must be declared before its density can be read.
-        let names = spec?.names_alone(reader, &sections.data)?;
-        reader.declare(&sections.dynamics, &names);
-        let law = read_law(reader, &sections.data, folder, seed)?;
-        return Some((law, names.shown));
-    }
-    let Some(law) = read_law(reader, &sections.data, folder, seed) else {
-        declare_alone(reader, sections, spec.as_ref());
-        return None;
+    let sized = roles
+        .iter()
+        .zip(&laws)
+        .find_map(|(section, law)| law.as_ref().map(|law| (*section, law)));
+    let names = match (
+        sized,
+        ends.dimension(),
+        roles.iter().find(|s| is_formula(s)),
+    ) {
+        (Some((section, law)), ..) => {
+            let columns = match law {
+                Law::Samples(samples) => Some(samples.columns.as_slice()),
+                _ => None,
+            };
+            let dimension = law.dimension();
+            spec.as_ref()
+                .zip(dimension)
+                .and_then(|(spec, dimension)| spec.names(reader, section, dimension, columns))
+        }
+        (None, Some(dimension), _) => spec
+            .as_ref()
+            .and_then(|spec| spec.names(reader, &sections.path, dimension, None)),
+        (None, None, Some(section)) => spec
+            .as_ref()
+            .and_then(|spec| spec.names_alone(reader, section)),
+        (None, None, None) => {
+            declare_alone(reader, sections, spec.as_ref());
+            None
+        }
     };
-    let dimension = match &law {
-        Law::Gaussian(mixture) | Law::Mixture(mixture) => mixture.dimension(),
-        Law::Samples(samples) => samples.columns.len(),
-        Law::Curve(curve) => curve.centre.len(),
-        Law::LogDensity(_) => return None,
+    let Some(names) = names else {
+        return (None, laws);
     };
-    let columns = match &law {
-        Law::Samples(samples) => Some(samples.columns.as_slice()),
-        _ => None,
-    };
-    let spec: StateSpec = spec?;
-    let names = spec.names(reader, &sections.data, dimension, columns)?;
     reader.declare(&sections.dynamics, &names);
-    Some((law, names.shown))
+    for (law, section) in laws.iter_mut().zip(&roles) {
+        if section.is_present() && is_formula(section) {
+            *law = read_law(reader, section, folder, seed);
+        }
+        check_size(reader, section, law, names.shown.len());
+    }
+    (Some(names.shown), laws)
+}
+
+/// A second law must have as many components as the state.
+fn check_size(reader: &mut Reader, section: &Section<'_>, law: &mut Option<Law>, wanted: usize) {
+    let found = law.as_ref().and_then(Law::dimension);
+    if let Some(found) = found.filter(|found| *found != wanted) {
+        let plural = if found == 1 { "" } else { "s" };
+        reader.push(Diagnostic::error(
+            "E015",
+            section.span.clone(),
+            format!(
+                "[{}] has {found} component{plural}, the state has {wanted}",
+                section.name
+            ),
+        ));
+        *law = None;
+    }
 }
 
 /// Declares the state from its own words when the data do not tell its size, so that the expressions of
@@ -361,7 +653,7 @@ fn read_prior(
     let section = &sections.prior;
     let dimension = reader.formulas.state().len();
     if section.is_present() {
-        if dimension == 0 && section.is_text("family", "log-density") {
+        if dimension == 0 && is_formula(section) {
             return None;
         }
         let law = read_law(reader, section, folder, seed)?;
@@ -402,7 +694,7 @@ fn structure(reader: &mut Reader, data: Option<&Law>, dynamics: Option<&Dynamics
     let time = reader.formulas.time();
     let state = reader.formulas.state().to_vec();
     let affine = dynamics.is_some_and(|dynamics| {
-        dynamics.preset.is_some()
+        dynamics.preset.as_ref().is_some_and(Preset::is_affine)
             || AffineSystem::new(&mut reader.formulas.graph, time, &state, dynamics).is_some()
     });
     Structure {
@@ -413,9 +705,13 @@ fn structure(reader: &mut Reader, data: Option<&Law>, dynamics: Option<&Dynamics
 }
 
 /// Time nodes follow the signal-to-noise ratio where it is one number.
-fn default_spacing(dynamics: Option<&Dynamics>) -> Spacing {
+fn default_spacing(kind: Kind, dynamics: Option<&Dynamics>) -> Spacing {
+    if !matches!(kind, Kind::Reverse | Kind::Sample) {
+        return Spacing::Uniform;
+    }
     match dynamics.and_then(|dynamics| dynamics.preset.as_ref()) {
-        Some(Preset::Linear { .. }) | None => Spacing::Log,
+        Some(Preset::Linear { .. } | Preset::Langevin { .. } | Preset::Underdamped { .. })
+        | None => Spacing::Log,
         Some(_) => Spacing::LogSnr,
     }
 }
@@ -431,13 +727,15 @@ fn default_paths(structure: Structure, steps: usize) -> usize {
     (BUDGET / one.max(1)).clamp(LEAST, MOST)
 }
 
-fn table_facts(data: Option<&Law>) -> TableFacts {
+fn applicable(kind: Kind, data: Option<&Law>) -> Applicable {
     match data {
-        Some(Law::Samples(samples)) => TableFacts {
+        Some(Law::Samples(samples)) if kind == Kind::Reverse => Applicable {
+            kind,
             samples: true,
             holdout: !samples.holdout.is_empty(),
         },
-        _ => TableFacts {
+        _ => Applicable {
+            kind,
             samples: false,
             holdout: false,
         },

@@ -2,35 +2,18 @@
 
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Table, Value};
-use crate::problem::model::{FieldSpec, MethodSpec, Optimizer, ScoreObjective, SolverSpec};
+use crate::problem::model::{
+    FieldSpec, GridSettings, MethodSpec, Optimizer, PathKernel, Scheme, ScoreObjective, SolverSpec,
+    Stepper, Walk,
+};
+use crate::problem::objective::read_scheme;
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::quote;
-
-/// Methods this version has.
-pub const METHODS: [&str; 6] = [
-    "exact",
-    "action",
-    "score-matching",
-    "hopf-cole",
-    "fokker-planck",
-    "bridge",
-];
-
-/// Methods of the format that this version does not have.
-const LATER_METHODS: [&str; 2] = ["path-integral", "hjb"];
-
-const FIELDS: [&str; 4] = ["affine", "rbf", "mixture", "chebyshev"];
-const LATER_FIELDS: [&str; 3] = ["fourier", "grid", "network"];
-
-/// Minimisers of argmin that `action` and `score-matching` may use.
-pub const OPTIMIZERS: [(&str, Optimizer); 6] = [
-    ("lbfgs", Optimizer::Lbfgs),
-    ("nonlinear-cg", Optimizer::NonlinearCg),
-    ("trust-region", Optimizer::TrustRegion),
-    ("newton-cg", Optimizer::NewtonCg),
-    ("gauss-newton", Optimizer::GaussNewton),
-    ("nelder-mead", Optimizer::NelderMead),
-];
+use crate::problem::suggest::did_you_mean;
+use crate::problem::task::{Duration, Kind, Path, PathFunctional};
+use crate::problem::vocabulary::{
+    FIELDS, KERNELS, LATER_FIELDS, METHODS, OBJECTIVES, OPTIMIZERS, all, of_kind,
+};
 
 /// What the choice of methods and their default sizes depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +23,38 @@ pub(crate) struct Structure {
     pub components: Option<usize>,
     /// Affine drift and state-free noise.
     pub affine: bool,
+}
+
+/// What the options of a method and their defaults depend on.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub kind: Kind,
+    pub structure: Structure,
+    pub grid: &'a GridSettings,
+    /// Steps of `[time]`.
+    pub steps: usize,
+    /// Paths of `[run]`.
+    pub paths: usize,
+    /// Kind `path` only.
+    pub path: Option<&'a Path>,
+}
+
+impl Context<'_> {
+    /// Points per state: `[grid]` where it says so.
+    fn points(self, reader: &mut Reader, section: &Section<'_>, default: Vec<usize>) -> Vec<usize> {
+        let default = self.grid.points.clone().unwrap_or(default);
+        read_points(reader, section, self.structure, default)
+    }
+
+    /// Points of a grid of all states, fewer per state the more there are.
+    fn lattice(self) -> Vec<usize> {
+        let points = match self.structure.dimension {
+            1 => 801,
+            2 => 201,
+            _ => 61,
+        };
+        vec![points; self.structure.dimension]
+    }
 }
 
 impl Structure {
@@ -108,13 +123,14 @@ fn spare(components: usize) -> usize {
     }
 }
 
-/// Every solver the file asks for, its options filled in.
+/// Every solver the file asks for, its options filled in, and whether the choice is left to the
+/// structure of the problem.
 pub(crate) fn read_solvers(
     reader: &mut Reader,
     root: &Table,
     run: &Section<'_>,
-    structure: Structure,
-) -> Vec<SolverSpec> {
+    context: Context<'_>,
+) -> (Vec<SolverSpec>, bool) {
     let listed = listed_names(reader, run);
     let mut solvers: Vec<(SolverSpec, std::ops::Range<usize>)> = Vec::new();
     let entries: &[Node] = match root.get("solver").map(|entry| &entry.node.value) {
@@ -126,13 +142,18 @@ pub(crate) fn read_solvers(
         None if entries.is_empty() => vec![("auto".to_owned(), 0..0)],
         None => Vec::new(),
     };
+    let mut automatic = false;
     for (name, span) in names {
-        if name == "auto" {
-            for method in structure.automatic() {
-                solvers.push((default_solver(reader, method, structure), span.clone()));
+        if name == "auto" && context.kind == Kind::Reverse {
+            for method in context.structure.automatic() {
+                solvers.push((default_solver(reader, method, context), span.clone()));
             }
-        } else if let Some(method) = known_method(reader, &name, &span) {
-            solvers.push((default_solver(reader, method, structure), span));
+        } else if name == "auto" {
+            // What a control, a bridge, a path admits is found by the derivation, not here.
+            automatic = true;
+            reader.record(run, "solvers", quote("auto"));
+        } else if let Some(method) = known_method(reader, &name, &span, context.kind) {
+            solvers.push((default_solver(reader, method, context), span));
         }
     }
     for node in entries {
@@ -144,11 +165,50 @@ pub(crate) fn read_solvers(
             .or_else(|| table.entries.first())
             .map_or(node.span.clone(), |entry| entry.key_span.clone());
         let section = reader.element("solver", "[[solver]]".to_owned(), span.clone(), table);
-        if let Some(solver) = read_solver(reader, &section, structure) {
+        if let Some(solver) = read_solver(reader, &section, context) {
             solvers.push((solver, span));
         }
     }
-    distinct_ids(reader, solvers)
+    let solvers = distinct_ids(reader, solvers);
+    known_importance(reader, entries, &solvers);
+    (solvers, automatic)
+}
+
+/// `use` must name another solver, and no two solvers may use each other.
+fn known_importance(reader: &mut Reader, entries: &[Node], solvers: &[SolverSpec]) {
+    for node in entries {
+        let Value::Table(table) = &node.value else {
+            continue;
+        };
+        let Some(entry) = table.get("use") else {
+            continue;
+        };
+        let Value::Text(wanted) = &entry.node.value else {
+            continue;
+        };
+        let target = solvers.iter().find(|solver| solver.id == *wanted);
+        let is_weighted =
+            |solver: &&SolverSpec| matches!(solver.method, MethodSpec::PathIntegral { .. });
+        if target.is_some_and(|solver| !is_weighted(&solver)) {
+            continue;
+        }
+        let ids: Vec<&str> = solvers
+            .iter()
+            .filter(|solver| !is_weighted(solver))
+            .map(|solver| solver.id.as_str())
+            .collect();
+        let message = if target.is_some() {
+            format!("solver `{wanted}` is weighted paths itself and has no policy to use")
+        } else {
+            format!("no solver has the id `{wanted}`")
+        };
+        let diagnostic = Diagnostic::error("E025", entry.node.span.clone(), message)
+            .note(format!("solvers with a policy: {}", ids.join(", ")));
+        reader.push(match did_you_mean(wanted, ids.iter().copied()) {
+            Some(label) => diagnostic.label(label),
+            None => diagnostic,
+        });
+    }
 }
 
 fn listed_names(
@@ -200,15 +260,25 @@ fn known_method(
     reader: &mut Reader,
     name: &str,
     span: &std::ops::Range<usize>,
+    kind: Kind,
 ) -> Option<&'static str> {
-    if later(reader, name, span, "method", &LATER_METHODS) {
+    let known = of_kind(METHODS, kind);
+    if !known.contains(&name) && all(METHODS).contains(&name) {
+        reader.push(
+            Diagnostic::error(
+                "E014",
+                span.clone(),
+                format!("method `{name}` is not for kind `{kind}`"),
+            )
+            .note(format!("methods of this kind: {}", known.join(", "))),
+        );
         return None;
     }
     let node = Node {
         span: span.clone(),
         value: Value::Text(name.to_owned()),
     };
-    reader.named_choice(&node, name, "method", &METHODS)
+    reader.named_choice(&node, name, "method", &known)
 }
 
 /// Reports a name of the format that this version does not have.
@@ -231,21 +301,21 @@ fn later(
 }
 
 /// A solver with every option at its default, written to the resolved file.
-fn default_solver(reader: &mut Reader, method: &'static str, structure: Structure) -> SolverSpec {
+fn default_solver(reader: &mut Reader, method: &'static str, context: Context<'_>) -> SolverSpec {
     let empty = Table::default();
     let section = reader.element("solver", "[[solver]]".to_owned(), 0..0, &empty);
     reader.record(&section, "id", quote(method));
     reader.record(&section, "method", quote(method));
     SolverSpec {
         id: method.to_owned(),
-        method: read_options(reader, &section, method, structure),
+        method: read_options(reader, &section, method, context),
     }
 }
 
 fn read_solver(
     reader: &mut Reader,
     section: &Section<'_>,
-    structure: Structure,
+    context: Context<'_>,
 ) -> Option<SolverSpec> {
     let id = reader.text(section, "id");
     let Some(entry) = section.take("method") else {
@@ -257,10 +327,10 @@ fn read_solver(
         reader.wrong_type(section, entry, "the name of a method");
         return None;
     };
-    let method = known_method(reader, name, &entry.node.span)?;
+    let method = known_method(reader, name, &entry.node.span, context.kind)?;
     let id = id.unwrap_or_else(|| method.to_owned());
     reader.record(section, "id", quote(&id));
-    let options = read_options(reader, section, method, structure);
+    let options = read_options(reader, section, method, context);
     reader.finish(section, &format!("method `{method}`"));
     Some(SolverSpec {
         id,
@@ -268,12 +338,30 @@ fn read_solver(
     })
 }
 
+/// The options of a method.
 fn read_options(
     reader: &mut Reader,
     section: &Section<'_>,
     method: &str,
-    structure: Structure,
+    context: Context<'_>,
 ) -> MethodSpec {
+    match context.kind {
+        Kind::Bridge => bridge_options(reader, section, method, context),
+        Kind::Path => path_options(reader, section, method, context),
+        Kind::Simulate => simulation_options(reader, section, method, context),
+        Kind::Sample | Kind::Control | Kind::Reverse => {
+            control_options(reader, section, method, context)
+        }
+    }
+}
+
+fn control_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    method: &str,
+    context: Context<'_>,
+) -> MethodSpec {
+    let structure = context.structure;
     match method {
         "action" => MethodSpec::Action {
             field: read_field(reader, section, structure.action_field(), structure),
@@ -287,49 +375,19 @@ fn read_options(
             tolerance: reader.number_or(section, "tol", 0.1, Bound::NotNegative),
             max_iterations: reader.count(section, "max_iter", 300, 1),
         },
-        "score-matching" => MethodSpec::ScoreMatching {
-            objective: match reader.choice(
-                section,
-                "objective",
-                &["denoising", "implicit"],
-                Some(if structure.affine {
-                    "denoising"
-                } else {
-                    "implicit"
-                }),
-            ) {
-                Some("implicit") => ScoreObjective::Implicit,
-                _ => ScoreObjective::Denoising,
-            },
-            field: read_field(reader, section, structure.score_field(), structure),
-            samples: reader.count(
-                section,
-                "samples",
-                if structure.dimension <= 2 {
-                    100_000
-                } else {
-                    20_000
-                },
-                2,
-            ),
-            ridge: reader.number_or(section, "ridge", 1e-8, Bound::NotNegative),
-            optimizer: read_optimizer(reader, section),
-            tolerance: reader.number_or(section, "tol", 1e-6, Bound::NotNegative),
-            max_iterations: reader.count(section, "max_iter", 200, 1),
-        },
+        "score-matching" => score_options(reader, section, structure),
         "hopf-cole" => MethodSpec::HopfCole {
-            points: read_points(reader, section, structure, structure.points()),
+            points: context.points(reader, section, structure.points()),
             steps: reader.count(section, "steps", 200, 1),
         },
         "fokker-planck" => MethodSpec::FokkerPlanck {
-            points: read_points(reader, section, structure, structure.points()),
+            points: context.points(reader, section, structure.points()),
             steps: reader.count(section, "steps", 200, 1),
         },
         "bridge" => MethodSpec::Bridge {
-            points: read_points(
+            points: context.points(
                 reader,
                 section,
-                structure,
                 if structure.dimension == 1 {
                     vec![401]
                 } else {
@@ -339,8 +397,238 @@ fn read_options(
             tolerance: reader.number_or(section, "tol", 1e-9, Bound::NotNegative),
             max_iterations: reader.count(section, "max_iter", 2000, 1),
         },
+        "path-integral" => path_integral_options(reader, section, context),
+        "hjb" => MethodSpec::Hjb {
+            points: context.points(reader, section, context.lattice()),
+            steps: reader.count(section, "steps", context.steps, 1),
+            scheme: scheme(reader, section, context, Scheme::Monotone),
+            tolerance: reader.number_or(section, "tol", 1e-9, Bound::Positive),
+            max_iterations: reader.count(section, "max_iter", 50, 1),
+        },
+        "riccati" => MethodSpec::Riccati {
+            relative_tolerance: reader.number_or(section, "rtol", 1e-10, Bound::Positive),
+        },
+        "separable" => MethodSpec::Separable {
+            points: context.points(reader, section, vec![801; structure.dimension]),
+            steps: reader.count(section, "steps", context.steps, 1),
+        },
+        "ddp" => MethodSpec::Ddp {
+            steps: reader.count(section, "steps", context.steps, 1),
+            tolerance: reader.number_or(section, "tol", 1e-9, Bound::Positive),
+            max_iterations: reader.count(section, "max_iter", 200, 1),
+        },
+        "annealed" => MethodSpec::Annealed {
+            particles: reader.count(section, "particles", 8192, 2),
+            steps: reader.count(section, "steps", context.steps, 1),
+        },
+        "langevin" => walk_options(reader, section, Walk::Langevin, context),
+        "mala" => walk_options(reader, section, Walk::Mala, context),
+        "hmc" => walk_options(reader, section, Walk::Hmc, context),
         _ => MethodSpec::Exact,
     }
+}
+
+fn score_options(reader: &mut Reader, section: &Section<'_>, structure: Structure) -> MethodSpec {
+    let objective = if structure.affine {
+        "denoising"
+    } else {
+        "implicit"
+    };
+    let samples = if structure.dimension <= 2 {
+        100_000
+    } else {
+        20_000
+    };
+    MethodSpec::ScoreMatching {
+        objective: match reader.choice(section, "objective", &OBJECTIVES, Some(objective)) {
+            Some("implicit") => ScoreObjective::Implicit,
+            _ => ScoreObjective::Denoising,
+        },
+        field: read_field(reader, section, structure.score_field(), structure),
+        samples: reader.count(section, "samples", samples, 2),
+        ridge: reader.number_or(section, "ridge", 1e-8, Bound::NotNegative),
+        optimizer: read_optimizer(reader, section),
+        tolerance: reader.number_or(section, "tol", 1e-6, Bound::NotNegative),
+        max_iterations: reader.count(section, "max_iter", 200, 1),
+    }
+}
+
+fn path_integral_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    context: Context<'_>,
+) -> MethodSpec {
+    let few = context.kind != Kind::Control && context.structure.dimension <= 2;
+    let default = if few { "transfer" } else { "monte-carlo" };
+    let kernel = match reader.choice(section, "kernel", &KERNELS, Some(default)) {
+        Some("transfer") => PathKernel::Transfer,
+        _ => PathKernel::MonteCarlo,
+    };
+    let steps = reader.count(section, "steps", context.steps, 1);
+    let (points, paths, importance) = match kernel {
+        PathKernel::Transfer => (context.points(reader, section, context.lattice()), 0, None),
+        PathKernel::MonteCarlo => (
+            Vec::new(),
+            reader.count(section, "paths", context.paths, 2),
+            reader.text(section, "use"),
+        ),
+    };
+    MethodSpec::PathIntegral {
+        kernel,
+        paths,
+        steps,
+        points,
+        importance,
+    }
+}
+
+fn walk_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    walk: Walk,
+    context: Context<'_>,
+) -> MethodSpec {
+    MethodSpec::Walk {
+        walk,
+        paths: reader.count(section, "paths", context.paths, 1),
+        steps: reader.count(section, "steps", 10 * context.steps, 1),
+        step_size: reader.number_or(section, "step_size", 0.1, Bound::Positive),
+        warmup: reader.count(section, "warmup", 1000, 0),
+    }
+}
+
+fn bridge_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    method: &str,
+    context: Context<'_>,
+) -> MethodSpec {
+    match method {
+        "sinkhorn" => MethodSpec::Sinkhorn {
+            points: context.points(reader, section, context.lattice()),
+            tolerance: reader.number_or(section, "tol", 1e-10, Bound::Positive),
+            max_iterations: reader.count(section, "max_iter", 5000, 1),
+        },
+        "light-bridge" => MethodSpec::LightBridge {
+            potentials: reader.count(section, "potentials", 4, 1),
+            samples: reader.count(section, "samples", context.paths, 2),
+            tolerance: reader.number_or(section, "tol", 1e-8, Bound::Positive),
+            max_iterations: reader.count(section, "max_iter", 20_000, 1),
+        },
+        "ipf" => MethodSpec::Ipf {
+            field: read_field(
+                reader,
+                section,
+                context.structure.score_field(),
+                context.structure,
+            ),
+            paths: reader.count(section, "paths", context.paths, 2),
+            steps: reader.count(section, "steps", context.steps, 1),
+            tolerance: reader.number_or(section, "tol", 1e-3, Bound::Positive),
+            max_iterations: reader.count(section, "max_iter", 20, 1),
+        },
+        _ => MethodSpec::GaussianBridge,
+    }
+}
+
+fn path_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    method: &str,
+    context: Context<'_>,
+) -> MethodSpec {
+    let path = context.path;
+    let images = path.map_or(200, |path| path.images);
+    let images = reader.count(section, "images", images, 3);
+    let tolerance = reader.number_or(section, "tol", 1e-8, Bound::Positive);
+    let max_iterations = reader.count(section, "max_iter", 5000, 1);
+    match method {
+        "gmam" => MethodSpec::Gmam {
+            images,
+            tolerance,
+            max_iterations,
+        },
+        "string" => MethodSpec::StringRelaxation {
+            images,
+            tolerance,
+            max_iterations,
+        },
+        _ => {
+            // A fixed time that is long for rates of order one, where the file leaves the time free.
+            let duration = match path.map(|path| path.duration) {
+                Some(Duration::Fixed(duration)) => duration,
+                _ => 20.0,
+            };
+            let functional = path.map_or(PathFunctional::FreidlinWentzell, |path| path.functional);
+            let named = reader.choice(
+                section,
+                "functional",
+                &PathFunctional::NAMES,
+                Some(functional.name()),
+            );
+            MethodSpec::Mam {
+                duration: reader.number_or(section, "duration", duration, Bound::Positive),
+                functional: named
+                    .and_then(PathFunctional::from_name)
+                    .unwrap_or(functional),
+                images,
+                tolerance,
+                max_iterations,
+            }
+        }
+    }
+}
+
+fn simulation_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    method: &str,
+    context: Context<'_>,
+) -> MethodSpec {
+    let stepper = match method {
+        "euler-maruyama" => Stepper::EulerMaruyama,
+        "heun" => Stepper::Heun,
+        "milstein" => Stepper::Milstein,
+        "exponential-euler" => Stepper::ExponentialEuler,
+        "fpk" => {
+            return MethodSpec::Fpk {
+                points: context.points(reader, section, context.lattice()),
+                steps: reader.count(section, "steps", context.steps, 1),
+                scheme: scheme(reader, section, context, Scheme::Central),
+            };
+        }
+        "stationary" => {
+            return MethodSpec::Stationary {
+                points: context.points(reader, section, context.lattice()),
+            };
+        }
+        "first-passage" => {
+            return MethodSpec::FirstPassage {
+                points: context.points(reader, section, context.lattice()),
+            };
+        }
+        _ => {
+            return MethodSpec::Moments {
+                relative_tolerance: reader.number_or(section, "rtol", 1e-10, Bound::Positive),
+            };
+        }
+    };
+    MethodSpec::Simulation {
+        stepper,
+        paths: reader.count(section, "paths", context.paths, 1),
+        steps: reader.count(section, "steps", context.steps, 1),
+    }
+}
+
+/// `scheme`: the solver's own, else that of `[grid]`, else the method's.
+fn scheme(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    context: Context<'_>,
+    default: Scheme,
+) -> Scheme {
+    let default = context.grid.scheme.unwrap_or(default);
+    read_scheme(reader, section, default).unwrap_or(default)
 }
 
 fn read_optimizer(reader: &mut Reader, section: &Section<'_>) -> Optimizer {
@@ -364,29 +652,9 @@ fn read_points(
     };
     reader.record_entry(section, entry);
     let place = format!("{}.points", section.name);
-    let Value::Array(items) = &entry.node.value else {
-        return match reader.whole_number(&entry.node, &place, 5) {
-            Some(points) => vec![points; structure.dimension],
-            None => default,
-        };
-    };
-    if items.len() != structure.dimension {
-        reader.push(Diagnostic::error(
-            "E015",
-            entry.node.span.clone(),
-            format!(
-                "`{place}` has {} entries, the state has {} components",
-                items.len(),
-                structure.dimension
-            ),
-        ));
-        return default;
-    }
-    let points: Vec<Option<usize>> = items
-        .iter()
-        .map(|item| reader.whole_number(item, &place, 5))
-        .collect();
-    points.into_iter().collect::<Option<_>>().unwrap_or(default)
+    reader
+        .points_at(&entry.node, &place, structure.dimension)
+        .unwrap_or(default)
 }
 
 fn read_field(
@@ -502,7 +770,7 @@ fn check_field_keys(
                 format!("unknown key `{}` in field `{family}`", entry.key),
             )
             .note(format!("valid here: {}", valid.join(", ")));
-            let advice = crate::problem::suggest::did_you_mean(&entry.key, valid.iter().copied());
+            let advice = did_you_mean(&entry.key, valid.iter().copied());
             reader.push(match advice {
                 Some(label) => diagnostic.label(label),
                 None => diagnostic,

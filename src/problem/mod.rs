@@ -21,12 +21,12 @@
 //! | `time.t_min` | a thousandth of the horizon |
 //! | `time.spacing` | `log-snr` for isotropic presets, otherwise `log` |
 //! | `run.solvers` | by structure: closed form and learned fields for mixtures under affine drift, grid methods up to two states |
-//! | `run.checks` | [`checks::STANDARD`], for tables also [`checks::TABLE_CHECKS`] |
+//! | `run.checks` | [`vocabulary::standard_checks`], for tables also [`vocabulary::TABLE_CHECKS`] |
 //!
 //! Tables of numbers are read from the folder of the problem file, or from anywhere below the nearest
 //! enclosing folder named `problems`.
 
-pub mod checks;
+mod checks;
 pub mod claim;
 mod curve;
 pub mod diagnostic;
@@ -38,9 +38,10 @@ pub mod law;
 mod laws;
 mod lint;
 pub mod load;
-pub mod methods;
+mod methods;
 pub mod model;
 mod names;
+mod objective;
 mod presets;
 mod prior;
 mod reader;
@@ -49,8 +50,12 @@ mod samples;
 pub mod schema;
 pub mod settings;
 mod state;
+mod statements;
 pub mod suggest;
 mod table;
+pub mod tables;
+pub mod task;
+pub mod vocabulary;
 
 pub use document::Override;
 pub use load::{Loaded, load, parse_text};

@@ -1,17 +1,11 @@
 //! The validated problem: what the user means. Nothing in it can be malformed.
 
-use crate::expr::{Expr, Graph};
-use crate::problem::law::Law;
+use crate::expr::{Expr, Graph, Value};
+use crate::problem::claim::{IdentitySpec, Sweep, Typed};
+use crate::problem::task::{Kind, PathFunctional, Reverse, Task};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Undo a diffusion.
-    Reverse,
-}
 
 /// A scalar function of time in a preset: constant, linear over the horizon, or the user's expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +42,34 @@ pub enum Preset {
         shift: Vec<f64>,
         noise: Vec<Vec<f64>>,
     },
+    /// Overdamped motion in a potential, `dX = -grad U dt + sqrt(2 temperature) dW`.
+    Langevin { potential: Expr, temperature: f64 },
+    /// Positions and velocities, `dq = v dt`,
+    /// `dv = -(grad U(q)/mass + friction v) dt + sqrt(2 friction temperature/mass) dW`; the first half of the
+    /// state are the positions.
+    Underdamped {
+        potential: Expr,
+        temperature: f64,
+        mass: f64,
+        friction: f64,
+    },
+}
+
+impl Preset {
+    /// Whether the drift is affine in the state and the noise free of it.
+    pub fn is_affine(&self) -> bool {
+        !matches!(self, Self::Langevin { .. } | Self::Underdamped { .. })
+    }
+}
+
+/// What happens at the edge of the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// The process never gets there, or the domain is cut where it hardly does.
+    Natural,
+    Reflect,
+    Absorb,
+    Periodic,
 }
 
 /// How the noise integral is read when the diffusion depends on the state.
@@ -58,7 +80,7 @@ pub enum Calculus {
     Klimontovich,
 }
 
-/// The noising process, symbolically. `drift` is always the Itô drift.
+/// The process, symbolically. `drift` is always the Itô drift; in kind `control` it contains the control.
 #[derive(Clone, Debug)]
 pub struct Dynamics {
     pub horizon: (f64, f64),
@@ -70,6 +92,8 @@ pub struct Dynamics {
     pub calculus: Calculus,
     /// Bounds of each coordinate for grid methods; `None` chooses them from the mass.
     pub domain: Option<Vec<(f64, f64)>>,
+    /// One per state.
+    pub boundary: Vec<Boundary>,
 }
 
 /// How time nodes are spread between `t_min` and the end of the horizon.
@@ -93,6 +117,38 @@ pub struct TimeSettings {
     pub t_min: f64,
     /// Times at which densities and samples are recorded.
     pub record: Vec<f64>,
+}
+
+/// How derivatives are taken on a grid of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// First order, keeps signs.
+    Monotone,
+    /// Second order.
+    Central,
+    Spectral,
+}
+
+impl Scheme {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monotone => "monotone",
+            Self::Central => "central",
+            Self::Spectral => "spectral",
+        }
+    }
+}
+
+/// `[grid]`: defaults of the methods that use a grid of states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridSettings {
+    /// Points per state.
+    pub points: Option<Vec<usize>>,
+    /// Ratio of the widest cell to the narrowest; 1 is uniform.
+    pub stretch: f64,
+    pub scheme: Option<Scheme>,
+    /// Grids of a refinement study.
+    pub levels: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +205,35 @@ pub enum ScoreObjective {
     Implicit,
 }
 
+/// How `path-integral` evaluates the sum over paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKernel {
+    /// Short-time kernels composed on a grid of states.
+    Transfer,
+    /// Weighted paths.
+    MonteCarlo,
+}
+
+/// A sampler that walks in the target density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// Unadjusted Langevin steps.
+    Langevin,
+    /// Langevin steps with accept and reject.
+    Mala,
+    /// Hamiltonian Monte Carlo.
+    Hmc,
+}
+
+/// A time-stepping scheme for paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepper {
+    EulerMaruyama,
+    Heun,
+    Milstein,
+    ExponentialEuler,
+}
+
 /// A method with its options; every default is filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MethodSpec {
@@ -182,6 +267,113 @@ pub enum MethodSpec {
         points: Vec<usize>,
         tolerance: f64,
         max_iterations: usize,
+    },
+    PathIntegral {
+        kernel: PathKernel,
+        paths: usize,
+        steps: usize,
+        /// Grid of composed kernels.
+        points: Vec<usize>,
+        /// Id of the solver whose policy drives the paths.
+        importance: Option<String>,
+    },
+    Hjb {
+        points: Vec<usize>,
+        steps: usize,
+        scheme: Scheme,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    Riccati {
+        relative_tolerance: f64,
+    },
+    /// One problem per group of coupled states.
+    Separable {
+        /// Points per state.
+        points: Vec<usize>,
+        steps: usize,
+    },
+    /// Differential dynamic programming of the noise-free problem.
+    Ddp {
+        steps: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    Annealed {
+        particles: usize,
+        steps: usize,
+    },
+    Walk {
+        walk: Walk,
+        paths: usize,
+        steps: usize,
+        step_size: f64,
+        warmup: usize,
+    },
+    /// Closed form of a bridge between Gaussians.
+    GaussianBridge,
+    Sinkhorn {
+        points: Vec<usize>,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    LightBridge {
+        /// Gaussian components of the adjusted potential.
+        potentials: usize,
+        samples: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    /// Iterative proportional fitting of two drifts.
+    Ipf {
+        field: FieldSpec,
+        paths: usize,
+        steps: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    /// Minimum action over a fixed time.
+    Mam {
+        duration: f64,
+        functional: PathFunctional,
+        images: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    /// Geometric minimum action: the time is free.
+    Gmam {
+        images: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    /// Relaxation of a string to a path along the drift.
+    StringRelaxation {
+        images: usize,
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    Simulation {
+        stepper: Stepper,
+        paths: usize,
+        steps: usize,
+    },
+    /// Density on a grid, forward in time.
+    Fpk {
+        points: Vec<usize>,
+        steps: usize,
+        scheme: Scheme,
+    },
+    /// Stationary density.
+    Stationary {
+        points: Vec<usize>,
+    },
+    /// Mean time until an event, from the backward equation.
+    FirstPassage {
+        points: Vec<usize>,
+    },
+    /// Mean and covariance from their own equations.
+    Moments {
+        relative_tolerance: f64,
     },
 }
 
@@ -218,7 +410,50 @@ impl MethodSpec {
             Self::HopfCole { points, steps } | Self::FokkerPlanck { points, steps } => {
                 format!("{} points x {steps} steps", lattice(points))
             }
-            Self::Bridge { points, .. } => format!("{} points", lattice(points)),
+            Self::Bridge { points, .. }
+            | Self::Sinkhorn { points, .. }
+            | Self::Stationary { points }
+            | Self::FirstPassage { points } => format!("{} points", lattice(points)),
+            Self::PathIntegral {
+                kernel: PathKernel::Transfer,
+                points,
+                steps,
+                ..
+            }
+            | Self::Hjb { points, steps, .. }
+            | Self::Fpk { points, steps, .. } => {
+                format!("{} points x {steps} steps", lattice(points))
+            }
+            Self::PathIntegral { paths, steps, .. }
+            | Self::Walk { paths, steps, .. }
+            | Self::Simulation { paths, steps, .. } => format!("{paths} paths x {steps} steps"),
+            Self::Separable { points, steps } => {
+                let points: Vec<String> = points.iter().map(usize::to_string).collect();
+                format!("{} points x {steps} steps", points.join(" + "))
+            }
+            Self::Riccati { relative_tolerance } | Self::Moments { relative_tolerance } => {
+                format!("relative tolerance {relative_tolerance:e}")
+            }
+            Self::Ddp { steps, .. } => format!("{steps} steps"),
+            Self::Annealed { particles, steps } => format!("{particles} particles x {steps} steps"),
+            Self::GaussianBridge => "closed form".to_owned(),
+            Self::LightBridge {
+                potentials,
+                samples,
+                ..
+            } => format!("{potentials} Gaussians, {samples} samples"),
+            Self::Ipf {
+                field,
+                paths,
+                steps,
+                ..
+            } => format!("{field}, {paths} paths x {steps} steps"),
+            Self::Mam {
+                duration, images, ..
+            } => format!("{images} images over {duration}"),
+            Self::Gmam { images, .. } | Self::StringRelaxation { images, .. } => {
+                format!("{images} images")
+            }
         }
     }
 
@@ -231,6 +466,34 @@ impl MethodSpec {
             Self::HopfCole { .. } => "hopf-cole",
             Self::FokkerPlanck { .. } => "fokker-planck",
             Self::Bridge { .. } => "bridge",
+            Self::PathIntegral { .. } => "path-integral",
+            Self::Hjb { .. } => "hjb",
+            Self::Riccati { .. } => "riccati",
+            Self::Separable { .. } => "separable",
+            Self::Ddp { .. } => "ddp",
+            Self::Annealed { .. } => "annealed",
+            Self::Walk { walk, .. } => match walk {
+                Walk::Langevin => "langevin",
+                Walk::Mala => "mala",
+                Walk::Hmc => "hmc",
+            },
+            Self::GaussianBridge => "gaussian",
+            Self::Sinkhorn { .. } => "sinkhorn",
+            Self::LightBridge { .. } => "light-bridge",
+            Self::Ipf { .. } => "ipf",
+            Self::Mam { .. } => "mam",
+            Self::Gmam { .. } => "gmam",
+            Self::StringRelaxation { .. } => "string",
+            Self::Simulation { stepper, .. } => match stepper {
+                Stepper::EulerMaruyama => "euler-maruyama",
+                Stepper::Heun => "heun",
+                Stepper::Milstein => "milstein",
+                Stepper::ExponentialEuler => "exponential-euler",
+            },
+            Self::Fpk { .. } => "fpk",
+            Self::Stationary { .. } => "stationary",
+            Self::FirstPassage { .. } => "first-passage",
+            Self::Moments { .. } => "moments",
         }
     }
 }
@@ -247,6 +510,17 @@ pub enum Severity {
     Warn,
 }
 
+/// What a check compares an answer with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// The answer of the solver with this id.
+    Solver(String),
+    /// A `[reference.*]` number.
+    Reference,
+    /// The closed form.
+    Exact,
+}
+
 /// A check with its settings; `None` means the check's own default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
@@ -254,11 +528,19 @@ pub struct CheckSpec {
     pub check: String,
     /// Solver ids it applies to; empty: all it can.
     pub on: Vec<String>,
+    /// What the answer is compared with, where the file says so.
+    pub against: Option<Against>,
     pub tolerance: Option<f64>,
     pub relative_tolerance: Option<f64>,
     /// Standard errors.
     pub confidence: f64,
     pub samples: Option<usize>,
+    /// Expected order of convergence.
+    pub order: Option<f64>,
+    /// Refinements.
+    pub levels: Option<usize>,
+    /// End time of the check, if before the horizon.
+    pub until: Option<f64>,
     pub severity: Severity,
 }
 
@@ -312,7 +594,6 @@ pub struct Expectation {
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub name: String,
-    pub kind: Kind,
     pub title: String,
     pub about: String,
     pub tags: Vec<String>,
@@ -324,22 +605,52 @@ pub struct Problem {
     pub state: Vec<Expr>,
     /// Names of the components as the user sees them.
     pub state_names: Vec<String>,
+    /// Control symbols, laid out like the state; empty except in kind `control`.
+    pub control: Vec<Expr>,
+    pub control_names: Vec<String>,
+    /// Bounds of each control, possibly infinite on one side.
+    pub control_bounds: Option<Vec<(f64, f64)>>,
     /// Named numbers, already substituted in the expressions.
     pub parameters: BTreeMap<String, f64>,
+    /// `[define]`, entries without arguments: what each name stands for.
+    pub definitions: BTreeMap<String, Value>,
+    /// `[units]`, as typed.
+    pub units: Vec<(String, Typed)>,
     pub dynamics: Dynamics,
-    pub data: Law,
-    pub prior: Law,
+    /// What is asked, with the laws, costs and ends that belong to it.
+    pub task: Task,
+    pub observe: Vec<(String, Expr)>,
     pub time_settings: TimeSettings,
+    pub grid: GridSettings,
     pub run: RunSettings,
     pub solvers: Vec<SolverSpec>,
+    /// The file leaves the choice of solvers to the structure of the problem; `solvers` is empty then.
+    pub automatic: bool,
     pub checks: Vec<CheckSpec>,
     pub sample: SampleSettings,
+    pub identities: Vec<IdentitySpec>,
+    pub sweep: Option<Sweep>,
     pub references: Vec<Reference>,
     pub output: OutputSettings,
+    /// Where expressions stand in the source, by key: `dynamics.drift[0]`, `dynamics.diffusion`,
+    /// `cost.running`, `cost.terminal`, `define.U`.
+    pub places: BTreeMap<String, Range<usize>>,
 }
 
 impl Problem {
     pub fn dimension(&self) -> usize {
         self.state.len()
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.task.kind()
+    }
+
+    /// The laws of a problem of kind `reverse`.
+    pub fn reverse(&self) -> Option<&Reverse> {
+        match &self.task {
+            Task::Reverse(task) => Some(task),
+            _ => None,
+        }
     }
 }

@@ -18,10 +18,13 @@ pub(crate) struct Formulas {
     pub scope: Scope,
     time: Expr,
     pub state: Vec<Expr>,
+    pub control: Vec<Expr>,
     /// Scalar parameters by name, entries of arrays as `name[i]` and `name[i][j]`.
     pub parameters: BTreeMap<String, f64>,
     /// Where the text of a definition stands, for errors found when it is used.
     pub definitions: BTreeMap<String, Range<usize>>,
+    /// Where the expressions of the problem stand, by key.
+    pub places: BTreeMap<String, Range<usize>>,
 }
 
 impl Formulas {
@@ -34,8 +37,10 @@ impl Formulas {
             scope: Scope::new(),
             time,
             state: Vec::new(),
+            control: Vec::new(),
             parameters: BTreeMap::new(),
             definitions: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 

@@ -6,9 +6,7 @@ use crate::problem::document::{Entry, Node, Value};
 use crate::problem::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::floats;
-
-const PRESETS: [&str; 6] = ["vp", "ve", "sub-vp", "ou", "brownian", "linear"];
-const LATER_PRESETS: [&str; 2] = ["langevin", "underdamped"];
+use crate::problem::vocabulary::PRESETS;
 
 /// Times at which a rate is tried for its sign.
 const PROBES: usize = 64;
@@ -25,17 +23,6 @@ pub(crate) fn preset_dynamics(
         reader.wrong_type(section, entry, "the name of a preset");
         return None;
     };
-    if LATER_PRESETS.contains(&name.as_str()) {
-        reader.push(
-            Diagnostic::error(
-                "E023",
-                entry.node.span.clone(),
-                format!("preset `{name}` is part of the format but not of this version"),
-            )
-            .note(format!("accepted: {}", PRESETS.join(", "))),
-        );
-        return None;
-    }
     let name = reader.named_choice(&entry.node, name, "dynamics.preset", &PRESETS)?;
     let preset = match name {
         "vp" => Preset::VariancePreserving {
@@ -67,6 +54,15 @@ pub(crate) fn preset_dynamics(
         "brownian" => Preset::Brownian {
             sigma: reader.number_or(section, "sigma", 1.0, Bound::Positive),
         },
+        "langevin" => {
+            let temperature = reader.number_or(section, "temperature", 1.0, Bound::Positive);
+            let potential = read_potential(reader, section, &[])?;
+            Preset::Langevin {
+                potential,
+                temperature,
+            }
+        }
+        "underdamped" => read_underdamped(reader, section, entry)?,
         _ => read_linear(reader, section)?,
     };
     if reader.formulas.state().is_empty() {
@@ -80,6 +76,66 @@ pub(crate) fn preset_dynamics(
         diffusion,
         calculus,
         domain: None,
+        boundary: Vec::new(),
+    })
+}
+
+/// `potential`, which may depend on the state except for `velocities`.
+fn read_potential(reader: &mut Reader, section: &Section<'_>, velocities: &[Expr]) -> Option<Expr> {
+    let Some(entry) = section.take("potential") else {
+        reader.missing(section, "potential", "\"(x^2 - 1)^2\"");
+        return None;
+    };
+    reader.record_entry(section, entry);
+    if reader.formulas.state().is_empty() {
+        return None;
+    }
+    reader.remember("dynamics.potential", &entry.node);
+    let potential = reader.scalar_at(&entry.node, "dynamics.potential")?;
+    let graph = &reader.formulas.graph;
+    let moving = velocities.iter().find(|v| graph.depends_on(potential, **v));
+    if let Some(v) = moving {
+        let name = graph.symbol_name(*v).unwrap_or_default().to_owned();
+        reader.push(
+            Diagnostic::error(
+                "E206",
+                entry.node.span.clone(),
+                format!("`dynamics.potential` depends on the velocity `{name}`"),
+            )
+            .note("the first half of the state are positions, the second half their velocities"),
+        );
+        return None;
+    }
+    Some(potential)
+}
+
+fn read_underdamped(reader: &mut Reader, section: &Section<'_>, entry: &Entry) -> Option<Preset> {
+    let temperature = reader.number_or(section, "temperature", 1.0, Bound::Positive);
+    let mass = reader.number_or(section, "mass", 1.0, Bound::Positive);
+    let friction = reader.number_or(section, "friction", 1.0, Bound::Positive);
+    let state = reader.formulas.state().to_vec();
+    if state.len() % 2 == 1 {
+        reader.push(
+            Diagnostic::error(
+                "E015",
+                entry.node.span.clone(),
+                format!(
+                    "preset `underdamped` needs positions and velocities; the state has {} component{}",
+                    state.len(),
+                    if state.len() == 1 { "" } else { "s" }
+                ),
+            )
+            .help("write state = \"x[q, v]\", or \"x[4]\" with two positions and their velocities"),
+        );
+        section.take("potential");
+        return None;
+    }
+    let potential = read_potential(reader, section, &state[state.len() / 2..])?;
+    Some(Preset::Underdamped {
+        potential,
+        temperature,
+        mass,
+        friction,
     })
 }
 
@@ -292,11 +348,11 @@ fn read_matrix(
 ///
 /// Presets `vp` and `sub-vp` contract by `beta/2`; `sub-vp` multiplies the noise intensity by
 /// `1 - exp(-2 B)`, `B = int_0^t beta`; `ve` adds variance `sigma(t)^2 - sigma(0)^2` with geometric
-/// `sigma`.
+/// `sigma`; `langevin` and `underdamped` have the Gibbs density of their temperature as stationary law.
 ///
 /// # Source
 /// Song et al., *Score-based generative modeling through SDEs* (2021), eqs. 9, 11 and 14 and
-/// appendix C.
+/// appendix C; Pavliotis, *Stochastic Processes and Applications* (2014), eqs. 4.1 and 6.1.
 fn coefficients(
     reader: &mut Reader,
     preset: &Preset,
@@ -412,6 +468,48 @@ fn coefficients(
                 .map(|row| row.iter().map(|s| graph.number(*s)).collect())
                 .collect();
             (drift, noise)
+        }
+        Preset::Langevin {
+            potential,
+            temperature,
+        } => {
+            let slope = graph.gradient(*potential, &state);
+            let drift = slope.into_iter().map(|g| graph.neg(g)).collect();
+            let (two, temperature) = (graph.integer(2), graph.number(*temperature));
+            let intensity = graph.mul(&[two, temperature]);
+            let noise = graph.sqrt(intensity);
+            (drift, isotropic(noise))
+        }
+        Preset::Underdamped {
+            potential,
+            temperature,
+            mass,
+            friction,
+        } => {
+            let half = state.len() / 2;
+            let (positions, velocities) = state.split_at(half);
+            let (mass, friction) = (graph.number(*mass), graph.number(*friction));
+            let slope = graph.gradient(*potential, positions);
+            let mut drift = velocities.to_vec();
+            for (g, v) in slope.into_iter().zip(velocities) {
+                let force = graph.div(g, mass);
+                let drag = graph.mul(&[friction, *v]);
+                let lost = graph.add(&[force, drag]);
+                drift.push(graph.neg(lost));
+            }
+            // Noise in the velocities alone, of the strength that makes the temperature.
+            let (two, temperature) = (graph.integer(2), graph.number(*temperature));
+            let intensity = graph.mul(&[two, friction, temperature]);
+            let intensity = graph.div(intensity, mass);
+            let noise = graph.sqrt(intensity);
+            let diffusion = (0..state.len())
+                .map(|i| {
+                    (0..half)
+                        .map(|k| if i == half + k { noise } else { zero })
+                        .collect()
+                })
+                .collect();
+            (drift, diffusion)
         }
     }
 }

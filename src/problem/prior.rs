@@ -200,7 +200,7 @@ impl<'g> AffineSystem<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::model::Calculus;
+    use crate::problem::model::{Boundary, Calculus};
 
     fn dynamics(graph: &mut Graph, rate: f64, sigma: f64, end: f64) -> (Expr, Expr, Dynamics) {
         let (t, x) = (graph.symbol("t"), graph.symbol("x"));
@@ -214,6 +214,7 @@ mod tests {
             diffusion: vec![vec![noise]],
             calculus: Calculus::Ito,
             domain: None,
+            boundary: vec![Boundary::Natural],
         };
         (t, x, dynamics)
     }

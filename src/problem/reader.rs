@@ -54,7 +54,7 @@ impl<'d> Section<'d> {
     pub(crate) fn has_unknown_keys(&self) -> bool {
         let name = self.name.split('.').next().unwrap_or_default();
         schema::table(name).is_some_and(|schema| {
-            let known = |entry: &Entry| schema.keys.contains(&entry.key.as_str());
+            let known = |entry: &Entry| schema.key(&entry.key).is_some();
             !self.entries().iter().all(known)
         })
     }
@@ -127,7 +127,7 @@ impl Reader {
         let valid: Vec<&str> = section.taken.borrow().iter().copied().collect();
         for entry in section.unused() {
             // Unknown keys were reported before interpretation.
-            if schema.keys.contains(&entry.key.as_str()) {
+            if schema.key(&entry.key).is_some() {
                 self.diagnostics.push(
                     Diagnostic::error(
                         "E016",
@@ -211,6 +211,22 @@ impl Reader {
         section.take(key);
         self.record(section, key, quote(default));
         default.to_owned()
+    }
+
+    /// True or false, with a default.
+    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str, default: bool) -> bool {
+        let Some(entry) = section.take(key) else {
+            self.record(section, key, default.to_string());
+            return default;
+        };
+        self.record_entry(section, entry);
+        match entry.node.value {
+            Value::Boolean(value) => value,
+            _ => {
+                self.wrong_type(section, entry, "true or false");
+                default
+            }
+        }
     }
 
     /// One of several names.
@@ -316,6 +332,36 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Grid points: one count for all states, or one per state.
+    pub(crate) fn points_at(
+        &mut self,
+        node: &Node,
+        place: &str,
+        dimension: usize,
+    ) -> Option<Vec<usize>> {
+        const LEAST: usize = 5;
+        let Value::Array(items) = &node.value else {
+            let points = self.whole_number(node, place, LEAST)?;
+            return Some(vec![points; dimension]);
+        };
+        if items.len() != dimension {
+            self.push(Diagnostic::error(
+                "E015",
+                node.span.clone(),
+                format!(
+                    "`{place}` has {} entries, the state has {dimension} components",
+                    items.len()
+                ),
+            ));
+            return None;
+        }
+        let points: Vec<Option<usize>> = items
+            .iter()
+            .map(|item| self.whole_number(item, place, LEAST))
+            .collect();
+        points.into_iter().collect()
     }
 
     /// A number, or a string that evaluates to one, in a range.
@@ -438,11 +484,25 @@ impl Reader {
         values.into_iter().collect()
     }
 
-    /// Two numbers, the first below the second.
+    /// Two finite numbers, the first below the second.
     pub(crate) fn interval_at(&mut self, node: &Node, place: &str) -> Option<(f64, f64)> {
+        let (lo, hi) = self.bounds_at(node, place)?;
+        if lo.is_finite() && hi.is_finite() {
+            return Some((lo, hi));
+        }
+        self.push(Diagnostic::error(
+            "E013",
+            node.span.clone(),
+            format!("`{place}` = [{lo}, {hi}] must be finite"),
+        ));
+        None
+    }
+
+    /// Two numbers, the first below the second, possibly infinite.
+    pub(crate) fn bounds_at(&mut self, node: &Node, place: &str) -> Option<(f64, f64)> {
         let values = self.numbers_at(node, place)?;
         match values.as_slice() {
-            [lo, hi] if lo < hi && lo.is_finite() && hi.is_finite() => Some((*lo, *hi)),
+            [lo, hi] if lo < hi => Some((*lo, *hi)),
             [lo, hi] => {
                 self.push(Diagnostic::error(
                     "E013",

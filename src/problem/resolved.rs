@@ -39,6 +39,11 @@ impl Resolved {
         }
     }
 
+    /// Leaves a table out of the text.
+    pub(crate) fn forget(&mut self, table: usize) {
+        self.tables[table].entries.clear();
+    }
+
     /// The TOML text. Empty tables are left out.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::from("format = 1\n");

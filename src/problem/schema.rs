@@ -1,270 +1,42 @@
-//! Which tables and keys exist, and which of them this version solves.
+//! Checks that every table and key of a file exists and belongs to its kind.
 
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Node, Table, Value};
 use crate::problem::suggest::{did_you_mean, synonym};
+use crate::problem::tables::{Form, Key, Shape, TABLES, TableSchema};
+use crate::problem::task::Kind;
 use std::ops::Range;
-
-/// How a table is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// `[name]` with the listed keys.
-    Single,
-    /// `[name]` with keys of the user's choice.
-    Free,
-    /// `[[name]]`, any number of times.
-    List,
-    /// `[name.NAME]`, each with the listed keys.
-    Named,
-}
-
-/// Whether `kind = "reverse"` may use a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Used,
-    /// Part of the format, not of this version.
-    Later,
-    /// Belongs to other kinds.
-    OtherKind(&'static str),
-}
-
-/// One table of the format.
-#[derive(Clone, Copy, Debug)]
-pub struct TableSchema {
-    pub name: &'static str,
-    pub shape: Shape,
-    pub standing: Standing,
-    pub keys: &'static [&'static str],
-    /// Keys of the format that this version does not act on.
-    pub later: &'static [&'static str],
-}
-
-/// Kinds of the format; only the first is solved by this version.
-pub const KINDS: [&str; 6] = ["reverse", "control", "bridge", "path", "sample", "simulate"];
-
-/// Every table, in the order of `check --resolved`.
-pub const TABLES: &[TableSchema] = &[
-    used(
-        "problem",
-        Shape::Single,
-        &["name", "kind", "title", "about", "tags", "expect"],
-        &[],
-    ),
-    used("params", Shape::Free, &[], &[]),
-    used("define", Shape::Free, &[], &[]),
-    used("data", Shape::Single, LAW_KEYS, &["exact"]),
-    used("prior", Shape::Single, LAW_KEYS, &["exact"]),
-    used(
-        "dynamics",
-        Shape::Single,
-        &[
-            "state",
-            "horizon",
-            "preset",
-            "beta",
-            "sigma",
-            "rate",
-            "mean",
-            "A",
-            "a",
-            "S",
-            "drift",
-            "diffusion",
-            "calculus",
-            "domain",
-        ],
-        &[
-            "control",
-            "potential",
-            "temperature",
-            "mass",
-            "friction",
-            "control_bounds",
-            "boundary",
-        ],
-    ),
-    used(
-        "time",
-        Shape::Single,
-        &["steps", "spacing", "t_min", "record"],
-        &[],
-    ),
-    used(
-        "run",
-        Shape::Single,
-        &[
-            "solvers", "checks", "plots", "seed", "paths", "threads", "max_time",
-        ],
-        &["precision"],
-    ),
-    used(
-        "solver",
-        Shape::List,
-        &[
-            "id",
-            "method",
-            "field",
-            "optimizer",
-            "objective",
-            "paths",
-            "steps",
-            "points",
-            "samples",
-            "ridge",
-            "tol",
-            "max_iter",
-        ],
-        &[
-            "use",
-            "integrator",
-            "h",
-            "score",
-            "rtol",
-            "scheme",
-            "duration",
-            "functional",
-            "images",
-            "particles",
-            "step_size",
-            "warmup",
-            "estimator",
-            "weighting",
-            "checkpoint",
-            "potential",
-            "potentials",
-            "levels",
-            "kernel",
-            "alpha",
-        ],
-    ),
-    used(
-        "check",
-        Shape::List,
-        &[
-            "check",
-            "id",
-            "on",
-            "tol",
-            "rtol",
-            "confidence",
-            "samples",
-            "severity",
-        ],
-        &["against", "order", "levels", "until"],
-    ),
-    used(
-        "sample",
-        Shape::Single,
-        &["h", "integrator", "steps", "spacing", "paths"],
-        &[],
-    ),
-    used("reference", Shape::Named, &["value", "tol", "source"], &[]),
-    used(
-        "output",
-        Shape::Single,
-        &["dir", "save", "report", "arrays", "events"],
-        &[],
-    ),
-    later("plot"),
-    later("units"),
-    later("grid"),
-    later("sweep"),
-    later("identity"),
-    later("analysis"),
-    later("observe"),
-    later("event"),
-    other("initial", "simulate and control"),
-    other("source", "bridge"),
-    other("target", "bridge and sample"),
-    other("cost", "control"),
-    other("path", "path"),
-];
-
-const LAW_KEYS: &[&str] = &[
-    "family",
-    "mean",
-    "cov",
-    "weights",
-    "means",
-    "covs",
-    "file",
-    "columns",
-    "weight",
-    "limit",
-    "standardize",
-    "holdout",
-    "bandwidth",
-    "centre",
-    "width",
-    "log_density",
-    "log_z",
-];
-
-const fn used(
-    name: &'static str,
-    shape: Shape,
-    keys: &'static [&'static str],
-    later: &'static [&'static str],
-) -> TableSchema {
-    TableSchema {
-        name,
-        shape,
-        standing: Standing::Used,
-        keys,
-        later,
-    }
-}
-
-const fn later(name: &'static str) -> TableSchema {
-    TableSchema {
-        name,
-        shape: Shape::Free,
-        standing: Standing::Later,
-        keys: &[],
-        later: &[],
-    }
-}
-
-const fn other(name: &'static str, kinds: &'static str) -> TableSchema {
-    TableSchema {
-        name,
-        shape: Shape::Free,
-        standing: Standing::OtherKind(kinds),
-        keys: &[],
-        later: &[],
-    }
-}
 
 /// The schema of a table.
 pub fn table(name: &str) -> Option<&'static TableSchema> {
     TABLES.iter().find(|table| table.name == name)
 }
 
-/// Names of the tables a `reverse` problem may use.
-pub fn used_tables() -> Vec<&'static str> {
+/// Names of the tables a problem of this kind may use.
+pub fn tables_of(kind: Kind) -> Vec<&'static str> {
     TABLES
         .iter()
-        .filter(|table| table.standing == Standing::Used)
+        .filter(|table| !matches!(table.shape, Shape::Later) && table.kinds.contains(&kind))
         .map(|table| table.name)
         .collect()
 }
 
 /// Checks that every table and key exists, before anything is interpreted.
-pub(crate) fn check_keys(root: &Table) -> Vec<Diagnostic> {
+pub(crate) fn check_keys(root: &Table, kind: Kind) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for entry in &root.entries {
         if entry.key == "format" {
             continue;
         }
         match table(&entry.key) {
-            None => diagnostics.push(unknown_table(entry)),
-            Some(schema) => check_table(schema, entry, &mut diagnostics),
+            None => diagnostics.push(unknown_table(entry, kind)),
+            Some(schema) => check_table(schema, entry, kind, &mut diagnostics),
         }
     }
     diagnostics
 }
 
-fn unknown_table(entry: &Entry) -> Diagnostic {
+fn unknown_table(entry: &Entry, kind: Kind) -> Diagnostic {
     let names = TABLES.iter().map(|table| table.name);
     let is_table = matches!(entry.node.value, Value::Table(_) | Value::Array(_));
     let home = home_of(&entry.key);
@@ -287,44 +59,57 @@ fn unknown_table(entry: &Entry) -> Diagnostic {
         Some(text) => diagnostic.label(text),
         None => diagnostic,
     };
-    diagnostic.note(format!("tables: {}", used_tables().join(", ")))
+    diagnostic.note(format!("tables: {}", tables_of(kind).join(", ")))
 }
 
-fn check_table(schema: &TableSchema, entry: &Entry, diagnostics: &mut Vec<Diagnostic>) {
+fn check_table(
+    schema: &'static TableSchema,
+    entry: &Entry,
+    kind: Kind,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let place = entry.key_span.clone();
-    match schema.standing {
-        Standing::Later => {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E023",
-                    place,
-                    format!(
-                        "[{}] is part of the format but not of this version",
-                        schema.name
-                    ),
-                )
-                .help("remove the table; nothing else in the file depends on it"),
-            );
-            return;
-        }
-        Standing::OtherKind(kinds) => {
-            diagnostics.push(Diagnostic::error(
-                "E020",
+    if matches!(schema.shape, Shape::Later) {
+        diagnostics.push(
+            Diagnostic::error(
+                "E023",
                 place,
                 format!(
-                    "[{}] does not belong to kind `reverse`; it belongs to {kinds}",
+                    "[{}] is part of the format but not of this version",
                     schema.name
                 ),
-            ));
-            return;
+            )
+            .help("remove the table; nothing else in the file depends on it"),
+        );
+        return;
+    }
+    if !schema.kinds.contains(&kind) {
+        let kinds: Vec<&str> = schema.kinds.iter().map(|kind| kind.name()).collect();
+        let mut diagnostic = Diagnostic::error(
+            "E020",
+            place,
+            format!(
+                "[{}] does not belong to kind `{kind}`; it belongs to {}",
+                schema.name,
+                kinds.join(" and ")
+            ),
+        );
+        let homes = tables_of(kind);
+        let laws = homes
+            .iter()
+            .filter(|name| kind.required_tables().contains(name) && **name != "dynamics");
+        if schema.key("family").is_some() && schema.name != "prior" {
+            let laws: Vec<String> = laws.map(|name| format!("[{name}]")).collect();
+            diagnostic = diagnostic.note(format!("kind `{kind}` needs {}", laws.join(" and ")));
         }
-        Standing::Used => {}
+        diagnostics.push(diagnostic);
+        return;
     }
     match (schema.shape, &entry.node.value) {
         (Shape::Single, Value::Table(table)) => {
             check_entries(schema, schema.name, table, diagnostics);
         }
-        (Shape::Free, Value::Table(_)) => {}
+        (Shape::Free(_), Value::Table(_)) => {}
         (Shape::List, Value::Array(items)) if items.iter().all(is_table) => {
             for item in items {
                 if let Value::Table(table) = &item.value {
@@ -335,7 +120,9 @@ fn check_table(schema: &TableSchema, entry: &Entry, diagnostics: &mut Vec<Diagno
         (Shape::Named, Value::Table(table)) => check_named(schema, table, diagnostics),
         (shape, value) => {
             let wanted = match shape {
-                Shape::Single | Shape::Free => format!("a table, [{}]", schema.name),
+                Shape::Single | Shape::Free(_) | Shape::Later => {
+                    format!("a table, [{}]", schema.name)
+                }
                 Shape::List => format!("a list of tables, [[{}]]", schema.name),
                 Shape::Named => format!("tables [{}.NAME]", schema.name),
             };
@@ -351,7 +138,7 @@ fn is_table(node: &Node) -> bool {
     matches!(node.value, Value::Table(_))
 }
 
-fn check_named(schema: &TableSchema, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+fn check_named(schema: &'static TableSchema, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
     for entry in &table.entries {
         match &entry.node.value {
             Value::Table(inner) => {
@@ -375,14 +162,15 @@ fn check_named(schema: &TableSchema, table: &Table, diagnostics: &mut Vec<Diagno
 }
 
 fn check_entries(
-    schema: &TableSchema,
+    schema: &'static TableSchema,
     place: &str,
     table: &Table,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for entry in &table.entries {
         let key = entry.key.as_str();
-        if schema.keys.contains(&key) {
+        if let Some(known) = schema.key(key) {
+            check_inner(known, place, &entry.node, diagnostics);
             continue;
         }
         diagnostics.push(if schema.later.contains(&key) {
@@ -393,12 +181,39 @@ fn check_entries(
             )
             .help("remove the key")
         } else {
-            unknown_key(schema, place, key, entry.key_span.clone())
+            unknown_key(schema.keys, place, key, entry.key_span.clone())
         });
     }
 }
 
-fn unknown_key(schema: &TableSchema, place: &str, key: &str, span: Range<usize>) -> Diagnostic {
+/// Keys of a table inside a table.
+fn check_inner(key: &Key, place: &str, node: &Node, diagnostics: &mut Vec<Diagnostic>) {
+    let Form::Table(keys) = key.form else { return };
+    let place = format!("{place}.{}", key.name);
+    let Value::Table(table) = &node.value else {
+        diagnostics.push(
+            Diagnostic::error(
+                "E012",
+                node.span.clone(),
+                format!("`{place}` must be a table, [{place}]"),
+            )
+            .label(format!("this is {}", node.value.kind())),
+        );
+        return;
+    };
+    for entry in &table.entries {
+        if !keys.iter().any(|known| known.name == entry.key) {
+            diagnostics.push(unknown_key(
+                keys,
+                &place,
+                &entry.key,
+                entry.key_span.clone(),
+            ));
+        }
+    }
+}
+
+fn unknown_key(keys: &[Key], place: &str, key: &str, span: Range<usize>) -> Diagnostic {
     if key == "format" || table(key).is_some() {
         return Diagnostic::error(
             "E022",
@@ -408,20 +223,21 @@ fn unknown_key(schema: &TableSchema, place: &str, key: &str, span: Range<usize>)
         .note("in TOML a key belongs to the last [table] above it")
         .help(format!("move `{key}` above the first [table]"));
     }
+    let valid: Vec<&str> = keys.iter().map(|key| key.name).collect();
     let diagnostic = Diagnostic::error("E021", span, format!("unknown key `{key}` in [{place}]"));
-    let advice = did_you_mean(key, schema.keys.iter().copied())
-        .or_else(|| synonym(key, schema.keys))
+    let advice = did_you_mean(key, valid.iter().copied())
+        .or_else(|| synonym(key, &valid))
         .or_else(|| home_of(key).map(|home| format!("`{key}` belongs to [{home}]")));
     let diagnostic = match advice {
         Some(text) => diagnostic.label(text),
         None => diagnostic,
     };
-    diagnostic.note(format!("valid here: {}", schema.keys.join(", ")))
+    diagnostic.note(format!("valid here: {}", valid.join(", ")))
 }
 
 /// The only table that has this key, if there is just one.
 fn home_of(key: &str) -> Option<&'static str> {
-    let mut homes = TABLES.iter().filter(|table| table.keys.contains(&key));
+    let mut homes = TABLES.iter().filter(|table| table.key(key).is_some());
     match (homes.next(), homes.next()) {
         (Some(home), None) => Some(home.name),
         _ => None,
@@ -434,7 +250,7 @@ mod tests {
     use crate::problem::document::parse;
 
     fn codes(text: &str) -> Vec<(&'static str, String)> {
-        check_keys(&parse(text).expect("valid TOML"))
+        check_keys(&parse(text).expect("valid TOML"), Kind::Reverse)
             .into_iter()
             .map(|d| (d.code, d.label))
             .collect()
@@ -460,8 +276,8 @@ mod tests {
 
     #[test]
     fn features_of_later_versions_are_named_as_such() {
-        assert_eq!(codes("[sweep]\nmode = \"grid\"\n")[0].0, "E023");
-        assert_eq!(codes("[[solver]]\nkernel = \"transfer\"\n")[0].0, "E023");
+        assert_eq!(codes("[analysis]\nwkb = true\n")[0].0, "E023");
+        assert_eq!(codes("[[solver]]\ncheckpoint = 3\n")[0].0, "E023");
         assert_eq!(codes("[cost]\nrunning = 1\n")[0].0, "E020");
     }
 }

@@ -9,34 +9,12 @@ use crate::problem::model::{
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::{float, floats, quote, quotes};
 use crate::problem::suggest::did_you_mean;
+use crate::problem::task::Kind;
+use crate::problem::vocabulary::{
+    INTEGRATORS, LATER_INTEGRATORS, PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind, standard_plots,
+};
 use std::ops::Range;
 use std::path::PathBuf;
-
-/// Plots this version draws.
-pub const PLOTS: [&str; 7] = [
-    "samples",
-    "score",
-    "density",
-    "paths",
-    "control-error",
-    "convergence",
-    "nearest-neighbour",
-];
-
-/// Structures `expect` may name: those a derivation looks for.
-pub const STRUCTURES: [&str; 8] = [
-    "additive-noise",
-    "gaussian",
-    "gradient",
-    "hopf-cole",
-    "kinks",
-    "linear-noise-in-state",
-    "separable",
-    "time-free",
-];
-
-/// Names for `[output] save`.
-const SAVES: [&str; 4] = ["samples", "score-grid", "marginals", "paths"];
 
 /// `[problem]` apart from the kind.
 pub(crate) struct Identity {
@@ -47,7 +25,7 @@ pub(crate) struct Identity {
     pub expect: Vec<Expectation>,
 }
 
-pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Identity {
+pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> Identity {
     let name = match section.take("name") {
         // A missing table was reported as such.
         None if !section.is_present() => String::new(),
@@ -63,7 +41,7 @@ pub(crate) fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Ident
     let title = reader.text_or(section, "title", &name);
     let about = reader.text_or(section, "about", "");
     let tags = names(reader, section, "tags", None);
-    let expect = spanned_names(reader, section, "expect", Some(&STRUCTURES))
+    let expect = spanned_names(reader, section, "expect", Some(&of_kind(STRUCTURES, kind)))
         .into_iter()
         .map(|(structure, span)| Expectation { structure, span })
         .collect();
@@ -139,50 +117,65 @@ fn spanned_names(
         .collect()
 }
 
+/// Whether times run back to a `t_min` after the start of the horizon.
+fn stops_early(kind: Kind) -> bool {
+    matches!(kind, Kind::Reverse | Kind::Sample)
+}
+
 /// Reads `[time]`; `spacing` is the default spacing.
 pub(crate) fn read_time(
     reader: &mut Reader,
     section: &Section<'_>,
     horizon: (f64, f64),
     spacing: Spacing,
+    kind: Kind,
 ) -> TimeSettings {
     let (start, end) = horizon;
     let steps = reader.count(section, "steps", 200, 2);
     let spacing = read_spacing(reader, section, spacing);
-    let t_min = reader.number_or(
-        section,
-        "t_min",
-        start + 1e-3 * (end - start),
-        Bound::NotNegative,
-    );
+    let t_min = if stops_early(kind) {
+        let default = start + 1e-3 * (end - start);
+        reader.number_or(section, "t_min", default, Bound::NotNegative)
+    } else {
+        start
+    };
+    let place = |section: &Section<'_>, key: &'static str| {
+        section
+            .take(key)
+            .map_or(section.span.clone(), |entry| entry.node.span.clone())
+    };
     if t_min >= end {
-        let place = section
-            .take("t_min")
-            .map_or(section.span.clone(), |entry| entry.node.span.clone());
         reader.push(Diagnostic::error(
             "E013",
-            place,
+            place(section, "t_min"),
             format!("`time.t_min` = {t_min} is not before the end of the horizon, {end}"),
         ));
     } else if t_min <= start && spacing != Spacing::Uniform && spacing != Spacing::Cosine {
-        let place = section
-            .take("t_min")
-            .map_or(section.span.clone(), |entry| entry.node.span.clone());
-        reader.push(
+        reader.push(if stops_early(kind) {
             Diagnostic::error(
                 "E013",
-                place,
+                place(section, "t_min"),
                 format!(
                     "spacing `{}` needs `time.t_min` after {start}",
                     spacing_name(spacing)
                 ),
             )
-            .help("set t_min = 1e-3, or spacing = \"uniform\""),
-        );
+            .help("set t_min = 1e-3, or spacing = \"uniform\"")
+        } else {
+            Diagnostic::error(
+                "E016",
+                place(section, "spacing"),
+                format!(
+                    "spacing `{}` has no meaning for kind `{kind}`",
+                    spacing_name(spacing)
+                ),
+            )
+            .note("accepted: uniform, cosine")
+        });
     }
     let t_min = if t_min < end { t_min } else { start };
     let record = read_record(reader, section, t_min, end);
-    reader.finish(section, "this problem");
+    reader.finish(section, &format!("kind `{kind}`"));
     TimeSettings {
         steps,
         spacing,
@@ -219,7 +212,7 @@ fn read_spacing(reader: &mut Reader, section: &Section<'_>, default: Spacing) ->
 
 fn spacing_at(reader: &mut Reader, node: &Node, section: &str) -> Option<Spacing> {
     let place = format!("{section}.spacing");
-    let choices = ["uniform", "log", "log-snr", "cosine", "edm"];
+    let choices = SPACINGS;
     let (name, name_node, rho) = match &node.value {
         Value::Text(name) => (name, node, None),
         Value::Table(table) => {
@@ -343,10 +336,11 @@ pub(crate) fn read_run(
     section: &Section<'_>,
     seed: u64,
     paths: usize,
+    kind: Kind,
 ) -> RunSettings {
     let paths = reader.count(section, "paths", paths, 2);
     let threads = reader.count(section, "threads", 0, 0);
-    let plots = read_plots(reader, section);
+    let plots = read_plots(reader, section, kind);
     let max_time = reader.optional_number(section, "max_time", Bound::Positive);
     RunSettings {
         seed,
@@ -357,12 +351,15 @@ pub(crate) fn read_run(
     }
 }
 
-fn read_plots(reader: &mut Reader, section: &Section<'_>) -> Vec<String> {
+fn read_plots(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> Vec<String> {
     if section.has("plots") {
-        return names(reader, section, "plots", Some(&PLOTS));
+        return names(reader, section, "plots", Some(&of_kind(PLOTS, kind)));
     }
     section.take("plots");
-    let plots: Vec<String> = PLOTS[..6].iter().map(|plot| (*plot).to_owned()).collect();
+    let plots: Vec<String> = standard_plots(kind)
+        .iter()
+        .map(|plot| (*plot).to_owned())
+        .collect();
     reader.record(section, "plots", quotes(&plots));
     plots
 }
@@ -406,7 +403,6 @@ pub(crate) fn read_sample(
 }
 
 fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
-    let choices = ["euler-maruyama", "heun", "exponential-euler", "ddpm"];
     if let Some(Entry {
         node: Node {
             span,
@@ -414,7 +410,7 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
         },
         ..
     }) = section.take("integrator")
-        && name == "rk45"
+        && LATER_INTEGRATORS.contains(&name.as_str())
     {
         reader.push(
             Diagnostic::error(
@@ -422,11 +418,12 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
                 span.clone(),
                 format!("integrator `{name}` is part of the format but not of this version"),
             )
-            .note(format!("accepted: {}", choices.join(", "))),
+            .note(format!("accepted: {}", INTEGRATORS.join(", "))),
         );
         return Integrator::Heun;
     }
-    match reader.choice(section, "integrator", &choices, Some("exponential-euler")) {
+    let default = Some("exponential-euler");
+    match reader.choice(section, "integrator", &INTEGRATORS, default) {
         Some("euler-maruyama") => Integrator::EulerMaruyama,
         Some("heun") => Integrator::Heun,
         Some("ddpm") => Integrator::Ddpm,
@@ -434,8 +431,8 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
     }
 }
 
-/// Every `[reference.NAME]`.
-pub(crate) fn read_references(reader: &mut Reader, root: &Table) -> Vec<Reference> {
+/// Every `[reference.NAME]`; one with several components becomes `NAME[0]`, `NAME[1]`, ...
+pub(crate) fn read_references(reader: &mut Reader, root: &Table, kind: Kind) -> Vec<Reference> {
     let mut references = Vec::new();
     let Some(Value::Table(tables)) = root.get("reference").map(|entry| &entry.node.value) else {
         return references;
@@ -444,38 +441,63 @@ pub(crate) fn read_references(reader: &mut Reader, root: &Table) -> Vec<Referenc
         let Value::Table(table) = &entry.node.value else {
             continue;
         };
-        if let Some(reference) = read_reference(reader, entry, table) {
-            references.push(reference);
+        if let Some(found) = read_reference(reader, entry, table, kind) {
+            references.extend(found);
         }
     }
     references
 }
 
-fn read_reference(reader: &mut Reader, entry: &Entry, table: &Table) -> Option<Reference> {
+fn read_reference(
+    reader: &mut Reader,
+    entry: &Entry,
+    table: &Table,
+    kind: Kind,
+) -> Option<Vec<Reference>> {
     let place = format!("reference.{}", entry.key);
     let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
-    if let Some(label) = did_you_mean(&entry.key, REFERENCES)
-        && !REFERENCES.contains(&entry.key.as_str())
-    {
-        reader.push(unknown_reference(entry).label(label));
+    if kind == Kind::Reverse && !REFERENCES.contains(&entry.key.as_str()) {
+        let diagnostic = unknown_reference(entry);
+        reader.push(match did_you_mean(&entry.key, REFERENCES) {
+            Some(label) => diagnostic.label(label),
+            None => diagnostic,
+        });
         return None;
     }
-    if !REFERENCES.contains(&entry.key.as_str()) {
-        reader.push(unknown_reference(entry));
+    let Some(value) = section.take("value") else {
+        reader.missing(&section, "value", "a number");
         return None;
-    }
-    let value = reader.number(&section, "value", Bound::Finite);
+    };
+    reader.record_entry(&section, value);
+    let place = format!("{place}.value");
+    let several = kind != Kind::Reverse && matches!(value.node.value, Value::Array(_));
+    let values = if several {
+        reader.numbers_at(&value.node, &place)
+    } else {
+        reader
+            .number_at(&value.node, &place)
+            .map(|value| vec![value])
+    };
     let tolerance = reader.number_or(&section, "tol", 0.0, Bound::NotNegative);
     let source = reader.text_or(&section, "source", "");
-    Some(Reference {
-        name: entry.key.clone(),
-        value: value?,
+    let values = values?;
+    for number in &values {
+        reader.bounded(&value.node, &place, *number, Bound::Finite)?;
+    }
+    let named = values.into_iter().enumerate().map(|(i, value)| Reference {
+        name: if several {
+            format!("{}[{i}]", entry.key)
+        } else {
+            entry.key.clone()
+        },
+        value,
         tolerance,
-        source,
-    })
+        source: source.clone(),
+    });
+    Some(named.collect())
 }
 
-/// Quantities of a run a known number may be compared with: entropies of the data and of the law at
+/// Quantities of a reverse run a known number may be compared with: entropies of the data and of the law at
 /// the end of the horizon, negative log-likelihood of the data under the reverse law (at every or at a
 /// given noise level), and 2-Wasserstein distance between that law and the data.
 pub const REFERENCES: [&str; 7] = [

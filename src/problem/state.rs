@@ -1,5 +1,6 @@
-//! The shape and the names of the state.
+//! The shape and the names of the state, the control and other variables.
 
+use crate::expr::Shape;
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Value};
 use crate::problem::reader::{Reader, Section};
@@ -52,7 +53,7 @@ pub(crate) fn read_state(reader: &mut Reader, section: &Section<'_>) -> Option<S
     };
     let parsed = parse(text, |name| reader.integer_parameter(name));
     if parsed.is_none() {
-        malformed(reader, entry, text);
+        malformed(reader, entry, text, "state");
     }
     let (base, components) = parsed?;
     Some(StateSpec {
@@ -62,12 +63,35 @@ pub(crate) fn read_state(reader: &mut Reader, section: &Section<'_>) -> Option<S
     })
 }
 
-fn malformed(reader: &mut Reader, entry: &Entry, text: &str) {
+/// Reads the shape of a variable whose size nothing else tells: a bare name is a scalar.
+pub(crate) fn read_shape(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    entry: &Entry,
+    what: &str,
+) -> Option<StateNames> {
+    let Value::Text(text) = &entry.node.value else {
+        reader.wrong_type(section, entry, "\"u\", \"u[3]\" or \"u[a, b]\"");
+        return None;
+    };
+    let Some((base, components)) = parse(text, |name| reader.integer_parameter(name)) else {
+        malformed(reader, entry, text, what);
+        return None;
+    };
+    let spec = StateSpec {
+        base,
+        components,
+        span: Some(entry.node.span.clone()),
+    };
+    Some(spec.build(spec.count().unwrap_or(1), None))
+}
+
+fn malformed(reader: &mut Reader, entry: &Entry, text: &str, what: &str) {
     reader.push(
         Diagnostic::error(
             "E013",
             entry.node.span.clone(),
-            format!("`{text}` is not the shape of a state"),
+            format!("`{text}` is not the shape of a {what}"),
         )
         .note("accepted: \"x\", \"x[3]\", \"x[d]\" with an integer parameter d, \"x[q, v]\""),
     );
@@ -107,6 +131,19 @@ fn is_name(text: &str) -> bool {
         && !matches!(text, "t" | "pi" | "inf")
 }
 
+impl StateNames {
+    /// The layout of the variable.
+    pub(crate) fn shape(&self) -> Shape {
+        if !self.aliases.is_empty() {
+            Shape::Named(self.aliases.clone())
+        } else if self.scalar {
+            Shape::Scalar
+        } else {
+            Shape::Vector(self.shown.len())
+        }
+    }
+}
+
 impl StateSpec {
     fn count(&self) -> Option<usize> {
         match &self.components {
@@ -132,7 +169,10 @@ impl StateSpec {
                 Diagnostic::error(
                     "E015",
                     span,
-                    format!("the state has {count} components, [data] has {dimension}"),
+                    format!(
+                        "the state has {count} components, [{}] has {dimension}",
+                        data.name
+                    ),
                 )
                 .also(data.span.clone(), format!("{dimension} components")),
             );
@@ -153,11 +193,16 @@ impl StateSpec {
         data: &Section<'_>,
     ) -> Option<StateNames> {
         if self.span.is_none() {
+            let family = if data.is_text("family", "density") {
+                "density"
+            } else {
+                "log-density"
+            };
             reader.push(
                 Diagnostic::error(
                     "E011",
                     data.span.clone(),
-                    "family `log-density` needs `dynamics.state`",
+                    format!("family `{family}` needs `dynamics.state`"),
                 )
                 .help("add state = \"x\" (one component) or state = \"x[2]\" to [dynamics]"),
             );

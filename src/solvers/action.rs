@@ -341,7 +341,7 @@ pub(super) fn end_law<'a>(
     let Some(law) = problem.exact.as_ref() else {
         return Err(refuse(format!(
             "the end cost -log p needs the law at t_min, and data of family {} give none",
-            problem.problem.data.family()
+            problem.data.family()
         )));
     };
     let t_min = problem.problem.time_settings.t_min;

@@ -297,7 +297,7 @@ impl Method for Bridge {
                 kernel,
             }),
             None => Err(refuse(
-                format!("the data law is a {}", problem.problem.data.family()),
+                format!("the data law is a {}", problem.data.family()),
                 "family gaussian, mixture, samples or curve",
             )),
         }

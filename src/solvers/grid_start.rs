@@ -91,7 +91,7 @@ pub(crate) fn place(
             "noise that reaches every direction, along axes that do not turn",
         )
     })?;
-    let data = problem.problem.data.mixture();
+    let data = problem.data.mixture();
     let grid = choose_grid(problem, data.as_ref(), points, rotation)
         .map_err(|reason| refuse(reason, "a density with a domain, or a mixture"))?;
     let (time, law) =
@@ -142,7 +142,7 @@ fn start_law(
     let noising = &problem.noising;
     let begin = noising.start();
     let Some(data) = data else {
-        let Law::LogDensity(density) = &problem.problem.data else {
+        let Law::LogDensity(density) = &problem.data else {
             unreachable!("every other law is a mixture")
         };
         let model = &problem.problem;

@@ -29,7 +29,7 @@ use crate::field::{Differentiable, LogDensity};
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::problem::law::Mixture;
+use crate::problem::law::{Law, Mixture};
 use crate::problem::model::Problem;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct ControlProblem {
     pub problem: Problem,
+    /// Law at the start of the noising.
+    pub data: Law,
     pub noising: Noising,
     /// The noised data law, where it is a mixture under affine drift.
     pub exact: Option<NoisedMixture>,

@@ -4,6 +4,7 @@ use crate::discretization::noising::{Noising, NoisingError};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
 use crate::problem::model::{Problem, SolverSpec};
+use crate::problem::task::{Kind, Reverse};
 use crate::solvers::action::Action;
 use crate::solvers::bridge::Bridge;
 use crate::solvers::exact::Exact;
@@ -16,6 +17,10 @@ use std::time::Duration;
 /// Why a problem could not be lowered to numbers.
 #[derive(Debug, thiserror::Error)]
 pub enum LoweringError {
+    #[error(
+        "this version has no solvers for problems of kind `{kind}`; it derives and checks them: onsager derive, onsager check"
+    )]
+    NoSolvers { kind: Kind },
     #[error(transparent)]
     Noising(#[from] NoisingError),
     #[error(
@@ -28,14 +33,16 @@ impl ControlProblem {
     /// Lowers reverse diffusion to control: compiles the noising process and finds the closed form of
     /// its marginals where the data law is a mixture and the drift is affine.
     pub fn new(problem: Problem) -> Result<Self, LoweringError> {
+        let Some(Reverse { data, prior }) = problem.reverse().cloned() else {
+            return Err(LoweringError::NoSolvers {
+                kind: problem.kind(),
+            });
+        };
         let noising = Noising::new(&problem)?;
-        let prior = problem
-            .prior
-            .mixture()
-            .ok_or(LoweringError::PriorNotMixture {
-                family: problem.prior.family(),
-            })?;
-        let exact = match (problem.data.mixture(), noising.transition()) {
+        let prior = prior.mixture().ok_or(LoweringError::PriorNotMixture {
+            family: prior.family(),
+        })?;
+        let exact = match (data.mixture(), noising.transition()) {
             (Some(mixture), Some(transition)) => Some(NoisedMixture::new(
                 mixture,
                 transition.clone(),
@@ -45,6 +52,7 @@ impl ControlProblem {
         };
         Ok(Self {
             problem,
+            data,
             noising,
             exact,
             prior,

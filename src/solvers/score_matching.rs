@@ -381,11 +381,11 @@ impl Method for ScoreMatching {
     type State = State;
 
     fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        let Some(data) = problem.problem.data.mixture() else {
+        let Some(data) = problem.data.mixture() else {
             return Err(refusal(
                 format!(
                     "data of family {} cannot be drawn from",
-                    problem.problem.data.family()
+                    problem.data.family()
                 ),
                 "gaussian, mixture, curve or samples",
             ));

@@ -242,7 +242,6 @@ impl Identity for ExplicitDenoising {
     ) -> Result<Finding, NotApplicable> {
         let data = subject
             .problem
-            .problem
             .data
             .mixture()
             .ok_or(NotApplicable::Needs("draws of the data"))?;

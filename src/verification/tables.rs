@@ -55,7 +55,7 @@ impl Identity for Memorisation {
         subject: &Subject<'_>,
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
-        let Law::Samples(samples) = &subject.problem.problem.data else {
+        let Law::Samples(samples) = &subject.problem.data else {
             return Err(NotApplicable::Needs("a table of samples as data"));
         };
         if samples.training.len() < 2 {
@@ -169,7 +169,7 @@ impl Identity for HoldoutLikelihood {
         subject: &Subject<'_>,
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
-        let Law::Samples(samples) = &subject.problem.problem.data else {
+        let Law::Samples(samples) = &subject.problem.data else {
             return Err(NotApplicable::Needs("a table of samples as data"));
         };
         if samples.holdout.is_empty() {

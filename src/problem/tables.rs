@@ -1,0 +1,1019 @@
+//! Every table and key of the format: what it holds, its default, the kinds it belongs to.
+
+use crate::problem::task::{Kind, PathFunctional};
+use crate::problem::vocabulary as names;
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Text,
+    Flag,
+    /// A whole number.
+    Count,
+    /// A count or one per state.
+    Counts,
+    /// A number, or a string that evaluates to one.
+    Number,
+    /// Numbers in arrays of any depth, or one number.
+    Numbers,
+    /// A number or an expression.
+    Expression,
+    /// Expressions in arrays of any depth, or one expression.
+    Expressions,
+    /// One of these names.
+    Choice(fn() -> Vec<&'static str>),
+    /// A list of these names, or one of them.
+    Choices(fn() -> Vec<&'static str>),
+    /// A list of names of the user's choice, or one.
+    Names,
+    /// A table with these keys.
+    Table(&'static [Key]),
+    /// A table with keys of the user's choice, each of this form.
+    Free(&'static Form),
+    /// Any of these forms.
+    Either(&'static [Form]),
+    /// Exactly this word.
+    Word(&'static str),
+}
+
+/// One key of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub form: Form,
+    /// In words; `required` where there is none, empty where absence is a meaning of its own.
+    pub default: &'static str,
+    pub about: &'static str,
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// `[name]` with the listed keys.
+    Single,
+    /// `[name]` with keys of the user's choice.
+    Free(Form),
+    /// `[[name]]`, any number of times.
+    List,
+    /// `[name.NAME]`, each with the listed keys.
+    Named,
+    /// Part of the format, not of this version.
+    Later,
+}
+
+/// One table of the format.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSchema {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub kinds: &'static [Kind],
+    pub keys: &'static [Key],
+    /// Keys of the format that this version does not act on.
+    pub later: &'static [&'static str],
+    pub about: &'static str,
+}
+
+impl TableSchema {
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub fn key_names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+}
+
+const fn key(name: &'static str, form: Form, default: &'static str, about: &'static str) -> Key {
+    Key {
+        name,
+        form,
+        default,
+        about,
+    }
+}
+
+const ALL: &[Kind] = &Kind::ALL;
+const GENERATING: &[Kind] = &[Kind::Reverse, Kind::Sample];
+
+/// Every table, in the order of `check --resolved`.
+pub const TABLES: &[TableSchema] = &[
+    TableSchema {
+        name: "problem",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: PROBLEM,
+        later: &[],
+        about: "what is asked, and under which name",
+    },
+    TableSchema {
+        name: "params",
+        shape: Shape::Free(Form::Numbers),
+        kinds: ALL,
+        keys: &[],
+        later: &[],
+        about: "named numbers, arrays and matrices; --set name=value replaces one",
+    },
+    TableSchema {
+        name: "units",
+        shape: Shape::Free(Form::Text),
+        kinds: ALL,
+        keys: &[],
+        later: &[],
+        about: "a unit for t, the state and each parameter that has one",
+    },
+    TableSchema {
+        name: "define",
+        shape: Shape::Free(Form::Expression),
+        kinds: ALL,
+        keys: &[],
+        later: &[],
+        about: "named expressions and functions, in any order",
+    },
+    role("data", &[Kind::Reverse], "law at the start of the noising"),
+    role(
+        "initial",
+        &[Kind::Control, Kind::Simulate],
+        "law at the start of the horizon",
+    ),
+    role("source", &[Kind::Bridge], "law at the start of the bridge"),
+    role(
+        "target",
+        &[Kind::Bridge, Kind::Sample],
+        "law at the end of the bridge, or the density to draw from",
+    ),
+    role("prior", GENERATING, "law the reverse process starts from"),
+    TableSchema {
+        name: "dynamics",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: DYNAMICS,
+        later: &[],
+        about: "the stochastic differential equation",
+    },
+    TableSchema {
+        name: "cost",
+        shape: Shape::Single,
+        kinds: &[Kind::Control],
+        keys: COST,
+        later: &[],
+        about: "what the control minimises in the mean",
+    },
+    TableSchema {
+        name: "path",
+        shape: Shape::Single,
+        kinds: &[Kind::Path],
+        keys: PATH,
+        later: &[],
+        about: "the ends of the path and the functional it minimises",
+    },
+    TableSchema {
+        name: "time",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: TIME,
+        later: &[],
+        about: "steps in time",
+    },
+    TableSchema {
+        name: "grid",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: GRID,
+        later: &[],
+        about: "defaults of the methods that use a grid of states",
+    },
+    TableSchema {
+        name: "observe",
+        shape: Shape::Free(Form::Expression),
+        kinds: &[Kind::Control, Kind::Simulate],
+        keys: &[],
+        later: &[],
+        about: "expressions recorded over time",
+    },
+    TableSchema {
+        name: "event",
+        shape: Shape::List,
+        kinds: &[Kind::Control, Kind::Simulate],
+        keys: EVENT,
+        later: &[],
+        about: "inequalities that stop or mark a path when they first hold",
+    },
+    TableSchema {
+        name: "run",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: RUN,
+        later: &["precision"],
+        about: "solvers and checks by name, seed, sizes",
+    },
+    TableSchema {
+        name: "solver",
+        shape: Shape::List,
+        kinds: ALL,
+        keys: SOLVER,
+        later: &[
+            "integrator",
+            "h",
+            "score",
+            "estimator",
+            "weighting",
+            "checkpoint",
+            "potential",
+            "levels",
+            "alpha",
+        ],
+        about: "a method with its options",
+    },
+    TableSchema {
+        name: "check",
+        shape: Shape::List,
+        kinds: ALL,
+        keys: CHECK,
+        later: &[],
+        about: "a check with its settings",
+    },
+    TableSchema {
+        name: "sample",
+        shape: Shape::Single,
+        kinds: GENERATING,
+        keys: SAMPLE,
+        later: &[],
+        about: "how a found field generates",
+    },
+    TableSchema {
+        name: "identity",
+        shape: Shape::List,
+        kinds: ALL,
+        keys: IDENTITY,
+        later: &[],
+        about: "a claim of the user, to be decided",
+    },
+    TableSchema {
+        name: "sweep",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: SWEEP,
+        later: &[],
+        about: "a study over parameters and options",
+    },
+    TableSchema {
+        name: "reference",
+        shape: Shape::Named,
+        kinds: ALL,
+        keys: REFERENCE,
+        later: &[],
+        about: "a known number, compared with the result of the same name",
+    },
+    TableSchema {
+        name: "output",
+        shape: Shape::Single,
+        kinds: ALL,
+        keys: OUTPUT,
+        later: &[],
+        about: "what is written, and where",
+    },
+    later("plot"),
+    later("analysis"),
+];
+
+const fn role(name: &'static str, kinds: &'static [Kind], about: &'static str) -> TableSchema {
+    TableSchema {
+        name,
+        shape: Shape::Single,
+        kinds,
+        keys: LAW,
+        later: &[],
+        about,
+    }
+}
+
+const fn later(name: &'static str) -> TableSchema {
+    TableSchema {
+        name,
+        shape: Shape::Later,
+        kinds: ALL,
+        keys: &[],
+        later: &[],
+        about: "part of the format, not of this version",
+    }
+}
+
+const PROBLEM: &[Key] = &[
+    key(
+        "name",
+        Form::Text,
+        "required",
+        "lower-case words joined by `-`",
+    ),
+    key(
+        "kind",
+        Form::Choice(|| Kind::ALL.map(Kind::name).to_vec()),
+        "required",
+        "what is asked",
+    ),
+    key("title", Form::Text, "the name", "one line"),
+    key("about", Form::Text, "", "a paragraph"),
+    key("tags", Form::Names, "", "words to find it by"),
+    key(
+        "expect",
+        Form::Choices(|| names::all(names::STRUCTURES)),
+        "",
+        "structures that must be found",
+    ),
+];
+
+const LAW: &[Key] = &[
+    key(
+        "family",
+        Form::Choice(|| names::FAMILIES.iter().map(|f| f.name).collect()),
+        "required",
+        "how the law is stated",
+    ),
+    key("mean", Form::Numbers, "required", "gaussian: mean"),
+    key(
+        "cov",
+        Form::Numbers,
+        "required",
+        "gaussian: variance, diagonal or matrix",
+    ),
+    key(
+        "weights",
+        Form::Numbers,
+        "required",
+        "mixture: positive, summing to one",
+    ),
+    key(
+        "means",
+        Form::Numbers,
+        "required",
+        "mixture: one mean per component",
+    ),
+    key(
+        "covs",
+        Form::Numbers,
+        "required",
+        "mixture: one covariance for all, or one per component",
+    ),
+    key(
+        "file",
+        Form::Text,
+        "required",
+        "samples: a CSV table below the folder of this file",
+    ),
+    key(
+        "columns",
+        Form::Either(&[Form::Names, Form::Counts]),
+        "all",
+        "samples: names or positions",
+    ),
+    key("weight", Form::Text, "", "samples: column of weights"),
+    key(
+        "limit",
+        Form::Count,
+        "all rows",
+        "samples: at most this many rows",
+    ),
+    key(
+        "standardize",
+        Form::Either(&[Form::Flag, Form::Word("common")]),
+        "false",
+        "samples: mean 0 and variance 1 while solving",
+    ),
+    key(
+        "holdout",
+        Form::Number,
+        "0",
+        "samples: fraction of rows never used by a solver",
+    ),
+    key(
+        "bandwidth",
+        Form::Either(&[Form::Number, Form::Word("auto")]),
+        "auto",
+        "samples: kernel width; 0 is point masses",
+    ),
+    key(
+        "centre",
+        Form::Expressions,
+        "required",
+        "curve: expressions of s in [0, 1]",
+    ),
+    key(
+        "width",
+        Form::Number,
+        "required",
+        "curve: standard deviation across it",
+    ),
+    key("at", Form::Numbers, "required", "delta: the point"),
+    key(
+        "box",
+        Form::Numbers,
+        "required",
+        "uniform: [lo, hi], or one pair per component",
+    ),
+    key(
+        "density",
+        Form::Expression,
+        "required",
+        "density: unnormalised, positive",
+    ),
+    key(
+        "log_density",
+        Form::Expression,
+        "required",
+        "log-density: unnormalised",
+    ),
+    key(
+        "log_z",
+        Form::Number,
+        "",
+        "density, log-density: log of the normaliser, if known",
+    ),
+    key(
+        "exact",
+        Form::Table(EXACT),
+        "",
+        "density, log-density: exact draws, used by checks only",
+    ),
+];
+
+/// Keys of `[target.exact]`.
+pub const EXACT: &[Key] = &[
+    key(
+        "noise",
+        Form::Text,
+        "required",
+        "standard normals, as in \"z[3]\"",
+    ),
+    key(
+        "map",
+        Form::Expressions,
+        "required",
+        "one expression of the noise per state",
+    ),
+];
+
+const DYNAMICS: &[Key] = &[
+    key(
+        "state",
+        Form::Text,
+        "x, sized by the laws",
+        "\"x\", \"x[3]\", \"x[d]\" or \"x[q, v]\"",
+    ),
+    key(
+        "control",
+        Form::Text,
+        "required for control",
+        "kind control: shape as for the state",
+    ),
+    key("horizon", Form::Numbers, "[0.0, 1.0]", "[t0, t1]"),
+    key(
+        "preset",
+        Form::Choice(|| names::PRESETS.to_vec()),
+        "",
+        "a named process",
+    ),
+    key(
+        "beta",
+        Form::Expressions,
+        "[0.1, 20.0]",
+        "vp, sub-vp: rate, [lo, hi] or an expression of t",
+    ),
+    key(
+        "sigma",
+        Form::Numbers,
+        "by preset",
+        "ve: [lo, hi]; ou, brownian: noise",
+    ),
+    key("rate", Form::Number, "1", "ou: rate of return"),
+    key("mean", Form::Numbers, "0", "ou: where it returns to"),
+    key(
+        "potential",
+        Form::Expression,
+        "required",
+        "langevin, underdamped: U of the state or of the positions",
+    ),
+    key("temperature", Form::Number, "1", "langevin, underdamped"),
+    key("mass", Form::Number, "1", "underdamped"),
+    key(
+        "friction",
+        Form::Number,
+        "1",
+        "underdamped: rate at which velocity is lost",
+    ),
+    key(
+        "A",
+        Form::Numbers,
+        "required",
+        "linear: matrix of dX = (A X + a) dt + S dW",
+    ),
+    key("a", Form::Numbers, "0", "linear: shift"),
+    key("S", Form::Numbers, "required", "linear: noise matrix"),
+    key(
+        "drift",
+        Form::Expressions,
+        "required without preset",
+        "one expression per state; may contain the control",
+    ),
+    key(
+        "diffusion",
+        Form::Expressions,
+        "required without preset",
+        "expression (isotropic), array (diagonal) or matrix of states by noises",
+    ),
+    key(
+        "calculus",
+        Form::Choice(|| names::CALCULI.to_vec()),
+        "required if the diffusion depends on the state",
+        "how the noise integral is read",
+    ),
+    key(
+        "control_bounds",
+        Form::Numbers,
+        "unbounded",
+        "kind control: [lo, hi], or one pair per component",
+    ),
+    key(
+        "domain",
+        Form::Either(&[Form::Numbers, Form::Word("auto")]),
+        "auto",
+        "[lo, hi], or one pair per component",
+    ),
+    key(
+        "boundary",
+        Form::Choices(|| names::BOUNDARIES.to_vec()),
+        "natural",
+        "at the edge of the domain; one, or one per component",
+    ),
+];
+
+const COST: &[Key] = &[
+    key(
+        "running",
+        Form::Expression,
+        "0",
+        "rate per unit time, of time, state and control",
+    ),
+    key(
+        "terminal",
+        Form::Expression,
+        "0",
+        "at the end of the horizon, of the state",
+    ),
+    key(
+        "discount",
+        Form::Number,
+        "0",
+        "costs at time t weigh exp(-discount (t - t0))",
+    ),
+    key(
+        "sense",
+        Form::Choice(|| names::SENSES.to_vec()),
+        "min",
+        "whether the cost is minimised or maximised",
+    ),
+    key(
+        "bounds_penalty",
+        Form::Number,
+        "",
+        "price of leaving `control_bounds`, for methods that cannot keep them",
+    ),
+];
+
+const PATH: &[Key] = &[
+    key("from", Form::Numbers, "required", "start"),
+    key("to", Form::Numbers, "required", "end"),
+    key(
+        "functional",
+        Form::Choice(|| PathFunctional::NAMES.to_vec()),
+        "freidlin-wentzell",
+        "what is minimised",
+    ),
+    key(
+        "duration",
+        Form::Either(&[Form::Number, Form::Word("free")]),
+        "free",
+        "time the path takes",
+    ),
+    key("images", Form::Count, "200", "points between the ends"),
+    key(
+        "refine_endpoints",
+        Form::Flag,
+        "true",
+        "move the ends to the nearest fixed points first",
+    ),
+];
+
+/// A spacing with its number.
+pub const EDM: &[Key] = &[
+    key(
+        "kind",
+        Form::Choice(|| names::SPACINGS.to_vec()),
+        "required",
+        "the spacing",
+    ),
+    key("rho", Form::Number, "7", "edm: exponent"),
+];
+
+const SPACING: Form = Form::Either(&[Form::Choice(|| names::SPACINGS.to_vec()), Form::Table(EDM)]);
+
+const TIME: &[Key] = &[
+    key("steps", Form::Count, "200", "steps of the time grid"),
+    key(
+        "spacing",
+        SPACING,
+        "log-snr, log or uniform",
+        "how nodes are spread",
+    ),
+    key(
+        "t_min",
+        Form::Number,
+        "a thousandth of the horizon",
+        "reverse, sample: where the reverse process stops",
+    ),
+    key(
+        "record",
+        Form::Either(&[Form::Count, Form::Numbers]),
+        "9",
+        "times at which laws are recorded, or how many",
+    ),
+];
+
+const GRID: &[Key] = &[
+    key("points", Form::Counts, "by method", "points per state"),
+    key(
+        "stretch",
+        Form::Number,
+        "1",
+        "ratio of the widest cell, at the edge, to the narrowest",
+    ),
+    key(
+        "scheme",
+        Form::Choice(|| names::SCHEMES.to_vec()),
+        "by method",
+        "how derivatives are taken",
+    ),
+    key(
+        "levels",
+        Form::Count,
+        "by check",
+        "grids of a refinement study",
+    ),
+];
+
+const EVENT: &[Key] = &[
+    key(
+        "name",
+        Form::Text,
+        "required",
+        "lower-case words joined by `-`",
+    ),
+    key(
+        "when",
+        Form::Text,
+        "required",
+        "one inequality of time and state",
+    ),
+    key("stop", Form::Flag, "true", "whether a path ends there"),
+];
+
+const RUN: &[Key] = &[
+    key(
+        "solvers",
+        Form::Choices(|| with("auto", names::all(names::METHODS))),
+        "auto",
+        "methods with their defaults",
+    ),
+    key(
+        "checks",
+        Form::Choices(|| {
+            with(
+                "standard",
+                with("all", with("none", names::all(names::CHECKS))),
+            )
+        }),
+        "standard",
+        "checks with their defaults",
+    ),
+    key(
+        "plots",
+        Form::Choices(|| names::all(names::PLOTS)),
+        "by kind",
+        "figures of the report",
+    ),
+    key("seed", Form::Count, "1", "of all random numbers"),
+    key(
+        "paths",
+        Form::Count,
+        "by size",
+        "paths of Monte Carlo checks",
+    ),
+    key(
+        "threads",
+        Form::Count,
+        "0",
+        "0 is one per core; results do not depend on it",
+    ),
+    key("max_time", Form::Number, "", "seconds for all solvers"),
+];
+
+/// Keys of `solver.field`.
+pub const FIELD: &[Key] = &[
+    key(
+        "family",
+        Form::Choice(|| names::FIELDS.to_vec()),
+        "required",
+        "the family",
+    ),
+    key(
+        "time",
+        Form::Word("nodes"),
+        "nodes",
+        "how it depends on time",
+    ),
+    key(
+        "nodes",
+        Form::Count,
+        "24",
+        "affine, rbf, chebyshev: nodes in time",
+    ),
+    key("centers", Form::Count, "200", "rbf: Gaussian features"),
+    key(
+        "components",
+        Form::Count,
+        "by the data",
+        "mixture: Gaussians",
+    ),
+    key("degree", Form::Count, "8", "chebyshev: largest degree"),
+];
+
+const SOLVER: &[Key] = &[
+    key("id", Form::Text, "the method", "its name in tables"),
+    key(
+        "method",
+        Form::Choice(|| names::all(names::METHODS)),
+        "required",
+        "the method",
+    ),
+    key(
+        "use",
+        Form::Text,
+        "",
+        "path-integral: id of the solver whose policy drives the paths",
+    ),
+    key(
+        "field",
+        Form::Either(&[Form::Choice(|| names::FIELDS.to_vec()), Form::Table(FIELD)]),
+        "by structure",
+        "family of unknown fields",
+    ),
+    key(
+        "optimizer",
+        Form::Choice(|| names::OPTIMIZERS.iter().map(|o| o.0).collect()),
+        "lbfgs",
+        "minimiser",
+    ),
+    key(
+        "objective",
+        Form::Choice(|| names::OBJECTIVES.to_vec()),
+        "denoising",
+        "score-matching: the loss",
+    ),
+    key("paths", Form::Count, "by method", "simulated paths"),
+    key("steps", Form::Count, "by method", "steps in time"),
+    key(
+        "points",
+        Form::Counts,
+        "by method",
+        "grid points, for all states or one per state",
+    ),
+    key("samples", Form::Count, "by method", "draws a fit uses"),
+    key("ridge", Form::Number, "1e-8", "score-matching: regulariser"),
+    key("tol", Form::Number, "by method", "where iterations stop"),
+    key(
+        "rtol",
+        Form::Number,
+        "by method",
+        "relative accuracy of an integration",
+    ),
+    key("max_iter", Form::Count, "by method", "most iterations"),
+    key(
+        "scheme",
+        Form::Choice(|| names::SCHEMES.to_vec()),
+        "by method",
+        "how derivatives are taken on a grid",
+    ),
+    key(
+        "kernel",
+        Form::Choice(|| names::KERNELS.to_vec()),
+        "by size",
+        "path-integral: composed kernels or weighted paths",
+    ),
+    key(
+        "potentials",
+        Form::Count,
+        "4",
+        "light-bridge: Gaussians of the potential",
+    ),
+    key(
+        "duration",
+        Form::Number,
+        "the file's",
+        "mam: time the path takes",
+    ),
+    key(
+        "functional",
+        Form::Choice(|| PathFunctional::NAMES.to_vec()),
+        "the file's",
+        "mam: what is minimised",
+    ),
+    key(
+        "images",
+        Form::Count,
+        "the file's",
+        "mam, gmam, string: points of the path",
+    ),
+    key("particles", Form::Count, "8192", "annealed: particles"),
+    key(
+        "step_size",
+        Form::Number,
+        "0.1",
+        "langevin, mala, hmc: step",
+    ),
+    key(
+        "warmup",
+        Form::Count,
+        "1000",
+        "langevin, mala, hmc: steps that are thrown away",
+    ),
+];
+
+const CHECK: &[Key] = &[
+    key(
+        "check",
+        Form::Choice(|| names::all(names::CHECKS)),
+        "required",
+        "the check",
+    ),
+    key("id", Form::Text, "the check", "its name in tables"),
+    key(
+        "on",
+        Form::Names,
+        "every solver it applies to",
+        "solver ids",
+    ),
+    key(
+        "against",
+        Form::Text,
+        "by check",
+        "a solver id, `reference` or `exact`",
+    ),
+    key("tol", Form::Number, "by check", "absolute tolerance"),
+    key("rtol", Form::Number, "by check", "relative tolerance"),
+    key(
+        "order",
+        Form::Number,
+        "by check",
+        "expected order of convergence",
+    ),
+    key("confidence", Form::Number, "4", "standard errors"),
+    key("samples", Form::Count, "by check", "draws"),
+    key("levels", Form::Count, "by check", "refinements"),
+    key(
+        "until",
+        Form::Number,
+        "the horizon",
+        "end time of the check",
+    ),
+    key(
+        "severity",
+        Form::Choice(|| names::SEVERITIES.to_vec()),
+        "fail",
+        "what a failure means",
+    ),
+];
+
+const SAMPLE: &[Key] = &[
+    key(
+        "h",
+        Form::Numbers,
+        "[0.0, 1.0]",
+        "noise levels: 0 probability flow, 1 reverse SDE",
+    ),
+    key(
+        "integrator",
+        Form::Choice(|| names::INTEGRATORS.to_vec()),
+        "exponential-euler",
+        "scheme",
+    ),
+    key("steps", Form::Count, "time.steps", "steps in time"),
+    key("spacing", SPACING, "time.spacing", "how nodes are spread"),
+    key("paths", Form::Count, "by size", "generated samples"),
+];
+
+const IDENTITY: &[Key] = &[
+    key(
+        "name",
+        Form::Text,
+        "required",
+        "lower-case words joined by `-`",
+    ),
+    key(
+        "let",
+        Form::Free(&Form::Expressions),
+        "",
+        "trial fields and scalars",
+    ),
+    key(
+        "under",
+        Form::Text,
+        "forward",
+        "forward, reverse or controlled(v)",
+    ),
+    key("at", Form::Number, "", "a fixed time"),
+    key("lhs", Form::Text, "with rhs", "left side"),
+    key("rhs", Form::Text, "with lhs", "right side"),
+    key(
+        "claim",
+        Form::Text,
+        "instead of lhs and rhs",
+        "one equation",
+    ),
+    key(
+        "steps",
+        Form::Names,
+        "instead of lhs and rhs",
+        "a chain of equal expressions",
+    ),
+];
+
+const SWEEP: &[Key] = &[
+    key(
+        "mode",
+        Form::Choice(|| names::SWEEP_MODES.to_vec()),
+        "grid",
+        "how values combine",
+    ),
+    key(
+        "repeat",
+        Form::Count,
+        "1",
+        "runs of each point with seeds of their own",
+    ),
+    key(
+        "samples",
+        Form::Count,
+        "required for random",
+        "points of a random sweep",
+    ),
+    key("collect", Form::Names, "", "quantities that are tabulated"),
+    key(
+        "over",
+        Form::Free(&Form::Expressions),
+        "required",
+        "\"path.to.key\" = values, linspace(a, b, n) or logspace(a, b, n)",
+    ),
+];
+
+const REFERENCE: &[Key] = &[
+    key(
+        "value",
+        Form::Numbers,
+        "required",
+        "the number, or one per component",
+    ),
+    key("tol", Form::Number, "0", "its uncertainty"),
+    key("source", Form::Text, "", "where it comes from"),
+];
+
+const OUTPUT: &[Key] = &[
+    key("dir", Form::Text, "runs", "folder of run folders"),
+    key(
+        "save",
+        Form::Choices(|| names::SAVES.to_vec()),
+        "",
+        "arrays that are kept",
+    ),
+    key(
+        "report",
+        Form::Choice(|| vec!["html", "none"]),
+        "html",
+        "the report",
+    ),
+    key(
+        "arrays",
+        Form::Choice(|| vec!["npz", "none"]),
+        "npz",
+        "arrays of numbers",
+    ),
+    key(
+        "events",
+        Form::Choice(|| vec!["jsonl", "none"]),
+        "jsonl",
+        "the log",
+    ),
+];
+
+fn with(first: &'static str, mut rest: Vec<&'static str>) -> Vec<&'static str> {
+    rest.insert(0, first);
+    rest
+}
