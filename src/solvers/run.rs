@@ -3,7 +3,7 @@
 use crate::discretization::noising::{Noising, NoisingError};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::model::{Problem, SolverSpec};
+use crate::problem::model::{MethodSpec, Problem, SolverSpec};
 use crate::problem::task::{Kind, Reverse};
 use crate::solvers::action::Action;
 use crate::solvers::bridge::Bridge;
@@ -11,7 +11,7 @@ use crate::solvers::exact::Exact;
 use crate::solvers::fokker_planck::FokkerPlanck;
 use crate::solvers::hopf_cole::HopfCole;
 use crate::solvers::score_matching::ScoreMatching;
-use crate::solvers::{ControlProblem, Method, Progress, Solution, Unsolved, drive};
+use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
 
 /// Why a problem could not be lowered to numbers.
@@ -103,8 +103,17 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Bridge::new(method) {
         attempt.drive(&method, watch)
-    } else {
+    } else if *method == MethodSpec::Exact {
         attempt.drive(&Exact, watch)
+    } else {
+        Err(Unsolved::Refused(Refusal {
+            method: method.name(),
+            reason: format!(
+                "this version does not have it for kind `{}`",
+                problem.problem.kind()
+            ),
+            accepted: "exact, action, score-matching, hopf-cole, fokker-planck, bridge".to_owned(),
+        }))
     }
 }
 
