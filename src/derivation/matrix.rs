@@ -70,7 +70,7 @@ pub(super) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
 
 /// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
 /// where it is singular.
-pub(super) fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
+pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
     let d = matrix.len();
     let zero = graph.zero();
     let diagonal = (0..d).all(|i| (0..d).all(|j| i == j || graph.is_zero(matrix[i][j])));

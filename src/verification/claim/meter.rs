@@ -1,0 +1,584 @@
+//! Measuring the sides of a claim, as the user wrote them: no rule of a proof is used.
+//!
+//! | functional | route |
+//! |---|---|
+//! | `E[F(X_t, t)]` under the law of the noising process | lattice quadrature of the exact law; draws of `(X_0, X_t)` where conditional scores or random directions enter |
+//! | integrals over time | Gauss–Legendre panels at two sizes |
+//! | path functionals, controlled laws | simulated paths at two step sizes, extrapolated |
+//! | variations | central differences at two steps on the same noise |
+//! | `kl(P, Q)` | the log ratio of the transition densities of the two processes, along paths of P |
+
+use crate::comparison::expectation::Cloud;
+use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
+use crate::derivation::claim::ground::{Ground, Law};
+use crate::derivation::claim::identity::Opened;
+use crate::derivation::matrix;
+use crate::expr::{Expr, Graph};
+use crate::field::draws::{draw_mixture, draw_transition};
+use crate::numeric::batch::Batch;
+use crate::numeric::quadrature::Rule;
+use crate::verification::claim::numbers::{Compiled, Numbers, Unmeasured};
+use crate::verification::claim::paths::{Sampling, along_paths, body_values, source};
+use crate::verification::claim::stencil;
+use crate::verification::claim::value::{Measured, Source};
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
+/// Nodes per panel and panels of the coarser of two time rules.
+const TIME_NODES: usize = 6;
+const PANELS: usize = 5;
+/// Pairs drawn where a law is not integrated on a lattice.
+const PAIRS: usize = 1 << 16;
+/// Largest state of a lattice.
+const LATTICE_STATES: usize = 3;
+/// Part of the change between two step sizes taken as the error left after extrapolation.
+const LEFT_AFTER_EXTRAPOLATION: f64 = 0.25;
+/// Relative steps of a variation.
+const VARIATION_STEP: f64 = 0.05;
+
+/// Most paths, and steps of each, one measurement may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    pub paths: usize,
+    pub steps: usize,
+}
+
+/// Measures functionals of one opened identity.
+pub struct Meter<'a> {
+    pub numbers: &'a Numbers,
+    pub ground: Ground,
+    pub forms: Forms,
+    effort: Effort,
+    // Only looked up, never iterated.
+    known: HashMap<(Form, u32, u64), Measured>,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(numbers: &'a Numbers, opened: &Opened, effort: Effort) -> Self {
+        Self {
+            numbers,
+            ground: opened.ground.clone(),
+            forms: opened.forms.clone(),
+            effort,
+            known: HashMap::new(),
+        }
+    }
+
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// Forgets what was measured with another effort.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
+        self.known.clear();
+    }
+
+    fn graph(&mut self) -> &mut Graph {
+        &mut self.ground.noising.graph
+    }
+
+    /// A number, or a function of time at `t`.
+    ///
+    /// # Errors
+    /// [`Unmeasured`] with what has no value.
+    pub fn number(&mut self, e: Expr, t: f64) -> Result<Measured, Unmeasured> {
+        let atoms = self.forms.atoms(&self.ground.noising.graph, e);
+        let mut parts = Vec::with_capacity(atoms.len());
+        for atom in &atoms {
+            let (form, order) = match self.forms.form(&self.ground.noising.graph, *atom) {
+                Some((form, order)) => (form.clone(), order),
+                None => return Err(Unmeasured::Unsupported("an unknown functional")),
+            };
+            parts.push(self.functional(&form, order, t)?);
+        }
+        let time = self.ground.noising.time;
+        let graph = self.graph();
+        let slots: Vec<(Expr, Expr)> = atoms
+            .iter()
+            .enumerate()
+            .map(|(k, a)| (*a, graph.symbol(&format!("#part{k}"))))
+            .collect();
+        let flat = graph.substitute(e, &slots);
+        let mut at: Vec<(Expr, f64)> = slots
+            .iter()
+            .zip(&parts)
+            .map(|((_, slot), part)| (*slot, part.value))
+            .collect();
+        at.push((time, t));
+        let mut roots = vec![flat];
+        roots.extend(slots.iter().map(|(_, slot)| graph.derivative(flat, *slot)));
+        let Some(values) = graph.evaluate_all(&roots, &at) else {
+            return Err(Unmeasured::NoValue(graph.text(flat)));
+        };
+        let slopes: Vec<(f64, &Measured)> = values[1..].iter().copied().zip(&parts).collect();
+        Ok(Measured::combined(values[0], &slopes))
+    }
+
+    fn functional(&mut self, form: &Form, order: u32, t: f64) -> Result<Measured, Unmeasured> {
+        let key = (form.clone(), order, t.to_bits());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let measured = self.measured(form, order, t)?;
+        self.known.insert(key, measured.clone());
+        Ok(measured)
+    }
+
+    fn measured(&mut self, form: &Form, order: u32, t: f64) -> Result<Measured, Unmeasured> {
+        match form {
+            Form::Mean { law, body } if order == 0 => self.mean(law, *body, t),
+            Form::Mean { law, body } => self.rate_of_mean(law, *body, order, t),
+            Form::PathMean { law, body } => self.path_mean(law, *body),
+            Form::TimeIntegral(body) => self.time_integral(*body),
+            Form::Variation { body, parameter } => self.variation(*body, *parameter, t),
+            Form::Divergence { of, from } => self.divergence(of, from),
+            Form::Start(_) | Form::End(_) | Form::Integral(_) | Form::Stochastic { .. } => {
+                Err(Unmeasured::Unsupported("a path functional outside E[...]"))
+            }
+        }
+    }
+
+    /// `E[body(X_t, t)]`.
+    fn mean(&mut self, law: &Law, body: Expr, t: f64) -> Result<Measured, Unmeasured> {
+        let exact = matches!(law, Law::Forward | Law::Reverse) && self.numbers.exact.is_some();
+        if !exact {
+            return self.mean_by_paths(law, body, t);
+        }
+        let compiled = self.numbers.compile(&self.ground, &[body])?;
+        if compiled.uses_origin || compiled.uses_slice {
+            return self.mean_by_pairs(&compiled, t);
+        }
+        let Some(exact) = &self.numbers.exact else {
+            return Err(Unmeasured::NoLaw);
+        };
+        let known = compiled.at(self.numbers, t)?;
+        let mixture = exact.mixture_at(t);
+        let lattice = mixture.dimension() <= LATTICE_STATES;
+        let cloud = if lattice {
+            Cloud::lattice(&mixture)
+        } else {
+            let stream = self.numbers.streams.role(&format!("draws-{}", t.to_bits()));
+            Cloud::draws(draw_mixture(&mixture, &stream, 0, PAIRS))
+        };
+        let values = cloud.map(|x| {
+            let mut out = Batch::zeros(x.points(), 1);
+            compiled.eval(t, &known, x, None, None, out.as_mut());
+            out.column(0).to_vec()
+        });
+        if !lattice {
+            return Ok(Measured::from_draws(
+                Source::Pairs(t.to_bits()),
+                values,
+                0.0,
+            ));
+        }
+        let mean = cloud.mean(&values);
+        let sizes: Vec<f64> = values.iter().map(|v| v.abs()).collect();
+        Ok(Measured {
+            value: mean.value,
+            bias: mean.error,
+            deviations: Vec::new(),
+            scale: cloud.mean(&sizes).value,
+        })
+    }
+
+    fn mean_by_pairs(&mut self, compiled: &Compiled, t: f64) -> Result<Measured, Unmeasured> {
+        let (Some(exact), Some(data)) = (&self.numbers.exact, &self.numbers.data) else {
+            return Err(Unmeasured::NoLaw);
+        };
+        let known = compiled.at(self.numbers, t)?;
+        let streams = self
+            .numbers
+            .streams
+            .scoped(&format!("pairs-{}", t.to_bits()));
+        let kernel = exact.transition().between(self.numbers.start, t);
+        let origin = draw_mixture(data, &streams.role("start"), 0, PAIRS);
+        let (x, _) = draw_transition(&kernel, origin.as_ref(), &streams.role("noise"), 0);
+        let mut slice = Batch::zeros(PAIRS, data.dimension());
+        streams.role("slice").normals(0, 0, slice.as_mut());
+        let mut out = Batch::zeros(PAIRS, 1);
+        compiled.eval(
+            t,
+            &known,
+            x.as_ref(),
+            Some(origin.as_ref()),
+            Some(slice.as_ref()),
+            out.as_mut(),
+        );
+        let source = Source::Pairs(t.to_bits());
+        Ok(Measured::from_draws(source, out.column(0).to_vec(), 0.0))
+    }
+
+    fn mean_by_paths(&mut self, law: &Law, body: Expr, t: f64) -> Result<Measured, Unmeasured> {
+        let time = self.ground.noising.time;
+        let atom = self
+            .forms
+            .atom(&mut self.ground.noising.graph, time, Form::End(body));
+        let from = if *law == Law::Forward {
+            self.numbers.start
+        } else {
+            self.numbers.end
+        };
+        self.sampled(law, atom, from, t)
+    }
+
+    /// `d^n/dt^n E[body]` from means at neighbouring times.
+    fn rate_of_mean(
+        &mut self,
+        law: &Law,
+        body: Expr,
+        order: u32,
+        t: f64,
+    ) -> Result<Measured, Unmeasured> {
+        if order > 2 {
+            return Err(Unmeasured::HighRate);
+        }
+        let (start, end) = (self.numbers.start, self.numbers.end);
+        let step = 5e-3 * (end - start);
+        let nodes = stencil::nodes(t, start, end, step);
+        let weights = stencil::weights(t, &nodes)[order as usize];
+        let means: Vec<Measured> = nodes
+            .iter()
+            .map(|t| self.mean(law, body, *t))
+            .collect::<Result<_, _>>()?;
+        let value = weights.iter().zip(&means).map(|(w, m)| w * m.value).sum();
+        let parts: Vec<(f64, &Measured)> = weights.iter().copied().zip(&means).collect();
+        let mut total = Measured::combined(value, &parts);
+        // Scales and rounding of the means are amplified by the weights; a rate has the size of its value.
+        total.scale = means.iter().map(|m| m.scale).fold(value.abs(), f64::max);
+        total.bias += 1e-8 * total.scale / step.powi(order as i32 - 1);
+        Ok(total)
+    }
+
+    /// `E[body]` of path functionals.
+    fn path_mean(&mut self, law: &Law, body: Expr) -> Result<Measured, Unmeasured> {
+        if let Some(found) = self.affine_path_mean(law, body)? {
+            return Ok(found);
+        }
+        let (from, to) = self.ends(law);
+        self.sampled(law, body, from, to)
+    }
+
+    fn ends(&self, law: &Law) -> (f64, f64) {
+        match law {
+            Law::Forward => (self.numbers.start, self.numbers.end),
+            Law::Reverse | Law::Controlled(_) => (self.numbers.end, self.numbers.start),
+        }
+    }
+
+    /// Where only ends and time integrals enter linearly, under a law known at every time.
+    fn affine_path_mean(&mut self, law: &Law, body: Expr) -> Result<Option<Measured>, Unmeasured> {
+        let small = self.ground.noising.dimension() <= 2;
+        if matches!(law, Law::Controlled(_)) || self.numbers.exact.is_none() || !small {
+            return Ok(None);
+        }
+        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let stochastic = atoms.iter().any(|a| {
+            let form = self.forms.form(&self.ground.noising.graph, *a);
+            matches!(form, Some((Form::Stochastic { .. }, _)))
+        });
+        if stochastic {
+            return Ok(None);
+        }
+        let Some((coefficients, constant)) = self.graph().affine_coefficients(body, &atoms) else {
+            return Ok(None);
+        };
+        let (from, to) = self.ends(law);
+        let mut parts = vec![(1.0, self.number(constant, from)?)];
+        for (atom, coefficient) in atoms.iter().zip(coefficients) {
+            let Some((form, _)) = self.forms.form(&self.ground.noising.graph, *atom) else {
+                continue;
+            };
+            let form = form.clone();
+            let coefficient = self.number(coefficient, from)?.value;
+            let part = match form {
+                Form::Start(e) => self.mean(law, e, from)?,
+                Form::End(e) => self.mean(law, e, to)?,
+                Form::Integral(e) => self.over_time(|this, t| this.mean(law, e, t))?,
+                _ => return Ok(None),
+            };
+            parts.push((coefficient, part));
+        }
+        let value = parts.iter().map(|(c, part)| c * part.value).sum();
+        let slopes: Vec<(f64, &Measured)> = parts.iter().map(|(c, part)| (*c, part)).collect();
+        Ok(Some(Measured::combined(value, &slopes)))
+    }
+
+    /// On simulated paths, extrapolated from two step sizes.
+    fn sampled(
+        &mut self,
+        law: &Law,
+        body: Expr,
+        from: f64,
+        to: f64,
+    ) -> Result<Measured, Unmeasured> {
+        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let fine = self.effort.steps;
+        let mut levels = Vec::with_capacity(2);
+        for steps in [fine / 2, fine] {
+            let sampling = Sampling {
+                paths: self.effort.paths,
+                steps,
+                finest: fine,
+                from,
+                to,
+            };
+            let values = along_paths(
+                self.numbers,
+                &mut self.ground,
+                &self.forms,
+                law,
+                &atoms,
+                sampling,
+            )?;
+            let bodies = body_values(&self.ground, &values, &[body])?;
+            levels.push(bodies.column(0).to_vec());
+        }
+        let change: f64 = levels[1].iter().zip(&levels[0]).map(|(f, c)| f - c).sum();
+        let change = change / self.effort.paths as f64;
+        let extrapolated: Vec<f64> = levels[1]
+            .iter()
+            .zip(&levels[0])
+            .map(|(f, c)| 2.0 * f - c)
+            .collect();
+        Ok(Measured::from_draws(
+            source(law),
+            extrapolated,
+            LEFT_AFTER_EXTRAPOLATION * change.abs(),
+        ))
+    }
+
+    /// `int body(t) dt`.
+    fn time_integral(&mut self, body: Expr) -> Result<Measured, Unmeasured> {
+        if let Some(found) = self.controlled_time_integral(body)? {
+            return Ok(found);
+        }
+        self.over_time(|this, t| this.number(body, t))
+    }
+
+    /// Means under a controlled law are recorded along the paths instead of simulated anew for each time.
+    fn controlled_time_integral(&mut self, body: Expr) -> Result<Option<Measured>, Unmeasured> {
+        let atoms = self.forms.atoms(&self.ground.noising.graph, body);
+        let mut common: Option<Law> = None;
+        let mut integrands = Vec::new();
+        for atom in &atoms {
+            match self.forms.form(&self.ground.noising.graph, *atom) {
+                Some((Form::Mean { law, body }, 0))
+                    if matches!(law, Law::Controlled(_))
+                        && common.as_ref().is_none_or(|known| known == law) =>
+                {
+                    common = Some(law.clone());
+                    integrands.push(*body);
+                }
+                _ => return Ok(None),
+            }
+        }
+        let Some(law) = common else {
+            return Ok(None);
+        };
+        let graph = self.graph();
+        let slots: Vec<(Expr, Expr)> = atoms
+            .iter()
+            .enumerate()
+            .map(|(k, a)| (*a, graph.symbol(&format!("#mean{k}"))))
+            .collect();
+        let flat = graph.substitute(body, &slots);
+        let symbols: Vec<Expr> = slots.iter().map(|(_, s)| *s).collect();
+        let Some((coefficients, constant)) = graph.affine_coefficients(flat, &symbols) else {
+            return Ok(None);
+        };
+        let mut terms = vec![constant];
+        for (c, e) in coefficients.iter().zip(&integrands) {
+            terms.push(graph.mul(&[*c, *e]));
+        }
+        let integrand = graph.add(&terms);
+        let time = self.ground.noising.time;
+        let form = Form::Integral(integrand);
+        let atom = self.forms.atom(&mut self.ground.noising.graph, time, form);
+        self.path_mean(&law, atom).map(Some)
+    }
+
+    /// Gauss–Legendre panels over the horizon, at two sizes; the change is the error.
+    fn over_time(
+        &mut self,
+        mut at: impl FnMut(&mut Self, f64) -> Result<Measured, Unmeasured>,
+    ) -> Result<Measured, Unmeasured> {
+        let (start, end) = (self.numbers.start, self.numbers.end);
+        let positive = |n: usize| NonZeroUsize::new(n).expect("rules have nodes");
+        let mut totals = Vec::with_capacity(2);
+        for panels in [PANELS, 2 * PANELS] {
+            let rule = Rule::panels(positive(TIME_NODES), positive(panels), start, end);
+            let values: Vec<Measured> = rule
+                .nodes
+                .iter()
+                .map(|t| at(self, *t))
+                .collect::<Result<_, _>>()?;
+            let value = rule
+                .weights
+                .iter()
+                .zip(&values)
+                .map(|(w, v)| w * v.value)
+                .sum();
+            let parts: Vec<(f64, &Measured)> = rule.weights.iter().copied().zip(&values).collect();
+            let mut total = Measured::combined(value, &parts);
+            let sizes = rule.weights.iter().zip(&values);
+            total.scale = sizes.map(|(w, v)| w * v.scale).sum();
+            totals.push(total);
+        }
+        let coarse = totals[0].value;
+        let mut fine = totals.remove(1);
+        if fine.deviations.is_empty() {
+            fine.bias += (fine.value - coarse).abs();
+        }
+        Ok(fine)
+    }
+
+    /// Central differences of two steps, extrapolated; the change is the error.
+    fn variation(&mut self, body: Expr, parameter: Expr, t: f64) -> Result<Measured, Unmeasured> {
+        let mut slopes = Vec::with_capacity(2);
+        for step in [VARIATION_STEP, 0.5 * VARIATION_STEP] {
+            let mut ends = Vec::with_capacity(2);
+            for sign in [1.0, -1.0] {
+                let moved = self.graph().binary(sign * step);
+                let e = self.moved(body, parameter, moved)?;
+                ends.push(self.number(e, t)?);
+            }
+            let scale = 0.5 / step;
+            let value = scale * (ends[0].value - ends[1].value);
+            let mut slope = Measured::combined(value, &[(scale, &ends[0]), (-scale, &ends[1])]);
+            // On the same noise both ends carry the same step bias; what remains is that of the slope.
+            let paired = scale * (ends[0].bias - ends[1].bias).abs();
+            if !slope.deviations.is_empty() {
+                slope.bias = paired + LEFT_AFTER_EXTRAPOLATION * 0.1 * value.abs();
+            }
+            slope.scale = ends[0].scale.max(ends[1].scale);
+            slopes.push(slope);
+        }
+        let value = (4.0 * slopes[1].value - slopes[0].value) / 3.0;
+        let parts = [(4.0 / 3.0, &slopes[1]), (-1.0 / 3.0, &slopes[0])];
+        let mut total = Measured::combined(value, &parts);
+        total.scale = slopes[1].scale;
+        if total.deviations.is_empty() {
+            total.bias += 0.1 * (slopes[1].value - slopes[0].value).abs();
+        }
+        Ok(total)
+    }
+
+    /// `e` with the parameter replaced, also inside functionals.
+    fn moved(&mut self, e: Expr, parameter: Expr, value: Expr) -> Result<Expr, Unmeasured> {
+        let time = self.ground.noising.time;
+        let mut images = vec![(parameter, value)];
+        for atom in self.forms.atoms(&self.ground.noising.graph, e) {
+            let Some((form, 0)) = self.forms.form(&self.ground.noising.graph, atom) else {
+                return Err(Unmeasured::Unsupported("variations of rates"));
+            };
+            let form = form.clone();
+            let moved = self.moved_form(&form, parameter, value)?;
+            let image = self.forms.atom(&mut self.ground.noising.graph, time, moved);
+            images.push((atom, image));
+        }
+        Ok(self.graph().substitute(e, &images))
+    }
+
+    fn moved_form(
+        &mut self,
+        form: &Form,
+        parameter: Expr,
+        value: Expr,
+    ) -> Result<Form, Unmeasured> {
+        let image = [(parameter, value)];
+        let moved_law = |this: &mut Self, law: &Law| match law {
+            Law::Controlled(v) => Law::Controlled(
+                v.iter()
+                    .map(|v| this.graph().substitute(*v, &image))
+                    .collect(),
+            ),
+            other => other.clone(),
+        };
+        Ok(match form {
+            Form::Mean { law, body } => Form::Mean {
+                law: moved_law(self, law),
+                body: self.moved(*body, parameter, value)?,
+            },
+            Form::PathMean { law, body } => Form::PathMean {
+                law: moved_law(self, law),
+                body: self.moved(*body, parameter, value)?,
+            },
+            Form::Start(e) => Form::Start(self.graph().substitute(*e, &image)),
+            Form::End(e) => Form::End(self.graph().substitute(*e, &image)),
+            Form::Integral(e) => Form::Integral(self.graph().substitute(*e, &image)),
+            Form::TimeIntegral(e) => Form::TimeIntegral(self.moved(*e, parameter, value)?),
+            Form::Stochastic {
+                reading,
+                integrand,
+                against,
+            } => Form::Stochastic {
+                reading: *reading,
+                integrand: integrand
+                    .iter()
+                    .map(|a| self.graph().substitute(*a, &image))
+                    .collect(),
+                against: *against,
+            },
+            Form::Divergence { of, from } => Form::Divergence {
+                of: moved_law(self, of),
+                from: moved_law(self, from),
+            },
+            Form::Variation { .. } => {
+                return Err(Unmeasured::Unsupported("second variations"));
+            }
+        })
+    }
+
+    /// `E_P` of the log ratio of transition densities, `int D^-1 (b_P - b_Q) . dX - 1/2 int (b_P' D^-1 b_P
+    /// - b_Q' D^-1 b_Q) dt`, and of the start laws.
+    fn divergence(&mut self, of: &Law, from: &Law) -> Result<Measured, Unmeasured> {
+        // The forward process is the reverse one read backwards.
+        let backwards = |law: &Law| match law {
+            Law::Forward => Law::Reverse,
+            other => other.clone(),
+        };
+        let (of, from) = (backwards(of), backwards(from));
+        let diffusivity = self.ground.noising.diffusivity.clone();
+        let inverse = matrix::inverse(self.graph(), &diffusivity)
+            .ok_or(Unmeasured::Unsupported("divergences under singular noise"))?;
+        let (b, c) = (self.ground.drift_of(&of), self.ground.drift_of(&from));
+        let noising = &mut self.ground.noising;
+        let mut pull =
+            |v: &[Expr]| -> Vec<Expr> { inverse.iter().map(|row| noising.dot(row, v)).collect() };
+        let (pulled_b, pulled_c) = (pull(&b), pull(&c));
+        let squares = [noising.dot(&b, &pulled_b), noising.dot(&c, &pulled_c)];
+        let graph = &mut noising.graph;
+        let integrand = pulled_b
+            .iter()
+            .zip(&pulled_c)
+            .map(|(b, c)| graph.sub(*b, *c))
+            .collect();
+        let half = graph.rational(-1, 2);
+        let difference = graph.sub(squares[0], squares[1]);
+        let rate = graph.mul(&[half, difference]);
+        let start = match (&of, &from) {
+            (Law::Reverse, Law::Controlled(_)) => {
+                graph.sub(self.ground.log_p, self.ground.log_prior)
+            }
+            (Law::Controlled(_), Law::Reverse) => {
+                graph.sub(self.ground.log_prior, self.ground.log_p)
+            }
+            _ => graph.zero(),
+        };
+        let time = self.ground.noising.time;
+        let forms = [
+            Form::Start(start),
+            Form::Integral(rate),
+            Form::Stochastic {
+                reading: Reading::Before,
+                integrand,
+                against: Increment::State,
+            },
+        ];
+        let atoms = forms.map(|form| self.forms.atom(&mut self.ground.noising.graph, time, form));
+        let body = self.graph().add(&atoms);
+        self.path_mean(&of, body)
+    }
+}

@@ -1,0 +1,442 @@
+//! Numbers for the unknown functions of claims: the exact law of a noised mixture, written out.
+//!
+//! `log p_t` becomes `log sum_k exp( w_k - 1/2 (x - m_k)' P_k (x - m_k) )` with `m_k`, `P_k`, `w_k` known
+//! functions of time, differentiated by the state symbolically and by time with stencils on `m_k`, `P_k`
+//! and `w_k`. The Fokker–Planck equation enters nowhere, so it can be checked.
+
+use crate::derivation::claim::ground::Ground;
+use crate::discretization::noising::{MeanMap, Noising};
+use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
+use crate::field::noised_mixture::NoisedMixture;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::random::Streams;
+use crate::problem::law::{Covariance, Mixture};
+use crate::problem::model::Problem;
+use crate::verification::claim::stencil;
+use nalgebra::DMatrix;
+
+/// Components times squared dimension of a law that is written out.
+const LARGEST: usize = 400;
+
+/// Why a claim was not measured.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unmeasured {
+    #[error("the law has no closed form here (mixture data under affine drift have one)")]
+    NoLaw,
+    #[error("the law has {components} components in {dimension} states, more than are written out")]
+    LargeLaw { components: usize, dimension: usize },
+    #[error("{0} has no value here")]
+    NoValue(String),
+    #[error("no measurement of {0}")]
+    Unsupported(&'static str),
+    #[error("time derivatives of the law beyond the second")]
+    HighRate,
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// A function of time of the written-out law.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Parameter {
+    Weight(usize),
+    Mean(usize, usize),
+    Precision(usize, usize, usize),
+    /// Transition from the start: map, shift, precision.
+    Map(usize, usize),
+    Shift(usize),
+    TransitionPrecision(usize, usize),
+}
+
+/// The laws of a problem, as numbers and as expressions over functions of time.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    pub exact: Option<NoisedMixture>,
+    pub data: Option<Mixture>,
+    pub prior: Option<Mixture>,
+    pub start: f64,
+    pub end: f64,
+    pub streams: Streams,
+}
+
+/// Expressions compiled over state, start point, random direction and functions of time.
+pub struct Compiled {
+    kernel: Kernel,
+    dimension: usize,
+    parameters: Vec<(Parameter, u32)>,
+    needs_law: bool,
+    /// Whether the start point of the path enters.
+    pub uses_origin: bool,
+    /// Whether a random direction enters.
+    pub uses_slice: bool,
+}
+
+/// What the law is at one time and around it.
+struct Snapshot {
+    weights: Vec<f64>,
+    means: Vec<Vec<f64>>,
+    precisions: Vec<DMatrix<f64>>,
+    map: DMatrix<f64>,
+    shift: Vec<f64>,
+    transition_precision: Option<DMatrix<f64>>,
+}
+
+impl Numbers {
+    /// The laws of a reverse problem, from the start of its horizon where the data have a density there,
+    /// else from `t_min`.
+    pub fn new(problem: &Problem) -> Self {
+        let data = problem.data.mixture();
+        let (start, end) = problem.dynamics.horizon;
+        let exact = match (Noising::new(problem), &data) {
+            (Ok(noising), Some(mixture)) => noising.transition().map(|transition| {
+                NoisedMixture::new(mixture.clone(), transition.clone(), noising.start())
+            }),
+            _ => None,
+        };
+        let dense = data.as_ref().is_some_and(|mixture| {
+            let d = mixture.dimension();
+            mixture.covariances.iter().all(|c| inverse(c, d).is_some())
+        });
+        Self {
+            exact,
+            data,
+            prior: problem.prior.mixture(),
+            start: if dense {
+                start
+            } else {
+                problem.time_settings.t_min
+            },
+            end,
+            streams: Streams::new(problem.run.seed).scoped("claims"),
+        }
+    }
+
+    /// Symbols of the columns after the state: origin, slice.
+    fn origin(graph: &mut Graph, d: usize) -> Vec<Expr> {
+        (0..d)
+            .map(|i| graph.symbol(&format!("#origin{i}")))
+            .collect()
+    }
+
+    /// Compiles expressions in a scratch copy of the graph.
+    ///
+    /// # Errors
+    /// [`Unmeasured`] where something has no value.
+    pub fn compile(&self, ground: &Ground, outputs: &[Expr]) -> Result<Compiled, Unmeasured> {
+        let mut graph = ground.noising.graph.clone();
+        let d = ground.noising.dimension();
+        let origin = Self::origin(&mut graph, d);
+        let mut table: Vec<(Expr, Parameter)> = Vec::new();
+        let mut replacements = Vec::new();
+        let named = |graph: &Graph, outputs: &[Expr], name: &str| {
+            graph.unknowns(outputs).into_iter().any(
+                |n| matches!(graph.node(n), Node::Unknown { name: found, .. } if found.starts_with(name)),
+            )
+        };
+        let needs_density = named(&graph, outputs, "log_p");
+        let needs_start = named(&graph, outputs, "conditional_score");
+        let needs_law = needs_density || needs_start;
+        if needs_law && self.exact.is_none() {
+            return Err(Unmeasured::NoLaw);
+        }
+        if needs_density {
+            let density = self.density(&mut graph, ground, &mut table)?;
+            replacements.push((ground.log_p, density));
+        }
+        if needs_start {
+            let conditional = conditional(&mut graph, ground, &origin, &mut table);
+            replacements.extend(ground.conditional_score.iter().copied().zip(conditional));
+        }
+        if named(&graph, outputs, "log_prior") {
+            let prior = self.prior.as_ref().ok_or(Unmeasured::NoLaw)?;
+            let density = constant_density(&mut graph, &ground.noising.state, prior);
+            replacements.push((ground.log_prior, density));
+        }
+        let mut outputs: Vec<Expr> = outputs
+            .iter()
+            .map(|e| graph.substitute(*e, &replacements))
+            .collect();
+        let (parameters, symbols, images) = parameters(&mut graph, &outputs, &table)?;
+        for e in &mut outputs {
+            *e = graph.substitute(*e, &images);
+        }
+        let used = graph.symbols(&outputs);
+        let mut inputs = ground.noising.state.clone();
+        inputs.extend(&origin);
+        inputs.extend(&ground.slice);
+        inputs.extend(symbols);
+        let kernel = Kernel::compile(&graph, &outputs, ground.noising.time, &inputs)?;
+        Ok(Compiled {
+            kernel,
+            dimension: d,
+            parameters,
+            needs_law,
+            uses_origin: used.iter().any(|e| origin.contains(e)),
+            uses_slice: used.iter().any(|e| ground.slice.contains(e)),
+        })
+    }
+
+    /// `log sum_k exp( w_k - 1/2 (x - m_k)' P_k (x - m_k) )`.
+    fn density(
+        &self,
+        graph: &mut Graph,
+        ground: &Ground,
+        table: &mut Vec<(Expr, Parameter)>,
+    ) -> Result<Expr, Unmeasured> {
+        let exact = self.exact.as_ref().ok_or(Unmeasured::NoLaw)?;
+        let (d, components) = (ground.noising.dimension(), exact.mixture().components());
+        if components * d * d > LARGEST {
+            return Err(Unmeasured::LargeLaw {
+                components,
+                dimension: d,
+            });
+        }
+        let time = ground.noising.time;
+        let mut known = |graph: &mut Graph, parameter: Parameter| {
+            let e = graph.unknown(&format!("#law{}", table.len()), &[time]);
+            table.push((e, parameter));
+            e
+        };
+        let mut logs = Vec::with_capacity(components);
+        for k in 0..components {
+            let offset: Vec<Expr> = (0..d)
+                .map(|i| {
+                    let mean = known(graph, Parameter::Mean(k, i));
+                    graph.sub(ground.noising.state[i], mean)
+                })
+                .collect();
+            let mut terms = vec![known(graph, Parameter::Weight(k))];
+            for i in 0..d {
+                for j in i..d {
+                    let precision = known(graph, Parameter::Precision(k, i, j));
+                    let factor = if i == j {
+                        graph.rational(-1, 2)
+                    } else {
+                        graph.integer(-1)
+                    };
+                    terms.push(graph.mul(&[factor, precision, offset[i], offset[j]]));
+                }
+            }
+            logs.push(graph.add(&terms));
+        }
+        Ok(match logs.as_slice() {
+            [one] => *one,
+            _ => graph.apply(Function::LogSumExp, &logs),
+        })
+    }
+
+    fn snapshot(&self, t: f64) -> Result<Snapshot, Unmeasured> {
+        let exact = self.exact.as_ref().ok_or(Unmeasured::NoLaw)?;
+        let mixture = exact.mixture_at(t);
+        let kernel = exact.transition().between(self.start, t);
+        let d = mixture.dimension();
+        let (mut weights, mut precisions) = (Vec::new(), Vec::new());
+        for (weight, covariance) in mixture.weights.iter().zip(&mixture.covariances) {
+            let (precision, log_determinant) = inverse(covariance, d).ok_or(Unmeasured::NoLaw)?;
+            weights.push(
+                weight.ln() - 0.5 * (log_determinant + d as f64 * std::f64::consts::TAU.ln()),
+            );
+            precisions.push(precision);
+        }
+        let map = match &kernel.factor {
+            MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
+            MeanMap::Matrix(a) => a.clone(),
+        };
+        Ok(Snapshot {
+            weights,
+            means: mixture.means,
+            precisions,
+            map,
+            shift: kernel.shift.clone(),
+            transition_precision: inverse(&kernel.covariance, d).map(|(p, _)| p),
+        })
+    }
+}
+
+impl Snapshot {
+    fn value(&self, parameter: Parameter) -> Option<f64> {
+        Some(match parameter {
+            Parameter::Weight(k) => self.weights[k],
+            Parameter::Mean(k, i) => self.means[k][i],
+            Parameter::Precision(k, i, j) => self.precisions[k][(i, j)],
+            Parameter::Map(i, j) => self.map[(i, j)],
+            Parameter::Shift(i) => self.shift[i],
+            Parameter::TransitionPrecision(i, j) => self.transition_precision.as_ref()?[(i, j)],
+        })
+    }
+}
+
+/// Inverse and log determinant of a positive definite covariance.
+fn inverse(covariance: &Covariance, d: usize) -> Option<(DMatrix<f64>, f64)> {
+    let factor = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j)).cholesky()?;
+    let log_determinant = 2.0 * factor.l().diagonal().iter().map(|v| v.ln()).sum::<f64>();
+    Some((factor.inverse(), log_determinant))
+}
+
+/// `-C^-1 (x - Phi x_0 - c)`.
+fn conditional(
+    graph: &mut Graph,
+    ground: &Ground,
+    origin: &[Expr],
+    table: &mut Vec<(Expr, Parameter)>,
+) -> Vec<Expr> {
+    let time = ground.noising.time;
+    let d = origin.len();
+    let mut known = |graph: &mut Graph, parameter: Parameter| {
+        let e = graph.unknown(&format!("#law{}", table.len()), &[time]);
+        table.push((e, parameter));
+        e
+    };
+    let offset: Vec<Expr> = (0..d)
+        .map(|i| {
+            let mut terms = vec![known(graph, Parameter::Shift(i))];
+            for (j, origin) in origin.iter().enumerate() {
+                let map = known(graph, Parameter::Map(i, j));
+                terms.push(graph.mul(&[map, *origin]));
+            }
+            let mean = graph.add(&terms);
+            graph.sub(mean, ground.noising.state[i])
+        })
+        .collect();
+    (0..d)
+        .map(|i| {
+            let terms: Vec<Expr> = offset
+                .iter()
+                .enumerate()
+                .map(|(j, offset)| {
+                    let precision = known(graph, Parameter::TransitionPrecision(i, j));
+                    graph.mul(&[precision, *offset])
+                })
+                .collect();
+            graph.add(&terms)
+        })
+        .collect()
+}
+
+/// The log density of a mixture as an expression with numbers.
+fn constant_density(graph: &mut Graph, state: &[Expr], mixture: &Mixture) -> Expr {
+    let d = state.len();
+    let mut logs = Vec::new();
+    for (k, covariance) in mixture.covariances.iter().enumerate() {
+        let Some((precision, log_determinant)) = inverse(covariance, d) else {
+            return graph.undefined();
+        };
+        let weight = mixture.weights[k].ln()
+            - 0.5 * (log_determinant + d as f64 * std::f64::consts::TAU.ln());
+        let mut terms = vec![graph.binary(weight)];
+        for i in 0..d {
+            for j in 0..d {
+                let factor = graph.binary(-0.5 * precision[(i, j)]);
+                let offsets = [i, j].map(|i| {
+                    let mean = graph.binary(mixture.means[k][i]);
+                    graph.sub(state[i], mean)
+                });
+                terms.push(graph.mul(&[factor, offsets[0], offsets[1]]));
+            }
+        }
+        logs.push(graph.add(&terms));
+    }
+    graph.apply(Function::LogSumExp, &logs)
+}
+
+type Parameters = (Vec<(Parameter, u32)>, Vec<Expr>, Vec<(Expr, Expr)>);
+
+/// The functions of time below `outputs`, each with a symbol in its place.
+fn parameters(
+    graph: &mut Graph,
+    outputs: &[Expr],
+    table: &[(Expr, Parameter)],
+) -> Result<Parameters, Unmeasured> {
+    let (mut found, mut symbols, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    for node in graph.unknowns(outputs) {
+        let Node::Unknown { name, orders, .. } = graph.node(node) else {
+            continue;
+        };
+        let base = table.iter().find(
+            |(e, _)| matches!(graph.node(*e), Node::Unknown { name: known, .. } if known == name),
+        );
+        let Some((_, parameter)) = base else {
+            return Err(Unmeasured::NoValue(graph.text(node)));
+        };
+        if orders[0] > 2 {
+            return Err(Unmeasured::HighRate);
+        }
+        found.push((*parameter, orders[0]));
+        let symbol = graph.symbol(&format!("#known{}", symbols.len()));
+        symbols.push(symbol);
+        images.push((node, symbol));
+    }
+    Ok((found, symbols, images))
+}
+
+impl Compiled {
+    pub fn outputs(&self) -> usize {
+        self.kernel.outputs()
+    }
+
+    /// The functions of time at one time, ready for any number of blocks.
+    ///
+    /// # Errors
+    /// A law without a density at this time.
+    pub fn at(&self, numbers: &Numbers, t: f64) -> Result<Vec<f64>, Unmeasured> {
+        if !self.needs_law {
+            return Ok(Vec::new());
+        }
+        let highest = self.parameters.iter().map(|(_, order)| *order).max();
+        if highest.unwrap_or(0) == 0 {
+            let snapshot = numbers.snapshot(t)?;
+            return self
+                .parameters
+                .iter()
+                .map(|(p, _)| snapshot.value(*p).ok_or(Unmeasured::NoLaw))
+                .collect();
+        }
+        let step = 2e-3 * (numbers.end - numbers.start);
+        let nodes = stencil::nodes(t, numbers.start, numbers.end, step);
+        let weights = stencil::weights(t, &nodes);
+        let snapshots: Vec<Snapshot> = nodes
+            .iter()
+            .map(|t| numbers.snapshot(*t))
+            .collect::<Result<_, _>>()?;
+        self.parameters
+            .iter()
+            .map(|(parameter, order)| {
+                let weights = &weights[*order as usize];
+                let terms = weights.iter().zip(&snapshots).map(|(w, s)| {
+                    let value = s.value(*parameter).ok_or(Unmeasured::NoLaw)?;
+                    Ok(w * value)
+                });
+                terms.sum()
+            })
+            .collect()
+    }
+
+    /// Evaluates at time `t`, where `known` came from [`Self::at`]. `origin` and `slice` hold start points
+    /// and random directions (points × d), or are not needed.
+    pub fn eval(
+        &self,
+        t: f64,
+        known: &[f64],
+        x: BatchRef<'_>,
+        origin: Option<BatchRef<'_>>,
+        slice: Option<BatchRef<'_>>,
+        out: BatchMut<'_>,
+    ) {
+        let (points, d) = (x.points(), self.dimension);
+        let mut inputs = Batch::zeros(points, 3 * d + known.len());
+        for j in 0..d {
+            inputs.column_mut(j).copy_from_slice(x.column(j));
+            if let Some(origin) = origin {
+                inputs.column_mut(d + j).copy_from_slice(origin.column(j));
+            }
+            if let Some(slice) = slice {
+                inputs
+                    .column_mut(2 * d + j)
+                    .copy_from_slice(slice.column(j));
+            }
+        }
+        for (k, value) in known.iter().enumerate() {
+            inputs.column_mut(3 * d + k).fill(*value);
+        }
+        self.kernel.eval(t, inputs.as_ref(), out);
+    }
+}

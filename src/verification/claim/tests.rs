@@ -1,0 +1,274 @@
+//! Links measured on small problems: what is true passes, what is not fails, whatever is proved.
+
+use super::decide::{Decided, decide};
+use super::meter::Effort;
+use super::numbers::Numbers;
+use crate::derivation::claim::ground::Ground;
+use crate::derivation::claim::identity::Identity;
+use crate::derivation::reverse::noising;
+use crate::expr::Scope;
+use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
+use crate::problem::model::Problem;
+use crate::problem::parse_text;
+use crate::verification::verdict::Verdict;
+use std::path::Path;
+
+const ONE: &str = r#"
+format = 1
+[problem]
+name = "one"
+kind = "reverse"
+[data]
+family  = "mixture"
+weights = [0.4, 0.6]
+means   = [-1.0, 0.8]
+covs    = [0.3, 0.5]
+[prior]
+family = "gaussian"
+mean   = 0.2
+cov    = 1.3
+[dynamics]
+preset  = "ou"
+rate    = 1.0
+sigma   = 1.2
+horizon = [0.0, 1.0]
+"#;
+
+const TWO: &str = r#"
+format = 1
+[problem]
+name = "two"
+kind = "reverse"
+[data]
+family  = "mixture"
+weights = [0.4, 0.6]
+means   = [[-1.0, 0.5], [0.8, -0.3]]
+covs    = [0.4, 0.6]
+[prior]
+family = "gaussian"
+mean   = [0.0, 0.0]
+cov    = 1.0
+[dynamics]
+preset  = "linear"
+A       = [[-1.0, 0.5], [-0.5, -0.6]]
+S       = [[1.0, 0.0], [0.4, 0.9]]
+horizon = [0.0, 1.0]
+"#;
+
+fn problem(text: &str) -> Problem {
+    parse_text("claims.toml", text, Path::new("."), &[])
+        .unwrap_or_else(|report| panic!("{report}"))
+        .problem
+}
+
+fn typed(text: &str) -> Typed {
+    Typed {
+        text: text.to_owned(),
+        span: 0..text.len(),
+    }
+}
+
+const EFFORT: Effort = Effort {
+    paths: 65_536,
+    steps: 64,
+};
+
+fn decided(problem: &Problem, lets: &[(&str, &[&str])], under: Under, claim: &str) -> Decided {
+    let spec = IdentitySpec {
+        name: "test".to_owned(),
+        span: 0..0,
+        bindings: lets
+            .iter()
+            .map(|(name, components)| Binding {
+                name: (*name).to_owned(),
+                components: components.iter().map(|c| typed(c)).collect(),
+                list: components.len() > 1,
+            })
+            .collect(),
+        under: Some(under),
+        at: None,
+        claim: Claim::Statement(typed(claim)),
+    };
+    let ground = Ground::new(noising(problem), Scope::new());
+    let identity = Identity::read(&spec, &ground).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let numbers = Numbers::new(problem);
+    decide(&identity, &ground, &numbers, EFFORT)
+        .unwrap_or_else(|error| panic!("{claim}: {error}"))
+        .remove(0)
+}
+
+/// The measurement alone, whether or not there is a proof.
+fn measured(found: &Decided) -> (Verdict, String) {
+    match &found.evidence.measurement {
+        Ok(m) => (
+            m.residual.verdict(super::measure::CONFIDENCE),
+            m.note.clone(),
+        ),
+        Err(error) => (Verdict::Skipped, error.to_string()),
+    }
+}
+
+const ONE_LETS: [(&str, &[&str]); 2] = [("v", &["sin(2*x) + t*x"]), ("w", &["x^2/2 + t*x"])];
+
+#[test]
+fn true_claims_in_one_state_pass_by_measurement_alone() {
+    let one = problem(ONE);
+    let cases = [
+        (Under::Forward, "E[ div(v) ] = -E[ v*score ]"),
+        (
+            Under::Forward,
+            "0.5*E[ (v - score)^2 ] = E[ 0.5*v^2 + div(v) ] + 0.5*E[ score^2 ]",
+        ),
+        (
+            Under::Forward,
+            "D(exp(log_p), t) = -div(drift*exp(log_p)) + 0.5*lap(D*exp(log_p))",
+        ),
+        (
+            Under::Forward,
+            "D(E[w], t) = E[ D(w, t) + drift*grad(w) + 0.5*D*lap(w) ]",
+        ),
+        (
+            Under::Forward,
+            "E[ start(log_p) - end(log_p) ] = int(E[ running + 0.5*D*score^2 ], t)",
+        ),
+        (Under::Forward, "E[ ito(v, dW)^2 ] = E[ int(v^2, t) ]"),
+        (
+            Under::Forward,
+            "end(w) - start(w) = int(D(w, t) + 0.5*D*lap(w), t) + ito(grad(w), dX)",
+        ),
+        (
+            Under::Forward,
+            "stratonovich(v, dX) = ito(v, dX) + int(0.5*D*div(v), t)",
+        ),
+        (
+            Under::Forward,
+            "E[ exp(ito(v, dW)/4 - int(v^2, t)/32) ] = 1",
+        ),
+        (
+            Under::Forward,
+            "E[ 0.5*(v - conditional_score)^2 ] = E[ 0.5*v^2 + div(v) + 0.5*conditional_score^2 ]",
+        ),
+        (
+            Under::Forward,
+            "E[ 0.5*(slice*v)^2 + slice^2*div(v) ] = E[ 0.5*v^2 + div(v) ]",
+        ),
+        (
+            Under::Controlled(typed("v")),
+            "E[ end(terminal) + int(0.5*v^2 + running, t) ] - E[ start(V) ] = 0.5*E[ int((v - g*score)^2, t) ]",
+        ),
+        (
+            Under::Controlled(typed("v")),
+            "end(terminal) + int(0.5*v^2 + running, t) = start(V) + int(0.5*(v - g*score)^2, t) - ito(g*score, dW)",
+        ),
+        (Under::Reverse, "variation(action, u, g*score, v) = 0"),
+        (
+            Under::Reverse,
+            "kl(reverse, controlled(v)) = E[ start(log_p - log_prior) ] + 0.5*E[ int((v - g*score)^2, t) ]",
+        ),
+        (
+            Under::Forward,
+            "variation(E[ 0.5*(v - score)^2 ], v, 2*score, v) = E[ v*score ]",
+        ),
+    ];
+    for (under, claim) in cases {
+        let found = decided(&one, &ONE_LETS, under, claim);
+        assert_eq!(found.verdict, Verdict::Proved, "{claim}");
+        let (verdict, note) = measured(&found);
+        assert_eq!(verdict, Verdict::Pass, "{claim}: {note}");
+    }
+}
+
+#[test]
+fn false_claims_in_one_state_fail() {
+    let one = problem(ONE);
+    let cases = [
+        (Under::Forward, "E[ div(v) ] = E[ v*score ]"),
+        (
+            Under::Forward,
+            "E[ (v - score)^2 ] = E[ 0.5*v^2 + div(v) ] + 0.5*E[ score^2 ]",
+        ),
+        (
+            Under::Forward,
+            "D(exp(log_p), t) = div(drift*exp(log_p)) + 0.5*lap(D*exp(log_p))",
+        ),
+        (
+            Under::Forward,
+            "D(E[w], t) = E[ D(w, t) + drift*grad(w) + D*lap(w) ]",
+        ),
+        (Under::Forward, "E[ ito(v, dW)^2 ] = 2*E[ int(v^2, t) ]"),
+        (
+            Under::Forward,
+            "end(w) - start(w) = int(D(w, t), t) + ito(grad(w), dX)",
+        ),
+        (Under::Forward, "stratonovich(v, dX) = ito(v, dX)"),
+        (
+            Under::Controlled(typed("v")),
+            "E[ end(terminal) + int(v^2 + running, t) ] - E[ start(V) ] = 0.5*E[ int((v - g*score)^2, t) ]",
+        ),
+        (Under::Reverse, "variation(action, u, -g*score, v) = 0"),
+        (
+            Under::Reverse,
+            "kl(controlled(v), reverse) = E[ start(log_p - log_prior) ] + 0.5*E[ int((v - g*score)^2, t) ]",
+        ),
+    ];
+    for (under, claim) in cases {
+        let found = decided(&one, &ONE_LETS, under, claim);
+        assert_eq!(
+            found.verdict,
+            Verdict::Fail,
+            "{claim}: {:?}",
+            measured(&found)
+        );
+    }
+}
+
+#[test]
+fn claims_in_two_states_with_a_crooked_noise() {
+    let two = problem(TWO);
+    let lets: [(&str, &[&str]); 2] = [
+        ("v", &["sin(x[0])", "x[0]*x[1]"]),
+        ("w", &["x[0]^2*x[1] + t"]),
+    ];
+    let cases = [
+        (
+            "E[ 0.5*norm2(v - score) ] = E[ 0.5*norm2(v) + div(v) ] + E[ 0.5*norm2(score) ]",
+            Verdict::Proved,
+        ),
+        (
+            "D(log_p, t) = -div(drift) - dot(drift, score) + 0.5*trace(D @ (jac(score) + outer(score, score)))",
+            Verdict::Proved,
+        ),
+        ("E[ dot(x, score) ] = -2", Verdict::Proved),
+        (
+            "E[ dot(score, D @ score) ] = -E[ trace(D @ hess(log_p)) ]",
+            Verdict::Proved,
+        ),
+        (
+            "E[ dot(score, D @ score) ] = E[ trace(D @ hess(log_p)) ]",
+            Verdict::Fail,
+        ),
+        (
+            "ito(v, dX) = int(dot(v, drift), t) + ito(diffusion' @ v, dW)",
+            Verdict::Proved,
+        ),
+        (
+            "ito(v, dX) = int(dot(v, drift), t) + ito(diffusion @ v, dW)",
+            Verdict::Fail,
+        ),
+    ];
+    for (claim, wanted) in cases {
+        let found = decided(&two, &lets, Under::Forward, claim);
+        assert_eq!(found.verdict, wanted, "{claim}: {:?}", measured(&found));
+        let wanted = if wanted == Verdict::Proved {
+            Verdict::Pass
+        } else {
+            wanted
+        };
+        assert_eq!(
+            measured(&found).0,
+            wanted,
+            "{claim}: {:?}",
+            measured(&found)
+        );
+    }
+}
