@@ -183,6 +183,21 @@ impl Identity {
         }
         Ok(opened)
     }
+
+    /// One link with its names bound.
+    ///
+    /// # Errors
+    /// Mistakes in `let`, in the law, or of either side.
+    pub fn open_link(
+        &self,
+        link: &Link,
+        ground: &Ground,
+        mode: Mode,
+    ) -> Result<(Opened, Sides), Vec<Misread>> {
+        let mut opened = self.open(ground, mode)?;
+        let sides = opened.sides(&link.left, &link.right)?;
+        Ok((opened, sides))
+    }
 }
 
 impl Opened {

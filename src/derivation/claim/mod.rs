@@ -26,6 +26,7 @@ mod path;
 pub mod proof;
 pub mod reading;
 pub mod rule;
+pub mod slip;
 mod variation;
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The decision: is the difference of the two sides zero in normal form?
 
 use crate::derivation::assumption::Assumption;
-use crate::derivation::claim::identity::{Level, Mode, Opened, Sides};
+use crate::derivation::claim::ground::Ground;
+use crate::derivation::claim::identity::{Identity, Level, Link, Mode, Opened, Sides};
 use crate::derivation::claim::normal::Workbench;
 use crate::derivation::claim::rule::Rule;
 use std::collections::BTreeSet;
@@ -47,5 +48,19 @@ pub fn prove(opened: &mut Opened, sides: &Sides, mode: Mode) -> Option<Proof> {
         rules,
         assumptions: assumptions.into_iter().collect(),
         mode,
+    })
+}
+
+/// Proves a link for any trial fields, or else for those the file gives.
+pub fn prove_link(identity: &Identity, link: &Link, ground: &Ground) -> Option<Proof> {
+    let modes: &[Mode] = if identity.has_trials() {
+        &[Mode::Any, Mode::Given]
+    } else {
+        &[Mode::Given]
+    };
+    modes.iter().find_map(|mode| {
+        // What an arbitrary field cannot be (a number in an index, say) the given one can.
+        let (mut opened, sides) = identity.open_link(link, ground, *mode).ok()?;
+        prove(&mut opened, &sides, *mode)
     })
 }

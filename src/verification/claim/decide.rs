@@ -1,11 +1,12 @@
 //! The verdict on every link of an identity.
 
 use crate::derivation::claim::ground::Ground;
-use crate::derivation::claim::identity::{Identity, Link, Misread, Mode, Opened, Sides};
-use crate::derivation::claim::proof::{Proof, prove};
+use crate::derivation::claim::identity::{Identity, Link, Misread, Mode};
+use crate::derivation::claim::proof::{Proof, prove_link};
 use crate::verification::claim::measure::{CONFIDENCE, Measurement, measure};
 use crate::verification::claim::meter::Effort;
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
+use crate::verification::claim::probe::{Explanation, probe};
 use crate::verification::verdict::Verdict;
 
 /// What a verdict rests on.
@@ -22,6 +23,8 @@ pub struct Decided {
     pub right: String,
     pub verdict: Verdict,
     pub evidence: Evidence,
+    /// Slips that would explain a failure, likely ones first.
+    pub slips: Vec<Explanation>,
 }
 
 /// A claim that cannot be decided for a reason of its own.
@@ -71,8 +74,8 @@ fn decide_link(
     numbers: &Numbers,
     effort: Effort,
 ) -> Result<Decided, Undecided> {
-    let (opened, sides) = open(identity, link, ground, Mode::Given)?;
-    let proof = proof_of(identity, link, ground)?;
+    let (opened, sides) = identity.open_link(link, ground, Mode::Given)?;
+    let proof = prove_link(identity, link, ground);
     let measurement = measure(numbers, &opened, &sides, identity.at, effort);
     let measured = measurement
         .as_ref()
@@ -86,48 +89,20 @@ fn decide_link(
             note: measurement.note.clone(),
         });
     }
+    let verdict = if proof.is_some() {
+        Verdict::Proved
+    } else {
+        measured
+    };
+    let slips = match verdict {
+        Verdict::Fail => probe(identity, link, ground, numbers, effort),
+        _ => Vec::new(),
+    };
     Ok(Decided {
         left: left.to_owned(),
         right: right.to_owned(),
-        verdict: if proof.is_some() {
-            Verdict::Proved
-        } else {
-            measured
-        },
+        verdict,
         evidence: Evidence { proof, measurement },
+        slips,
     })
-}
-
-/// A proof for any trial field, else for the given one.
-pub(super) fn proof_of(
-    identity: &Identity,
-    link: &Link,
-    ground: &Ground,
-) -> Result<Option<Proof>, Vec<Misread>> {
-    let modes: &[Mode] = if identity.has_trials() {
-        &[Mode::Any, Mode::Given]
-    } else {
-        &[Mode::Given]
-    };
-    for mode in modes {
-        // What an arbitrary field may not be (a number in an index, say) the given one may.
-        let Ok((mut opened, sides)) = open(identity, link, ground, *mode) else {
-            continue;
-        };
-        if let Some(proof) = prove(&mut opened, &sides, *mode) {
-            return Ok(Some(proof));
-        }
-    }
-    Ok(None)
-}
-
-fn open(
-    identity: &Identity,
-    link: &Link,
-    ground: &Ground,
-    mode: Mode,
-) -> Result<(Opened, Sides), Vec<Misread>> {
-    let mut opened = identity.open(ground, mode)?;
-    let sides = opened.sides(&link.left, &link.right)?;
-    Ok((opened, sides))
 }

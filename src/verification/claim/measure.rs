@@ -124,9 +124,13 @@ fn number(
             let gap = meter.number(difference, t)?;
             let scale = left.scale.max(right.scale).max(gap.scale);
             let residual = match gap.standard_error() {
-                Some(error) => {
-                    Residual::statistical(gap.value, error, gap.bias, BY_DRAWS * scale, gap.draws())
-                }
+                Some(error) => Residual::statistical(
+                    gap.value,
+                    error,
+                    gap.bias,
+                    BY_DRAWS * spread_scale(&left, &right, error, gap.draws()),
+                    gap.draws(),
+                ),
                 None => Residual::deterministic(
                     gap.value,
                     gap.bias,

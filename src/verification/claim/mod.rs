@@ -5,6 +5,7 @@ pub mod measure;
 mod meter;
 pub mod numbers;
 mod paths;
+pub mod probe;
 mod stencil;
 mod value;
 

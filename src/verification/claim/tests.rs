@@ -272,3 +272,56 @@ fn claims_in_two_states_with_a_crooked_noise() {
         );
     }
 }
+
+#[test]
+fn the_slip_is_named() {
+    let one = problem(ONE);
+    let controlled = || Under::Controlled(typed("v"));
+    let cases = [
+        (
+            Under::Forward,
+            "E[ (v - score)^2 ] = E[ 0.5*v^2 + div(v) ] + 0.5*E[ score^2 ]",
+            "lost a factor 1/2 in `(v - score)^2`",
+        ),
+        (
+            Under::Forward,
+            "E[ div(v) ] = E[ v*score ]",
+            "wrong sign of `div(v)`",
+        ),
+        (
+            Under::Forward,
+            "end(w) - start(w) = int(D(w, t), t) + ito(grad(w), dX)",
+            "lost the second-order term `0.5*D*lap(w)` in `D(w, t)`",
+        ),
+        (
+            Under::Forward,
+            "end(w) - start(w) = int(D(w, t), t) + anti_ito(grad(w), dX)",
+            "read `anti_ito(grad(w), dX)` as anti-Ito where Stratonovich is meant",
+        ),
+        (
+            Under::Forward,
+            "E[ ito(v, dW)^2 ] = 2*E[ int(v^2, t) ]",
+            "lost a factor 1/2 in `v^2`",
+        ),
+        (
+            controlled(),
+            "E[ start(terminal) + int(0.5*v^2 + running, t) ] - E[ start(V) ] = 0.5*E[ int((v - g*score)^2, t) ]",
+            "swapped the ends: `start(terminal)` stands for end(...)",
+        ),
+        (
+            Under::Reverse,
+            "kl(controlled(v), reverse) = E[ start(log_p - log_prior) ] + 0.5*E[ int((v - g*score)^2, t) ]",
+            "swapped the laws of `kl(controlled(v), reverse)`",
+        ),
+        (
+            Under::Reverse,
+            "variation(action, u, -g*score, v) = 0",
+            "wrong sign of `g*score`",
+        ),
+    ];
+    for (under, claim, wanted) in cases {
+        let found = decided(&one, &ONE_LETS, under, claim);
+        let sentences: Vec<&str> = found.slips.iter().map(|s| s.sentence.as_str()).collect();
+        assert!(sentences.contains(&wanted), "{claim}: {sentences:?}");
+    }
+}

@@ -24,15 +24,6 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub fn exact(value: f64) -> Self {
-        Self {
-            value,
-            bias: 0.0,
-            deviations: Vec::new(),
-            scale: value.abs(),
-        }
-    }
-
     /// The mean of draws.
     pub fn from_draws(source: Source, draws: Vec<f64>, bias: f64) -> Self {
         let n = draws.len() as f64;
