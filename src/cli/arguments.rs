@@ -50,8 +50,9 @@ pub enum Command {
         #[arg(long)]
         keep_references: bool,
     },
-    /// Only the identities of a problem
+    /// Only the identities: those a file states, link by link, and the catalogue where it asks for solvers
     Verify {
+        /// A problem file, or a folder of them
         file: PathBuf,
         #[command(flatten)]
         overrides: Overrides,

@@ -8,6 +8,7 @@ mod figures;
 mod progress;
 mod record;
 mod solve;
+mod verify;
 
 use crate::derivation::expectation::unmet;
 use crate::derivation::{self, Derivation};
@@ -63,14 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             common,
             identities_only: false,
         }),
-        Command::Verify { file, overrides } => solve::solve(&Request {
-            file,
-            only: &[],
-            overrides,
-            keep_references: false,
-            common,
-            identities_only: true,
-        }),
+        Command::Verify { file, overrides } => verify::verify(file, overrides, common),
     };
     exit.into()
 }

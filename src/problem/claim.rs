@@ -1,5 +1,7 @@
 //! Text the user typed for later stages: claims, units and sweeps, with its place.
 
+use crate::problem::diagnostic::Source;
+use crate::problem::document::offset_in_token;
 use std::ops::Range;
 
 /// A string of the file with its place.
@@ -8,6 +10,15 @@ pub struct Typed {
     pub text: String,
     /// The TOML token in the source, quotes included.
     pub span: Range<usize>,
+}
+
+impl Typed {
+    /// Where bytes of the text stand in the source.
+    pub fn locate(&self, source: &Source, range: Range<usize>) -> Range<usize> {
+        let raw = source.slice(self.span.clone());
+        let at = |offset: usize| self.span.start + offset_in_token(raw, offset);
+        at(range.start)..at(range.end)
+    }
 }
 
 /// A name with one string, or with a list of them for a vector.

@@ -2,6 +2,9 @@
 
 use crate::derivation::noising::Noising;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
+use crate::problem::model::Problem;
+use crate::problem::task::Kind;
+use std::collections::BTreeMap;
 
 /// Names a `let` may not take: they mean something in every claim.
 pub const RESERVED: [&str; 20] = [
@@ -58,6 +61,8 @@ pub struct Ground {
     pub log_prior: Expr,
     pub conditional_score: Vec<Expr>,
     pub slice: Vec<Expr>,
+    /// Whether the problem has a reverse process that can be controlled.
+    pub reverses: bool,
     scope: Scope,
     scalar: bool,
 }
@@ -88,11 +93,33 @@ impl Ground {
             log_prior,
             conditional_score,
             slice,
+            reverses: true,
             scope,
             scalar,
         };
         ground.name_everything();
         ground
+    }
+
+    /// The process of a problem file, with its parameters and definitions.
+    pub fn of(problem: &Problem) -> Self {
+        let noising = Noising::new(
+            problem.graph.clone(),
+            problem.time,
+            problem.state.clone(),
+            problem.dynamics.drift.clone(),
+            problem.dynamics.diffusion.clone(),
+        );
+        let mut scope = Scope::new();
+        let mut noising = noising;
+        bind_parameters(&mut noising.graph, &mut scope, problem);
+        for (name, value) in &problem.definitions {
+            scope.bind(name, value.clone());
+        }
+        Self {
+            reverses: matches!(problem.kind(), Kind::Reverse | Kind::Sample),
+            ..Self::new(noising, scope)
+        }
     }
 
     pub fn graph(&mut self) -> &mut Graph {
@@ -204,6 +231,36 @@ impl Ground {
     pub fn is_pointwise(&self, e: Expr) -> bool {
         let graph = &self.noising.graph;
         graph.depends_on_any(e, &self.noising.state) || graph.depends_on_any(e, &self.slice)
+    }
+}
+
+/// Numbers, vectors and matrices of `[params]`: `a`, `a[i]`, `a[i][j]`.
+fn bind_parameters(graph: &mut Graph, scope: &mut Scope, problem: &Problem) {
+    let mut arrays: BTreeMap<&str, BTreeMap<Vec<usize>, f64>> = BTreeMap::new();
+    for (name, value) in &problem.parameters {
+        let mut parts = name.split('[');
+        let base = parts.next().unwrap_or(name);
+        let indices: Option<Vec<usize>> = parts
+            .map(|i| i.trim_end_matches(']').parse().ok())
+            .collect();
+        if let Some(indices) = indices {
+            arrays.entry(base).or_default().insert(indices, *value);
+        }
+    }
+    for (name, entries) in arrays {
+        let Some(last) = entries.keys().next_back().cloned() else {
+            continue;
+        };
+        let values: Vec<f64> = entries.into_values().collect();
+        match last.as_slice() {
+            [] => scope.bind_number(graph, name, values[0]),
+            [_] => scope.bind_vector(graph, name, &values),
+            [_, j] => {
+                let rows: Vec<Vec<f64>> = values.chunks(j + 1).map(<[f64]>::to_vec).collect();
+                scope.bind_matrix(graph, name, &rows);
+            }
+            _ => {}
+        }
     }
 }
 

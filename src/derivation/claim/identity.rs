@@ -6,6 +6,8 @@ use crate::derivation::claim::reading::{Context, LawText, Reader, is_taken};
 use crate::expr::syntax::{Syntax, tree};
 use crate::expr::{Expr, ExprError, Value, parse};
 use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
+use crate::problem::diagnostic::{Diagnostic, Source};
+use crate::problem::model::Problem;
 use std::ops::Range;
 
 /// One side of a link.
@@ -34,6 +36,31 @@ pub struct Misread {
     pub typed: Option<Typed>,
     /// Where the text the error speaks about starts in that string.
     pub offset: usize,
+}
+
+impl Misread {
+    /// The mistake at its place in the file; `identity` is the span of the whole table.
+    pub fn diagnostic(&self, source: &Source, identity: &Range<usize>) -> Diagnostic {
+        let error = &self.error;
+        let place = |range: &Range<usize>| match &self.typed {
+            // Errors inside a definition speak about another text; the string that uses it is shown.
+            Some(typed) if error.definition.is_some() => typed.span.clone(),
+            Some(typed) => {
+                let range = range.start + self.offset..range.end + self.offset;
+                typed.locate(source, range)
+            }
+            None => identity.clone(),
+        };
+        let mut diagnostic = Diagnostic::error(error.code, place(&error.span), &error.message)
+            .label(error.label.clone());
+        if let Some(second) = &error.second {
+            diagnostic = diagnostic.also(place(&second.0), second.1.clone());
+        }
+        if let Some(help) = &error.help {
+            diagnostic = diagnostic.help(help.to_string());
+        }
+        diagnostic
+    }
 }
 
 /// What trial fields stand for.
@@ -341,6 +368,32 @@ impl Opened {
             (false, Some(_), None) => Ok(Level::Field),
             (false, None, _) => Ok(Level::Number),
         }
+    }
+}
+
+/// Reads the identities of a problem file, with the process they are about.
+///
+/// # Errors
+/// Every mistake, each at its place.
+pub fn read_identities(
+    problem: &Problem,
+    source: &Source,
+) -> Result<(Ground, Vec<Identity>), Vec<Diagnostic>> {
+    let ground = Ground::of(problem);
+    let (mut identities, mut diagnostics) = (Vec::new(), Vec::new());
+    for spec in &problem.identities {
+        match Identity::read(spec, &ground) {
+            Ok(identity) => identities.push(identity),
+            Err(errors) => {
+                let found = errors.iter().map(|e| e.diagnostic(source, &spec.span));
+                diagnostics.extend(found);
+            }
+        }
+    }
+    if diagnostics.is_empty() {
+        Ok((ground, identities))
+    } else {
+        Err(diagnostics)
     }
 }
 

@@ -108,12 +108,26 @@ impl<'a> Reader<'a> {
     pub fn law(&mut self, text: &LawText, context: &Context) -> Result<Law, Vec<ExprError>> {
         match text {
             LawText::Forward => Ok(Law::Forward),
-            LawText::Reverse => Ok(Law::Reverse),
+            LawText::Reverse => self.reversed(&(0..0)).map(|()| Law::Reverse),
             LawText::Controlled { tree, source, .. } => {
+                self.reversed(&tree.span)?;
                 let control = self.value(tree, source, context)?;
                 self.control(control, &tree.span).map(Law::Controlled)
             }
         }
+    }
+
+    /// Reverse and controlled processes belong to problems that undo a diffusion.
+    fn reversed(&self, span: &Range<usize>) -> Result<(), Vec<ExprError>> {
+        if self.ground.reverses {
+            return Ok(());
+        }
+        let message = "this problem undoes no diffusion, so it has no reverse process";
+        let found = error("E134", span, message, "a law of the reverse process");
+        Err(helped(
+            found,
+            "identities of this kind are about under = \"forward\"",
+        ))
     }
 
     /// One entry per noise.
@@ -448,7 +462,9 @@ impl<'a> Reader<'a> {
     ) -> Result<Law, Vec<ExprError>> {
         match &tree.kind {
             Kind::Name(name) if name == "forward" => return Ok(Law::Forward),
-            Kind::Name(name) if name == "reverse" => return Ok(Law::Reverse),
+            Kind::Name(name) if name == "reverse" => {
+                return self.reversed(&tree.span).map(|()| Law::Reverse);
+            }
             Kind::Call {
                 name, arguments, ..
             } if name == "controlled" && arguments.len() == 1 => {
@@ -471,6 +487,7 @@ impl<'a> Reader<'a> {
 
     /// `E[ end(terminal) + int(1/2 |u|^2 + q) ]` under the control `u` in scope.
     fn action(&mut self, context: &Context, span: &Range<usize>) -> Result<Value, Vec<ExprError>> {
+        self.reversed(span)?;
         let control = match context.scope.value("u") {
             Some(value) => {
                 let value = value.clone();

@@ -9,7 +9,7 @@ pub mod probe;
 mod stencil;
 mod value;
 
-pub use decide::{Decided, Evidence, decide};
+pub use decide::{Decided, Evidence, Undecided, decide};
 pub use meter::Effort;
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Streams;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::law::{Covariance, Law, Mixture};
 use crate::problem::model::Problem;
+use crate::problem::task::Task;
 use crate::verification::claim::stencil;
 use nalgebra::DMatrix;
 
@@ -84,7 +85,12 @@ impl Numbers {
     /// The laws of a reverse problem, from the start of its horizon where the data have a density there,
     /// else from `t_min`.
     pub fn new(problem: &Problem) -> Self {
-        let data = problem.data.mixture();
+        let data = problem.task.start_law().and_then(Law::mixture);
+        let prior = match &problem.task {
+            Task::Reverse(task) => task.prior.mixture(),
+            Task::Sample(task) => task.prior.mixture(),
+            _ => None,
+        };
         let (start, end) = problem.dynamics.horizon;
         let exact = match (Noising::new(problem), &data) {
             (Ok(noising), Some(mixture)) => noising.transition().map(|transition| {
@@ -99,7 +105,7 @@ impl Numbers {
         Self {
             exact,
             data,
-            prior: problem.prior.mixture(),
+            prior,
             start: if dense {
                 start
             } else {
