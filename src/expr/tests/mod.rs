@@ -2,6 +2,7 @@
 
 mod algebra;
 mod canonical;
+mod deciding;
 mod kernels;
 mod language;
 mod origins;

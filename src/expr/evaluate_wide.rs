@@ -1,0 +1,157 @@
+//! Evaluation at one point to about 30 digits.
+
+use super::evaluate::call;
+use super::function::Function;
+use super::graph::{Expr, Graph, Node, Relation};
+use super::wide::{PI, Wide};
+use std::collections::HashMap;
+
+/// Values to many digits, unless a function is known in double precision only.
+pub(super) struct WideValues {
+    pub(super) roots: Vec<Wide>,
+    /// Largest absolute value met.
+    pub(super) largest: f64,
+    /// Everything was finite.
+    pub(super) finite: bool,
+    /// `lgamma` or `polygamma` was used: about 15 digits.
+    pub(super) coarse: bool,
+}
+
+impl Graph {
+    /// As [`Graph::evaluate_all`] in double-double arithmetic. Values of branches that are not taken and of
+    /// conditions do not count for `finite` and `largest`.
+    pub(super) fn evaluate_wide(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<WideValues> {
+        let mut values: HashMap<Expr, Wide> =
+            at.iter().map(|(e, v)| (*e, Wide::from(*v))).collect();
+        let mut coarse = false;
+        for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
+            let node = self.node(n);
+            let value = wide_node(node, |child| values[&child])?;
+            coarse |= matches!(node, Node::Apply(Function::Lgamma | Function::Polygamma, _));
+            values.insert(n, value);
+        }
+        let roots: Vec<Wide> = roots.iter().map(|root| values[root]).collect();
+        let finite = roots.iter().all(|v| v.is_finite());
+        let largest = values
+            .values()
+            .filter(|v| v.is_finite())
+            .fold(0.0_f64, |m, v| m.max(v.high.abs()));
+        Some(WideValues {
+            roots,
+            largest,
+            finite,
+            coarse,
+        })
+    }
+}
+
+fn truth(value: bool) -> Wide {
+    if value { Wide::ONE } else { Wide::ZERO }
+}
+
+fn wide_node(node: &Node, value: impl Fn(Expr) -> Wide) -> Option<Wide> {
+    let holds = |e: &Expr| value(*e).high != 0.0;
+    Some(match node {
+        Node::Symbol(_) | Node::Unknown { .. } => return None,
+        Node::Number(number) => Wide::rational(number),
+        Node::Pi => PI,
+        Node::Infinity => Wide::from(f64::INFINITY),
+        Node::Undefined => Wide::from(f64::NAN),
+        Node::Truth(value) => truth(*value),
+        Node::Sum { constant, terms } => terms
+            .iter()
+            .fold(Wide::rational(constant), |sum, (term, c)| {
+                sum + Wide::rational(c) * value(*term)
+            }),
+        Node::Product {
+            coefficient,
+            factors,
+        } => factors
+            .iter()
+            .fold(Wide::rational(coefficient), |product, (b, e)| {
+                product * power(value(*b), value(*e))
+            }),
+        Node::Apply(function, arguments) => {
+            let arguments: Vec<Wide> = arguments.iter().map(|a| value(*a)).collect();
+            applied(*function, &arguments)
+        }
+        Node::Compare(relation, a, b) => {
+            let (a, b) = (value(*a), value(*b));
+            truth(match relation {
+                Relation::Less => a < b,
+                Relation::LessOrEqual => a <= b,
+                Relation::Equal => a == b,
+                Relation::NotEqual => a != b,
+            })
+        }
+        Node::And(parts) => truth(parts.iter().all(holds)),
+        Node::Or(parts) => truth(parts.iter().any(holds)),
+        Node::Not(a) => truth(!holds(a)),
+        Node::Choose(condition, yes, no) => value(if holds(condition) { *yes } else { *no }),
+    })
+}
+
+fn power(base: Wide, exponent: Wide) -> Wide {
+    let r = exponent.to_f64();
+    let exact = Wide::from(r) == exponent;
+    if exact && r == r.floor() && r.abs() <= 64.0 {
+        base.integer_power(r as i64)
+    } else if exact && 2.0 * r == (2.0 * r).floor() && r.abs() <= 64.0 {
+        base.sqrt().integer_power((2.0 * r) as i64)
+    } else if base.high > 0.0 {
+        (exponent * base.log()).exp()
+    } else {
+        Wide::from(base.high.powf(r))
+    }
+}
+
+fn applied(function: Function, arguments: &[Wide]) -> Wide {
+    let a = arguments[0];
+    let one = Wide::ONE;
+    match function {
+        Function::Exp => a.exp(),
+        Function::Log => a.log(),
+        Function::Sin => a.sin_cos().0,
+        Function::Cos => a.sin_cos().1,
+        Function::Tan => {
+            let (sin, cos) = a.sin_cos();
+            sin / cos
+        }
+        Function::Sinh => a.sinh(),
+        Function::Cosh => a.cosh(),
+        Function::Tanh if a.high.abs() > 40.0 => Wide::from(a.high.signum()),
+        Function::Tanh => a.sinh() / a.cosh(),
+        Function::Asin => a.atan2((one - a * a).sqrt()),
+        Function::Acos => (one - a * a).sqrt().atan2(a),
+        Function::Atan => a.atan2(one),
+        Function::Atan2 => a.atan2(arguments[1]),
+        Function::Abs => a.abs(),
+        Function::Sign => Wide::from(super::evaluate::sign(a.high)),
+        Function::Min => arguments.iter().fold(a, |m, b| if *b < m { *b } else { m }),
+        Function::Max => arguments.iter().fold(a, |m, b| if *b > m { *b } else { m }),
+        Function::Floor => a.floor(),
+        Function::Erf => a.erf(),
+        Function::Lgamma | Function::Polygamma => {
+            let rounded: Vec<f64> = arguments.iter().map(|a| a.to_f64()).collect();
+            Wide::from(call(function, &rounded))
+        }
+        Function::Sigmoid => one / (one + (-a).exp()),
+        Function::Softplus => {
+            let small = (-a.abs()).exp();
+            let above = if a.high > 0.0 { a } else { Wide::ZERO };
+            above + (one + small).log()
+        }
+        Function::Log1p => (one + a).log(),
+        Function::Expm1 => a.exp_m1(),
+        Function::LogSumExp => {
+            let top = arguments.iter().fold(a, |m, b| if *b > m { *b } else { m });
+            if !top.is_finite() {
+                return top;
+            }
+            let sum = arguments
+                .iter()
+                .fold(Wide::ZERO, |sum, b| sum + (*b - top).exp());
+            top + sum.log()
+        }
+    }
+}
