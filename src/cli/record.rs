@@ -345,10 +345,10 @@ pub fn warnings(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// A control is called optimal when at most this share of the uncontrolled gap is left.
+/// A control is called optimal when it misses at most this share of the optimal control's energy.
 const OPTIMAL: f64 = 0.01;
 
-/// The main result: how much of the gap between doing nothing and the optimum each method leaves.
+/// The main result: how much of the optimal control each method misses.
 pub fn headline(answers: &Answers, comparison: &Comparison) -> String {
     let Some(reference) = comparison.reference.as_deref() else {
         return format!(
@@ -368,7 +368,7 @@ pub fn headline(answers: &Answers, comparison: &Comparison) -> String {
     let mut short = Vec::new();
     for spec in others() {
         let row = comparison.rows.iter().find(|row| row.solver == spec.id);
-        let Some(left) = row.and_then(|row| comparison.fraction_left(row)) else {
+        let Some(left) = row.and_then(ComparisonRow::energy_missed) else {
             continue;
         };
         let line = format!("`{}` {}", spec.id, percent(&left));
@@ -385,13 +385,13 @@ pub fn headline(answers: &Answers, comparison: &Comparison) -> String {
         (n, m) => format!("{n} of {m} methods reached the optimum"),
     };
     text.push_str(&format!(
-        " (at most 1 % of the uncontrolled gap S[0] - V left, measured against `{reference}`)"
+        " (missing at most 1 % of the control energy E int |u*|^2, u* by `{reference}`)"
     ));
     if !found.is_empty() {
         text.push_str(&format!(": {}", found.join(", ")));
     }
     if !short.is_empty() {
-        text.push_str(&format!(". Left open: {}", short.join(", ")));
+        text.push_str(&format!(". Missing more: {}", short.join(", ")));
     }
     text.push('.');
     text

@@ -62,29 +62,23 @@ pub struct Comparison {
     pub quantities: Vec<Quantity>,
 }
 
-impl Comparison {
-    /// The share of the gap that steering should close and a control leaves open:
+impl ComparisonRow {
+    /// The share of the optimal control's energy that this control misses, both under the optimal law:
     ///
     /// ```text
-    /// (S[u] − V) / (S[0] − V) = E ∫ |u − u*|² dτ / E⁰ ∫ |u*|² dτ
+    /// E ∫ |u − u*|² dτ / E ∫ |u*|² dτ
     /// ```
     ///
-    /// by the integrals, which have no noise at the optimum; where no end cost is known the square of the
-    /// relative control error, the same under the optimal law. `None` of what was not compared.
-    pub fn fraction_left(&self, row: &ComparisonRow) -> Option<Estimate> {
-        let whole = self.uncontrolled.as_ref().and_then(|u| u.gap_integral);
-        let left = row.action.as_ref().and_then(|a| a.gap_integral);
-        if let (Some(left), Some(whole)) = (left, whole)
-            && whole.value > 0.0
-        {
-            let value = left.value / whole.value;
-            let error = (left.error / whole.value).hypot(value * whole.error / whole.value);
-            return Some(Estimate::new(value, error, left.kind));
-        }
-        let relative = row.control_error.as_ref()?.relative;
-        let slope = 2.0 * relative.value.abs();
-        let value = relative.value * relative.value;
-        Some(Estimate::new(value, slope * relative.error, relative.kind))
+    /// Half its numerator is the gap S − V to leading order. The gap of no control at all is no scale: where
+    /// the uncontrolled process runs away from the data it is as large as one likes. `None` of what was not
+    /// compared.
+    pub fn energy_missed(&self) -> Option<Estimate> {
+        let Estimate { value, error, kind } = self.control_error.as_ref()?.relative;
+        Some(Estimate::new(
+            value * value,
+            2.0 * value.abs() * error,
+            kind,
+        ))
     }
 }
 

@@ -16,7 +16,7 @@ struct Rounded {
 /// Significant digits of a value whose error says nothing about them: unknown, or rounding only.
 const DIGITS: usize = 4;
 /// Significant digits of the most precise values; an error below the last of them is not shown.
-const LONGEST: i32 = 7;
+const LONGEST: i32 = 6;
 /// Relative error that is rounding of the value, not an error of it.
 const ROUNDING: f64 = 1e-12;
 
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(shown(1.2345e-5, 2.2e-7), "(1.234 ± 0.022)e-5");
         assert_eq!(shown(-1.2345e7, 2.2e4), "(-1.2345 ± 0.0022)e7");
         assert_eq!(shown(-0.0004, 0.012), "0.000 ± 0.012");
-        assert_eq!(shown(6.329058187, 2.6e-8), "6.329058");
+        assert_eq!(shown(6.329058187, 2.6e-8), "6.32906");
         assert_eq!(shown(0.41, f64::INFINITY), "0.41 ± ?");
         assert_eq!(shown(f64::NAN, 1.0), "diverged");
         assert_eq!(shown(1234.0, 250.0), "(1.23 ± 0.25)e3");
@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(shown(0.0, 0.0), "0");
         assert_eq!(shown(-7.04e-4, 4.1e-4), "-0.0007 ± 0.0004");
         // An error below the digits shown, and one that reaches them.
-        assert_eq!(shown(1.2345674, 4e-7), "1.234567");
-        assert_eq!(shown(1.2345674, 6e-7), "1.2345674 ± 0.0000006");
+        assert_eq!(shown(1.234567, 4e-6), "1.23457");
+        assert_eq!(shown(1.234567, 6e-6), "1.234567 ± 0.000006");
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         );
         assert_eq!(
             typeset_with_error(&Estimate::new(-6.329058187e-5, 2.6e-13, ErrorKind::Grid)),
-            "−6.329058 × 10⁻⁵"
+            "−6.32906 × 10⁻⁵"
         );
     }
 

@@ -50,6 +50,9 @@ pub struct ScoreMatching {
 
 /// Ridges tried above the smallest.
 const RIDGES: [f64; 10] = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
+/// Condition number of the features beyond which normal equations, which square it, give way to QR: their
+/// relative error is then about 1e-6.
+const ILL_CONDITIONED: f64 = 1e5;
 /// Nodes fitted between two looks at the clock; a multiple of most numbers of threads.
 const NODES_AT_ONCE: usize = 12;
 /// Times at which a field without nodes is trained.
@@ -119,6 +122,8 @@ enum Fitting {
 struct NodeFit {
     theta: Vec<f64>,
     condition: f64,
+    /// Solved by QR of the features, not by normal equations.
+    by_qr: bool,
     ridge: f64,
     /// `E|ŝ_A − ŝ_B|² / 4` of the two half-sample fits: the sampling variance of the fit.
     variance: f64,
@@ -236,7 +241,24 @@ impl ScoreMatching {
             .zip(moments_b)
             .map(|(a, b)| share * a + (1.0 - share) * b)
             .collect();
-        let fit = gram::minimise(basis, &at, &whole, &moments, origin, ridge)?;
+        let normal = gram::minimise(basis, &at, &whole, &moments, origin, ridge);
+        let by_qr = match &normal {
+            Ok(fit) => fit.condition > ILL_CONDITIONED,
+            Err(error) => matches!(error, LeastSquaresError::RankDeficient { .. }),
+        };
+        let fit = if by_qr {
+            let points = gram::Points {
+                xi: xi.as_ref(),
+                weights: &vec![1.0 / n as f64; n],
+                target: match self.objective {
+                    ScoreObjective::Denoising => sample.target.as_ref().map(Batch::as_ref),
+                    ScoreObjective::Implicit => None,
+                },
+            };
+            gram::minimise_by_qr(basis, &at, points, &moments, origin, ridge)?
+        } else {
+            normal?
+        };
         let variance = parts.map_or(f64::NAN, |[a, b]| {
             let difference: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
             0.25 * gram::squared_norm(basis, &at, &whole, &difference)
@@ -245,6 +267,7 @@ impl ScoreMatching {
             objective: gram::objective(basis, &at, &whole, &moments, &fit.theta),
             theta: fit.theta,
             condition: fit.condition,
+            by_qr,
             ridge,
             variance,
             points: n,
@@ -540,6 +563,10 @@ impl Method for ScoreMatching {
                     ("nodes", fits.len() as f64),
                     ("samples", fits.iter().map(|f| f.points as f64).sum()),
                     ("largest_condition", largest(&|f| f.condition)),
+                    (
+                        "nodes_by_qr",
+                        fits.iter().filter(|f| f.by_qr).count() as f64,
+                    ),
                     ("largest_ridge", largest(&|f| f.ridge)),
                     ("objective", total(&|f| f.objective)),
                 ];
