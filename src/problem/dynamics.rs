@@ -16,6 +16,16 @@ use crate::problem::vocabulary::{BOUNDARIES, CALCULI};
 pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> (f64, f64) {
     let default = (0.0, 1.0);
     if kind == Kind::Path {
+        if let Some(entry) = section.take("horizon") {
+            reader.push(
+                Diagnostic::error(
+                    "E016",
+                    entry.key_span.clone(),
+                    "`horizon` has no meaning for kind `path`",
+                )
+                .help("set path.duration: a number, or \"free\""),
+            );
+        }
         return default;
     }
     let Some(entry) = section.take("horizon") else {
@@ -208,8 +218,8 @@ pub(crate) fn read_dynamics(
         None => custom_dynamics(reader, section, horizon),
     };
     let context = match preset.map(|entry| &entry.node.value) {
-        Some(Value::Text(name)) => format!("preset `{name}`"),
-        _ => format!("user-written dynamics (no preset) of kind `{kind}`"),
+        Some(Value::Text(name)) => format!("preset `{name}` in kind `{kind}`"),
+        _ => format!("user-written dynamics (no preset) in kind `{kind}`"),
     };
     reader.finish(section, &context);
     dynamics.map(|dynamics| Dynamics {

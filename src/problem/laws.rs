@@ -10,7 +10,7 @@ use crate::problem::resolved::float;
 use crate::problem::samples::read_samples;
 use crate::problem::state::read_shape;
 use crate::problem::tables::EXACT;
-use crate::problem::vocabulary::families;
+use crate::problem::vocabulary::{FAMILIES, families};
 use faer::{Mat, Side};
 
 /// Weights may miss one by this much; they are then divided by their sum.
@@ -28,7 +28,23 @@ pub(crate) fn read_law(
     folder: &DataFolder,
     seed: u64,
 ) -> Option<Law> {
-    let family = reader.choice(section, "family", &families(&section.name), None)?;
+    let families = families(&section.name);
+    if let Some(entry) = section.take("family")
+        && let Value::Text(name) = &entry.node.value
+        && FAMILIES.iter().any(|family| family.name == name)
+        && !families.contains(&name.as_str())
+    {
+        reader.push(
+            Diagnostic::error(
+                "E014",
+                entry.node.span.clone(),
+                format!("family `{name}` cannot be the law of [{}]", section.name),
+            )
+            .note(format!("accepted: {}", families.join(", "))),
+        );
+        return None;
+    }
+    let family = reader.choice(section, "family", &families, None)?;
     let law = match family {
         "gaussian" => gaussian(reader, section).map(Law::Gaussian),
         "mixture" => mixture(reader, section).map(Law::Mixture),

@@ -453,7 +453,7 @@ fn read_task(
         }
         Kind::Control => {
             let initial = law();
-            let bounded = statement.control_bounds.is_some();
+            let bounded = sections.dynamics.has("control_bounds");
             // Without a control the cost would only give follow-ups.
             let cost = if sections.cost.is_present() && !statement.control_names.is_empty() {
                 read_cost(reader, &sections.cost, bounded)

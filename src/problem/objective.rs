@@ -55,7 +55,8 @@ pub(crate) fn read_cost(reader: &mut Reader, section: &Section<'_>, bounded: boo
     };
     let terminal_cost = part(terminal, "terminal");
     let running_cost = part(running, "running");
-    if let (Some(e), false) = (running_cost, bounded) {
+    let stated = running.is_some() || terminal.is_some();
+    if let (Some(e), false, true) = (running_cost, bounded, stated) {
         priced(reader, section, running, e)?;
     }
     let (mut running_cost, mut terminal_cost) = (running_cost?, terminal_cost?);

@@ -232,7 +232,21 @@ fn unknown_key(keys: &[Key], place: &str, key: &str, span: Range<usize>) -> Diag
         Some(text) => diagnostic.label(text),
         None => diagnostic,
     };
-    diagnostic.note(format!("valid here: {}", valid.join(", ")))
+    let table = place.split('.').next().unwrap_or(place);
+    diagnostic.note(format!("valid here: {}", listed(&valid, table)))
+}
+
+/// The names of a list, cut where the whole of it would bury the message.
+fn listed(names: &[&str], table: &str) -> String {
+    const MOST: usize = 15;
+    const SHOWN: usize = 10;
+    if names.len() <= MOST {
+        return names.join(", ");
+    }
+    format!(
+        "{}, ... (onsager schema {table})",
+        names[..SHOWN].join(", ")
+    )
 }
 
 /// The only table that has this key, if there is just one.
