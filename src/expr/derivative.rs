@@ -25,11 +25,6 @@ impl Graph {
         self.known_derivative(e, wrt)
     }
 
-    /// `[d e / d w for w in wrt]`.
-    pub fn gradient(&mut self, e: Expr, wrt: &[Expr]) -> Vec<Expr> {
-        wrt.iter().map(|w| self.derivative(e, *w)).collect()
-    }
-
     /// Derivative of a child, known because children are differentiated before parents.
     fn known_derivative(&mut self, e: Expr, wrt: Expr) -> Expr {
         if e < wrt {

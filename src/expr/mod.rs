@@ -35,6 +35,7 @@ mod parse;
 mod provenance;
 mod rational;
 mod registers;
+mod reverse;
 mod scope;
 mod special;
 mod stack;

@@ -8,4 +8,5 @@ mod language;
 mod origins;
 mod parsing;
 mod random;
+mod scaling;
 mod units;
