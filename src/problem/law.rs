@@ -2,6 +2,7 @@
 
 use crate::expr::Expr;
 use crate::numeric::batch::Batch;
+use nalgebra::DMatrix;
 
 /// A symmetric positive (semi)definite matrix, stored in its cheapest form.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,11 @@ impl Covariance {
             }
             Self::Full(rows) => rows[i][j],
         }
+    }
+
+    /// All entries, `dimension` by `dimension`.
+    pub fn dense(&self, dimension: usize) -> DMatrix<f64> {
+        DMatrix::from_fn(dimension, dimension, |i, j| self.entry(i, j))
     }
 }
 

@@ -1,22 +1,30 @@
 //! Schrödinger bridge between the data law and the start law of the reverse process, with the noising
-//! process as reference: Sinkhorn in the log domain with the exact Gaussian transition kernel.
+//! process as reference: Sinkhorn in the log domain.
 //!
 //! ```text
 //! phi_0(x) = ∫ p(y,T|x,0) phi_T(y) dy,     hat phi_0 phi_0 = mu_0,     hat phi_T phi_T = pi
 //! reverse drift  -f + D grad log hat phi,  so the control is G' grad log hat phi
 //! ```
 //!
-//! `log phi_T` lives on a grid over the start law (trapezoid weights). On the data side `log phi_0` is
-//! smooth on the scale of a mixture component, so it is expanded to second order about each mean; the
-//! product `mu_0 / phi_0` is then again a Gaussian mixture, and `hat phi_t` is its noised law in closed
-//! form at every t, however narrow the data. Expansion error: third derivatives of `log phi_0` over one
-//! component, of order `(alpha_T / sigma_T)^3` times its width cubed; zero for point masses.
+//! Two roads to the kernel: under affine drift it is Gaussian and the data side stays a mixture
+//! (`tilted_mixture`); under any other drift of one state it is composed of short-time
+//! Gaussians on a grid (`kernel_chain`). Neither shares a formula with the stencils of
+//! [`crate::solvers::hopf_cole`] and [`crate::solvers::fokker_planck`].
+//!
+//! # Which optimum
+//! The score is the optimal reverse control from `pi` when `hat phi_t` is the law `p_t` of the noised data, that
+//! is when `pi = p_T`. For any other start law the bridge still ends at the data while the score does not, and
+//! by the chain rule of relative entropy the two controls differ by
+//!
+//! ```text
+//! 1/2 E_P ∫ |G'∇log hat phi - G'∇log p|² dt  =  KL(P|R) - KL(pi|p_T)
+//! ```
+//!
+//! which is measured and reported as the distance from the score; the chain counts it into its own error.
 //!
 //! # Assumes
-//! Affine drift, one or two states, a data law that is a mixture or a table.
-//!
-//! # Cost
-//! One kernel evaluation per component and grid point and iteration.
+//! Affine drift, one or two states and a data law that is a mixture or a table; or any drift of one state with
+//! noise that does not depend on it.
 //!
 //! # Source
 //! Chen, Georgiou, Pavon, *Stochastic control liaisons* (2021), section 6, for the system; Cuturi (2013)
@@ -25,23 +33,19 @@
 //! # Checked by
 //! `hjb-residual` and `hopf-cole` (`hat phi` solves Fokker–Planck); the Gaussian closed form in the tests.
 
-use crate::discretization::noising::{GaussianKernel, MeanMap};
-use crate::field::LogDensity;
-use crate::field::noised_mixture::{MixtureAt, NoisedMixture};
-use crate::numeric::batch::Batch;
-use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
-use crate::numeric::log_sum_exp::log_sum_exp;
+mod kernel_chain;
+mod tilted_mixture;
+
+use crate::discretization::noising::GaussianKernel;
+use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::law::{Covariance, Mixture};
 use crate::problem::model::MethodSpec;
+use crate::solvers::bridge::kernel_chain::ChainBridge;
+use crate::solvers::bridge::tilted_mixture::TiltedMixture;
+use crate::solvers::grid_record::record_densities;
 use crate::solvers::{
     ControlProblem, HistoryEntry, Method, Outcome, Progress, Refusal, SolveError, StopReason, Work,
 };
-use nalgebra::{DMatrix, DVector};
-
-/// Half width of the grid in standard deviations of the start law and of the noised data law; a Gaussian
-/// has 3e-12 of its mass beyond.
-const HALF_WIDTH: f64 = 7.0;
 
 /// The method's options.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,200 +75,68 @@ impl Bridge {
     }
 }
 
-/// What admission proved: the data law as a mixture, and its transition to the end.
-pub struct Admitted {
-    law: NoisedMixture,
-    kernel: GaussianKernel,
+/// What admission proved: the kernel is Gaussian and the data a mixture, or a grid carries both.
+pub struct Admitted(Ground);
+
+enum Ground {
+    Affine {
+        law: Box<NoisedMixture>,
+        kernel: GaussianKernel,
+    },
+    Line(kernel_chain::Admitted),
 }
 
 /// An iteration in progress.
 pub struct State {
-    law: NoisedMixture,
-    kernel: GaussianKernel,
-    precision: DMatrix<f64>,
-    log_normalizer: f64,
-    nodes: Batch,
-    cell: f64,
-    log_start: Vec<f64>,
-    /// `log phi_T` at the nodes.
-    potential: Vec<f64>,
-    /// `hat phi_0`, normalised, and the logarithm of its mass.
-    tilted: Mixture,
-    log_mass: f64,
-    /// `−E_{mu_0} log phi_0` in the expansion.
-    data_term: f64,
+    road: Road,
     measured: f64,
     iterations: usize,
-    /// Start of the horizon.
-    begin: f64,
     history: Vec<HistoryEntry>,
 }
 
-/// `−log phi_0` to second order about one mean.
-struct Expansion {
-    value: f64,
-    gradient: DVector<f64>,
-    hessian: DMatrix<f64>,
+enum Road {
+    Mixture(Box<TiltedMixture>),
+    Chain(ChainBridge),
 }
 
-fn matrix(covariance: &Covariance, d: usize) -> DMatrix<f64> {
-    DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j))
-}
-
-/// Anisotropy below this is rounding and grid error, not structure.
-const ISOTROPIC: f64 = 1e-9;
-
-/// The symmetric part, as a multiple of the identity where it is one.
-fn cheapest(matrix: &DMatrix<f64>) -> Covariance {
-    let d = matrix.nrows();
-    let mean = matrix.trace() / d as f64;
-    let away = (matrix - DMatrix::identity(d, d) * mean).amax();
-    if away <= ISOTROPIC * mean {
-        return Covariance::Isotropic(mean);
-    }
-    let symmetric = 0.5 * (matrix + matrix.transpose());
-    Covariance::Full(
-        symmetric
-            .row_iter()
-            .map(|row| row.iter().copied().collect())
-            .collect(),
-    )
-}
-
-fn factor(kernel: &GaussianKernel) -> DMatrix<f64> {
-    let d = kernel.shift.len();
-    match &kernel.factor {
-        MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-        MeanMap::Matrix(a) => a.clone(),
-    }
-}
-
-/// A tensor grid over both laws, and the volume of one cell.
-fn grid(laws: [&Mixture; 2], points: &[usize]) -> (Batch, f64) {
-    let d = laws[0].dimension();
-    let bounds: Vec<(f64, f64)> = (0..d)
-        .map(|j| {
-            let ends = laws.map(|law| {
-                let (mean, spread) = (law.mean()[j], HALF_WIDTH * law.covariance()[j][j].sqrt());
-                (mean - spread, mean + spread)
-            });
-            (ends[0].0.min(ends[1].0), ends[0].1.max(ends[1].1))
-        })
-        .collect();
-    let steps: Vec<f64> = bounds
-        .iter()
-        .zip(points)
-        .map(|((low, high), n)| (high - low) / (*n as f64 - 1.0))
-        .collect();
-    let total = points.iter().product();
-    let mut nodes = Batch::zeros(total, d);
-    for j in 0..d {
-        let stride: usize = points[j + 1..].iter().product();
-        for (i, x) in nodes.column_mut(j).iter_mut().enumerate() {
-            *x = bounds[j].0 + steps[j] * ((i / stride) % points[j]) as f64;
+impl Road {
+    fn sweep(&mut self, problem: &ControlProblem) -> Result<f64, SolveError> {
+        match self {
+            Self::Mixture(road) => road.sweep(problem),
+            Self::Chain(road) => road.sweep(problem),
         }
     }
-    (nodes, steps.iter().product())
+
+    fn nodes(&self) -> usize {
+        match self {
+            Self::Mixture(road) => road.nodes(),
+            Self::Chain(road) => road.nodes(),
+        }
+    }
+
+    /// `KL(P|R)`.
+    fn divergence(&self) -> f64 {
+        match self {
+            Self::Mixture(road) => road.divergence(),
+            Self::Chain(road) => road.divergence(),
+        }
+    }
+
+    /// `KL(pi|p_T)`.
+    fn end_divergence(&self) -> f64 {
+        match self {
+            Self::Mixture(road) => road.end_divergence(),
+            Self::Chain(road) => road.end_divergence(),
+        }
+    }
 }
 
 impl State {
-    /// `−log phi_0` about a mean: moments of the nodes under `p(y|m) phi_T(y)`.
-    fn expand(&self, mean: &[f64]) -> Expansion {
-        let d = mean.len();
-        let centre = self.kernel.mean(mean);
-        let mut terms = self.potential.clone();
-        for i in 0..d {
-            for j in 0..d {
-                let weight = -0.5 * self.precision[(i, j)];
-                let columns = self.nodes.column(i).iter().zip(self.nodes.column(j));
-                for (term, (y, z)) in terms.iter_mut().zip(columns) {
-                    *term += weight * (y - centre[i]) * (z - centre[j]);
-                }
-            }
-        }
-        let log_sum = log_sum_exp(&terms);
-        let mut shift = DVector::zeros(d);
-        let mut second = DMatrix::zeros(d, d);
-        for (n, term) in terms.iter().enumerate() {
-            let r = (term - log_sum).exp();
-            if r == 0.0 {
-                continue;
-            }
-            for i in 0..d {
-                let y = self.nodes.get(n, i) - centre[i];
-                shift[i] += r * y;
-                for j in 0..d {
-                    second[(i, j)] += r * y * (self.nodes.get(n, j) - centre[j]);
-                }
-            }
-        }
-        let spread = second - &shift * shift.transpose();
-        let pull = factor(&self.kernel).transpose() * &self.precision;
-        Expansion {
-            value: -(log_sum + self.log_normalizer + self.cell.ln()),
-            gradient: -(&pull * shift),
-            hessian: &pull * factor(&self.kernel) - &pull * spread * pull.transpose(),
-        }
-    }
-
-    /// `hat phi_0 = mu_0 / phi_0` as a mixture: `N(m, S) exp(g·δ + ½ δ·H δ)` is a Gaussian with
-    /// covariance `S (I − H S)⁻¹` and mean `m + S (I − H S)⁻¹ g`.
-    fn tilt(&mut self) -> Result<(), SolveError> {
-        let law = self.law.mixture();
-        let d = law.dimension();
-        let expansions = map_blocks(law.components(), 1, |k| self.expand(&law.means[k.start]));
-        let mut log_weights = Vec::with_capacity(law.components());
-        let mut means = Vec::with_capacity(law.components());
-        let mut covariances = Vec::with_capacity(law.components());
-        let mut data_terms = Vec::with_capacity(law.components());
-        for (k, e) in expansions.iter().enumerate() {
-            let s = matrix(&law.covariances[k], d);
-            let damping = DMatrix::identity(d, d) - &e.hessian * &s;
-            let determinant = damping.determinant();
-            let (Some(inverse), true) = (damping.try_inverse(), determinant > 0.0) else {
-                return Err(SolveError::Singular {
-                    system: "data-side tilt of the bridge",
-                    pivot: determinant,
-                    suggestion:
-                        "a longer horizon or stronger noise, so that the end forgets the start"
-                            .to_owned(),
-                });
-            };
-            let tilted = &s * inverse;
-            let step = &tilted * &e.gradient;
-            log_weights.push(
-                law.weights[k].ln() + e.value + 0.5 * e.gradient.dot(&step)
-                    - 0.5 * determinant.ln(),
-            );
-            means.push(
-                law.means[k]
-                    .iter()
-                    .zip(step.iter())
-                    .map(|(m, s)| m + s)
-                    .collect(),
-            );
-            covariances.push(cheapest(&tilted));
-            data_terms.push(law.weights[k] * (e.value + 0.5 * (&e.hessian * &s).trace()));
-        }
-        self.log_mass = log_sum_exp(&log_weights);
-        self.data_term = pairwise_sum(&data_terms);
-        self.tilted = Mixture {
-            weights: log_weights
-                .iter()
-                .map(|l| (l - self.log_mass).exp())
-                .collect(),
-            means,
-            covariances,
-        };
-        Ok(())
-    }
-
-    fn solution(&self) -> NoisedMixture {
-        NoisedMixture::new(
-            self.tilted.clone(),
-            self.law.transition().clone(),
-            self.begin,
-        )
+    /// Rms over time of the distance between the controls of the bridge and of the score, under the bridge.
+    fn distance_from_score(&self, problem: &ControlProblem) -> f64 {
+        let excess = self.road.divergence() - self.road.end_divergence();
+        let duration = problem.noising.end() - problem.noising.start();
+        (2.0 * excess.max(0.0) / duration).sqrt()
     }
 }
 
@@ -286,19 +158,19 @@ impl Method for Bridge {
             ));
         }
         let Some(kernel) = problem.noising.kernel(problem.noising.end()) else {
-            return Err(refuse(
-                "the drift is not affine, so the transition kernel is not Gaussian".to_owned(),
-                "an affine drift",
-            ));
+            return kernel_chain::admit(problem, &self.points)
+                .map(|ground| Admitted(Ground::Line(ground)));
         };
         match &problem.exact {
-            Some(law) => Ok(Admitted {
-                law: law.clone(),
+            Some(law) => Ok(Admitted(Ground::Affine {
+                law: Box::new(law.clone()),
                 kernel,
-            }),
+            })),
+            None if states == 1 => kernel_chain::admit(problem, &self.points)
+                .map(|ground| Admitted(Ground::Line(ground))),
             None => Err(refuse(
                 format!("the data law is a {}", problem.data.family()),
-                "family gaussian, mixture, samples or curve",
+                "family gaussian, mixture, samples or curve; or one state",
             )),
         }
     }
@@ -309,37 +181,19 @@ impl Method for Bridge {
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
-        let Admitted { law, kernel } = admitted;
-        let d = law.mixture().dimension();
-        let covariance = matrix(&kernel.covariance, d);
-        let determinant = covariance.determinant();
-        let Some(precision) = covariance.try_inverse() else {
-            return Err(SolveError::Singular {
-                system: "transition covariance",
-                pivot: determinant,
-                suggestion: "noise in every state".to_owned(),
-            });
+        let road = match admitted.0 {
+            Ground::Affine { law, kernel } => Road::Mixture(Box::new(TiltedMixture::new(
+                problem,
+                *law,
+                kernel,
+                &self.points,
+            )?)),
+            Ground::Line(ground) => Road::Chain(ChainBridge::new(problem, ground)?),
         };
-        let end = law.mixture_at(problem.noising.end());
-        let (nodes, cell) = grid([&problem.prior, &end], &self.points);
-        let start_law = MixtureAt::new(&problem.prior);
-        let mut log_start = vec![0.0; nodes.points()];
-        start_law.log_density(nodes.as_ref(), &mut log_start);
         Ok(State {
-            potential: vec![0.0; nodes.points()],
-            log_normalizer: -0.5 * (determinant.ln() + d as f64 * std::f64::consts::TAU.ln()),
-            tilted: law.mixture().clone(),
-            law,
-            kernel,
-            precision,
-            nodes,
-            cell,
-            log_start,
-            log_mass: 0.0,
-            data_term: 0.0,
+            road,
             measured: f64::INFINITY,
             iterations: 0,
-            begin: problem.noising.start(),
             history: Vec::new(),
         })
     }
@@ -351,49 +205,15 @@ impl Method for Bridge {
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        state.tilt()?;
-        let law = state.solution();
-        let end = problem.noising.end();
-        let n = state.nodes.points();
-        let log_hat = map_blocks(n, block(), |range| {
-            let mut log = vec![0.0; range.len()];
-            law.log_density(end, state.nodes.as_ref().rows(range), &mut log);
-            log
-        })
-        .concat();
-        let differences: Vec<f64> = log_hat
-            .iter()
-            .zip(&state.potential)
-            .zip(&state.log_start)
-            .map(|((hat, phi), start)| {
-                0.5 * state.cell * ((hat + state.log_mass + phi).exp() - start.exp()).abs()
-            })
-            .collect();
-        state.measured = pairwise_sum(&differences);
-        if !state.measured.is_finite() {
-            return Err(SolveError::NotFinite {
-                what: "start marginal of the bridge",
-                value: state.measured,
-                time: end,
-                suggestion: "more points, or a start law closer to the noised data".to_owned(),
-            });
-        }
-        for ((phi, hat), start) in state
-            .potential
-            .iter_mut()
-            .zip(&log_hat)
-            .zip(&state.log_start)
-        {
-            *phi = start - hat - state.log_mass;
-        }
+        state.measured = state.road.sweep(problem)?;
         state.iterations += 1;
         state.history.push(HistoryEntry {
             iteration: state.iterations as u64,
-            objective: state.divergence(),
+            objective: state.road.divergence(),
             measured: state.measured,
         });
-        work.unknowns = n as u64;
-        work.field_points += n as u64;
+        work.unknowns = state.road.nodes() as u64;
+        work.field_points += state.road.nodes() as u64;
         Ok(())
     }
 
@@ -412,56 +232,65 @@ impl Method for Bridge {
         } else {
             Progress::Going {
                 fraction: state.iterations as f64 / self.max_iterations as f64,
-                objective: state.divergence(),
+                objective: state.road.divergence(),
                 measured: state.measured,
             }
         }
     }
 
-    fn finish(&self, _: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
-        let law = state.solution();
-        let facts = vec![
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
+        let distance = state.distance_from_score(problem);
+        let mut facts = vec![
             ("start marginal error (total variation)", state.measured),
             (
                 "KL of the bridge from the noising process",
-                state.divergence(),
+                state.road.divergence(),
             ),
+            (
+                "KL of the prior from the end law",
+                state.road.end_divergence(),
+            ),
+            ("rms control distance from the score", distance),
         ];
-        Ok(Outcome {
-            score: Box::new(law.clone()),
-            log_density: Some(Box::new(law)),
-            cost: None,
-            own_error: None,
-            history: state.history,
-            grid: None,
-            facts,
-        })
-    }
-}
-
-impl State {
-    /// `KL(P|R) = E_pi log phi_T − E_{mu_0} log phi_0`.
-    fn divergence(&self) -> f64 {
-        let terms: Vec<f64> = self
-            .potential
-            .iter()
-            .zip(&self.log_start)
-            .map(|(phi, start)| {
-                let mass = start.exp();
-                if mass == 0.0 {
-                    0.0
-                } else {
-                    self.cell * mass * phi
+        let outcome = match state.road {
+            Road::Mixture(road) => {
+                let law = road.solution();
+                Outcome {
+                    score: Box::new(law.clone()),
+                    log_density: Some(Box::new(law)),
+                    cost: None,
+                    own_error: None,
+                    history: state.history,
+                    grid: None,
+                    facts,
                 }
-            })
-            .collect();
-        pairwise_sum(&terms) + self.data_term
+            }
+            Road::Chain(road) => {
+                let answer = road.answer(problem);
+                facts.push(("error of the kernel's steps", answer.own_error));
+                facts.extend(answer.orders);
+                facts.push(("mass that left the grid", answer.mass_lost));
+                let record = record_densities(&answer.field, &problem.problem.time_settings.record);
+                Outcome {
+                    score: Box::new(answer.field.clone()),
+                    log_density: Some(Box::new(answer.field)),
+                    cost: None,
+                    own_error: Some(answer.own_error.hypot(distance)),
+                    history: state.history,
+                    grid: Some(record),
+                    facts,
+                }
+            }
+        };
+        Ok(outcome)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::noised_mixture::MixtureAt;
+    use crate::numeric::batch::Batch;
     use crate::numeric::quadrature::Rule;
     use crate::problem::parse_text;
     use crate::solvers::drive;

@@ -22,7 +22,9 @@ use crate::numeric::interpolation::GridInterpolant;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::law::Mixture;
 use crate::solvers::grid_record::record_densities;
-use crate::solvers::grid_start::{self, Demand, Placed, StartLaw, smallest_variance, start_values};
+use crate::solvers::grid_start::{
+    self, Demand, Placed, StartLaw, autonomous, smallest_variance, start_values,
+};
 use crate::solvers::grid_sums::{mass, mean_squares, node_weight};
 use crate::solvers::{
     ControlProblem, HistoryEntry, Outcome, Progress, Refusal, SolveError, StopReason, Work,
@@ -94,16 +96,6 @@ pub(crate) fn admit<E: GridEquation>(
         times,
         autonomous: autonomous(problem),
     })
-}
-
-/// Whether the drift is given by expressions that do not contain the time.
-fn autonomous(problem: &ControlProblem) -> bool {
-    let model = &problem.problem;
-    let drift = &model.dynamics.drift;
-    drift.len() == model.dimension()
-        && drift
-            .iter()
-            .all(|f| !model.graph.depends_on(*f, model.time))
 }
 
 /// The three grids under way.
@@ -286,7 +278,8 @@ impl<E: GridEquation> Ladder<E> {
         let step = [self.times[from], time];
         let transports = self.transports[2].during(&problem.noising, step[0], step[1]);
         let grid = self.transports[2].grid();
-        let (control_error, control) = mean_squares(grid, &transports, &fine, &coarse);
+        let diffusivities: Vec<f64> = transports.iter().map(|axis| axis.diffusivity).collect();
+        let (control_error, control) = mean_squares(grid, &diffusivities, &fine, &coarse);
         self.errors.push(ErrorAt {
             time,
             control_error: ERROR_SHARE * ERROR_SHARE * control_error,

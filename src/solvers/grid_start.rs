@@ -201,6 +201,16 @@ fn start_law(
     Ok((high, StartLaw::Mixture(exact.mixture_at(high))))
 }
 
+/// Whether the drift is given by expressions that do not contain the time.
+pub(crate) fn autonomous(problem: &ControlProblem) -> bool {
+    let model = &problem.problem;
+    let drift = &model.dynamics.drift;
+    drift.len() == model.dimension()
+        && drift
+            .iter()
+            .all(|f| !model.graph.depends_on(*f, model.time))
+}
+
 /// Smallest eigenvalue of any component's covariance.
 pub(crate) fn smallest_variance(law: &Mixture) -> f64 {
     let d = law.dimension();

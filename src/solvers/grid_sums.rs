@@ -1,7 +1,6 @@
 //! Integrals over the nodes of a state grid: mass, mean squares of controls, cost.
 
 use crate::discretization::state_grid::StateGrid;
-use crate::discretization::transport::AxisTransport;
 use crate::numeric::blocks::pairwise_sum;
 use crate::numeric::interpolation::UniformAxis;
 
@@ -35,10 +34,11 @@ pub(crate) fn mass(grid: &StateGrid, values: &[f64], shift: f64) -> f64 {
     pairwise_sum(&terms)
 }
 
-/// `E|Gᵀ∇(a - b)|²` and `E|Gᵀ∇a|²` under `exp(-a)`, with central differences.
+/// `E|Gᵀ∇(a - b)|²` and `E|Gᵀ∇a|²` under `exp(-a)`, with central differences; diffusivities along the
+/// axes in grid units.
 pub(crate) fn mean_squares(
     grid: &StateGrid,
-    transports: &[AxisTransport],
+    diffusivities: &[f64],
     a: &[f64],
     b: &[f64],
 ) -> (f64, f64) {
@@ -56,9 +56,9 @@ pub(crate) fn mean_squares(
             }
             let weight = (least - a[index]).exp();
             let (mut e, mut s) = (0.0, 0.0);
-            for (axis, transport) in transports.iter().enumerate() {
+            for (axis, diffusivity) in diffusivities.iter().enumerate() {
                 let stride = if axis == 0 { inner } else { 1 };
-                let scale = transport.diffusivity / (4.0 * axes[axis].step.powi(2));
+                let scale = diffusivity / (4.0 * axes[axis].step.powi(2));
                 let slope = |v: &[f64]| v[index + stride] - v[index - stride];
                 e += scale * (slope(a) - slope(b)).powi(2);
                 s += scale * slope(a).powi(2);

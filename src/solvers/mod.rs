@@ -10,6 +10,7 @@ pub mod exact;
 pub mod fokker_planck;
 pub mod gram;
 pub(crate) mod grid_ladder;
+pub mod grid_order;
 pub(crate) mod grid_record;
 pub(crate) mod grid_start;
 pub(crate) mod grid_sums;

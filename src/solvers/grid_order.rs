@@ -1,0 +1,71 @@
+//! The order of a scheme as its own levels show it.
+//!
+//! ```text
+//! p = log2( |u_2 - u_4| / |u_1 - u_2| ),      p' = log2( |u_4 - u_8| / |u_2 - u_4| )
+//! ```
+//!
+//! for controls u_k with steps k times the finest. A scheme of order two whose next term is of order four has
+//! `p = 2 + δ` and `p' = 2 + 4δ`, so `(p' - p) / 3` is how far p is from its limit; where that is large, the levels
+//! are too coarse to tell the order.
+
+/// Name under which a method of several levels records p among the facts of its outcome.
+pub const GRID_ORDER_FACT: &str = "grid_order";
+/// Name of p'.
+pub const COARSER_ORDER_FACT: &str = "grid_order of the coarser levels";
+
+/// Both orders from mean squares of the differences between neighbouring levels, finest first; nothing where
+/// two levels are equal.
+pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
+    let order = |k: usize| 0.5 * (squares[k + 1] / squares[k]).log2();
+    let names = [GRID_ORDER_FACT, COARSER_ORDER_FACT];
+    let orders = [order(0), order(1)];
+    if orders.iter().all(|order| order.is_finite()) {
+        names.into_iter().zip(orders).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Mean over time, from `t_min` on, of values at increasing times, by the trapezoid rule; each value of fixed length.
+pub(crate) fn time_mean<const N: usize>(values: &[(f64, [f64; N])], t_min: f64) -> [f64; N] {
+    let mut total = [0.0; N];
+    let mut duration = 0.0;
+    let counted = values.partition_point(|(time, _)| *time < t_min);
+    for pair in values[counted..].windows(2) {
+        let ((from, a), (to, b)) = (&pair[0], &pair[1]);
+        duration += to - from;
+        for ((total, a), b) in total.iter_mut().zip(a).zip(b) {
+            *total += 0.5 * (to - from) * (a + b);
+        }
+    }
+    total.map(|total| total / duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_of_the_step_is_found_and_its_next_term_seen() {
+        let level = |k: f64, next: f64| 3.0 * k * k + next * k.powi(4);
+        let squares = |next: f64| {
+            [(1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
+                .map(|(a, b)| (level(b, next) - level(a, next)).powi(2))
+        };
+        let pure = observed_orders(squares(0.0));
+        assert!((pure[0].1 - 2.0).abs() < 1e-12 && (pure[1].1 - 2.0).abs() < 1e-12);
+        let mixed = observed_orders(squares(0.01));
+        let (away, seen) = (mixed[0].1 - 2.0, (mixed[1].1 - mixed[0].1) / 3.0);
+        assert!(
+            away > 0.01 && (seen / away - 1.0).abs() < 0.2,
+            "{away} {seen}"
+        );
+        assert!(observed_orders([0.0, 0.0, 0.0]).is_empty());
+    }
+
+    #[test]
+    fn a_mean_over_time_starts_at_its_time() {
+        let values = [(0.0, [100.0]), (1.0, [1.0]), (2.0, [3.0]), (4.0, [3.0])];
+        assert!((time_mean(&values, 1.0)[0] - 8.0 / 3.0).abs() < 1e-15);
+    }
+}
