@@ -6,31 +6,35 @@
 //! ```
 //!
 //! The mean over fixed noise is a deterministic smooth function of θ; its gradient is the exact discrete
-//! adjoint. The control variate is re-anchored at the current parameters a few times, so that the
-//! noise of the sample average disappears at the optimum instead of being fitted.
+//! adjoint. The control variate is re-anchored at the current parameters, so that the noise of the sample
+//! average disappears at the optimum instead of being fitted. Between those rounds the weights of a
+//! mixture are settled by the likelihood ratio of its paths ([`crate::solvers::path_ratio`]). All rounds
+//! move in the coordinates of [`crate::solvers::metric`].
 //!
 //! # Source
 //! Sample-average approximation of the control functional; the vanishing gradient noise is the path
-//! form of Roeder, Wu, Duvenaud (2017), here with a fixed anchor so that line searches stay valid.
+//! form of Roeder, Wu, Duvenaud (2017), here with a fixed anchor so that line searches stay valid; Richter
+//! et al. (2020) for the ratio.
 //!
 //! # Checked by
 //! `action-gap`, `action-gradient`, `stationarity`
 
+mod fresh_cost;
+mod round;
+
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::family::Family;
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::peaks::Peaks;
-use crate::numeric::batch::Batch;
-use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::model::{FieldSpec, MethodSpec, Optimizer};
-use crate::solvers::metric::Metric;
-use crate::solvers::optimizer::{Descent, DescentSettings, Objective};
-use crate::solvers::path_cost::{ControlVariate, PathCost};
+use crate::solvers::action::fresh_cost::FreshCost;
+use crate::solvers::action::round::{ROUNDS, Round, View, WEIGHTED_ROUNDS};
+use crate::solvers::optimizer::{Descent, DescentSettings};
+use crate::solvers::path_cost::ControlVariate;
 use crate::solvers::{
     ControlProblem, HistoryEntry, Method, Outcome, Progress, Refusal, SolveError, Work,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The method's options.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,15 +49,6 @@ pub struct Action {
 
 /// Most parameters the simplex method is admitted for.
 const SIMPLEX_PARAMETERS: usize = 60;
-/// Rounds of minimisation: whether the weights of components stay fixed, and whether the control variate
-/// is anchored. Equal weights first: a component that is badly placed would otherwise lose its weight
-/// before it has moved to a mode of its own.
-const ROUNDS: [(bool, bool); 4] = [(true, false), (false, false), (false, true), (false, true)];
-/// Gradient norm at which a round that is not the last may end.
-const LOOSE: f64 = 1e-3;
-/// Largest number of fresh paths for the final cost estimate.
-const FRESH_PATHS: usize = 4096;
-
 /// What admission proved.
 pub struct Admitted {
     family: Family,
@@ -83,51 +78,13 @@ impl Action {
     }
 }
 
-/// The objective of one round, in the coordinates of its metric.
-struct Round {
-    paths: PathCost,
-    family: Mutex<Family>,
-    anchor: Option<Family>,
-    metric: Metric,
-    frozen: Vec<usize>,
-}
-
-impl Round {
-    fn variate(&self) -> ControlVariate<'_> {
-        match &self.anchor {
-            Some(anchor) => ControlVariate::Anchored(anchor.get()),
-            None => ControlVariate::Own,
-        }
-    }
-}
-
-impl Objective for Round {
-    fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
-        let mut family = self.family.lock().unwrap_or_else(PoisonError::into_inner);
-        family.get_mut().set_parameters(&self.metric.parameters(x));
-        let value = self
-            .paths
-            .mean_and_gradient(family.get(), self.variate(), gradient);
-        for i in &self.frozen {
-            gradient[*i] = 0.0;
-        }
-        self.metric.pull_back(gradient);
-        value
-    }
-
-    fn value(&self, x: &[f64]) -> f64 {
-        let mut family = self.family.lock().unwrap_or_else(PoisonError::into_inner);
-        family.get_mut().set_parameters(&self.metric.parameters(x));
-        self.paths.mean(family.get(), self.variate())
-    }
-}
-
 /// A minimisation in progress.
 pub struct State {
     family: Family,
-    objective: Arc<Round>,
+    views: &'static [View],
+    round: Arc<Round>,
     descent: Descent,
-    round: usize,
+    number: usize,
     /// Iterations of finished rounds, and the history of all.
     iterations: usize,
     history: Vec<HistoryEntry>,
@@ -135,56 +92,38 @@ pub struct State {
 }
 
 impl Action {
-    fn settings(&self, round: usize, done: usize) -> DescentSettings {
-        let left = self.max_iterations.saturating_sub(done);
-        let last = round + 1 == ROUNDS.len();
-        DescentSettings {
-            optimizer: self.optimizer,
-            tolerance: if last {
-                self.tolerance
-            } else {
-                self.tolerance.max(LOOSE)
-            },
-            max_iterations: if last {
-                left
-            } else {
-                left.div_ceil(ROUNDS.len() - round)
-            },
-        }
-    }
-
-    /// The objective and the descent of one round from the family's parameters.
-    fn begin(
-        &self,
-        problem: &ControlProblem,
-        family: &mut Family,
-        round: usize,
-        done: usize,
-        streams: &Streams,
-    ) -> Result<(Arc<Round>, Descent), SolveError> {
-        let law = problem.exact.as_ref().expect("admission saw the end law");
-        let (freeze, anchored) = ROUNDS[round];
+    fn grid(&self, problem: &ControlProblem) -> TimeGrid {
         let settings = &problem.problem.time_settings;
-        let grid = TimeGrid::new(
+        TimeGrid::new(
             &problem.noising,
             settings.t_min,
             self.steps,
             settings.spacing,
-        );
-        let frozen = if freeze { family.weights() } else { Vec::new() };
-        let paths = PathCost::new(law, &problem.prior, &grid, self.paths, streams);
-        family.prepare(&paths.times());
-        let metric = Metric::new(family, &paths, &problem.noising, law, &frozen, streams);
-        let objective = Arc::new(Round {
-            paths,
-            family: Mutex::new(family.clone()),
-            anchor: anchored.then(|| family.clone()),
-            metric,
-            frozen,
-        });
+        )
+    }
+
+    /// Round `number` from the family's parameters.
+    fn begin(
+        &self,
+        problem: &ControlProblem,
+        family: &mut Family,
+        (views, number): (&[View], usize),
+        done: usize,
+        streams: &Streams,
+    ) -> Result<(Arc<Round>, Descent), SolveError> {
+        let (grid, view) = (self.grid(problem), views[number]);
+        let round = Arc::new(Round::new(
+            problem, &grid, self.paths, family, view, streams,
+        ));
         let start = vec![0.0; family.get().parameters().len()];
-        let descent = Descent::new(objective.clone(), &start, self.settings(round, done))?;
-        Ok((objective, descent))
+        let left = self.max_iterations.saturating_sub(done);
+        let settings = DescentSettings {
+            optimizer: self.optimizer,
+            tolerance: self.tolerance,
+            max_iterations: left.div_ceil(views.len() - number),
+        };
+        let descent = Descent::new(round.clone(), &start, settings)?;
+        Ok((round, descent))
     }
 }
 
@@ -223,14 +162,18 @@ impl Method for Action {
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let mut family = admitted.family;
-        // Only mixtures have weights to hold in the first round.
-        let round = usize::from(family.weights().is_empty());
-        let (objective, descent) = self.begin(problem, &mut family, round, 0, streams)?;
+        let views: &[View] = if family.weights().is_empty() {
+            &ROUNDS
+        } else {
+            &WEIGHTED_ROUNDS
+        };
+        let (round, descent) = self.begin(problem, &mut family, (views, 0), 0, streams)?;
         Ok(State {
             family,
-            objective,
-            descent,
+            views,
             round,
+            descent,
+            number: 0,
             iterations: 0,
             history: Vec::new(),
             streams: *streams,
@@ -245,11 +188,11 @@ impl Method for Action {
     ) -> Result<(), SolveError> {
         if let Progress::Stopped(_) = state.descent.progress() {
             state.close_round();
-            state.round += 1;
-            (state.objective, state.descent) = self.begin(
+            state.number += 1;
+            (state.round, state.descent) = self.begin(
                 problem,
                 &mut state.family,
-                state.round,
+                (state.views, state.number),
                 state.iterations,
                 &state.streams,
             )?;
@@ -257,7 +200,7 @@ impl Method for Action {
         let before = work.gradients;
         state.descent.advance(work)?;
         let sweeps = work.gradients - before;
-        let paths = &state.objective.paths;
+        let paths = state.round.paths();
         work.normals += sweeps * paths.normals();
         work.field_points += sweeps * (paths.paths() * paths.steps().len()) as u64;
         work.unknowns = state.family.get().parameters().len() as u64;
@@ -265,36 +208,38 @@ impl Method for Action {
     }
 
     fn progress(&self, state: &State) -> Progress {
-        let done = (state.iterations + state.descent.iterations()) as f64;
+        let done = state.iterations + state.descent.iterations();
+        let last = state.number + 1 == state.views.len();
         match state.descent.progress() {
-            Progress::Stopped(reason) if state.round + 1 == ROUNDS.len() => {
+            Progress::Stopped(reason) if last || done >= self.max_iterations => {
                 Progress::Stopped(reason)
             }
-            Progress::Stopped(reason) if done >= self.max_iterations as f64 => {
-                Progress::Stopped(reason)
-            }
-            _ => {
-                let last = state.descent.history().last();
-                Progress::Going {
-                    fraction: done / self.max_iterations.max(1) as f64,
-                    objective: state.descent.value(),
-                    measured: last.map_or(f64::NAN, |entry| entry.measured),
-                }
-            }
+            _ => Progress::Going {
+                fraction: done as f64 / self.max_iterations.max(1) as f64,
+                objective: state.round.shown(state.descent.value()),
+                measured: state.descent.norm(),
+            },
         }
     }
 
     fn finish(&self, problem: &ControlProblem, mut state: State) -> Result<Outcome, SolveError> {
-        let trained = state.descent.value();
         state.close_round();
-        let fresh = FreshCost::new(self, problem, &mut state)?;
+        let trained = state.round.paths();
+        let trained = trained.mean(state.family.get(), ControlVariate::Own);
+        let fresh = FreshCost::new(
+            problem,
+            self.grid(problem),
+            self.paths,
+            &mut state.family,
+            &state.streams,
+        )?;
         let mut facts = vec![
             ("parameters", state.family.get().parameters().len() as f64),
             ("action_on_training_noise", trained),
             ("step_bias_of_training_action", fresh.step_bias),
             ("control_variate_gain", fresh.gain),
         ];
-        facts.push(("rounds", (state.round + 1) as f64));
+        facts.push(("rounds", (state.number + 1) as f64));
         Ok(Outcome {
             score: state.family.into_score(),
             log_density: None,
@@ -310,13 +255,14 @@ impl Method for Action {
 impl State {
     /// Takes the round's point and history over.
     fn close_round(&mut self) {
-        let theta = self.objective.metric.parameters(self.descent.best());
+        let theta = self.round.parameters(self.descent.best());
         self.family.get_mut().set_parameters(&theta);
         let offset = self.iterations as u64;
         self.history
             .extend(self.descent.history().iter().map(|entry| HistoryEntry {
                 iteration: entry.iteration + offset,
-                ..*entry
+                objective: self.round.shown(entry.objective),
+                measured: entry.measured,
             }));
         self.iterations += self.descent.iterations();
     }
@@ -356,91 +302,4 @@ pub(super) fn end_law<'a>(
         )));
     }
     Ok(law)
-}
-
-/// The cost on noise the minimisation has not seen, at three step sizes.
-struct FreshCost {
-    /// Extrapolated to zero step.
-    cost: Estimate,
-    /// Action at the training steps minus the extrapolated one.
-    step_bias: f64,
-    /// Variance without the control variate over variance with it.
-    gain: f64,
-    /// `sqrt(E ∫|u − u*|² dτ / T)` read off the variance of the path action.
-    control_error: Option<f64>,
-}
-
-impl FreshCost {
-    fn new(
-        action: &Action,
-        problem: &ControlProblem,
-        state: &mut State,
-    ) -> Result<Self, SolveError> {
-        let law = problem.exact.as_ref().expect("admission saw the end law");
-        let settings = &problem.problem.time_settings;
-        let mut grid = TimeGrid::new(
-            &problem.noising,
-            settings.t_min,
-            action.steps,
-            settings.spacing,
-        );
-        let paths = action.paths.min(FRESH_PATHS);
-        let prior = Peaks::of(&problem.prior);
-        let mut levels = Vec::new();
-        let mut excess = Vec::new();
-        let mut gain = 1.0;
-        for level in 0..3 {
-            let streams = state
-                .streams
-                .scoped(["fresh-0", "fresh-1", "fresh-2"][level]);
-            let walk = PathCost::new(law, &problem.prior, &grid, paths, &streams);
-            state.family.prepare(&walk.times());
-            let score = state.family.get();
-            let costs = walk.costs(score, ControlVariate::Own);
-            if let Some(bad) = costs.iter().find(|c| !c.is_finite()) {
-                return Err(SolveError::NotFinite {
-                    what: "the action of a fresh path",
-                    value: *bad,
-                    time: settings.t_min,
-                    suggestion: "more paths or a smaller field".to_owned(),
-                });
-            }
-            if level == 0 {
-                let plain = walk.costs(score, ControlVariate::Absent);
-                let ratio =
-                    Estimate::from_samples(&plain).error / Estimate::from_samples(&costs).error;
-                gain = ratio * ratio;
-            }
-            levels.push(Estimate::from_samples(&costs));
-            excess.push(variance_over_start(&costs, walk.start(), &prior));
-            grid = grid.refined();
-        }
-        let first = 2.0 * levels[1].value - levels[0].value;
-        let second = 2.0 * levels[2].value - levels[1].value;
-        let noise = (2.0 * levels[2].error).hypot(levels[1].error);
-        let step = (second - first).abs() / 3.0;
-        let kind = if noise >= step {
-            ErrorKind::StandardError
-        } else {
-            ErrorKind::Step
-        };
-        let duration = problem.noising.end() - settings.t_min;
-        let variance = 2.0 * excess[2] - excess[1];
-        Ok(Self {
-            cost: Estimate::new(second, noise.hypot(step), kind),
-            step_bias: levels[0].value - second,
-            gain,
-            control_error: (variance > 0.0).then(|| (variance / duration).sqrt()),
-        })
-    }
-}
-
-/// Variance over paths of the action plus the log prior of the start: the log ratio of the controlled
-/// path law to the noising path law, up to a constant and to `log p_T / prior`. In continuous time its
-/// variance is `E ∫ |u − u*|² dτ` to leading order.
-fn variance_over_start(costs: &[f64], start: &Batch, prior: &Peaks) -> f64 {
-    let log_prior = prior.log_density(start.as_ref());
-    let values: Vec<f64> = costs.iter().zip(log_prior).map(|(c, l)| c + l).collect();
-    let estimate = Estimate::from_samples(&values);
-    estimate.error * estimate.error * values.len() as f64
 }

@@ -18,6 +18,7 @@ pub mod hopf_cole;
 pub mod metric;
 pub mod optimizer;
 pub mod path_cost;
+pub mod path_ratio;
 pub mod reverse_sampling;
 pub mod run;
 pub mod score_descent;

@@ -210,6 +210,11 @@ impl Descent {
         self.value
     }
 
+    /// Gradient norm at the best point (Nelder–Mead: spread of the simplex).
+    pub fn norm(&self) -> f64 {
+        self.norm
+    }
+
     pub fn iterations(&self) -> usize {
         self.iterations
     }

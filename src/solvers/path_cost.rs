@@ -58,6 +58,27 @@ struct Tape {
     controls: Vec<Batch>,
 }
 
+/// The paths of one chunk under some control.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Before each step.
+    pub states: Vec<Batch>,
+    /// `v + κ z` of each step.
+    pub noises: Vec<Batch>,
+    pub end: Batch,
+    /// `log p_{t_min}` at the end.
+    pub end_log_density: Vec<f64>,
+}
+
+impl Tape {
+    fn new(steps: usize) -> Self {
+        Self {
+            states: Vec::with_capacity(steps),
+            controls: Vec::with_capacity(steps),
+        }
+    }
+}
+
 /// One block of paths between steps.
 struct Block {
     /// Number of the first path.
@@ -120,6 +141,26 @@ impl PathCost {
         .concat()
     }
 
+    /// The paths under `score`, chunk by chunk.
+    pub fn traces(&self, score: &dyn Field) -> Vec<Trace> {
+        map_blocks(self.paths(), CHUNK, |range| {
+            let mut block = self.block(range);
+            let mut tape = Tape::new(self.steps.len());
+            self.forward(score, ControlVariate::Absent, &mut block, Some(&mut tape));
+            let mut noises = tape.controls;
+            for (k, (step, noise)) in self.steps.iter().zip(&mut noises).enumerate() {
+                self.narrowed_noise(step, k, &mut block);
+                add(block.noise.as_ref(), noise.as_mut());
+            }
+            Trace {
+                states: tape.states,
+                noises,
+                end_log_density: self.end_law.log_density(block.y.as_ref()),
+                end: block.y,
+            }
+        })
+    }
+
     /// Mean cost.
     pub fn mean(&self, score: &dyn Field, variate: ControlVariate<'_>) -> f64 {
         pairwise_sum(&self.costs(score, variate)) * (1.0 / self.paths() as f64)
@@ -135,10 +176,7 @@ impl PathCost {
         let (d, p) = (self.start.columns(), gradient.len());
         let chunks = map_blocks(self.paths(), CHUNK, |range| {
             let mut block = self.block(range);
-            let mut tape = Tape {
-                states: Vec::with_capacity(self.steps.len()),
-                controls: Vec::with_capacity(self.steps.len()),
-            };
+            let mut tape = Tape::new(self.steps.len());
             self.forward(family, variate, &mut block, Some(&mut tape));
             let mut adjoint = Batch::zeros(block.y.points(), d);
             self.end_costs(&mut block, Some(adjoint.as_mut()));
