@@ -1,13 +1,12 @@
 //! What a found score generates, compared with the law it should generate.
 
 use crate::comparison::effort::Effort;
-use crate::comparison::flow_likelihood::{FlowError, carry};
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::comparison::transport::{energy_distance, sliced_wasserstein, wasserstein};
 use crate::discretization::time_grid::TimeGrid;
+use crate::field::Field;
 use crate::field::draws::draw_mixture;
 use crate::field::noised_mixture::MixtureAt;
-use crate::field::{Differentiable, Field};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
@@ -18,13 +17,6 @@ use crate::solvers::reverse_sampling::Walk;
 
 /// Mixtures of more components have no mode table.
 const MODES: usize = 64;
-/// Points of a likelihood estimate, at most.
-const LIKELIHOOD_POINTS: usize = 256;
-/// Evaluations one flow costs per point, for sizing only.
-const FLOW_EVALUATIONS: usize = 500;
-/// Local error of the flow.
-const FLOW_TOLERANCE: f64 = 1e-6;
-
 /// A distance and the same distance between two sets of draws of the true law.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distance {
@@ -260,48 +252,10 @@ fn covariance_error(samples: &Batch, truth: &Batch) -> Estimate {
     )
 }
 
-/// Held-out rows if the file keeps some aside, else fresh draws of the data law; `None` when neither exists.
-pub fn likelihood_points(problem: &ControlProblem, streams: &Streams) -> Option<Batch> {
-    let budget = Effort::new(problem).evaluations / FLOW_EVALUATIONS;
-    let points = budget.clamp(16, LIKELIHOOD_POINTS);
-    if let Law::Samples(samples) = &problem.data
-        && !samples.holdout.is_empty()
-    {
-        let rows = &samples.holdout[..samples.holdout.len().min(points)];
-        return Some(Batch::from_rows(problem.noising.dimension(), rows));
-    }
-    let mixture = problem.data.mixture()?;
-    let stream = streams.role("likelihood-points");
-    Some(draw_mixture(&mixture, &stream, 0, points))
-}
-
 /// Log density of a mixture at a block of points.
 pub fn mixture_log_density(mixture: &Mixture, points: &Batch) -> Vec<f64> {
     let at = MixtureAt::new(mixture);
     (0..points.points())
         .map(|i| at.derivatives(&points.row(i)).0)
         .collect()
-}
-
-/// `−E log q` of the law generated at h = 0 from the prior, at the given points.
-pub fn negative_log_likelihood(
-    problem: &ControlProblem,
-    score: &dyn Differentiable,
-    points: &Batch,
-) -> Result<Estimate, FlowError> {
-    let t_min = problem.problem.time_settings.t_min;
-    let carried = carry(
-        &problem.noising,
-        score,
-        points.as_ref(),
-        t_min,
-        problem.noising.end(),
-        FLOW_TOLERANCE,
-    )?;
-    let values: Vec<f64> = mixture_log_density(&problem.prior, &carried.points)
-        .iter()
-        .zip(&carried.divergence)
-        .map(|(end, divergence)| -(end + divergence))
-        .collect();
-    Ok(Estimate::from_samples(&values))
 }

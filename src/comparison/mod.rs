@@ -7,6 +7,7 @@ pub mod expectation;
 pub mod flow_likelihood;
 pub mod gaussian_family;
 pub mod generated;
+pub mod likelihood;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
@@ -15,9 +16,8 @@ pub mod transport;
 use crate::comparison::control_error::{
     ActionMeasurement, Clouds, ControlError, Uncontrolled, control_error, measure_action, value,
 };
-use crate::comparison::generated::{
-    Generation, TrueSamples, generate, likelihood_points, negative_log_likelihood,
-};
+use crate::comparison::generated::{Generation, TrueSamples, generate};
+use crate::comparison::likelihood::Likelihood;
 use crate::comparison::quantities::{Quantity, quantities};
 use crate::comparison::reference_law::{ReferenceLaw, reference_answer};
 use crate::numeric::estimate::Estimate;
@@ -93,7 +93,7 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
     let truth = law
         .as_ref()
         .map(|law| TrueSamples::new(problem, law, &streams));
-    let points = likelihood_points(problem, &streams);
+    let likelihood = Likelihood::new(problem, law.as_ref(), &streams);
     let rows: Vec<ComparisonRow> = solutions
         .iter()
         .map(|solution| {
@@ -108,9 +108,9 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
                 action: reference
                     .as_ref()
                     .and_then(|reference| measure_action(problem, score, reference, &streams)),
-                negative_log_likelihood: points
+                negative_log_likelihood: likelihood
                     .as_ref()
-                    .and_then(|points| negative_log_likelihood(problem, score, points).ok()),
+                    .and_then(|likelihood| likelihood.of(problem, score).ok()),
                 generated: truth.as_ref().map_or(Vec::new(), |truth| {
                     generate(problem, score, truth, &streams.scoped("generation"))
                 }),
@@ -124,14 +124,6 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
         let dimension = problem.noising.dimension();
         measure_action(problem, &Uncontrolled { dimension }, reference, &streams)
     });
-    let closed_form_nll = points
-        .as_ref()
-        .zip(problem.exact.as_ref())
-        .map(|(p, exact)| {
-            let law = exact.mixture_at(problem.problem.time_settings.t_min);
-            let log = generated::mixture_log_density(&law, p);
-            Estimate::from_samples(&log.iter().map(|l| -l).collect::<Vec<_>>())
-        });
     let value = reference
         .as_ref()
         .and_then(|r| r.log_density)
@@ -141,11 +133,8 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
         reference: reference.map(|r| r.name.to_owned()),
         value,
         uncontrolled,
-        likelihood_on: match &problem.data {
-            crate::problem::law::Law::Samples(s) if !s.holdout.is_empty() => "held-out rows",
-            _ => "fresh draws",
-        },
-        closed_form_nll,
+        likelihood_on: likelihood.as_ref().map_or("no data", Likelihood::on),
+        closed_form_nll: likelihood.as_ref().and_then(Likelihood::closed_form),
         true_samples: truth.map(|t| t.data),
         rows,
         quantities,

@@ -28,6 +28,7 @@ pub struct Quantity {
 /// | `kl_end` | `KL(p_T ‖ prior)` |
 /// | `mean_factor_end` | `alpha_T` of an isotropic schedule |
 /// | `w_hH`, `nll_hH`, `w2_hH` | one Gaussian as data: generated variance (one state), cross entropy and distance to the data at noise level H (0, 0.2 as `0_2`, 1 and those of `[sample]`), in closed form |
+/// | `nll` | `−E log q` of the data under the law the exact score generates at h = 0 |
 /// | `control_error_ID`, `action_ID`, `gap_ID`, `nll_ID` | the comparison row of a solver |
 pub fn quantities(
     problem: &ControlProblem,
@@ -68,6 +69,9 @@ pub fn quantities(
             row.action.as_ref().and_then(|a| a.gap_integral),
         );
         push(format!("nll_{id}"), row.negative_log_likelihood);
+        if row.method == "exact" {
+            push("nll".to_owned(), row.negative_log_likelihood);
+        }
     }
     out
 }
