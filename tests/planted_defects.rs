@@ -1,16 +1,14 @@
 //! Every identity can fail: planted slips are found, exact ingredients never fail.
 
 use onsager::comparison::reference_law::ReferenceLaw;
-use onsager::field::noised_mixture::NoisedMixture;
-use onsager::field::{Differentiable, Field};
-use onsager::numeric::batch::{BatchMut, BatchRef};
+use onsager::field::scaled::Scaled;
 use onsager::numeric::random::Streams;
 use onsager::problem::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
 use onsager::solvers::{ControlProblem, Outcome, Solution, StopReason, Work};
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
-use onsager::verification::subject::{Claims, Scaled, Subject};
+use onsager::verification::subject::{Claims, Subject};
 use onsager::verification::verdict::Verdict;
 use onsager::verification::verify;
 use std::path::Path;
@@ -265,11 +263,7 @@ fn a_wrong_field_fails_and_the_probe_says_how() {
     let problem = lowered(LINE);
     let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
     let exact = exact_subject(&problem, &law);
-    let half = Scaled {
-        field: exact.score,
-        factor: 0.5,
-        divergence_factor: 0.5,
-    };
+    let half = Scaled::new(exact.score, 0.5);
     let dropped = Scaled {
         field: exact.score,
         factor: 1.0,
@@ -332,11 +326,7 @@ fn table_checks_can_fail() {
     let problem = lower(loaded.problem);
     let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
     let exact = exact_subject(&problem, &law);
-    let wrong = Scaled {
-        field: exact.score,
-        factor: 0.3,
-        divergence_factor: 0.3,
-    };
+    let wrong = Scaled::new(exact.score, 0.3);
     for name in ["memorisation", "holdout-nll"] {
         let right = run(name, &exact, 2);
         assert_eq!(right.verdict, Verdict::Pass, "{right:?}");
@@ -372,10 +362,7 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
         id: id.to_owned(),
         method: "fokker-planck",
         outcome: Outcome {
-            score: Box::new(Owned {
-                law: law.clone(),
-                factor,
-            }),
+            score: Box::new(Scaled::new(law.clone(), factor)),
             log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
             cost: None,
             own_error: Some(1e-6),
@@ -413,46 +400,4 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
     );
     let unknown = verify(&problem, &solutions, &[spec("no-such")], &Streams::new(3));
     assert_eq!(unknown[0].verdict, Verdict::Skipped);
-}
-
-/// A mixture score times a constant, owned.
-struct Owned {
-    law: NoisedMixture,
-    factor: f64,
-}
-
-impl Owned {
-    fn scaled(&self) -> Scaled<'_> {
-        Scaled {
-            field: &self.law,
-            factor: self.factor,
-            divergence_factor: self.factor,
-        }
-    }
-}
-
-impl Field for Owned {
-    fn inputs(&self) -> usize {
-        self.law.inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.law.outputs()
-    }
-
-    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
-        self.scaled().eval(t, x, out);
-    }
-}
-
-impl Differentiable for Owned {
-    fn eval_with_divergence(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        out: BatchMut<'_>,
-        divergence: &mut [f64],
-    ) {
-        self.scaled().eval_with_divergence(t, x, out, divergence);
-    }
 }

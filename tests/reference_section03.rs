@@ -12,6 +12,7 @@ use onsager::field::draws::draw_mixture;
 use onsager::field::mixture_potential::MixturePotential;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::field::peaks::Peaks;
+use onsager::field::scaled::Scaled;
 use onsager::field::time_nodes::{Basis, Located, Regressors};
 use onsager::numeric::batch::{Batch, BatchMut, BatchRef};
 use onsager::numeric::estimate::Estimate;
@@ -22,7 +23,6 @@ use onsager::problem::model::{Integrator, Spacing};
 use onsager::solvers::gram;
 use onsager::solvers::reverse_sampling::Walk;
 use onsager::solvers::score_matching::{implicit_loss, matching_loss};
-use onsager::verification::subject::Scaled;
 use serde_json::Value;
 use std::num::NonZeroUsize;
 
@@ -396,11 +396,7 @@ fn the_law_generated_by_a_scaled_score_agrees() {
     );
     let reached = Walk {
         noising: &case.noising,
-        score: &Scaled {
-            field: &case.score,
-            factor: 1.0 + case.epsilon,
-            divergence_factor: 1.0 + case.epsilon,
-        },
+        score: &Scaled::new(&case.score, 1.0 + case.epsilon),
         grid: &TimeGrid::new(&case.noising, 0.0, 400, Spacing::Cosine),
         noise_level: 1.0,
         integrator: Integrator::Heun,

@@ -144,9 +144,7 @@ pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Strea
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::noised_mixture::NoisedMixture;
-    use crate::field::{Differentiable, Field};
-    use crate::numeric::batch::{BatchMut, BatchRef};
+    use crate::field::scaled::Scaled;
     use crate::problem::parse_text;
     use crate::solvers::Outcome;
     use std::path::Path;
@@ -180,52 +178,12 @@ paths = 2048
         ControlProblem::new(loaded.problem).expect("mixtures")
     }
 
-    struct Scaled {
-        score: NoisedMixture,
-        factor: f64,
-    }
-
-    impl Field for Scaled {
-        fn inputs(&self) -> usize {
-            self.score.inputs()
-        }
-        fn outputs(&self) -> usize {
-            self.score.outputs()
-        }
-        fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-            self.score.eval(t, x, out.reborrow());
-            for j in 0..out.columns() {
-                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
-            }
-        }
-    }
-
-    impl Differentiable for Scaled {
-        fn eval_with_divergence(
-            &self,
-            t: f64,
-            x: BatchRef<'_>,
-            mut out: BatchMut<'_>,
-            divergence: &mut [f64],
-        ) {
-            self.score
-                .eval_with_divergence(t, x, out.reborrow(), divergence);
-            for j in 0..out.columns() {
-                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
-            }
-            divergence.iter_mut().for_each(|s| *s *= self.factor);
-        }
-    }
-
     fn solution(problem: &ControlProblem, id: &str, factor: f64) -> Solution {
         Solution {
             id: id.to_owned(),
             method: "exact",
             outcome: Outcome {
-                score: Box::new(Scaled {
-                    score: problem.exact.clone().expect("affine"),
-                    factor,
-                }),
+                score: Box::new(Scaled::new(problem.exact.clone().expect("affine"), factor)),
                 log_density: None,
                 cost: None,
                 own_error: None,

@@ -14,6 +14,7 @@ mod mixture_tile;
 pub mod noised_mixture;
 pub mod peaks;
 pub mod rbf;
+pub mod scaled;
 pub mod time_nodes;
 
 use crate::numeric::batch::{BatchMut, BatchRef};
@@ -36,6 +37,32 @@ pub trait Differentiable: Field {
         out: BatchMut<'_>,
         divergence: &mut [f64],
     );
+}
+
+impl<F: Field + ?Sized> Field for &F {
+    fn inputs(&self) -> usize {
+        (**self).inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        (**self).eval(t, x, out);
+    }
+}
+
+impl<F: Differentiable + ?Sized> Differentiable for &F {
+    fn eval_with_divergence(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        out: BatchMut<'_>,
+        divergence: &mut [f64],
+    ) {
+        (**self).eval_with_divergence(t, x, out, divergence);
+    }
 }
 
 /// A normalised log density at any time.

@@ -1,8 +1,8 @@
 //! What an identity is about: the ingredients somebody claims.
 
 use crate::comparison::reference_law::ReferenceLaw;
-use crate::field::{Differentiable, Field, LogDensity};
-use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::field::scaled::Scaled;
+use crate::field::{Differentiable, LogDensity};
 use crate::solvers::ControlProblem;
 
 /// The constants of the derivation, as factors; [`Claims::default`] is the derivation of this program.
@@ -60,7 +60,7 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// The score as claimed, with the claimed factors applied.
-    pub fn claimed_score(&self) -> Scaled<'a> {
+    pub fn claimed_score(&self) -> Scaled<&'a (dyn Differentiable + Send)> {
         Scaled {
             field: self.score,
             factor: self.claims.score,
@@ -75,57 +75,5 @@ impl<'a> Subject<'a> {
     /// Start of the checked time interval, on the data side.
     pub fn t_min(&self) -> f64 {
         self.problem.problem.time_settings.t_min
-    }
-}
-
-/// A field times a constant, with its own factor on the divergence.
-#[derive(Clone, Copy)]
-pub struct Scaled<'a> {
-    pub field: &'a (dyn Differentiable + Send),
-    pub factor: f64,
-    pub divergence_factor: f64,
-}
-
-impl Scaled<'_> {
-    fn scale(&self, out: &mut BatchMut<'_>) {
-        if self.factor != 1.0 {
-            for j in 0..out.columns() {
-                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
-            }
-        }
-    }
-}
-
-impl Field for Scaled<'_> {
-    fn inputs(&self) -> usize {
-        self.field.inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.field.outputs()
-    }
-
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        self.field.eval(t, x, out.reborrow());
-        self.scale(&mut out);
-    }
-}
-
-impl Differentiable for Scaled<'_> {
-    fn eval_with_divergence(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        mut out: BatchMut<'_>,
-        divergence: &mut [f64],
-    ) {
-        self.field
-            .eval_with_divergence(t, x, out.reborrow(), divergence);
-        self.scale(&mut out);
-        if self.divergence_factor != 1.0 {
-            divergence
-                .iter_mut()
-                .for_each(|v| *v *= self.divergence_factor);
-        }
     }
 }

@@ -6,8 +6,9 @@ use onsager::discretization::schedule::{Schedule, TimeFunction};
 use onsager::discretization::time_grid::TimeGrid;
 use onsager::field::draws::draw_mixture;
 use onsager::field::noised_mixture::NoisedMixture;
+use onsager::field::scaled::Scaled;
 use onsager::field::{Field, LogDensity};
-use onsager::numeric::batch::{Batch, BatchMut, BatchRef};
+use onsager::numeric::batch::Batch;
 use onsager::numeric::estimate::{ErrorKind, Estimate};
 use onsager::numeric::random::Streams;
 use onsager::problem::law::{Covariance, Mixture};
@@ -25,24 +26,6 @@ const POINTS: usize = 900;
 const PATHS: usize = 20;
 const STEPS: usize = 120;
 const TIMES: [f64; 4] = [0.02, 0.15, 0.4, 1.0];
-
-/// The exact score times a constant: a field with a known error.
-struct Scaled<'a>(&'a NoisedMixture, f64);
-
-impl Field for Scaled<'_> {
-    fn inputs(&self) -> usize {
-        2
-    }
-    fn outputs(&self) -> usize {
-        2
-    }
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        self.0.eval(t, x, out.reborrow());
-        for j in 0..2 {
-            out.column_mut(j).iter_mut().for_each(|s| *s *= self.1);
-        }
-    }
-}
 
 fn se(value: f64, error: f64) -> Option<Estimate> {
     Some(Estimate::new(value, error, ErrorKind::StandardError))
@@ -391,7 +374,7 @@ fn pictures(record: &mut Record) {
     figures.data = Some(points("data", None, &data));
     let start = draw_mixture(&law.mixture_at(1.0), &streams.role("start"), 0, POINTS);
     for (solver, factor) in [("exact", 1.0), ("score-matching", 0.97), ("grid", 1.001)] {
-        let score = Scaled(&law, factor);
+        let score = Scaled::new(&law, factor);
         for h in [0.0, 1.0] {
             let (samples, paths) = generate(&noising, &score, h, &start);
             figures.samples.push(points(solver, Some(h), &samples));
@@ -432,7 +415,12 @@ fn points(solver: &str, noise_level: Option<f64>, batch: &Batch) -> PointSet {
     }
 }
 
-fn generate(noising: &Noising, score: &Scaled<'_>, h: f64, start: &Batch) -> (Batch, PathBundle) {
+fn generate(
+    noising: &Noising,
+    score: &Scaled<&NoisedMixture>,
+    h: f64,
+    start: &Batch,
+) -> (Batch, PathBundle) {
     let time_grid = TimeGrid::new(noising, 0.02, STEPS, Spacing::Uniform);
     let watched: Vec<usize> = (0..=STEPS).collect();
     let walk = Walk {
@@ -476,7 +464,7 @@ fn lattice(axis: &[f64]) -> Batch {
     Batch::from_rows(2, &rows)
 }
 
-fn field(solver: &str, score: &Scaled<'_>, time: f64) -> FieldSlice {
+fn field(solver: &str, score: &Scaled<&NoisedMixture>, time: f64) -> FieldSlice {
     let axis = axis(17);
     let x = lattice(&axis);
     let mut out = Batch::zeros(x.points(), 2);
