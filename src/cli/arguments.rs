@@ -57,6 +57,12 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Names, one per row: kinds, methods, checks, structures, examples or codes
+    List { what: String },
+    /// One page about a code, check, method, structure or kind, or `exit-codes`
+    Explain { name: String },
+    /// Keys, types and defaults of the problem file; with --json a JSON Schema for editors
+    Schema { table: Option<String> },
 }
 
 /// Values that replace those in the file.

@@ -3,10 +3,14 @@
 mod arguments;
 mod check;
 mod derive;
+mod examples;
 mod exit;
+mod explain;
 mod figures;
+mod output;
 mod progress;
 mod record;
+mod schema;
 mod solve;
 mod verify;
 
@@ -65,6 +69,9 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             identities_only: false,
         }),
         Command::Verify { file, overrides } => verify::verify(file, overrides, common),
+        Command::List { what } => explain::list(what),
+        Command::Explain { name } => explain::explain(name),
+        Command::Schema { table } => schema::schema(table.as_deref(), common),
     };
     exit.into()
 }

@@ -50,6 +50,7 @@ pub mod nelson;
 pub mod noising;
 mod notation;
 pub mod optimal_control;
+pub mod pages;
 pub mod passage;
 pub mod path;
 pub mod path_action;

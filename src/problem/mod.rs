@@ -28,12 +28,14 @@
 
 mod checks;
 pub mod claim;
+pub mod codes;
 mod curve;
 pub mod diagnostic;
 mod document;
 mod dynamics;
 mod folder;
 mod formula;
+pub mod json_schema;
 pub mod law;
 mod laws;
 mod lint;
@@ -42,6 +44,7 @@ mod methods;
 pub mod model;
 mod names;
 mod objective;
+pub mod page;
 mod presets;
 mod prior;
 mod reader;

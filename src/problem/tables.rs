@@ -36,12 +36,15 @@ pub enum Form {
     Word(&'static str),
 }
 
+/// The default of a key that every such table must have.
+pub const REQUIRED: &str = "required";
+
 /// One key of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub name: &'static str,
     pub form: Form,
-    /// In words; `required` where there is none, empty where absence is a meaning of its own.
+    /// In words; [`REQUIRED`] where there is none, empty where absence is a meaning of its own.
     pub default: &'static str,
     pub about: &'static str,
 }
@@ -329,35 +332,40 @@ const LAW: &[Key] = &[
         "required",
         "how the law is stated",
     ),
-    key("mean", Form::Numbers, "required", "gaussian: mean"),
+    key(
+        "mean",
+        Form::Numbers,
+        "needed by its family",
+        "gaussian: mean",
+    ),
     key(
         "cov",
         Form::Numbers,
-        "required",
+        "needed by its family",
         "gaussian: variance, diagonal or matrix",
     ),
     key(
         "weights",
         Form::Numbers,
-        "required",
+        "needed by its family",
         "mixture: positive, summing to one",
     ),
     key(
         "means",
         Form::Numbers,
-        "required",
+        "needed by its family",
         "mixture: one mean per component",
     ),
     key(
         "covs",
         Form::Numbers,
-        "required",
+        "needed by its family",
         "mixture: one covariance for all, or one per component",
     ),
     key(
         "file",
         Form::Text,
-        "required",
+        "needed by its family",
         "samples: a CSV table below the folder of this file",
     ),
     key(
@@ -394,32 +402,37 @@ const LAW: &[Key] = &[
     key(
         "centre",
         Form::Expressions,
-        "required",
+        "needed by its family",
         "curve: expressions of s in [0, 1]",
     ),
     key(
         "width",
         Form::Number,
-        "required",
+        "needed by its family",
         "curve: standard deviation across it",
     ),
-    key("at", Form::Numbers, "required", "delta: the point"),
+    key(
+        "at",
+        Form::Numbers,
+        "needed by its family",
+        "delta: the point",
+    ),
     key(
         "box",
         Form::Numbers,
-        "required",
+        "needed by its family",
         "uniform: [lo, hi], or one pair per component",
     ),
     key(
         "density",
         Form::Expression,
-        "required",
+        "needed by its family",
         "density: unnormalised, positive",
     ),
     key(
         "log_density",
         Form::Expression,
-        "required",
+        "needed by its family",
         "log-density: unnormalised",
     ),
     key(
@@ -489,7 +502,7 @@ const DYNAMICS: &[Key] = &[
     key(
         "potential",
         Form::Expression,
-        "required",
+        "needed by its preset",
         "langevin, underdamped: U of the state or of the positions",
     ),
     key("temperature", Form::Number, "1", "langevin, underdamped"),
@@ -503,11 +516,16 @@ const DYNAMICS: &[Key] = &[
     key(
         "A",
         Form::Numbers,
-        "required",
+        "needed by its preset",
         "linear: matrix of dX = (A X + a) dt + S dW",
     ),
     key("a", Form::Numbers, "0", "linear: shift"),
-    key("S", Form::Numbers, "required", "linear: noise matrix"),
+    key(
+        "S",
+        Form::Numbers,
+        "needed by its preset",
+        "linear: noise matrix",
+    ),
     key(
         "drift",
         Form::Expressions,

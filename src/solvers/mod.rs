@@ -17,6 +17,7 @@ pub(crate) mod grid_sums;
 pub mod hopf_cole;
 pub mod metric;
 pub mod optimizer;
+pub mod pages;
 pub mod path_cost;
 pub mod path_ratio;
 pub mod reverse_sampling;

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod laws;
 pub mod losses;
 pub mod optimality;
+pub mod pages;
 pub mod proofs;
 pub mod references;
 pub mod subject;

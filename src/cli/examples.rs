@@ -1,0 +1,76 @@
+//! The problems that come with the program.
+
+/// A shipped problem file.
+pub struct Example {
+    /// Below `problems/`.
+    pub file: &'static str,
+    text: &'static str,
+}
+
+macro_rules! example {
+    ($file:literal) => {
+        Example {
+            file: $file,
+            text: include_str!(concat!("../../problems/", $file)),
+        }
+    };
+}
+
+/// Every shipped problem that is in order.
+pub const EXAMPLES: &[Example] = &[
+    example!("bridge/corners.toml"),
+    example!("control/double_well_control.toml"),
+    example!("control/lq_oscillator.toml"),
+    example!("control/push_one.toml"),
+    example!("path/swirl_transition.toml"),
+    example!("path/tilted.toml"),
+    example!("reverse/custom_drift.toml"),
+    example!("reverse/digits.toml"),
+    example!("reverse/faithful.toml"),
+    example!("reverse/gaussian_1d.toml"),
+    example!("reverse/iris.toml"),
+    example!("reverse/iris_four.toml"),
+    example!("reverse/mixture_vp.toml"),
+    example!("reverse/swiss_roll.toml"),
+    example!("reverse/swiss_roll_cosine.toml"),
+    example!("reverse/twenty_five_gaussians.toml"),
+    example!("reverse/twenty_five_gaussians_cosine.toml"),
+    example!("sample/funnel.toml"),
+    example!("simulate/double_well_multiplicative.toml"),
+];
+
+impl Example {
+    /// Its title, or its name without one.
+    pub fn title(&self) -> String {
+        let entry = |key: &str| {
+            let table: toml::Table = self.text.parse().ok()?;
+            let value = table.get("problem")?.get(key)?.as_str()?;
+            Some(value.to_owned())
+        };
+        entry("title").or_else(|| entry("name")).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXAMPLES;
+    use crate::problem::task::Kind;
+    use std::path::Path;
+
+    #[test]
+    fn every_shipped_problem_is_listed_and_titled() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems");
+        let mut found = 0;
+        for kind in Kind::ALL {
+            for entry in std::fs::read_dir(root.join(kind.name())).expect("a folder") {
+                let name = entry.expect("an entry").file_name();
+                let file = format!("{}/{}", kind.name(), name.to_string_lossy());
+                let listed = EXAMPLES.iter().find(|example| example.file == file);
+                let listed = listed.unwrap_or_else(|| panic!("{file} is not listed"));
+                assert!(!listed.title().is_empty(), "{file}");
+                found += 1;
+            }
+        }
+        assert_eq!(found, EXAMPLES.len());
+    }
+}

@@ -1,0 +1,162 @@
+//! `list` and `explain`: every name of the program, and a page about each.
+
+use crate::cli::examples::EXAMPLES;
+use crate::cli::exit::Exit;
+use crate::cli::output::say;
+use crate::derivation::pages::STRUCTURES;
+use crate::problem::codes::CODES;
+use crate::problem::page::{Page, find};
+use crate::problem::suggest::did_you_mean;
+use crate::problem::task::Kind;
+use crate::problem::vocabulary::{self, of_kind, standard_checks};
+use crate::report::table::Table;
+use crate::report::terminal::Style;
+use crate::solvers::pages::METHODS;
+use crate::verification::pages::CHECKS;
+use std::io::IsTerminal;
+
+/// What `list` can list.
+const LISTS: [&str; 6] = [
+    "kinds",
+    "methods",
+    "checks",
+    "structures",
+    "examples",
+    "codes",
+];
+
+/// Pages by what they are about; a name may stand in several.
+const PAGES: [(&str, &[Page]); 4] = [
+    ("method", METHODS),
+    ("check", CHECKS),
+    ("structure", STRUCTURES),
+    ("code", CODES),
+];
+
+/// Prints one name per row with a line about it.
+pub fn list(what: &str) -> Exit {
+    let width = Style::of_terminal(std::io::stdout().is_terminal()).width;
+    let pages = |pages: &[Page]| -> Vec<Vec<String>> {
+        pages
+            .iter()
+            .map(|page| vec![page.name.to_owned(), page.summary.to_owned()])
+            .collect()
+    };
+    let (columns, rows): (&[&str], Vec<Vec<String>>) = match what {
+        "kinds" => (
+            &["kind", "required tables", "asks for"],
+            Kind::ALL.into_iter().map(kind_row).collect(),
+        ),
+        "methods" => (
+            &["method", "kinds", "what it does"],
+            METHODS.iter().map(method_row).collect(),
+        ),
+        "checks" => (&["check", "claim"], pages(CHECKS)),
+        "structures" => (&["structure", "what it is"], pages(STRUCTURES)),
+        "codes" => (&["code", "meaning"], pages(CODES)),
+        "examples" => (
+            &["file", "title"],
+            EXAMPLES
+                .iter()
+                .map(|example| vec![format!("problems/{}", example.file), example.title()])
+                .collect(),
+        ),
+        _ => {
+            let hint = did_you_mean(what, LISTS).map_or(String::new(), |hint| format!(", {hint}"));
+            eprintln!("error: no list `{what}`{hint}; lists: {}", LISTS.join(", "));
+            return Exit::BadInput;
+        }
+    };
+    let mut table = Table::new(columns);
+    for row in rows {
+        table.push(row);
+    }
+    say(&table.render(width));
+    Exit::Solved
+}
+
+fn kind_row(kind: Kind) -> Vec<String> {
+    vec![
+        kind.name().to_owned(),
+        kind.required_tables().join(", "),
+        kind.asks_for().to_owned(),
+    ]
+}
+
+fn method_row(page: &Page) -> Vec<String> {
+    let kinds = vocabulary::METHODS
+        .iter()
+        .find(|entry| entry.name == page.name)
+        .map_or(&[][..], |entry| entry.kinds);
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    vec![
+        page.name.to_owned(),
+        kinds.join(", "),
+        page.summary.to_owned(),
+    ]
+}
+
+/// Prints every page of a name.
+pub fn explain(name: &str) -> Exit {
+    let mut texts: Vec<String> = Vec::new();
+    if name == "exit-codes" {
+        texts.push(exit_codes());
+    }
+    if let Some(kind) = Kind::from_name(name) {
+        texts.push(format!("kind {}", about_kind(kind)));
+    }
+    for (what, pages) in PAGES {
+        if let Some(page) = find(pages, name) {
+            texts.push(format!("{what} {}", page.text()));
+        }
+    }
+    if texts.is_empty() {
+        let known = every_name();
+        let hint = did_you_mean(name, known.iter().copied());
+        let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
+        eprintln!(
+            "error: nothing is called `{name}`{hint}; names: onsager list {}",
+            LISTS.join("|")
+        );
+        return Exit::BadInput;
+    }
+    say(&texts.join("\n"));
+    Exit::Solved
+}
+
+fn every_name() -> Vec<&'static str> {
+    let pages = PAGES
+        .iter()
+        .flat_map(|(_, pages)| pages.iter().map(|page| page.name));
+    Kind::ALL
+        .into_iter()
+        .map(Kind::name)
+        .chain(["exit-codes"])
+        .chain(pages)
+        .collect()
+}
+
+fn about_kind(kind: Kind) -> String {
+    let checks = standard_checks(kind).join(", ");
+    let methods = of_kind(vocabulary::METHODS, kind);
+    let tables: Vec<String> = kind
+        .required_tables()
+        .iter()
+        .map(|table| format!("[{table}]"))
+        .collect();
+    format!(
+        "{kind} - {}\n\n  needs      {}\n  methods    {}\n  checks     {checks}\n",
+        kind.asks_for(),
+        tables.join(" "),
+        methods.join(", "),
+    )
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("exit-codes - how a command ended, the same for every command\n\n");
+    for exit in Exit::ALL {
+        text.push_str(&format!("  {}   {}\n", exit.code(), exit.meaning()));
+    }
+    text.push_str("\n  when several apply: 2, 5, 6, 3, 1, 4, in this order\n");
+    text
+}

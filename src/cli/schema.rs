@@ -1,0 +1,97 @@
+//! `schema`: the tables and keys of the format.
+
+use crate::cli::arguments::Common;
+use crate::cli::exit::Exit;
+use crate::cli::output::say;
+use crate::problem::json_schema::{form_text, json_schema, json_schema_of};
+use crate::problem::schema::table;
+use crate::problem::suggest::did_you_mean;
+use crate::problem::tables::{Shape, TABLES, TableSchema};
+use crate::problem::task::Kind;
+use crate::report::table::Table;
+use crate::report::terminal::Style;
+use std::io::IsTerminal;
+
+/// Prints one table, or all of them; with `--json` a JSON Schema.
+pub fn schema(name: Option<&str>, common: &Common) -> Exit {
+    let found = match name {
+        None => None,
+        Some(name) => match table(name) {
+            Some(found) => Some(found),
+            None => {
+                let names = TABLES.iter().map(|table| table.name);
+                let hint = did_you_mean(name, names.clone())
+                    .map_or(String::new(), |hint| format!(", {hint}"));
+                let names: Vec<&str> = names.collect();
+                eprintln!(
+                    "error: no table `{name}`{hint}; tables: {}",
+                    names.join(", ")
+                );
+                return Exit::BadInput;
+            }
+        },
+    };
+    if common.json {
+        let schema = found.map_or_else(json_schema, json_schema_of);
+        say(&format!("{schema:#}\n"));
+        return Exit::Solved;
+    }
+    let width = Style::of_terminal(std::io::stdout().is_terminal()).width;
+    match found {
+        Some(table) => say(&one(table, width)),
+        None => say(&all(width)),
+    }
+    Exit::Solved
+}
+
+fn header(table: &TableSchema) -> String {
+    match table.shape {
+        Shape::Single | Shape::Free(_) => format!("[{}]", table.name),
+        Shape::List | Shape::Later => format!("[[{}]]", table.name),
+        Shape::Named => format!("[{}.NAME]", table.name),
+    }
+}
+
+fn kinds(table: &TableSchema) -> String {
+    let names: Vec<&str> = table.kinds.iter().map(|kind| kind.name()).collect();
+    if names.len() == Kind::ALL.len() {
+        "all kinds".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn all(width: usize) -> String {
+    let mut rows = Table::new(&["table", "kinds", "what it says"]);
+    for table in TABLES {
+        rows.push(vec![header(table), kinds(table), table.about.to_owned()]);
+    }
+    format!(
+        "{}\nnext: onsager schema dynamics | onsager schema --json\n",
+        rows.render(width)
+    )
+}
+
+fn one(table: &TableSchema, width: usize) -> String {
+    let mut text = format!(
+        "{}   {}   ({})\n\n",
+        header(table),
+        table.about,
+        kinds(table)
+    );
+    if let Shape::Free(form) = table.shape {
+        text.push_str(&format!("NAME = {}\n", form_text(&form)));
+        return text;
+    }
+    let mut rows = Table::new(&["key", "holds", "default", "meaning"]);
+    for key in table.keys {
+        rows.push(vec![
+            key.name.to_owned(),
+            form_text(&key.form),
+            key.default.to_owned(),
+            key.about.to_owned(),
+        ]);
+    }
+    text.push_str(&rows.render(width));
+    text
+}

@@ -1,0 +1,272 @@
+//! What each method does, what it asks of a problem, and what is usually wrong when it fails.
+
+use crate::problem::page::Page;
+
+const fn method(
+    name: &'static str,
+    summary: &'static str,
+    meaning: &'static str,
+    causes: &'static [(&'static str, &'static str)],
+    example: &'static str,
+) -> Page {
+    Page {
+        name,
+        summary,
+        meaning,
+        causes,
+        example,
+    }
+}
+
+/// Every method of the format.
+pub const METHODS: &[Page] = &[
+    method(
+        "exact",
+        "closed form of the score",
+        "Under an affine drift with noise free of the state a Gaussian mixture stays one: component k has mean\nPhi m_k + c and covariance Phi C_k Phi' + S, and the score is the weighted sum of the component scores.\nA table of points is a mixture with one component a row.",
+        &[("refused", "drift not affine, or the data are a density")],
+        "[run]\nsolvers = [\"exact\"]",
+    ),
+    method(
+        "action",
+        "minimises the discretized action over a field family",
+        "S[u] = E[ Phi(X_T) + int (q + 1/2 |u|^2) dt ] on replayed noise; gradients by the discrete adjoint, the\nminimiser by argmin. The gap S - V is half the squared control error under the controlled law.",
+        &[
+            ("gap too large", "a richer field, or more paths"),
+            ("iteration limit", "raise max_iter, or tol"),
+        ],
+        "[[solver]]\nmethod = \"action\"\nfield = { family = \"mixture\", components = 6 }",
+    ),
+    method(
+        "score-matching",
+        "fits the score to noised draws",
+        "denoising: E |s(X_t) - grad log p(X_t | X_0)|^2; implicit: E[ |s|^2/2 + div s ]. In families that are linear in\ntheir parameters the fit is one linear system, otherwise argmin.",
+        &[
+            ("poor at small t", "more samples, or a larger t_min"),
+            ("singular", "raise ridge"),
+        ],
+        "[[solver]]\nmethod = \"score-matching\"\nobjective = \"denoising\"",
+    ),
+    method(
+        "hopf-cole",
+        "linear backward equation, solved for its logarithm",
+        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; three grids give the value and its error.",
+        &[
+            (
+                "refused",
+                "noise and control price do not match; see `onsager explain hopf-cole` as a structure",
+            ),
+            (
+                "few nodes per deviation",
+                "more points, or a smaller domain",
+            ),
+        ],
+        "[[solver]]\nmethod = \"hopf-cole\"\npoints = 401",
+    ),
+    method(
+        "fokker-planck",
+        "density of the noised data on a grid",
+        "p_t = -div(f p) + 1/2 sum d_i d_j (D_ij p), then the gradient of log p.",
+        &[("density too narrow", "more points; start later")],
+        "[[solver]]\nmethod = \"fokker-planck\"",
+    ),
+    method(
+        "bridge",
+        "Schroedinger bridge between prior and data",
+        "The noising process is the reference; potentials phi, psi solve the Schroedinger system by alternating\nprojections in the log domain. Between p_T and p_0 the bridge is the reverse process.",
+        &[("slow", "small noise: more iterations, or eps scaling")],
+        "[[solver]]\nmethod = \"bridge\"\npoints = 401",
+    ),
+    method(
+        "path-integral",
+        "weighted paths, or composed short-time kernels",
+        "psi(x, t) = E[ exp(-(int q + Phi)/lambda) ] over uncontrolled paths; with `use` over paths under a policy,\nreweighted. kernel = \"transfer\" composes short-time kernels on a grid instead.",
+        &[
+            ("few effective paths", "give a policy in `use`"),
+            ("error bar refused", "the weights have a heavy tail"),
+        ],
+        "[[solver]]\nmethod = \"path-integral\"\nuse = \"split\"\npaths = 65536",
+    ),
+    method(
+        "hjb",
+        "the nonlinear equation of the value, with policy iteration",
+        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid. scheme = \"monotone\" converges for kinked values\nat first order, \"central\" at second where the value is smooth.",
+        &[
+            ("policy flips", "monotone scheme, more points"),
+            ("more than three states", "separable, or path-integral"),
+        ],
+        "[[solver]]\nmethod = \"hjb\"\nscheme = \"monotone\"",
+    ),
+    method(
+        "riccati",
+        "value and gain of linear-quadratic problems",
+        "V = 1/2 x' P x + p' x + c, u* = -R^-1 B' (P x + p). Error-controlled integration backwards in time.",
+        &[
+            (
+                "refused",
+                "structure linear-quadratic is missing: see its blocking term",
+            ),
+            (
+                "finite escape",
+                "the costs are not convex over this horizon",
+            ),
+        ],
+        "[run]\nsolvers = [\"riccati\"]",
+    ),
+    method(
+        "separable",
+        "one small problem per group of coupled states",
+        "V(x) = sum over groups; each group is solved by the best method for it.",
+        &[("refused", "one group only: the coupling terms are named")],
+        "[[solver]]\nmethod = \"separable\"\npoints = 1601",
+    ),
+    method(
+        "ddp",
+        "differential dynamic programming without noise",
+        "Newton steps on the deterministic problem; the answer for h -> 0, a lower reference for small noise.",
+        &[("other minimum", "several starts")],
+        "[[solver]]\nmethod = \"ddp\"",
+    ),
+    method(
+        "annealed",
+        "annealed importance sampling",
+        "Particles move through tempered densities; the mean weight estimates Z, with a lower bound on log Z from the\nmean log weight.",
+        &[("few effective particles", "more steps")],
+        "[[solver]]\nmethod = \"annealed\"\nparticles = 8192",
+    ),
+    method(
+        "langevin",
+        "unadjusted Langevin walk in the target",
+        "x <- x + h grad log rho + sqrt(2 h) z. Biased of order h.",
+        &[("one mode only", "not its task: annealed, path-integral")],
+        "[[solver]]\nmethod = \"langevin\"\nstep_size = 0.01",
+    ),
+    method(
+        "mala",
+        "Langevin walk with accept and reject",
+        "The Langevin step as a proposal of Metropolis and Hastings: no bias.",
+        &[("acceptance near 0", "smaller step_size")],
+        "[[solver]]\nmethod = \"mala\"",
+    ),
+    method(
+        "hmc",
+        "Hamiltonian Monte Carlo",
+        "Leapfrog trajectories of a fictitious momentum, accepted or rejected.",
+        &[("divergent", "smaller step_size")],
+        "[[solver]]\nmethod = \"hmc\"\nstep_size = 0.1",
+    ),
+    method(
+        "gaussian",
+        "bridge between Gaussians in closed form",
+        "For an affine reference the bridge between Gaussians is Gaussian; its covariances come from one matrix square\nroot.",
+        &[(
+            "refused",
+            "an end law is no Gaussian, or the reference is not affine",
+        )],
+        "[run]\nsolvers = [\"gaussian\"]",
+    ),
+    method(
+        "sinkhorn",
+        "alternating projections on a grid",
+        "phi <- log-ratio of the source, psi <- log-ratio of the target, until both marginals fit.",
+        &[("slow", "more noise, or more iterations")],
+        "[[solver]]\nmethod = \"sinkhorn\"\npoints = 701",
+    ),
+    method(
+        "light-bridge",
+        "Gaussian mixture for the adjusted potential",
+        "exp(psi) is a sum of Gaussians; the fit needs draws of both ends and no simulation.",
+        &[("poor fit", "more potentials")],
+        "[[solver]]\nmethod = \"light-bridge\"\npotentials = 4",
+    ),
+    method(
+        "ipf",
+        "iterated fitting of forward and backward drifts",
+        "Each half-step fits a drift to simulated paths of the other direction.",
+        &[("drifting ends", "more paths")],
+        "[[solver]]\nmethod = \"ipf\"",
+    ),
+    method(
+        "mam",
+        "minimum action over a fixed time",
+        "1/2 int |x' - b|^2 dt over paths with fixed ends, as a sum over images.",
+        &[("end effects", "a longer duration")],
+        "[[solver]]\nmethod = \"mam\"\nduration = 20.0",
+    ),
+    method(
+        "gmam",
+        "geometric minimum action, time free",
+        "int ( |x'| |b| - x'.b ) ds over curves at equal arclength.",
+        &[(
+            "action too low",
+            "images slid together: see action-quadrature",
+        )],
+        "[[solver]]\nmethod = \"gmam\"",
+    ),
+    method(
+        "string",
+        "relaxation of a string along the drift",
+        "Images follow the drift and are redistributed; ends in the minimum-energy path of a gradient drift.",
+        &[("drift no gradient", "use gmam")],
+        "[[solver]]\nmethod = \"string\"",
+    ),
+    method(
+        "euler-maruyama",
+        "explicit Euler for paths",
+        "X <- X + f h + G sqrt(h) z. Strong order 1/2, 1 with additive noise; weak order 1.",
+        &[(
+            "explodes",
+            "smaller steps, or a stiff drift: exponential-euler",
+        )],
+        "[[solver]]\nmethod = \"euler-maruyama\"\nsteps = 1000",
+    ),
+    method(
+        "heun",
+        "predictor and corrector for the Stratonovich reading",
+        "Strong order 1 for commutative noise.",
+        &[("wrong limit", "the Ito drift is converted first")],
+        "[[solver]]\nmethod = \"heun\"",
+    ),
+    method(
+        "milstein",
+        "Euler with the first correction of the noise",
+        "Adds 1/2 sum G G' (z^2 - 1) h: strong order 1 for commutative noise.",
+        &[("order 1/2", "noise that does not commute")],
+        "[[solver]]\nmethod = \"milstein\"\nsteps = 30000",
+    ),
+    method(
+        "exponential-euler",
+        "exact in the linear part of the drift",
+        "No stability limit from a stiff linear part.",
+        &[],
+        "[[solver]]\nmethod = \"exponential-euler\"",
+    ),
+    method(
+        "fpk",
+        "density of a simulation on a grid",
+        "Forward equation with the boundaries of [dynamics]; conserves mass up to what is absorbed.",
+        &[("mass lost", "a larger domain, or reflecting edges")],
+        "[[solver]]\nmethod = \"fpk\"\npoints = 801",
+    ),
+    method(
+        "stationary",
+        "stationary density",
+        "Closed form where the flux vanishes: p ~ (1/D) exp(int 2 f/D) in one state, exp(-2U/D) for gradients.",
+        &[("none exists", "the integral diverges: no confinement")],
+        "[[solver]]\nmethod = \"stationary\"",
+    ),
+    method(
+        "first-passage",
+        "mean time until an event",
+        "L T = -1 with T = 0 where the event has happened.",
+        &[("infinite", "the event is never reached from somewhere")],
+        "[[solver]]\nmethod = \"first-passage\"",
+    ),
+    method(
+        "moments",
+        "mean and covariance from their own equations",
+        "m' = A m + a, C' = A C + C A' + D for affine drift.",
+        &[("refused", "the drift is not affine")],
+        "[[solver]]\nmethod = \"moments\"",
+    ),
+];
