@@ -7,6 +7,7 @@ use onsager::numeric::random::Streams;
 use onsager::problem::law::Mixture;
 use onsager::problem::parse_text;
 use onsager::solvers::fokker_planck::FokkerPlanck;
+use onsager::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
 use onsager::solvers::hopf_cole::HopfCole;
 use onsager::solvers::{ControlProblem, Method, Solution, Unsolved, drive};
 use std::path::Path;
@@ -354,6 +355,42 @@ fn a_double_well_relaxes_to_the_boltzmann_density() {
             );
         }
     }
+}
+
+/// Levels of a resolved problem show the order of the schemes; those of a spike at the edge of resolution have
+/// not settled, and their orders say so by still changing.
+#[test]
+fn levels_show_their_order_where_they_resolve_the_law() {
+    let orders = |solution: Solution| {
+        let order = fact(&solution, GRID_ORDER_FACT);
+        (
+            order,
+            (fact(&solution, COARSER_ORDER_FACT) - order).abs() / 3.0,
+        )
+    };
+    let (points, steps) = (vec![801], 400);
+    let hopf_cole = HopfCole {
+        points: points.clone(),
+        steps,
+    };
+    let fokker_planck = FokkerPlanck { points, steps };
+    let well = double_well(1.0);
+    for (order, change) in [
+        orders(solve(&well, &hopf_cole)),
+        orders(solve(&well, &fokker_planck)),
+    ] {
+        assert!(
+            (order - 2.0).abs() < 0.15 && change < 0.15,
+            "{order} {change}"
+        );
+    }
+    let spike = lowered(SPIKE);
+    let method = HopfCole {
+        points: vec![201],
+        steps: 400,
+    };
+    let (order, change) = orders(solve(&spike, &method));
+    assert!(change > 0.15, "{order} {change}");
 }
 
 /// The linear and the nonlinear road share nothing but the grid.

@@ -200,7 +200,7 @@ impl StateGrid {
                 UniformAxis::between(
                     -1.0,
                     1.0,
-                    4 * asked.saturating_sub(1).div_ceil(4).max(4) + 1,
+                    8 * asked.saturating_sub(1).div_ceil(8).max(4) + 1,
                 )
             })
             .collect();
@@ -235,7 +235,7 @@ impl StateGrid {
         }
     }
 
-    /// Axes of the nodes `xi`; counts are one more than a multiple of four.
+    /// Axes of the nodes `xi`; counts are one more than a multiple of eight.
     pub fn axes(&self) -> &[UniformAxis] {
         &self.axes
     }
@@ -480,7 +480,7 @@ mod tests {
             sine: 0.6,
         };
         let grid = StateGrid::covering(&[10, 13], &[two_bumps()], rotation).expect("grid");
-        assert_eq!(grid.axes()[0].count % 4, 1);
+        assert_eq!(grid.axes()[0].count % 8, 1);
         let placement = grid.at(0.0);
         let xi = Batch::from_rows(2, &[[1.0, 0.0], [0.3, -0.7]]);
         let (mut x, mut back) = (Batch::zeros(2, 2), Batch::zeros(2, 2));

@@ -1,6 +1,6 @@
-//! One grid equation solved on three nested grids at once, extrapolated, with the error that shows.
+//! One grid equation solved on four nested grids at once, extrapolated, with the error that shows.
 //!
-//! The rungs have (h, dt), (2h, 2dt) and (4h, 4dt). A scheme of order two in both has at common nodes
+//! The rungs have (h, dt), (2h, 2dt), (4h, 4dt) and (8h, 8dt). A scheme of order two in both has at common nodes
 //! `V_h = V + c h² + O(h⁴)`, so
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //!
 //! are of order four. `R_1` is the answer; between the nodes of the 2h grid its correction is a spline.
 //! A quarter of the difference `R_2 - R_1` is its error estimate, where order four would allow a fifteenth
-//! and no order a whole.
+//! and no order a whole. The order itself is observed too: see [`crate::solvers::grid_order`].
 
 use crate::discretization::splitting::{LineStep, SplitTable};
 use crate::discretization::state_grid::{Placement, StateGrid};
@@ -21,6 +21,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::GridInterpolant;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::law::Mixture;
+use crate::solvers::grid_order::{observed_orders, time_mean};
 use crate::solvers::grid_record::record_densities;
 use crate::solvers::grid_start::{
     self, Demand, Placed, StartLaw, autonomous, smallest_variance, start_values,
@@ -30,8 +31,10 @@ use crate::solvers::{
     ControlProblem, HistoryEntry, Outcome, Progress, Refusal, SolveError, StopReason, Work,
 };
 
-/// Rungs, finest first.
-const RUNGS: usize = 3;
+/// Rungs, finest first; the last one only shows whether the order is the one assumed.
+const RUNGS: usize = 4;
+/// Finest steps in one of the rung that closes the extrapolation.
+const COARSE: usize = 4;
 /// Share of `R_2 - R_1` reported as the error of `R_1`.
 const ERROR_SHARE: f64 = 0.25;
 /// Numbers kept for the answer: where the middle times would need more, the coarse ones are kept.
@@ -57,7 +60,7 @@ pub(crate) trait GridEquation: Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Admitted {
     placed: Placed,
-    /// Finest time nodes; a multiple of four steps.
+    /// Finest time nodes; a multiple of eight steps.
     times: Vec<f64>,
     autonomous: bool,
 }
@@ -76,7 +79,8 @@ pub(crate) fn admit<E: GridEquation>(
     let placed = grid_start::place(problem, points, &demand)?;
     let noising = &problem.noising;
     let d = noising.dimension();
-    let steps = 4 * steps.div_ceil(4).max(4);
+    let coarsest = 1 << (RUNGS - 1);
+    let steps = coarsest * steps.div_ceil(coarsest).max(4);
     let (variance, typical) = match &placed.law {
         StartLaw::Mixture(mixture) => (
             smallest_variance(mixture),
@@ -98,7 +102,7 @@ pub(crate) fn admit<E: GridEquation>(
     })
 }
 
-/// The three grids under way.
+/// The four grids under way.
 pub(crate) struct Ladder<E> {
     equation: E,
     transports: Vec<Transport>,
@@ -109,6 +113,8 @@ pub(crate) struct Ladder<E> {
     taken: usize,
     recorded: Vec<(f64, Vec<f64>)>,
     errors: Vec<ErrorAt>,
+    /// Time, and mean square differences of neighbouring rungs.
+    levels: Vec<(f64, [f64; RUNGS - 1])>,
     cost: Option<Estimate>,
     mass_error: f64,
     least: f64,
@@ -176,6 +182,7 @@ impl<E: GridEquation> Ladder<E> {
             taken: 0,
             recorded,
             errors: Vec::new(),
+            levels: Vec::new(),
             cost: None,
             mass_error: 0.0,
             least: f64::INFINITY,
@@ -184,16 +191,16 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     fn coarse_steps(&self) -> usize {
-        (self.times.len() - 1) >> (RUNGS - 1)
+        (self.times.len() - 1) / COARSE
     }
 
-    /// One step of the coarsest rung, two of the middle, four of the finest.
+    /// One step of the third rung, two of the second, four of the finest; every other time one of the fourth.
     pub(crate) fn advance(
         &mut self,
         problem: &ControlProblem,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        let first = self.taken << (RUNGS - 1);
+        let first = COARSE * self.taken;
         for half in 0..2 {
             let from = first + 2 * half;
             self.step(problem, 0, from, from + 1, work)?;
@@ -204,9 +211,14 @@ impl<E: GridEquation> Ladder<E> {
                 self.record(self.times[from + 2])?;
             }
         }
-        self.step(problem, 2, first, first + 4, work)?;
+        let last = first + COARSE;
+        self.step(problem, 2, first, last, work)?;
         self.taken += 1;
-        self.compare(problem, first, first + 4);
+        self.compare(problem, first, last);
+        if self.taken.is_multiple_of(2) {
+            self.step(problem, 3, first - COARSE, last, work)?;
+            self.compare_levels(problem, first - COARSE, last);
+        }
         work.unknowns = self.transports[0].grid().nodes() as u64;
         Ok(())
     }
@@ -304,6 +316,19 @@ impl<E: GridEquation> Ladder<E> {
         }
     }
 
+    /// Mean squares of the control differences between neighbouring rungs, at the coarsest nodes.
+    fn compare_levels(&mut self, problem: &ControlProblem, from: usize, to: usize) {
+        let (from, to) = (self.times[from], self.times[to]);
+        let transports = self.transports[RUNGS - 1].during(&problem.noising, from, to);
+        let diffusivities: Vec<f64> = transports.iter().map(|axis| axis.diffusivity).collect();
+        let grid = self.transports[RUNGS - 1].grid();
+        let tables: Vec<Vec<f64>> = (0..RUNGS)
+            .map(|rung| self.value_table(rung, 1 << (RUNGS - 1 - rung)))
+            .collect();
+        let away = |k: usize| mean_squares(grid, &diffusivities, &tables[k], &tables[k + 1]).0;
+        self.levels.push((to, [away(0), away(1), away(2)]));
+    }
+
     /// Rms over time and the density of the estimated control error, from `t_min` on.
     fn own_error(&self, problem: &ControlProblem) -> f64 {
         let (error, _, duration) = self.averages(problem);
@@ -353,6 +378,8 @@ impl<E: GridEquation> Ladder<E> {
             ("relative own error", (error / control).sqrt()),
             ("largest error of the total mass", self.mass_error),
         ];
+        let t_min = problem.problem.time_settings.t_min;
+        facts.extend(observed_orders(time_mean(&self.levels, t_min)));
         if E::LINEAR {
             facts.push(("least density on the grid", self.least));
         }

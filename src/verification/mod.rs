@@ -23,6 +23,7 @@ pub mod verdict;
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
 use crate::numeric::random::Streams;
 use crate::problem::model::CheckSpec;
+use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
 use crate::solvers::{ControlProblem, Solution};
 use crate::verification::catalogue::{check, identity};
 use crate::verification::identity::{CheckResult, Identity, Scope, Settings};
@@ -180,32 +181,40 @@ fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
     }
 }
 
-/// Name under which a grid method records its measured order among the facts of its outcome.
-pub const GRID_ORDER_FACT: &str = "grid_order";
 /// Order of the grid methods and its tolerance.
 const GRID_ORDER: f64 = 2.0;
 const GRID_ORDER_TOLERANCE: f64 = 0.15;
 
-/// The observed order of every grid method that solved at several levels.
+/// The observed order of every grid method that solved at several levels; how much it still changes from level
+/// to level bounds its distance from the limit (see [`crate::solvers::grid_order`]).
 fn grid_order(spec: &CheckSpec, solutions: &[Solution]) -> Vec<CheckResult> {
     let mut results = Vec::new();
     for solution in solutions {
-        let order = solution
-            .outcome
-            .facts
-            .iter()
-            .find(|fact| fact.0 == GRID_ORDER_FACT);
+        let fact = |name: &str| {
+            let mut facts = solution.outcome.facts.iter();
+            facts.find(|fact| fact.0 == name).map(|fact| fact.1)
+        };
         let listed = spec.on.is_empty() || spec.on.contains(&solution.id);
-        let (Some((_, order)), true) = (order, listed) else {
+        let (Some(order), Some(coarser), true) =
+            (fact(GRID_ORDER_FACT), fact(COARSER_ORDER_FACT), listed)
+        else {
             continue;
         };
-        let mut residual =
-            Residual::deterministic(*order, 0.0, spec.tolerance.unwrap_or(GRID_ORDER_TOLERANCE));
+        let change = (coarser - order).abs() / 3.0;
+        let tolerance = spec.tolerance.unwrap_or(GRID_ORDER_TOLERANCE);
+        let mut residual = Residual::deterministic(order, change, tolerance);
         residual.target = GRID_ORDER;
+        let verdict = residual.verdict(spec.confidence);
+        let reason = match verdict {
+            Verdict::Inconclusive => format!(
+                "the observed order is {coarser:.2} on the coarser levels and {order:.2} on the finer: too coarse to tell its limit"
+            ),
+            _ => format!("observed order over grid levels, {coarser:.2} on the coarser"),
+        };
         results.push(CheckResult {
             residual: Some(residual),
-            verdict: residual.verdict(spec.confidence),
-            reason: "observed order over grid levels".to_owned(),
+            verdict,
+            reason,
             equation: "error ~ step^2",
             source: "consistency of the discretization",
             ..skipped(spec, &solution.id, "")
