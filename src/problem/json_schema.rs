@@ -1,6 +1,7 @@
 //! The format as a JSON Schema and as text, both from the tables the checker uses.
 
-use crate::problem::tables::{Form, Key, REQUIRED, Shape, TABLES, TableSchema};
+use crate::problem::key::{Form, Key, REQUIRED};
+use crate::problem::tables::{Shape, TABLES, TableSchema};
 use crate::problem::task::Kind;
 use serde_json::{Map, Value, json};
 

@@ -4,12 +4,12 @@ use crate::problem::curve;
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Value};
 use crate::problem::folder::DataFolder;
+use crate::problem::keys::EXACT;
 use crate::problem::law::{Covariance, ExactDraws, Law, LogDensity, Mixture};
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::resolved::float;
 use crate::problem::samples::read_samples;
 use crate::problem::state::read_shape;
-use crate::problem::tables::EXACT;
 use crate::problem::vocabulary::{FAMILIES, families};
 use faer::{Mat, Side};
 

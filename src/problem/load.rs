@@ -7,23 +7,25 @@ use crate::problem::document::{self, Override, Table, Value, apply_overrides};
 use crate::problem::dynamics::{read_control, read_control_bounds, read_dynamics, read_horizon};
 use crate::problem::folder::DataFolder;
 use crate::problem::law::Law;
-use crate::problem::laws::{is_formula, read_law};
 use crate::problem::lint;
-use crate::problem::methods::{Context, Structure, read_solvers};
+use crate::problem::methods::read_solvers;
 use crate::problem::model::{Dynamics, Preset, Problem, Spacing};
 use crate::problem::names::Formulas;
 use crate::problem::objective::{
     Ends, read_cost, read_events, read_grid, read_observables, read_path,
 };
-use crate::problem::prior::{AffineSystem, default_prior};
-use crate::problem::reader::{Reader, Section};
-use crate::problem::resolved::{Resolved, law_entries};
+use crate::problem::prior::AffineSystem;
+use crate::problem::reader::Reader;
+use crate::problem::resolved::Resolved;
+use crate::problem::roles::{
+    DataSource, Sections, read_prior, read_state_and_laws, require_tables, slid,
+};
 use crate::problem::schema;
 use crate::problem::settings::{
     read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
 };
-use crate::problem::state::{StateSpec, read_state};
 use crate::problem::statements::{read_identities, read_sweep, read_units};
+use crate::problem::structure::{Context, Structure};
 use crate::problem::suggest::did_you_mean;
 use crate::problem::task::{Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task};
 use crate::problem::vocabulary::{METHODS, of_kind};
@@ -173,61 +175,6 @@ fn find_kind(root: &Table) -> Result<Kind, Diagnostic> {
     })
 }
 
-/// The tables of a problem, opened in the order of the resolved file.
-struct Sections<'d> {
-    problem: Section<'d>,
-    params: Section<'d>,
-    units: Section<'d>,
-    define: Section<'d>,
-    /// `[data]`, `[initial]` or `[source]`.
-    start: Section<'d>,
-    target: Section<'d>,
-    prior: Section<'d>,
-    dynamics: Section<'d>,
-    cost: Section<'d>,
-    path: Section<'d>,
-    time: Section<'d>,
-    grid: Section<'d>,
-    observe: Section<'d>,
-    run: Section<'d>,
-}
-
-impl<'d> Sections<'d> {
-    fn open(reader: &mut Reader, root: &'d Table, kind: Kind) -> Self {
-        let start = match kind {
-            Kind::Bridge => "source",
-            Kind::Control | Kind::Simulate => "initial",
-            Kind::Reverse | Kind::Sample | Kind::Path => "data",
-        };
-        Self {
-            problem: reader.section(root, "problem"),
-            params: reader.section(root, "params"),
-            units: reader.section(root, "units"),
-            define: reader.section(root, "define"),
-            start: reader.section(root, start),
-            target: reader.section(root, "target"),
-            prior: reader.section(root, "prior"),
-            dynamics: reader.section(root, "dynamics"),
-            cost: reader.section(root, "cost"),
-            path: reader.section(root, "path"),
-            time: reader.section(root, "time"),
-            grid: reader.section(root, "grid"),
-            observe: reader.section(root, "observe"),
-            run: reader.section(root, "run"),
-        }
-    }
-
-    /// The tables that state a law of this kind of problem, the prior apart.
-    fn roles(&self, kind: Kind) -> Vec<&Section<'d>> {
-        match kind {
-            Kind::Reverse | Kind::Control | Kind::Simulate => vec![&self.start],
-            Kind::Sample => vec![&self.target],
-            Kind::Bridge => vec![&self.start, &self.target],
-            Kind::Path => Vec::new(),
-        }
-    }
-}
-
 /// What the tables say about the state, the process and the laws.
 struct Statement {
     names: Option<Vec<String>>,
@@ -243,12 +190,11 @@ struct Statement {
 fn read_statement(
     reader: &mut Reader,
     sections: &Sections<'_>,
-    folder: &DataFolder,
-    seed: u64,
+    source: DataSource<'_>,
     kind: Kind,
 ) -> Statement {
     let ends = Ends::read(reader, &sections.path);
-    let (names, laws) = read_state_and_laws(reader, sections, folder, seed, kind, &ends);
+    let (names, laws) = read_state_and_laws(reader, sections, source, kind, &ends);
     let control_names = if kind == Kind::Control {
         read_control(reader, &sections.dynamics)
     } else {
@@ -289,14 +235,17 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     reader.read_definitions(&sections.define);
     let seed = read_seed(reader, &sections.run);
     let folder = DataFolder::new(folder);
-    let mut statement = read_statement(reader, &sections, &folder, seed, kind);
+    let source = DataSource {
+        folder: &folder,
+        seed,
+    };
+    let mut statement = read_statement(reader, &sections, source, kind);
     let dynamics = statement.dynamics.take();
     let task = read_task(
         reader,
         root,
         &sections,
-        &folder,
-        seed,
+        source,
         kind,
         &mut statement,
         dynamics.as_ref(),
@@ -424,13 +373,11 @@ fn read_unit_table(
 }
 
 /// What is asked, from the laws and the tables of the kind.
-#[allow(clippy::too_many_arguments)] // one reader of everything a kind may say
 fn read_task(
     reader: &mut Reader,
     root: &Table,
     sections: &Sections<'_>,
-    folder: &DataFolder,
-    seed: u64,
+    source: DataSource<'_>,
     kind: Kind,
     statement: &mut Statement,
     dynamics: Option<&Dynamics>,
@@ -440,7 +387,7 @@ fn read_task(
     match kind {
         Kind::Reverse | Kind::Sample => {
             let data = law();
-            let prior = read_prior(reader, sections, folder, seed, dynamics, data.as_ref());
+            let prior = read_prior(reader, sections, source, dynamics, data.as_ref());
             let (data, prior) = (data?, prior?);
             Some(if kind == Kind::Reverse {
                 Task::Reverse(Reverse { data, prior })
@@ -493,201 +440,6 @@ fn read_task(
             }))
         }
     }
-}
-
-/// One error for all missing tables. A table that slid into another one was reported there.
-fn require_tables(reader: &mut Reader, root: &Table, kind: Kind) {
-    let problem = format!("[problem] with name = \"...\" and kind = \"{kind}\"");
-    let mut needed = vec![("problem", problem.as_str())];
-    let mut tables = kind.required_tables().to_vec();
-    // The order in which a file states them: laws first.
-    tables.sort_by_key(|name| matches!(*name, "dynamics" | "cost" | "path"));
-    needed.extend(tables.into_iter().map(|name| {
-        let example = match name {
-            "data" => {
-                "[data] with family = \"gaussian\", \"mixture\", \"samples\", \"curve\" or \"log-density\""
-            }
-            "initial" => "[initial] with family = \"delta\" and at = [0.0]",
-            "source" => "[source] with family = \"gaussian\", \"mixture\" or \"samples\"",
-            "target" => {
-                "[target] with family = \"log-density\", \"gaussian\", \"mixture\" or \"samples\""
-            }
-            "cost" => "[cost] with running = \"u^2/2\" and terminal = \"x^2\"",
-            "path" => "[path] with from = [-1.0] and to = [1.0]",
-            _ => match kind {
-                Kind::Reverse | Kind::Sample => "[dynamics] with preset = \"vp\"",
-                Kind::Bridge => "[dynamics] with preset = \"brownian\"",
-                Kind::Control => {
-                    "[dynamics] with state = \"x\", control = \"u\", drift = \"u\", diffusion = 1.0"
-                }
-                Kind::Path | Kind::Simulate => {
-                    "[dynamics] with state = \"x\", drift = \"x - x^3\", diffusion = 0.5"
-                }
-            },
-        };
-        (name, example)
-    }));
-    let missing: Vec<_> = needed
-        .iter()
-        .filter(|(name, _)| root.get(name).is_none() && !slid(root, name))
-        .collect();
-    if missing.is_empty() {
-        return;
-    }
-    let names: Vec<String> = missing
-        .iter()
-        .map(|(name, _)| format!("[{name}]"))
-        .collect();
-    let verb = if names.len() == 1 { "is" } else { "are" };
-    let mut diagnostic =
-        Diagnostic::error("E010", 0..0, format!("{} {verb} missing", names.join(", ")));
-    for (_, help) in missing {
-        diagnostic = diagnostic.help(format!("add {help}"));
-    }
-    reader.push(diagnostic);
-}
-
-/// Whether a key of the top level stands in some table.
-fn slid(root: &Table, key: &str) -> bool {
-    root.entries.iter().any(|entry| match &entry.node.value {
-        Value::Table(table) => table.get(key).is_some(),
-        _ => false,
-    })
-}
-
-/// Reads the laws and declares the state, whichever of them knows the number of components.
-fn read_state_and_laws(
-    reader: &mut Reader,
-    sections: &Sections<'_>,
-    folder: &DataFolder,
-    seed: u64,
-    kind: Kind,
-    ends: &Ends,
-) -> (Option<Vec<String>>, Vec<Option<Law>>) {
-    let spec = read_state(reader, &sections.dynamics);
-    let roles = sections.roles(kind);
-    let mut laws: Vec<Option<Law>> = vec![None; roles.len()];
-    // Laws that tell their size come first: expressions need the state they are of.
-    for (law, section) in laws.iter_mut().zip(&roles) {
-        if section.is_present() && !is_formula(section) {
-            *law = read_law(reader, section, folder, seed);
-        }
-    }
-    let sized = roles
-        .iter()
-        .zip(&laws)
-        .find_map(|(section, law)| law.as_ref().map(|law| (*section, law)));
-    let names = match (
-        sized,
-        ends.dimension(),
-        roles.iter().find(|s| is_formula(s)),
-    ) {
-        (Some((section, law)), ..) => {
-            let columns = match law {
-                Law::Samples(samples) => Some(samples.columns.as_slice()),
-                _ => None,
-            };
-            let dimension = law.dimension();
-            spec.as_ref()
-                .zip(dimension)
-                .and_then(|(spec, dimension)| spec.names(reader, section, dimension, columns))
-        }
-        (None, Some(dimension), _) => spec
-            .as_ref()
-            .and_then(|spec| spec.names(reader, &sections.path, dimension, None)),
-        (None, None, Some(section)) => spec
-            .as_ref()
-            .and_then(|spec| spec.names_alone(reader, section)),
-        (None, None, None) => {
-            declare_alone(reader, sections, spec.as_ref());
-            None
-        }
-    };
-    let Some(names) = names else {
-        return (None, laws);
-    };
-    reader.declare(&sections.dynamics, &names);
-    for (law, section) in laws.iter_mut().zip(&roles) {
-        if section.is_present() && is_formula(section) {
-            *law = read_law(reader, section, folder, seed);
-        }
-        check_size(reader, section, law, names.shown.len());
-    }
-    (Some(names.shown), laws)
-}
-
-/// A second law must have as many components as the state.
-fn check_size(reader: &mut Reader, section: &Section<'_>, law: &mut Option<Law>, wanted: usize) {
-    let found = law.as_ref().and_then(Law::dimension);
-    if let Some(found) = found.filter(|found| *found != wanted) {
-        let plural = if found == 1 { "" } else { "s" };
-        reader.push(Diagnostic::error(
-            "E015",
-            section.span.clone(),
-            format!(
-                "[{}] has {found} component{plural}, the state has {wanted}",
-                section.name
-            ),
-        ));
-        *law = None;
-    }
-}
-
-/// Declares the state from its own words when the data do not tell its size, so that the expressions of
-/// the file can be read.
-fn declare_alone(reader: &mut Reader, sections: &Sections<'_>, spec: Option<&StateSpec>) {
-    if let Some(names) = spec.and_then(StateSpec::sized) {
-        reader.declare(&sections.dynamics, &names);
-    }
-}
-
-/// The law of `[prior]`, or the default one. Without data and dynamics it is read for its own mistakes.
-fn read_prior(
-    reader: &mut Reader,
-    sections: &Sections<'_>,
-    folder: &DataFolder,
-    seed: u64,
-    dynamics: Option<&Dynamics>,
-    data: Option<&Law>,
-) -> Option<Law> {
-    let section = &sections.prior;
-    let dimension = reader.formulas.state().len();
-    if section.is_present() {
-        if dimension == 0 && is_formula(section) {
-            return None;
-        }
-        let law = read_law(reader, section, folder, seed)?;
-        let found = law.mixture().map_or(dimension, |m| m.dimension());
-        if dimension > 0 && found != dimension {
-            reader.push(Diagnostic::error(
-                "E015",
-                section.span.clone(),
-                format!("the dimension of [prior] is {found}, that of [data] is {dimension}"),
-            ));
-            return None;
-        }
-        return Some(law);
-    }
-    let (dynamics, data) = (dynamics?, data?);
-    let time = reader.formulas.time();
-    let state = reader.formulas.state().to_vec();
-    let graph = &mut reader.formulas.graph;
-    let Some(prior) = default_prior(graph, time, &state, dynamics, data) else {
-        reader.push(
-            Diagnostic::error(
-                "E207",
-                sections.dynamics.span.clone(),
-                "[prior] is missing and has no default for these dynamics and data",
-            )
-            .note("the end law is only known for affine drift, state-free noise and mixture data")
-            .help("add [prior] with family = \"gaussian\" and the mean and cov you expect at the end of the horizon"),
-        );
-        return None;
-    };
-    for (key, value) in law_entries(&prior) {
-        reader.record(section, key, value);
-    }
-    Some(prior)
 }
 
 fn structure(reader: &mut Reader, data: Option<&Law>, dynamics: Option<&Dynamics>) -> Structure {

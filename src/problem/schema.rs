@@ -2,8 +2,9 @@
 
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Entry, Node, Table, Value};
+use crate::problem::key::{Form, Key};
 use crate::problem::suggest::{did_you_mean, synonym};
-use crate::problem::tables::{Form, Key, Shape, TABLES, TableSchema};
+use crate::problem::tables::{Shape, TABLES, TableSchema};
 use crate::problem::task::Kind;
 use std::ops::Range;
 
