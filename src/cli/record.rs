@@ -542,5 +542,6 @@ fn evidence(found: &derivation::Evidence) -> Evidence {
         derivation::Evidence::Proved => Evidence::Proved,
         derivation::Evidence::Tested { .. } => Evidence::Tested,
         derivation::Evidence::Stated => Evidence::Stated,
+        derivation::Evidence::Declared => Evidence::Declared,
     }
 }

@@ -120,7 +120,7 @@ pub fn take_apart(stated: &Stated) -> Result<Controlled, Obstacle> {
 }
 
 /// `B`, free of the control.
-fn channel(graph: &mut Graph, stated: &Stated) -> Result<Matrix, Obstacle> {
+pub(super) fn channel(graph: &mut Graph, stated: &Stated) -> Result<Matrix, Obstacle> {
     let mut rows = Vec::new();
     for (component, f) in stated.drift.iter().enumerate() {
         match graph.affine_coefficients(*f, &stated.control) {
@@ -137,7 +137,7 @@ fn channel(graph: &mut Graph, stated: &Stated) -> Result<Matrix, Obstacle> {
 }
 
 /// `q` and `R`; `R` is free of the control and the gradient in `u` vanishes at `u = 0`.
-fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix), Obstacle> {
+pub(super) fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix), Obstacle> {
     let control = &stated.control;
     let zero = graph.zero();
     let off: Vec<(Expr, Expr)> = control.iter().map(|u| (*u, zero)).collect();
@@ -207,10 +207,15 @@ pub fn matrix_text(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
     format!("[{}]", rows.join(", "))
 }
 
-/// Sylvester's criterion at seeded points of the state (one point where `R` is constant).
-fn positive(graph: &Graph, stated: &Stated, effort: &[Vec<Expr>]) -> Result<(), Obstacle> {
+/// The smallest eigenvalue of `R`, over seeded points of the state (one point where `R` is constant).
+pub(super) fn positive(
+    graph: &Graph,
+    stated: &Stated,
+    effort: &[Vec<Expr>],
+) -> Result<f64, Obstacle> {
     let entries: Vec<Expr> = effort.iter().flatten().copied().collect();
     let size = effort.len();
+    let mut smallest = f64::INFINITY;
     let places = points(&stated.state, stated.time, None, stated.horizon);
     for at in places.iter().take(64) {
         let Some(values) = graph.evaluate_all(&entries, at) else {
@@ -220,7 +225,10 @@ fn positive(graph: &Graph, stated: &Stated, effort: &[Vec<Expr>]) -> Result<(), 
             continue;
         }
         let rows = DMatrix::from_row_slice(size, size, &values);
-        if rows.clone().cholesky().is_none() {
+        let eigenvalues = rows.symmetric_eigenvalues();
+        smallest = smallest.min(eigenvalues.min());
+        // A margin: rounding must not make a singular matrix positive.
+        if eigenvalues.min() <= 1e-12 * eigenvalues.amax() {
             let constant = entries.iter().all(|e| graph.as_number(*e).is_some());
             let place: Vec<String> = at
                 .iter()
@@ -236,7 +244,7 @@ fn positive(graph: &Graph, stated: &Stated, effort: &[Vec<Expr>]) -> Result<(), 
             });
         }
     }
-    Ok(())
+    Ok(smallest)
 }
 
 /// `f = b + B u`, `l = q + 1/2 u' R u` and `R R^-1 = I`.

@@ -14,6 +14,8 @@ pub enum Evidence {
     },
     /// No random point gave finite values, so nothing was executed.
     Stated,
+    /// As [`Self::Stated`], but the file says that it holds.
+    Declared,
 }
 
 impl Evidence {
@@ -22,6 +24,7 @@ impl Evidence {
             Self::Proved => "proved",
             Self::Tested { .. } => "tested",
             Self::Stated => "stated",
+            Self::Declared => "declared",
         }
     }
 
@@ -29,6 +32,7 @@ impl Evidence {
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Stated, _) | (_, Self::Stated) => Self::Stated,
+            (Self::Declared, _) | (_, Self::Declared) => Self::Declared,
             (Self::Proved, other) | (other, Self::Proved) => other,
             (
                 Self::Tested {

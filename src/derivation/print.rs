@@ -38,6 +38,7 @@ fn evidence_words(evidence: &Evidence) -> String {
         } => format!(
             "tested at {points} points, largest relative difference {largest_relative_difference:.1e}"
         ),
+        Evidence::Declared => "declared in the file".to_owned(),
         Evidence::Stated => "not executed (no finite values at random points)".to_owned(),
     }
 }

@@ -13,7 +13,7 @@
 use crate::derivation::bellman;
 use crate::derivation::controlled::Controlled;
 use crate::derivation::evidence::{Evidence, Refuted, equal};
-use crate::derivation::noising::terms;
+use crate::derivation::noising::{Noising, terms};
 use crate::derivation::step::Step;
 use crate::expr::{Expr, Graph};
 
@@ -118,6 +118,23 @@ pub fn groups_of(controlled: &mut Controlled) -> (Vec<Vec<usize>>, Vec<Coupling>
             for (j, entry) in row.iter().enumerate().take(i + 1) {
                 pairs.push((format!("{name}[{i}][{j}]"), i, j, *entry));
             }
+        }
+    }
+    groups(graph, &state, &sums, &pairs)
+}
+
+/// The groups of a process without costs.
+pub fn groups_of_process(process: &mut Noising) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+    let state = process.state.clone();
+    let graph = &mut process.graph;
+    let mut sums = Vec::new();
+    for (i, f) in process.drift.iter().enumerate() {
+        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+    }
+    let mut pairs = Vec::new();
+    for (i, row) in process.diffusivity.iter().enumerate() {
+        for (j, entry) in row.iter().enumerate().take(i + 1) {
+            pairs.push((format!("G G'[{i}][{j}]"), i, j, *entry));
         }
     }
     groups(graph, &state, &sums, &pairs)

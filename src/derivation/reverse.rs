@@ -1,4 +1,4 @@
-//! The derivation of a reverse problem, step by step.
+//! The derivation of reverse and sampling problems, step by step.
 
 use crate::derivation::cross_check::cross_check;
 use crate::derivation::evidence::Refuted;
@@ -6,11 +6,12 @@ use crate::derivation::gaussian_kernel::{TransitionKernel, transition_kernel};
 use crate::derivation::noising::Noising;
 use crate::derivation::stated::Stated;
 use crate::derivation::step::{Derivation, Step};
+use crate::derivation::structure::Finding;
 use crate::derivation::{
-    action, fokker_planck, hamilton_jacobi_bellman, hopf_cole, ito, lowering, optimal_control,
-    reverse_sde, score_objectives, structure,
+    action, fokker_planck, hamilton_jacobi_bellman, hopf_cole, ito, likelihood_expansion, lowering,
+    optimal_control, partition, reverse_sde, score_objectives,
 };
-use crate::problem::law::Law;
+use crate::expr::Expr;
 use crate::problem::model::{Preset, Problem, Rate};
 
 /// The noising process of a problem, as the user wrote it.
@@ -22,24 +23,6 @@ pub fn noising(problem: &Problem) -> Noising {
         problem.dynamics.drift.clone(),
         problem.dynamics.diffusion.clone(),
     )
-}
-
-/// The process as typed, without control.
-fn stated(problem: &Problem) -> Stated {
-    let mut graph = problem.graph.clone();
-    let zero = graph.zero();
-    Stated {
-        graph,
-        time: problem.time,
-        state: problem.state.clone(),
-        control: Vec::new(),
-        drift: problem.dynamics.drift.clone(),
-        diffusion: problem.dynamics.diffusion.clone(),
-        running: zero,
-        terminal: zero,
-        discount: zero,
-        horizon: problem.dynamics.horizon,
-    }
 }
 
 /// The same process with a named `beta(t)` where a preset has one, for printing.
@@ -83,78 +66,21 @@ fn kernel(noising: &mut Noising, problem: &Problem) -> Option<TransitionKernel> 
     transition_kernel(noising, preset, problem.dynamics.horizon.1)
 }
 
-/// Derives and executes everything that follows from a problem: from a reverse problem all of it, from
-/// another kind what holds of its process while nothing steers it.
+/// Derives and executes everything that follows from a reverse problem.
 ///
 /// # Errors
 /// [`Refuted`] if a step is false: a mistake in this program or in its algebra, never in the problem.
 ///
 /// # Cost
 /// Expansion of expressions with `O(d)` terms for diagonal noise and `O(d^2)` for full noise.
-pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
-    match problem.reverse() {
-        Some(task) => derive_reverse(problem, &task.data),
-        None => derive_process(&unsteered(problem)),
-    }
-}
-
-/// The problem with every control at zero.
-fn unsteered(problem: &Problem) -> Problem {
-    let mut problem = problem.clone();
-    let zero = problem.graph.zero();
-    let off: Vec<_> = problem.control.iter().map(|u| (*u, zero)).collect();
-    for f in &mut problem.dynamics.drift {
-        *f = problem.graph.substitute(*f, &off);
-    }
-    problem
-}
-
-fn derive_process(problem: &Problem) -> Result<Derivation, Refuted> {
+pub fn derive(
+    problem: &Problem,
+    stated: &Stated,
+    structure: Vec<Finding>,
+) -> Result<Derivation, Refuted> {
     let mut exact = noising(problem);
     let mut shown = abbreviated(problem);
-    let mut steps: Vec<Step> = Vec::new();
-    if exact.is_multiplicative() {
-        let calculus = problem.dynamics.calculus;
-        steps.push(ito::step(&mut exact, &mut shown, calculus)?);
-    }
-    steps.push(fokker_planck::step(&mut exact, &mut shown)?);
-    let structure = structure::of_process(&mut exact, problem.task.start_law());
-    let cross_check = cross_check(
-        &mut exact,
-        &stated(problem),
-        problem.dynamics.domain.as_deref(),
-    )?;
-    Ok(Derivation::numbered(
-        exact.graph,
-        steps,
-        Vec::new(),
-        structure,
-        cross_check,
-        Vec::new(),
-    ))
-}
-
-fn derive_reverse(problem: &Problem, data: &Law) -> Result<Derivation, Refuted> {
-    let mut exact = noising(problem);
-    let mut shown = abbreviated(problem);
-    let mut steps: Vec<Step> = Vec::new();
-    if exact.is_multiplicative() {
-        let calculus = problem.dynamics.calculus;
-        steps.push(ito::step(&mut exact, &mut shown, calculus)?);
-    }
-    steps.push(fokker_planck::step(&mut exact, &mut shown)?);
-    steps.push(lowering::step(&mut exact, &mut shown)?);
-    steps.push(action::path_weight_step(&mut exact)?);
-    steps.push(action::step(&mut exact)?);
-    steps.push(hamilton_jacobi_bellman::step(&mut exact)?);
-    steps.push(optimal_control::step(&mut exact, &mut shown)?);
-    steps.push(hamilton_jacobi_bellman::elimination_step(
-        &mut exact, &mut shown,
-    )?);
-    steps.push(optimal_control::gap_step(&mut exact)?);
-    steps.push(hopf_cole::step(&mut exact, &mut shown)?);
-    steps.push(reverse_sde::step(&mut exact, &mut shown)?);
-    steps.push(reverse_sde::likelihood_step(&mut exact, &mut shown)?);
+    let mut steps = control_steps(problem, &mut exact, &mut shown)?;
     steps.push(score_objectives::path_step(&mut exact)?);
     steps.push(score_objectives::implicit_step(&mut exact)?);
     if let Some(known) = kernel(&mut exact, problem) {
@@ -163,12 +89,37 @@ fn derive_reverse(problem: &Problem, data: &Law) -> Result<Derivation, Refuted> 
             &mut exact, &mut shown, &known, &written,
         )?);
     }
-    let structure = structure::findings(&mut exact, data);
-    let cross_check = cross_check(
-        &mut exact,
-        &stated(problem),
-        problem.dynamics.domain.as_deref(),
-    )?;
+    let side_results = vec![likelihood_expansion::step(&mut exact)?];
+    let domain = problem.dynamics.domain.as_deref();
+    let cross_check = cross_check(&mut exact, stated, domain)?;
+    Ok(Derivation::numbered(
+        exact.graph,
+        steps,
+        side_results,
+        structure,
+        cross_check,
+        Vec::new(),
+    ))
+}
+
+/// Derives and executes everything that follows from a sampling problem: the reverse problem of the
+/// normalised target, and what is known about the normaliser.
+///
+/// # Errors
+/// [`Refuted`] if a step is false.
+pub fn derive_sample(
+    problem: &Problem,
+    stated: &Stated,
+    log_density: Option<Expr>,
+    structure: Vec<Finding>,
+) -> Result<Derivation, Refuted> {
+    let mut exact = noising(problem);
+    let mut shown = abbreviated(problem);
+    let mut steps = vec![partition::target_step(&mut exact, &mut shown, log_density)?];
+    steps.extend(control_steps(problem, &mut exact, &mut shown)?);
+    steps.push(partition::normaliser_step(&mut exact)?);
+    let domain = problem.dynamics.domain.as_deref();
+    let cross_check = cross_check(&mut exact, stated, domain)?;
     Ok(Derivation::numbered(
         exact.graph,
         steps,
@@ -177,4 +128,28 @@ fn derive_reverse(problem: &Problem, data: &Law) -> Result<Derivation, Refuted> 
         cross_check,
         Vec::new(),
     ))
+}
+
+/// From the law of the noising process to the likelihood along the flow.
+fn control_steps(
+    problem: &Problem,
+    exact: &mut Noising,
+    shown: &mut Noising,
+) -> Result<Vec<Step>, Refuted> {
+    let mut steps = Vec::new();
+    if exact.is_multiplicative() {
+        steps.push(ito::step(exact, shown, problem.dynamics.calculus)?);
+    }
+    steps.push(fokker_planck::step(exact, shown)?);
+    steps.push(lowering::step(exact, shown)?);
+    steps.push(action::path_weight_step(exact)?);
+    steps.push(action::step(exact)?);
+    steps.push(hamilton_jacobi_bellman::step(exact)?);
+    steps.push(optimal_control::step(exact, shown)?);
+    steps.push(hamilton_jacobi_bellman::elimination_step(exact, shown)?);
+    steps.push(optimal_control::gap_step(exact)?);
+    steps.push(hopf_cole::step(exact, shown)?);
+    steps.push(reverse_sde::step(exact, shown)?);
+    steps.push(reverse_sde::likelihood_step(exact, shown)?);
+    Ok(steps)
 }

@@ -76,8 +76,14 @@ pub fn degree(graph: &mut Graph, e: Expr, symbols: &[Expr]) -> Option<usize> {
     None
 }
 
-/// The terms of `e` that are no polynomial of degree at most `limit`, as words: the degree and the sum.
-pub fn beyond(graph: &mut Graph, e: Expr, symbols: &[Expr], limit: usize) -> Option<String> {
+/// The terms of `e` that are no polynomial of degree at most `limit`, as words (the degree and the sum),
+/// and the sum.
+pub fn beyond(
+    graph: &mut Graph,
+    e: Expr,
+    symbols: &[Expr],
+    limit: usize,
+) -> Option<(String, Expr)> {
     let whole = degree(graph, e, symbols);
     if whole.is_some_and(|d| d <= limit) {
         return None;
@@ -91,10 +97,11 @@ pub fn beyond(graph: &mut Graph, e: Expr, symbols: &[Expr], limit: usize) -> Opt
     }
     let sum = graph.add(&kept);
     let words = notation::expression(graph, sum).text;
-    Some(match whole {
+    let words = match whole {
         Some(degree) => format!("degree {degree}: {words}"),
-        None => format!("no polynomial: {words}"),
-    })
+        None => format!("a term that is no polynomial: {words}"),
+    };
+    Some((words, sum))
 }
 
 fn quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Quadratic {
@@ -119,22 +126,36 @@ fn quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Quadratic {
     }
 }
 
+/// What is not of the right degree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blocked {
+    /// A sentence with the blocking term and its degree.
+    pub words: String,
+    pub term: Option<Expr>,
+}
+
 /// The coefficients, or the term that is not of the right degree.
 ///
 /// # Errors
-/// A sentence with the blocking term and its degree.
-pub fn linear_quadratic(controlled: &mut Controlled) -> Result<LinearQuadratic, String> {
+/// The blocking term.
+pub fn linear_quadratic(controlled: &mut Controlled) -> Result<LinearQuadratic, Blocked> {
     let state = controlled.process.state.clone();
     let authority = controlled.authority();
     let process = &mut controlled.process;
     let graph = &mut process.graph;
     let (mut rows, mut shift) = (Vec::new(), Vec::new());
     for (i, f) in process.drift.iter().enumerate() {
-        if let Some(words) = beyond(graph, *f, &state, 1) {
-            return Err(format!("drift[{i}] has {words}"));
+        if let Some((words, term)) = beyond(graph, *f, &state, 1) {
+            return Err(Blocked {
+                words: format!("drift[{i}] has {words}"),
+                term: Some(term),
+            });
         }
         let Some((row, constant)) = graph.affine_coefficients(*f, &state) else {
-            return Err(format!("drift[{i}] is not affine in the state"));
+            return Err(Blocked {
+                words: format!("drift[{i}] is not affine in the state"),
+                term: Some(*f),
+            });
         };
         rows.push(row);
         shift.push(constant);
@@ -146,15 +167,21 @@ pub fn linear_quadratic(controlled: &mut Controlled) -> Result<LinearQuadratic, 
     ];
     for (name, entries) in parts {
         if let Some(entry) = entries.iter().find(|e| graph.depends_on_any(**e, &state)) {
-            return Err(format!("{name} contains the state: {}", graph.text(*entry)));
+            return Err(Blocked {
+                words: format!("{name} contains the state: {}", graph.text(*entry)),
+                term: Some(*entry),
+            });
         }
     }
     for (name, e) in [
         ("the running cost", controlled.running),
         ("the terminal cost", controlled.terminal),
     ] {
-        if let Some(words) = beyond(graph, e, &state, 2) {
-            return Err(format!("{name} has {words}"));
+        if let Some((words, term)) = beyond(graph, e, &state, 2) {
+            return Err(Blocked {
+                words: format!("{name} has {words}"),
+                term: Some(term),
+            });
         }
     }
     Ok(LinearQuadratic {

@@ -108,7 +108,7 @@ fn ratio(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>]) -> Option<Expr> {
 }
 
 /// A short form: `0.81 I`, `diag(0, 5)`, or the rows.
-fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
+pub(super) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
     if let Some(common) = as_multiple_of_identity(graph, matrix)
         && matrix.len() > 1
     {

@@ -13,13 +13,6 @@ const BRIDGE: &[Kind] = &[Kind::Bridge];
 const PATH: &[Kind] = &[Kind::Path];
 const SIMULATE: &[Kind] = &[Kind::Simulate];
 const REVERSE: &[Kind] = &[Kind::Reverse];
-const NOT_REVERSE: &[Kind] = &[
-    Kind::Control,
-    Kind::Sample,
-    Kind::Bridge,
-    Kind::Path,
-    Kind::Simulate,
-];
 const WEIGHTED: &[Kind] = &[Kind::Control, Kind::Sample];
 
 /// A name and the kinds it belongs to.
@@ -253,7 +246,7 @@ pub fn standard_plots(kind: Kind) -> &'static [&'static str] {
 /// Structures `problem.expect` may name.
 pub const STRUCTURES: &[Name] = &[
     name("additive-noise", ALL),
-    name("commutative-noise", NOT_REVERSE),
+    name("commutative-noise", ALL),
     name("gaussian", ALL),
     name("control-affine", CONTROL),
     name("quadratic-control", CONTROL),
@@ -261,7 +254,7 @@ pub const STRUCTURES: &[Name] = &[
     name("hopf-cole", CONTROLLED),
     name("separable", ALL),
     name("gradient", ALL),
-    name("transverse", NOT_REVERSE),
+    name("transverse", ALL),
     name("linear-noise-in-state", ALL),
     name("kinks", ALL),
     name("time-free", ALL),

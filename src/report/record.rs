@@ -124,6 +124,8 @@ pub enum Evidence {
     /// Taken from the source; nothing was executed.
     #[default]
     Stated,
+    /// As `Stated`, but the file says that it holds.
+    Declared,
 }
 
 impl Evidence {
@@ -132,6 +134,7 @@ impl Evidence {
             Self::Proved => "proved",
             Self::Tested => "tested",
             Self::Stated => "stated",
+            Self::Declared => "declared",
         }
     }
 }

@@ -1,0 +1,149 @@
+//! What the diffusion matrix does with the state.
+
+use super::affine::affine_part;
+use super::{Finding, shown};
+use crate::derivation::evidence::{Evidence, equal};
+use crate::derivation::noising::{Noising, dot};
+use crate::expr::Expr;
+
+/// The first entry of `G` that contains a state, with that state.
+pub(super) fn state_in_noise(noising: &Noising) -> Option<(usize, usize, String)> {
+    for (i, row) in noising.diffusion.iter().enumerate() {
+        for (k, entry) in row.iter().enumerate() {
+            for x in &noising.state {
+                if noising.graph.depends_on(*entry, *x) {
+                    return Some((i, k, noising.graph.text(*x)));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The entry of `G` with every state at zero, or a constant where that is nothing.
+pub(super) fn noise_without_state(noising: &mut Noising, i: usize, k: usize) -> String {
+    let entry = noising.diffusion[i][k];
+    let at_rest = at_rest(noising, entry);
+    if noising.graph.is_zero(at_rest) {
+        format!("a constant for G[{i}][{k}]")
+    } else {
+        format!(
+            "G[{i}][{k}] = {} (its value where the state is 0)",
+            shown(noising, at_rest)
+        )
+    }
+}
+
+/// An expression with every state at zero.
+fn at_rest(noising: &mut Noising, e: Expr) -> Expr {
+    let zero = noising.graph.zero();
+    let origin: Vec<_> = noising.state.iter().map(|x| (*x, zero)).collect();
+    noising.graph.substitute(e, &origin)
+}
+
+/// `S` contains no state.
+pub(super) fn additive(noising: &mut Noising) -> Finding {
+    let found = match state_in_noise(noising) {
+        None => Finding::found(
+            "additive-noise",
+            Evidence::Proved,
+            "G does not contain the state",
+        ),
+        Some((i, k, name)) => {
+            let entry = noising.diffusion[i][k];
+            let because = format!("G[{i}][{k}] = {} contains {name}", shown(noising, entry));
+            let nearest = noise_without_state(noising, i, k);
+            Finding::missing("additive-noise", because, nearest).blocked_by(entry)
+        }
+    };
+    found.unlocking(
+        "D = D(t): b = -f, q = div f; strong order 1 for Euler-Maruyama",
+        "no entry of G contains a state",
+    )
+}
+
+/// The Lie brackets of the columns of `G` vanish: `(G_k . grad) G_l = (G_l . grad) G_k`.
+pub(super) fn commutative(noising: &mut Noising) -> Finding {
+    let noises = noising.noises();
+    let column = |noising: &Noising, k: usize| -> Vec<Expr> {
+        noising.diffusion.iter().map(|row| row[k]).collect()
+    };
+    let mut evidence = Evidence::Proved;
+    let mut missing = None;
+    'pairs: for k in 0..noises {
+        for l in 0..k {
+            let (a, b) = (column(noising, k), column(noising, l));
+            for i in 0..noising.dimension() {
+                let (onto, back) = (noising.gradient(b[i]), noising.gradient(a[i]));
+                let graph = &mut noising.graph;
+                let (left, right) = (dot(graph, &a, &onto), dot(graph, &b, &back));
+                match equal(graph, "the bracket vanishes", left, right) {
+                    Ok(found) => evidence = evidence.and(found),
+                    Err(_) => {
+                        let bracket = graph.sub(left, right);
+                        let bracket = graph.expand(bracket);
+                        missing = Some((l, k, i, bracket));
+                        break 'pairs;
+                    }
+                }
+            }
+        }
+    }
+    let found = match missing {
+        None if noises == 1 => Finding::found("commutative-noise", evidence, "one noise"),
+        None if state_in_noise(noising).is_none() => Finding::found(
+            "commutative-noise",
+            evidence,
+            "G does not contain the state",
+        ),
+        None => Finding::found(
+            "commutative-noise",
+            evidence,
+            "the brackets of the noise columns vanish",
+        ),
+        Some((l, k, i, bracket)) => Finding::missing(
+            "commutative-noise",
+            format!(
+                "noises {l} and {k}: component {i} of their bracket is {}",
+                shown(noising, bracket)
+            ),
+            format!(
+                "let noise {k} act on a state of its own, without the states noise {l} acts on"
+            ),
+        )
+        .blocked_by(bracket),
+    };
+    found.unlocking(
+        "Milstein steps without Levy areas",
+        "(G_k.grad) G_l = (G_l.grad) G_k for every two noises",
+    )
+}
+
+/// `S` is affine in the state.
+pub(super) fn linear(noising: &mut Noising) -> Finding {
+    let state = noising.state.clone();
+    let mut found = Finding::found(
+        "linear-noise-in-state",
+        Evidence::Proved,
+        "every entry of G is affine in the state",
+    );
+    'entries: for (i, row) in noising.diffusion.clone().iter().enumerate() {
+        for (k, entry) in row.iter().enumerate() {
+            if noising.graph.affine_coefficients(*entry, &state).is_none() {
+                let kept = affine_part(noising, *entry);
+                let because = format!(
+                    "G[{i}][{k}] = {} is not affine in the state",
+                    shown(noising, *entry)
+                );
+                let nearest = format!("G[{i}][{k}] = {} (its affine terms)", shown(noising, kept));
+                found =
+                    Finding::missing("linear-noise-in-state", because, nearest).blocked_by(*entry);
+                break 'entries;
+            }
+        }
+    }
+    found.unlocking(
+        "exact moments, with an affine drift",
+        "every entry of G affine in the state",
+    )
+}
