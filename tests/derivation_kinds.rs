@@ -3,16 +3,20 @@
 
 use onsager::derivation::antiderivative::antiderivative;
 use onsager::derivation::classical_limit::{canonical, momentum};
+use onsager::derivation::expectation::unmet;
 use onsager::derivation::noising::Noising;
 use onsager::derivation::passage::{self, StoppingEvent};
 use onsager::derivation::path_action::{self, Functional};
 use onsager::derivation::stated::Stated;
 use onsager::derivation::stationary::{self, Stationary};
 use onsager::derivation::{
-    Derivation, Evidence, Refuted, bridge, controlled, nelson, path, print, schrodinger, simulate,
+    Derivation, Evidence, Refuted, bridge, controlled, derive, nelson, path, print, schrodinger,
+    simulate,
 };
 use onsager::expr::{Expr, Graph, Scope, Shape, parse_scalar};
+use onsager::problem::load;
 use onsager::problem::model::Calculus;
+use std::path::Path;
 
 /// A process from expressions, with further expressions in its graph.
 fn process(
@@ -93,10 +97,6 @@ fn swirl() -> (Stated, Expr) {
 }
 
 fn check_all(name: &str, derivation: &Derivation) {
-    println!("{name}\n{}", print::text(derivation));
-    for step in &derivation.side_results {
-        println!("{}", print::step_text(step));
-    }
     for step in derivation.all_steps() {
         assert!(
             !matches!(step.evidence, Evidence::Stated),
@@ -395,4 +395,38 @@ fn stationary_densities_have_the_moments_of_quadrature() {
     assert!((values[1] - 0.875_f64.sqrt()).abs() < 1e-15 && values[0] == -values[1]);
     let e = n.drift[0];
     assert!(antiderivative(&mut n.graph, e, x).is_some());
+}
+
+/// Every shipped problem of every kind: all steps executed, every formula converts, the structures it
+/// expects are there.
+#[test]
+fn shipped_problems_derive() {
+    let converter = math_core::LatexToMathML::new(math_core::MathCoreConfig::default())
+        .expect("the default configuration is valid");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems");
+    let mut seen = 0;
+    for kind in ["control", "sample", "bridge", "path", "simulate"] {
+        for entry in std::fs::read_dir(root.join(kind)).expect("a folder of problems") {
+            let path = entry.expect("a readable folder").path();
+            if path.extension().is_none_or(|e| e != "toml") {
+                continue;
+            }
+            let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+            let name = loaded.problem.name.clone();
+            let derivation = derive(&loaded.problem).unwrap_or_else(|r| panic!("{name}: {r}"));
+            seen += 1;
+            for step in derivation.all_steps() {
+                assert_eq!(step.evidence, Evidence::Proved, "{name}: {}", step.name);
+                for latex in print::step_latex(step) {
+                    let outcome =
+                        converter.convert_with_local_state(&latex, math_core::MathDisplay::Block);
+                    assert!(outcome.is_ok(), "{name}: {latex}: {:?}", outcome.err());
+                }
+            }
+            assert!(derivation.cross_check.is_some(), "{name}");
+            let unmet = unmet(&loaded.problem.expect, &derivation.structure);
+            assert!(unmet.is_empty(), "{name}: {unmet:?}");
+        }
+    }
+    assert!(seen >= 8, "{seen} problems");
 }

@@ -118,6 +118,8 @@ pub enum When {
 pub enum Format {
     Text,
     Latex,
+    Mathml,
+    Json,
 }
 
 impl When {

@@ -23,7 +23,7 @@
 //! | [`claim`] | identities the user writes, proved by normal forms |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
 //!
-//! [`reverse::derive`] runs them all; [`mod@print`] writes the result.
+//! [`derive`] runs what a kind of problem needs; [`mod@print`] writes the result.
 
 pub mod action;
 pub mod antiderivative;

@@ -123,13 +123,23 @@ pub fn groups_of(controlled: &mut Controlled) -> (Vec<Vec<usize>>, Vec<Coupling>
     groups(graph, &state, &sums, &pairs)
 }
 
-/// The groups of a process without costs.
-pub fn groups_of_process(process: &mut Noising) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+/// The groups of a process without costs; `log_density` joins the states its terms couple.
+pub fn groups_of_process(
+    process: &mut Noising,
+    log_density: Option<Expr>,
+) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let state = process.state.clone();
     let graph = &mut process.graph;
     let mut sums = Vec::new();
     for (i, f) in process.drift.iter().enumerate() {
         sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+    }
+    if let Some(log_density) = log_density {
+        sums.push((
+            "the log density".to_owned(),
+            None,
+            graph.expand(log_density),
+        ));
     }
     let mut pairs = Vec::new();
     for (i, row) in process.diffusivity.iter().enumerate() {

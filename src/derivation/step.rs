@@ -78,8 +78,7 @@ impl Step {
 
     /// The name by which a reader asks for the step: `hjb`, `policy`, `hopf-cole`, ...
     pub fn key(&self) -> &'static str {
-        let (first, _) = self.rule.split_once(';').unwrap_or((self.rule, ""));
-        match first {
+        match self.rule_name() {
             "dynamic-programming" => "hjb",
             "stationary-in-u" => "policy",
             "fokker-planck" => "fpk",

@@ -20,7 +20,13 @@ pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
             (groups, couplings, "the dynamics or the costs")
         }
         None => {
-            let (groups, couplings) = product_form::groups_of_process(subject.process);
+            let (groups, couplings) = {
+                let log_density = match subject.start {
+                    Some(Law::LogDensity(law)) => Some(law.log_density),
+                    _ => None,
+                };
+                product_form::groups_of_process(subject.process, log_density)
+            };
             (groups, couplings, "f or D")
         }
     };

@@ -37,6 +37,9 @@ pub(super) fn quadratic_control(noising: &mut Noising, stated: &Stated) -> Findi
                 .all(|e| graph.as_number(*e).is_some());
             let matrix = match as_multiple_of_identity(graph, &effort) {
                 Some(one) if graph.is_one(one) => "R = I".to_owned(),
+                Some(price) if effort.len() == 1 => {
+                    format!("R = {}", notation::brief(graph, price))
+                }
                 Some(price) => format!("R = {} I", notation::brief(graph, price)),
                 None => "R".to_owned(),
             };
