@@ -45,7 +45,20 @@ pub fn first_order_rate(noising: &mut Noising, leading: Expr, score: &[Expr]) ->
     noising.graph.mul(&[half, sum])
 }
 
-/// Rates along the flow: of `ell_0`, of each component of `g`, and of `ell_1`.
+/// Components of `g` whose rates are executed in high dimension; all follow one formula.
+const EXECUTED: usize = 3;
+
+/// Up to this dimension all components are executed.
+const ALL: usize = 8;
+
+/// The coordinates along which the gradient of order 0 is executed.
+fn executed(noising: &Noising) -> Vec<Expr> {
+    let d = noising.dimension();
+    let count = if d > ALL { EXECUTED } else { d };
+    noising.state[..count].to_vec()
+}
+
+/// Rates along the flow: of `ell_0`, of the executed components of `g`, and of `ell_1`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     pub leading: Expr,
@@ -62,9 +75,10 @@ pub fn rates(noising: &mut Noising) -> Rates {
     let leading = noising.field("ell_0");
     let slope = noising.gradient(leading);
     let next = first_order_rate(noising, leading, &score);
+    let coordinates = executed(noising);
     let graph = &mut noising.graph;
     let mut slopes = Vec::new();
-    for x in &noising.state {
+    for x in &coordinates {
         let mut parts = Vec::new();
         for (b, g) in flow.iter().zip(&slope) {
             let rate = graph.derivative(*b, *x);
@@ -117,9 +131,11 @@ pub fn execute(noising: &mut Noising, rates: &Rates) -> Result<Evidence, Refuted
     let expected = noising.graph.sub(moved, rates.next);
     let claim = "order 1 is the rate of ell_1";
     evidence = evidence.and(equal(&mut noising.graph, claim, order_one, expected)?);
-    let left = noising.gradient(order_zero);
+    let coordinates = executed(noising);
+    let left = noising.graph.gradient(order_zero, &coordinates);
+    let slope = noising.graph.gradient(leading, &coordinates);
     let mut right = Vec::new();
-    for (g, rate) in noising.gradient(leading).into_iter().zip(&rates.slope) {
+    for (g, rate) in slope.into_iter().zip(&rates.slope) {
         let moved = along(noising, g);
         right.push(noising.graph.sub(moved, *rate));
     }

@@ -55,7 +55,7 @@ pub fn groups(
         }
     }
     for (place, i, j, e) in pairs {
-        if !graph.is_provably_zero(*e) {
+        if !graph.is_zero(*e) && !graph.is_provably_zero(*e) {
             for k in (0..d).filter(|k| graph.depends_on(*e, state[*k])) {
                 if k != *i {
                     couplings.push(coupling(graph, place, *i, k, *e));
@@ -144,7 +144,9 @@ pub fn groups_of_process(
     let mut pairs = Vec::new();
     for (i, row) in process.diffusivity.iter().enumerate() {
         for (j, entry) in row.iter().enumerate().take(i + 1) {
-            pairs.push((format!("G G'[{i}][{j}]"), i, j, *entry));
+            if !graph.is_zero(*entry) {
+                pairs.push((format!("G G'[{i}][{j}]"), i, j, *entry));
+            }
         }
     }
     groups(graph, &state, &sums, &pairs)
