@@ -1,5 +1,6 @@
 //! The unit of an expression, inferred from the units of its symbols.
 
+use super::error::ExprError;
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::origin::Origin;
@@ -42,6 +43,30 @@ pub enum UnitFault {
 }
 
 impl UnitFault {
+    /// As an error in the text at hand, or in the definition that is to blame.
+    pub fn error(&self) -> ExprError {
+        let place = |origin: Option<&Origin>| match origin {
+            Some(o) => (o.span.clone(), o.definition.as_deref().map(Box::from)),
+            None => (0..0, None),
+        };
+        let (span, definition) = place(self.origin());
+        let (label, other) = match self {
+            Self::Mismatch { first, second, .. } => (second.unit.to_string(), Some(first)),
+            Self::Dimensional { argument, .. } => (argument.unit.to_string(), None),
+            Self::Power { base, .. } => (base.unit.to_string(), None),
+        };
+        let mut error = ExprError::new("E221", span, self.to_string(), label);
+        if let Some(other) = other {
+            let (span, elsewhere) = place(other.origin.as_ref());
+            let typed = other.origin.as_ref().is_some_and(|o| !o.derived);
+            if typed && elsewhere == definition {
+                error = error.second(span, other.unit.to_string());
+            }
+        }
+        error.definition = definition;
+        error
+    }
+
     /// Where the offending subexpression was written.
     pub fn origin(&self) -> Option<&Origin> {
         let (whole, part) = match self {
@@ -51,7 +76,13 @@ impl UnitFault {
             } => (origin, argument),
             Self::Power { origin, base, .. } => (origin, base),
         };
-        part.origin.as_ref().or(whole.as_ref())
+        match (&part.origin, whole) {
+            // A name keeps the place where it was first read, which may be elsewhere.
+            (Some(inner), Some(outer)) if outer.text == inner.text && !outer.contains(inner) => {
+                Some(outer)
+            }
+            (inner, outer) => inner.as_ref().or(outer.as_ref()),
+        }
     }
 }
 
@@ -60,6 +91,9 @@ impl fmt::Display for UnitFault {
         match self {
             Self::Mismatch { first, second, .. } => {
                 let shown = |m: &Measured| match &m.origin {
+                    Some(origin) if origin.derived => {
+                        format!("what derives from `{}` in {}", origin.snippet(), m.unit)
+                    }
                     Some(origin) => format!("`{}` in {}", origin.snippet(), m.unit),
                     None => m.unit.to_string(),
                 };
@@ -91,7 +125,8 @@ impl fmt::Display for UnitFault {
 
 /// Infers units over one graph, each node once.
 ///
-/// Numbers are pure, except that 0 (and `inf`) fit any unit. Symbols and unknown functions that were given no
+/// Numbers are pure, except that 0 (and `inf`) fit any unit, and so does a number that something is compared
+/// with: `x > 1` is a threshold in the unit of `x`. Symbols and unknown functions that were given no
 /// unit are pure numbers; a derivative of an unknown has its unit over those of the variables.
 #[derive(Clone, Debug, Default)]
 pub struct Dimensions {
@@ -162,7 +197,10 @@ impl Dimensions {
             Node::Product { factors, .. } => self.of_product(graph, n, factors),
             Node::Apply(function, arguments) => self.of_call(graph, n, *function, arguments),
             Node::Compare(_, a, b) => {
-                let parts = [*a, *b].into_iter().filter_map(|e| self.measured(graph, e));
+                // A threshold: `x > 1` means 1 in the unit of `x`.
+                let sides = [*a, *b].into_iter();
+                let sides = sides.filter(|e| graph.as_number(*e).is_none());
+                let parts = sides.filter_map(|e| self.measured(graph, e));
                 common(graph, n, parts.collect())?;
                 pure
             }

@@ -22,6 +22,8 @@ use thiserror::Error;
 /// | E125 | a condition where a number is needed, or the reverse |
 /// | E126 | division by zero, or arithmetic with `inf` |
 /// | E127 | a derivative with respect to something that is not a variable |
+/// | E220 | a unit that cannot be read |
+/// | E221 | units that do not fit |
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct ExprError {

@@ -21,6 +21,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether `inner`, of the same text, stands inside this span.
+    pub(super) fn contains(&self, inner: &Self) -> bool {
+        self.span.start <= inner.span.start && inner.span.end <= self.span.end
+    }
+
     /// The characters at the span.
     pub fn snippet(&self) -> &str {
         self.text.get(self.span.clone()).unwrap_or_default()

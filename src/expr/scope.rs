@@ -35,6 +35,20 @@ impl Value {
         }
     }
 
+    /// The same shape with other entries, row by row.
+    pub fn with_components(&self, entries: Vec<Expr>) -> Self {
+        let mut entries = entries.into_iter();
+        match self {
+            Self::Scalar(e) => Self::Scalar(entries.next().unwrap_or(*e)),
+            Self::Vector(_) => Self::Vector(entries.collect()),
+            Self::Matrix(rows) => Self::Matrix(
+                rows.iter()
+                    .map(|row| entries.by_ref().take(row.len()).collect())
+                    .collect(),
+            ),
+        }
+    }
+
     /// All entries, row by row.
     pub fn components(&self) -> Vec<Expr> {
         match self {
@@ -170,6 +184,20 @@ impl Scope {
         };
         self.definitions.insert(name, definition);
         Ok(())
+    }
+
+    /// The same names over a graph of their own, in which nothing has been read: origins of what is read
+    /// there are the texts read there.
+    pub fn transplanted(&self, graph: &Graph) -> (Graph, Self) {
+        let (mut fresh, mut scope) = (Graph::new(), self.clone());
+        for e in &mut scope.state {
+            *e = fresh.import(graph, &[*e])[0];
+        }
+        for value in scope.values.values_mut() {
+            let moved = fresh.import(graph, &value.components());
+            *value = value.with_components(moved);
+        }
+        (fresh, scope)
     }
 
     /// Whether anything has this name.

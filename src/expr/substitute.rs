@@ -4,6 +4,16 @@ use super::graph::{Expr, Graph, Node};
 use std::collections::HashMap;
 
 impl Graph {
+    /// The expressions `roots` of another graph in this one.
+    pub(super) fn import(&mut self, other: &Graph, roots: &[Expr]) -> Vec<Expr> {
+        let mut images: HashMap<Expr, Expr> = HashMap::new();
+        for n in other.reachable(roots) {
+            let image = self.rebuild(other.node(n), |child| images[&child]);
+            images.insert(n, image);
+        }
+        roots.iter().map(|root| images[root]).collect()
+    }
+
     /// Replaces every key of `replacements` by its value, all at once.
     ///
     /// Keys are symbols or unknown functions applied to symbols (`V(x, t)`). An unknown takes its

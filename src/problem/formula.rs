@@ -367,7 +367,7 @@ impl Reader {
 
     /// Turns errors of an expression into diagnostics at the characters they mean. An error inside a
     /// definition points there, once, however often the definition is used.
-    fn expression_errors(&mut self, node: &Node, place: &str, errors: &[ExprError]) {
+    pub(crate) fn expression_errors(&mut self, node: &Node, place: &str, errors: &[ExprError]) {
         for error in errors {
             let token = match &error.definition {
                 Some(name) => self.formulas.definitions.get(&**name).cloned(),

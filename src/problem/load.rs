@@ -28,6 +28,7 @@ use crate::problem::statements::{read_identities, read_sweep, read_units};
 use crate::problem::structure::{Context, Structure};
 use crate::problem::suggest::did_you_mean;
 use crate::problem::task::{Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task};
+use crate::problem::units::check_units;
 use crate::problem::vocabulary::{METHODS, of_kind};
 use std::path::Path;
 
@@ -300,6 +301,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     lint::unused_parameters(reader, root);
     let definitions = reader.defined_values(&sections.define);
     let units = read_unit_table(reader, root, &sections, statement.names.as_deref());
+    check_units(reader, root, &units);
     let (task, dynamics) = (task?, dynamics?);
     if let Some(law) = task.start_law() {
         let role = sections
@@ -356,6 +358,12 @@ fn read_unit_table(
         let name = reader.formulas.graph.symbol_name(*u)?;
         Some(name.to_owned())
     }));
+    if let Some(Value::Text(text)) = sections.dynamics.take("control").map(|e| &e.node.value) {
+        let base = text.split('[').next().map_or("", str::trim);
+        if !base.is_empty() && !known.iter().any(|name| name == base) {
+            known.push(base.to_owned());
+        }
+    }
     if let Some(Value::Table(params)) = root.get("params").map(|entry| &entry.node.value) {
         known.extend(params.entries.iter().map(|entry| entry.key.clone()));
     }

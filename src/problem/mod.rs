@@ -65,6 +65,7 @@ pub mod suggest;
 mod table;
 pub mod tables;
 pub mod task;
+mod units;
 pub mod vocabulary;
 
 pub use document::Override;
