@@ -126,7 +126,8 @@ impl Bench {
             Value::Array(rows) if rows.iter().any(|r| matches!(r.value, Value::Array(_))) => {
                 for (i, (row, unit)) in rows.iter().zip(&noise).enumerate() {
                     let place = format!("{place}[{i}]");
-                    self.components(reader, row, &place, "a diffusion", &[unit.clone()]);
+                    let unit = std::slice::from_ref(unit);
+                    self.components(reader, row, &place, "a diffusion", unit);
                 }
             }
             _ => self.components(reader, node, place, "a diffusion", &noise),

@@ -1,6 +1,8 @@
 //! Properties of random expressions.
 
-use crate::expr::{Expr, Function, Graph, Scope, Shape, parse_scalar};
+use crate::expr::{
+    Assumptions, Decision, Expr, Function, Graph, Kernel, Scope, Shape, parse_scalar,
+};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -257,6 +259,8 @@ proptest! {
         prop_assert!(close(value, other, 1e-6), "{}", s.graph.text(elementary));
     }
 
+    /// Central differences in double-double arithmetic: with h = 1e-8 the truncation is h^2/6 f''' and the
+    /// rounding 1e-31/h, both far below what the symbolic derivative is held to.
     #[test]
     fn derivatives_match_central_differences(recipe in recipe(), slot in 0usize..3) {
         let mut s = setting();
@@ -266,21 +270,78 @@ proptest! {
         let third = s.graph.derivative(second, s.variables[slot]);
         let centre = at(&s, POINT);
         prop_assume!(is_tame(&s.graph, e, &centre) && is_tame(&s.graph, slope, &centre));
-        let exact = s.graph.evaluate(slope, &centre).expect("all variables have values");
         let curvature = s.graph.evaluate(third, &centre).expect("all variables have values");
         prop_assume!(curvature.is_finite() && curvature.abs() < 1e4);
-        // Two steps: where they disagree a kink or pole lies between.
-        let quotient = |h: f64| {
-            let value = |h: f64| {
-                let mut point = POINT;
-                point[slot] += h;
-                s.graph.evaluate(e, &at(&s, point)).expect("all variables have values")
-            };
-            (value(h) - value(-h)) / (2.0 * h)
+        let wide = |e: Expr, at: &[(Expr, f64)]| {
+            s.graph.evaluate_wide(&[e], at).expect("all variables have values").roots[0]
         };
-        let (wide, narrow) = (quotient(2e-5), quotient(1e-5));
-        prop_assume!(close(wide, narrow, 1e-7));
-        // Truncation h^2/6 |f'''| < 2e-7; rounding 1e4 * 1e-16 / 1e-5 = 1e-7.
-        prop_assert!(close(exact, narrow, 2e-6), "{}: {exact} {narrow}", s.graph.text(e));
+        let exact = wide(slope, &centre).to_f64();
+        // A power of two moves the point exactly.
+        let h = 2.0_f64.powi(-27);
+        let value = |h: f64| {
+            let mut point = POINT;
+            point[slot] += h;
+            wide(e, &at(&s, point))
+        };
+        let quotient = (value(h) - value(-h)).to_f64() / (2.0 * h);
+        // Two steps: where they disagree a kink or pole lies between.
+        let wider = (value(2.0 * h) - value(-2.0 * h)).to_f64() / (4.0 * h);
+        prop_assume!(close(wider, quotient, 1e-9));
+        // Truncation: (7.5e-9)^2 / 6 * 1e4 = 1e-13.
+        prop_assert!(close(exact, quotient, 1e-12), "{}: {exact} {quotient}", s.graph.text(e));
+    }
+
+    /// Double-double evaluation against doubles: the two share no function.
+    #[test]
+    fn wide_values_round_to_plain_ones(recipe in recipe()) {
+        let mut s = setting();
+        let e = build(&mut s.graph, &s.variables, &recipe);
+        let at = at(&s, POINT);
+        prop_assume!(is_tame(&s.graph, e, &at) && !s.graph.is_kinked(e));
+        let plain = s.graph.evaluate(e, &at).expect("all variables have values");
+        let wide = s.graph.evaluate_wide(&[e], &at).expect("all variables have values");
+        let wide = wide.roots[0].to_f64();
+        prop_assert!(close(plain, wide, 1e-7), "{}: {plain} {wide}", s.graph.text(e));
+    }
+
+    /// The compiled derivative against forward-mode values of the source, at points of a lattice.
+    #[test]
+    fn derived_kernels_match_forward_mode_of_the_source(recipe in recipe(), slot in 0usize..2) {
+        let mut s = setting();
+        let e = build(&mut s.graph, &s.variables, &recipe);
+        let slope = s.graph.derivative(e, s.variables[slot]);
+        let (state, t) = (&s.variables[..2], s.variables[2]);
+        let kernel = Kernel::compile(&s.graph, &[slope], t, state).expect("only inputs occur");
+        for point in [[0.731, -0.417], [1.3, 0.6], [-0.9, 1.7]] {
+            let at = at(&s, [point[0], point[1], POINT[2]]);
+            if !is_tame(&s.graph, e, &at) || !is_tame(&s.graph, slope, &at) {
+                continue;
+            }
+            let direction = [(s.variables[slot], 1.0)];
+            let jet = s.graph.taylor(&[e], &at, &direction).expect("all have values")[0];
+            let mut out = [0.0];
+            kernel.eval_point(POINT[2], &point, &mut out);
+            prop_assert!(close(jet[1], out[0], 1e-6), "{}: {} {}", s.graph.text(e), jet[1], out[0]);
+        }
+    }
+
+    /// What is decided equal by expansion is; what differs by a term is refuted or left open, never equal.
+    #[test]
+    fn decisions_follow_the_values(recipe in recipe()) {
+        let mut s = setting();
+        let e = build(&mut s.graph, &s.variables, &recipe);
+        let expanded = s.graph.expand(e);
+        let at = at(&s, POINT);
+        prop_assume!(is_tame(&s.graph, e, &at));
+        let same = s.graph.decide(e, expanded, &Assumptions::default());
+        prop_assert!(!matches!(same, Decision::Refuted { .. }), "{}: {same:?}", s.graph.text(e));
+        let small = s.graph.rational(1, 1_000_000_000);
+        let nudged = s.graph.add(&[e, small]);
+        let different = s.graph.decide(nudged, expanded, &Assumptions::default());
+        prop_assert!(
+            matches!(different, Decision::Refuted { .. } | Decision::Undecided { .. }),
+            "{}: {different:?}",
+            s.graph.text(e)
+        );
     }
 }
