@@ -5,13 +5,15 @@ use onsager::derivation::antiderivative::antiderivative;
 use onsager::derivation::classical_limit::{canonical, momentum};
 use onsager::derivation::expectation::unmet;
 use onsager::derivation::noising::Noising;
+use onsager::derivation::optimal_control::optimal_control;
 use onsager::derivation::passage::{self, StoppingEvent};
 use onsager::derivation::path_action::{self, Functional};
 use onsager::derivation::stated::Stated;
 use onsager::derivation::stationary::{self, Stationary};
+use onsager::derivation::structure::{Steering, Subject, findings};
 use onsager::derivation::{
-    Derivation, Evidence, Refuted, bridge, controlled, derive, nelson, path, print, schrodinger,
-    simulate,
+    Derivation, Evidence, Refuted, bridge, controlled, derive, likelihood_expansion, nelson,
+    partition, path, print, schrodinger, simulate,
 };
 use onsager::expr::{Expr, Graph, Scope, Shape, parse_scalar};
 use onsager::problem::load;
@@ -429,4 +431,69 @@ fn shipped_problems_derive() {
         }
     }
     assert!(seen >= 8, "{seen} problems");
+}
+
+#[test]
+fn slips_in_normalisers_and_expansions_are_refuted() {
+    for stated in [noisy_well(), shear()] {
+        let mut n = controlled::uncontrolled(&stated);
+        let moving = n.field("c");
+        is_refuted(
+            partition::execute_shift(&mut n, moving),
+            "a shift that moves",
+        );
+        let value = n.field("V");
+        let best = optimal_control(&mut n, value);
+        let flipped: Vec<Expr> = best.iter().map(|u| n.graph.neg(*u)).collect();
+        is_refuted(partition::execute_weight(&mut n, &flipped), "sign of u*");
+        let good = likelihood_expansion::rates(&mut n);
+        let mut wrong = good.clone();
+        wrong.next = scaled(&mut n, 2, 1, good.next);
+        is_refuted(likelihood_expansion::execute(&mut n, &wrong), "a lost 1/2");
+        let mut wrong = good.clone();
+        wrong.leading = n.graph.neg(good.leading);
+        is_refuted(
+            likelihood_expansion::execute(&mut n, &wrong),
+            "sign of div b_0",
+        );
+        let mut wrong = good;
+        wrong.slope[0] = n.graph.zero();
+        is_refuted(
+            likelihood_expansion::execute(&mut n, &wrong),
+            "no transport of g",
+        );
+    }
+}
+
+#[test]
+fn near_misses_name_the_term() {
+    let drift = ["-x[0] + x[1]", "-x[1] - x[0]^3"];
+    let noise: [&[&str]; 2] = [&["1", "x[1]"], &["0", "x[0]"]];
+    let (stated, others) = process(&Shape::Vector(2), &drift, &noise, &["x[0]^2 + x[1]^2"]);
+    let mut n = controlled::uncontrolled(&stated);
+    let found = findings(&mut Subject {
+        process: &mut n,
+        steering: Steering::None,
+        start: None,
+        end: None,
+        potentials: &[("U".to_owned(), others[0])],
+        expected: &[],
+    });
+    for (name, words) in [
+        ("additive-noise", "G[0][1] = x[1] contains x[1]"),
+        (
+            "commutative-noise",
+            "noises 0 and 1: component 1 of their bracket is",
+        ),
+        ("gaussian", "f[1] is not affine: -x[0]^3"),
+        ("gradient", "d f[1]/d x[0] - d f[0]/d x[1] = -3*x[0]^2 - 1"),
+        ("transverse", "l.grad U reaches"),
+        ("separable", "states x[0] and x[1] meet in drift[0]: x[1]"),
+    ] {
+        let finding = found.iter().find(|f| f.name == name).expect("looked for");
+        assert!(!finding.found && !finding.nearest.is_empty(), "{finding:?}");
+        assert!(finding.because.contains(words), "{}", finding.because);
+    }
+    let linear = found.iter().find(|f| f.name == "linear-noise-in-state");
+    assert!(linear.is_some_and(|f| f.found));
 }

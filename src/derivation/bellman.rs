@@ -287,8 +287,8 @@ fn saved_written(controlled: &mut Controlled) -> Formula {
     }
     let one = process.graph.integer(-1);
     let mut parts = Vec::new();
-    for i in 0..d {
-        for j in i..d {
+    for (i, row) in authority.iter().enumerate() {
+        for (j, entry) in row.iter().enumerate().skip(i) {
             let (a, b) = (
                 notation::partial(process, "V", &[i]),
                 notation::partial(process, "V", &[j]),
@@ -302,7 +302,7 @@ fn saved_written(controlled: &mut Controlled) -> Formula {
                 )
             };
             let weight = if i == j { half } else { one };
-            parts.push((process.graph.mul(&[weight, authority[i][j]]), symbol));
+            parts.push((process.graph.mul(&[weight, *entry]), symbol));
         }
     }
     let value = notation::combination(&mut process.graph, &parts);

@@ -18,6 +18,16 @@
 //! | [`reverse_sde`] | reverse processes for every noise level, likelihood along the flow |
 //! | [`gaussian_kernel`] | transition kernels of the presets |
 //! | [`score_objectives`] | explicit, implicit, denoising score matching; divergence of path laws |
+//! | [`generator`] | generator, backward equation |
+//! | [`stationary`], [`passage`] | stationary densities in closed form, mean passage times |
+//! | [`controlled`] | a control problem taken apart into `b`, `B`, `q`, `R` |
+//! | [`bellman`] | dynamic programming, minimiser, cost gap |
+//! | [`temperature`] | `lambda`, the linear equation |
+//! | [`riccati`], [`product_form`], [`policy_law`] | quadratic values, sums over groups, the law under `u*` |
+//! | [`classical_limit`], [`wkb`] | zero noise: adjoint, Euler–Lagrange; first order in the noise |
+//! | [`path_action`] | Freidlin–Wentzell, Onsager–Machlup, Hamilton's equations, geometric action |
+//! | [`schrodinger`], [`nelson`] | bridges; mean derivatives and Newton's law |
+//! | [`partition`], [`likelihood_expansion`] | normalisers; likelihood to first order in the noise level |
 //! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
 //! | [`expectation`] | structures the file expects, against those found |
 //! | [`claim`] | identities the user writes, proved by normal forms |

@@ -211,14 +211,13 @@ pub fn system(controlled: &mut Controlled, lq: &LinearQuadratic) -> RiccatiSyste
     let diffusivity = controlled.process.diffusivity.clone();
     let (time, discount) = (controlled.process.time, controlled.discount);
     let graph = &mut controlled.process.graph;
-    let mut form = vec![vec![discount; d]; d];
-    for i in 0..d {
-        for j in 0..=i {
-            let entry = graph.unknown(&format!("P[{j}][{i}]"), &[time]);
-            form[i][j] = entry;
-            form[j][i] = entry;
-        }
-    }
+    let form: Matrix = (0..d)
+        .map(|i| {
+            (0..d)
+                .map(|j| graph.unknown(&format!("P[{}][{}]", i.min(j), i.max(j)), &[time]))
+                .collect()
+        })
+        .collect();
     let vector: Vec<Expr> = (0..d)
         .map(|i| graph.unknown(&format!("r[{i}]"), &[time]))
         .collect();

@@ -162,8 +162,8 @@ fn lyapunov(graph: &mut Graph, a: &Matrix, diffusivity: &Matrix) -> Option<Matri
     for i in 0..d {
         for j in 0..=i {
             let row = place(i, j);
-            for k in 0..d {
-                for (coefficient, column) in [(a[i][k], place(k, j)), (a[j][k], place(i, k))] {
+            for (k, (left, across)) in a[i].iter().zip(&a[j]).enumerate() {
+                for (coefficient, column) in [(*left, place(k, j)), (*across, place(i, k))] {
                     rows[row][column] = graph.add(&[rows[row][column], coefficient]);
                 }
             }
@@ -193,9 +193,10 @@ fn solve(graph: &mut Graph, mut rows: Matrix, mut right: Vec<Expr>) -> Option<Ve
                 continue;
             }
             let factor = graph.div(rows[i][k], rows[k][k]);
-            for j in k..n {
-                let part = graph.mul(&[factor, rows[k][j]]);
-                rows[i][j] = graph.sub(rows[i][j], part);
+            let pivot_row = rows[k].clone();
+            for (entry, above) in rows[i].iter_mut().zip(&pivot_row).skip(k) {
+                let part = graph.mul(&[factor, *above]);
+                *entry = graph.sub(*entry, part);
             }
             let part = graph.mul(&[factor, right[k]]);
             right[i] = graph.sub(right[i], part);

@@ -127,7 +127,7 @@ fn factors(mixture: &Mixture) -> bool {
     }
     let mut kinds = vec![Vec::<((f64, f64), f64)>::new(); d];
     let mut which = vec![vec![0; d]; count];
-    for k in 0..count {
+    for (k, places) in which.iter_mut().enumerate() {
         for i in 0..d {
             let key = (mixture.means[k][i], mixture.covariances[k].entry(i, i));
             let known = kinds[i].iter().position(|(other, _)| *other == key);
@@ -136,7 +136,7 @@ fn factors(mixture: &Mixture) -> bool {
                 kinds[i].len() - 1
             });
             kinds[i][place].1 += mixture.weights[k];
-            which[k][i] = place;
+            places[i] = place;
         }
     }
     let combinations = kinds
