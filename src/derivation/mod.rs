@@ -33,7 +33,7 @@
 //! | [`claim`] | identities the user writes, proved by normal forms |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
 //!
-//! [`derive`] runs what a kind of problem needs; [`mod@print`] writes the result.
+//! [`fn@derive`] runs what a kind of problem needs; [`mod@print`] writes the result.
 
 pub mod action;
 pub mod antiderivative;

@@ -2,10 +2,10 @@
 //!
 //! | structure | test |
 //! |---|---|
-//! | `additive-noise`, `commutative-noise`, `linear-noise-in-state` | what `G` does with the state ([`noise`]) |
-//! | `gaussian`, `gradient`, `transverse` | what the drift is ([`drift`]) |
-//! | `control-affine`, `quadratic-control`, `linear-quadratic`, `hopf-cole` | how control enters and what it costs ([`steering`]) |
-//! | `separable`, `time-free`, `kinks` | which states meet, where time and corners occur ([`coupling`]) |
+//! | `additive-noise`, `commutative-noise`, `linear-noise-in-state` | what `G` does with the state (`noise`) |
+//! | `gaussian`, `gradient`, `transverse` | what the drift is (`drift`) |
+//! | `control-affine`, `quadratic-control`, `linear-quadratic`, `hopf-cole` | how control enters and what it costs (`steering`) |
+//! | `separable`, `time-free`, `kinks` | which states meet, where time and corners occur (`coupling`) |
 //!
 //! Evidence is *proved* (zero in normal form), *tested* (zero at seeded points), or *declared*: expected by
 //! the file, and nothing found against it.
