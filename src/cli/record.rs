@@ -25,7 +25,7 @@ pub fn identity(loaded: &Loaded, file: &str) -> Identity {
         name: problem.name.clone(),
         title: problem.title.clone(),
         about: problem.about.clone(),
-        kind: "reverse".to_owned(),
+        kind: problem.kind().to_string(),
         states: problem.state_names.clone(),
         file: file.to_owned(),
         text: loaded.source.text().to_owned(),

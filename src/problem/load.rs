@@ -90,7 +90,7 @@ pub fn parse_text(
         Ok(kind) => kind,
         Err(diagnostic) => {
             // Tables and keys mean something else for another kind.
-            let diagnostics = check_format(&root).into_iter().chain([diagnostic]);
+            let diagnostics = check_format(&root).into_iter().chain([*diagnostic]);
             return Err(Report::new(source, diagnostics.collect()));
         }
     };
@@ -151,7 +151,7 @@ fn check_format(root: &Table) -> Option<Diagnostic> {
 
 /// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
 /// reported with everything else.
-fn find_kind(root: &Table) -> Result<Kind, Diagnostic> {
+fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
     let Some(Value::Table(problem)) = root.get("problem").map(|entry| &entry.node.value) else {
         return Ok(Kind::Reverse);
     };
@@ -169,10 +169,10 @@ fn find_kind(root: &Table) -> Result<Kind, Diagnostic> {
             format!("unknown kind `{name}`"),
         )
         .note(format!("kinds: {}", kinds.join(", ")));
-        match did_you_mean(name, kinds) {
+        Box::new(match did_you_mean(name, kinds) {
             Some(label) => diagnostic.label(label),
             None => diagnostic,
-        }
+        })
     })
 }
 
