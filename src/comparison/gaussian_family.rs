@@ -94,7 +94,7 @@ impl GeneratedGaussian {
 /// The covariance of a mixture of one as a matrix.
 pub fn covariance_of(gaussian: &Mixture) -> DMatrix<f64> {
     let d = gaussian.dimension();
-    DMatrix::from_fn(d, d, |i, j| gaussian.covariances[0].entry(i, j))
+    gaussian.covariances[0].dense(d)
 }
 
 fn symmetric_root(matrix: &DMatrix<f64>) -> DMatrix<f64> {
@@ -156,8 +156,7 @@ impl Moments<'_> {
         };
         let shift = kernel.mean(&vec![0.0; d]);
         let map = DMatrix::from_fn(d, d, |i, j| kernel.mean(&unit(j))[i] - shift[i]);
-        let marginal = &map * &self.data_covariance * map.transpose()
-            + DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+        let marginal = &map * &self.data_covariance * map.transpose() + kernel.covariance.dense(d);
         let precision = marginal
             .try_inverse()
             .expect("noised covariances are invertible");

@@ -103,14 +103,14 @@ impl ReverseStep {
             MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
             MeanMap::Matrix(a) => a.clone(),
         };
-        let covariance = DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+        let covariance = kernel.covariance.dense(d);
         let root = symmetric_root(covariance);
         let determinant = factor.determinant();
         let inverse = factor
             .try_inverse()
             .expect("the flow of a linear equation is invertible");
         let push = &inverse * &root;
-        let spread = DMatrix::from_fn(d, d, |i, j| law.entry(i, j));
+        let spread = law.dense(d);
         let shares = match spread.cholesky() {
             Some(factor) => (root.transpose() * factor.solve(&root)).diagonal(),
             None => DVector::zeros(d),

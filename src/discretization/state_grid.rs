@@ -95,6 +95,9 @@ pub struct StateGrid {
 }
 
 impl StateGrid {
+    /// Every axis has a multiple of this many steps, so that three coarser grids nest in it.
+    pub const STEP_MULTIPLE: usize = 8;
+
     /// A frame that follows linear isotropic noising of `data` from `start` around `rest`.
     pub fn moving(
         points: &[usize],
@@ -200,7 +203,9 @@ impl StateGrid {
                 UniformAxis::between(
                     -1.0,
                     1.0,
-                    8 * asked.saturating_sub(1).div_ceil(8).max(4) + 1,
+                    Self::STEP_MULTIPLE
+                        * asked.saturating_sub(1).div_ceil(Self::STEP_MULTIPLE).max(4)
+                        + 1,
                 )
             })
             .collect();
@@ -235,7 +240,7 @@ impl StateGrid {
         }
     }
 
-    /// Axes of the nodes `xi`; counts are one more than a multiple of eight.
+    /// Axes of the nodes `xi`; counts are one more than a multiple of [`Self::STEP_MULTIPLE`].
     pub fn axes(&self) -> &[UniformAxis] {
         &self.axes
     }

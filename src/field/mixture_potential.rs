@@ -265,7 +265,7 @@ fn packed_root(covariance: &Covariance, d: usize, full: bool) -> Vec<f64> {
             .map(|j| 0.5 * covariance.entry(j, j).max(floor).ln())
             .collect();
     }
-    let matrix = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j));
+    let matrix = covariance.dense(d);
     let root = match matrix.clone().cholesky() {
         Some(factor) => factor.l(),
         None => {
@@ -323,16 +323,12 @@ fn carried(mixture: &Mixture, kernel: &GaussianKernel) -> Peaks {
                 Peak::diagonal(log_weight, mean, variance.collect())
             }
             (factor, covariance, noise) => {
-                let start = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j));
+                let start = covariance.dense(d);
                 let moved = match factor {
                     MeanMap::Scalar(a) => start * (a * a),
                     MeanMap::Matrix(a) => a * start * a.transpose(),
                 };
-                Peak::full(
-                    log_weight,
-                    mean,
-                    &(moved + DMatrix::from_fn(d, d, |i, j| noise.entry(i, j))),
-                )
+                Peak::full(log_weight, mean, &(moved + noise.dense(d)))
             }
         }
     });

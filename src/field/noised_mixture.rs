@@ -124,8 +124,7 @@ fn noised_covariance(kernel: &GaussianKernel, covariance: &Covariance) -> Covari
                 MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
                 MeanMap::Matrix(a) => a.clone(),
             };
-            let matrix = |c: &Covariance| DMatrix::from_fn(d, d, |i, j| c.entry(i, j));
-            let total = &map * matrix(covariance) * map.transpose() + matrix(noise);
+            let total = &map * covariance.dense(d) * map.transpose() + noise.dense(d);
             Covariance::Full(
                 (0..d)
                     .map(|i| {

@@ -72,6 +72,9 @@ struct Weights {
 }
 
 impl GridInterpolant {
+    /// What one node keeps: a value and its slopes.
+    pub const BYTES_PER_NODE: usize = size_of::<[f64; 4]>();
+
     /// Interpolates `values`, the first axis slowest: node `(i, j)` is at `i * axes[1].count + j`.
     pub fn new(axes: &[UniformAxis], values: &[f64]) -> Result<Self, InterpolationError> {
         if axes.is_empty() || axes.len() > 2 {

@@ -94,7 +94,7 @@ fn quadrature(prior: &Mixture, law: &Peaks, points: usize) -> f64 {
     let count = points.pow(d as u32);
     let mut total = 0.0;
     for k in 0..prior.components() {
-        let matrix = DMatrix::from_fn(d, d, |i, j| prior.covariances[k].entry(i, j));
+        let matrix = prior.covariances[k].dense(d);
         // A degenerate prior component contributes at its mean.
         let root = matrix
             .cholesky()

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Conservative, linear, in the density itself: everything [`crate::solvers::hopf_cole`] is not. Where the
-//! data are too narrow for the grid and the drift is affine the equation starts at the first time at
-//! which the exact law is resolved; the outcome's facts name it.
+//! data are too narrow for the grid and the drift is affine the equation starts at `t_min` from the closed
+//! form; a grid that does not resolve the law there either is refused.
 //!
 //! # Assumes
 //! One or two states, noise that does not depend on the state, axes of the noise that do not turn, and a

@@ -65,22 +65,32 @@ pub(crate) struct Admitted {
     autonomous: bool,
 }
 
+/// Steps of the finest rung from one kept table to the next.
+fn kept_stride(nodes: usize, steps: usize) -> usize {
+    if 4 * nodes * steps / 2 <= MOST_NUMBERS {
+        2
+    } else {
+        COARSE
+    }
+}
+
 /// Whether the equation applies, and on which grid.
 pub(crate) fn admit<E: GridEquation>(
     problem: &ControlProblem,
     points: &[usize],
     steps: usize,
 ) -> Result<Admitted, Refusal> {
+    let coarsest = 1 << (RUNGS - 1);
+    let steps = coarsest * steps.div_ceil(coarsest).max(4);
     let demand = Demand {
         method: E::NAME,
         nodes_per_deviation: E::NODES_PER_DEVIATION,
         single_gaussian: E::LINEAR,
+        tables: &|nodes| steps / kept_stride(nodes, steps) + 1,
     };
     let placed = grid_start::place(problem, points, &demand)?;
     let noising = &problem.noising;
     let d = noising.dimension();
-    let coarsest = 1 << (RUNGS - 1);
-    let steps = coarsest * steps.div_ceil(coarsest).max(4);
     let (variance, typical) = match &placed.law {
         StartLaw::Mixture(mixture) => (
             smallest_variance(mixture),
@@ -201,13 +211,13 @@ impl<E: GridEquation> Ladder<E> {
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let first = COARSE * self.taken;
+        let kept = kept_stride(self.transports[0].grid().nodes(), self.times.len() - 1);
         for half in 0..2 {
             let from = first + 2 * half;
             self.step(problem, 0, from, from + 1, work)?;
             self.step(problem, 0, from + 1, from + 2, work)?;
             self.step(problem, 1, from, from + 2, work)?;
-            let numbers = 4 * self.transports[0].grid().nodes() * self.times.len() / 2;
-            if half == 1 || numbers <= MOST_NUMBERS {
+            if half == 1 || kept == 2 {
                 self.record(self.times[from + 2])?;
             }
         }
@@ -371,7 +381,7 @@ impl<E: GridEquation> Ladder<E> {
         }
     }
 
-    pub(crate) fn finish(mut self, problem: &ControlProblem) -> Outcome {
+    pub(crate) fn finish(self, problem: &ControlProblem) -> Outcome {
         let own_error = self.own_error(problem);
         let (error, control, _) = self.averages(problem);
         let mut facts = vec![
@@ -396,8 +406,7 @@ impl<E: GridEquation> Ladder<E> {
             grid.outside(end, &problem.prior),
         ));
         if self.times[0] > problem.noising.start() {
-            facts.push(("start time (closed form before)", self.times[0]));
-            self.prepend_closed_form(problem);
+            facts.push(("start time", self.times[0]));
         }
         let (times, tables) = self.recorded.into_iter().unzip();
         let field = GridScore::new(self.transports[0].grid().clone(), times, tables)
@@ -412,30 +421,6 @@ impl<E: GridEquation> Ladder<E> {
             grid: Some(record),
             facts,
         }
-    }
-
-    /// Times between `t_min` and the start of the equation are covered by the exact transition.
-    fn prepend_closed_form(&mut self, problem: &ControlProblem) {
-        const NODES: usize = 24;
-        let t_min = problem.problem.time_settings.t_min;
-        let (begin, start) = (problem.noising.start(), self.times[0]);
-        let Some(exact) = problem
-            .exact
-            .as_ref()
-            .filter(|_| t_min > begin && t_min < start)
-        else {
-            return;
-        };
-        let grid = self.transports[0].grid();
-        let ratio = (start - begin) / (t_min - begin);
-        let early: Vec<_> = (0..NODES)
-            .map(|i| {
-                let time = begin + (t_min - begin) * ratio.powf(i as f64 / NODES as f64);
-                let law = StartLaw::Mixture(exact.mixture_at(time));
-                (time, start_values(grid, time, &law))
-            })
-            .collect();
-        self.recorded.splice(0..0, early);
     }
 }
 

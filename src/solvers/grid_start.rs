@@ -1,8 +1,8 @@
 //! Where a grid lies, and the time and law at which an equation on it can start.
 //!
 //! A grid resolves a law if its narrowest component has enough nodes per standard deviation. Where the data
-//! are narrower and the drift is affine, an equation may start at the first time at which the noised law,
-//! known in closed form, is resolved.
+//! are narrower and the drift is affine, an equation may start as late as `t_min`, from the noised law in closed
+//! form; a grid that does not resolve that law either is refused, with the one that would.
 
 use crate::discretization::noising::Noising;
 use crate::discretization::state_grid::{Rotation, StateGrid};
@@ -11,18 +11,20 @@ use crate::expr::{CompileError, Kernel};
 use crate::field::noised_mixture::MixtureAt;
 use crate::numeric::batch::BatchMut;
 use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::interpolation::GridInterpolant;
 use crate::problem::law::{Law, Mixture};
 use crate::solvers::{ControlProblem, Refusal};
-use nalgebra::DMatrix;
 
 /// What a method needs of the law it starts from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Demand {
+#[derive(Clone, Copy)]
+pub(crate) struct Demand<'a> {
     pub method: &'static str,
     /// Fewest nodes per standard deviation of every component of the start law.
     pub nodes_per_deviation: f64,
     /// Whether a single Gaussian needs them too; its logarithm is a quadratic at any width.
     pub single_gaussian: bool,
+    /// How many tables the answer keeps of a grid with so many nodes.
+    pub tables: &'a dyn Fn(usize) -> usize,
 }
 
 /// A grid, and where an equation on it starts.
@@ -70,7 +72,7 @@ fn diagonal_axes(noising: &Noising) -> Result<Rotation, String> {
 pub(crate) fn place(
     problem: &ControlProblem,
     points: &[usize],
-    demand: &Demand,
+    demand: &Demand<'_>,
 ) -> Result<Placed, Refusal> {
     let refuse = |reason: String, accepted: &str| Refusal {
         method: demand.method,
@@ -137,7 +139,7 @@ fn start_law(
     problem: &ControlProblem,
     data: Option<Mixture>,
     grid: &StateGrid,
-    demand: &Demand,
+    demand: &Demand<'_>,
 ) -> Result<(f64, StartLaw), (String, String)> {
     let noising = &problem.noising;
     let begin = noising.start();
@@ -164,41 +166,56 @@ fn start_law(
     if smallest_variance(&data) > 0.0 && nodes(begin, &data) >= needed {
         return Ok((begin, StartLaw::Mixture(data)));
     }
-    let Some(exact) = &problem.exact else {
-        return Err((
-            format!(
-                "the narrowest part of the data has {:.2} grid nodes per standard deviation and the drift is not affine",
-                nodes(begin, &data)
-            ),
-            format!("at least {needed} nodes: more points, a smaller domain or a wider bandwidth"),
-        ));
+    let latest = problem.problem.time_settings.t_min.max(begin);
+    let (time, law) = match &problem.exact {
+        Some(exact) => (latest, exact.mixture_at(latest)),
+        None => (begin, data),
     };
-    let t_min = problem.problem.time_settings.t_min;
-    let enough = |t: f64| {
-        nodes(t, &exact.mixture_at(t)) >= needed && smallest_variance(&exact.mixture_at(t)) > 0.0
-    };
-    if t_min > begin && enough(t_min) {
-        return Ok((t_min, StartLaw::Mixture(exact.mixture_at(t_min))));
+    if smallest_variance(&law) > 0.0 && nodes(time, &law) >= needed {
+        return Ok((time, StartLaw::Mixture(law)));
     }
-    let (mut low, mut high) = (t_min.max(begin), noising.end());
-    if !enough(high) {
-        return Err((
-            format!(
-                "the noised data have {:.2} grid nodes per standard deviation at the end of the horizon",
-                nodes(high, &exact.mixture_at(high))
-            ),
-            format!("at least {needed} nodes: more points"),
-        ));
+    Err(unresolved(grid, time, &law, needed, demand))
+}
+
+/// Peak against step, and the grid that would do, with the memory its answer takes.
+fn unresolved(
+    grid: &StateGrid,
+    time: f64,
+    law: &Mixture,
+    needed: f64,
+    demand: &Demand<'_>,
+) -> (String, String) {
+    let deviation = smallest_variance(law).max(0.0).sqrt();
+    if deviation == 0.0 {
+        return (
+            format!("the data at t = {time} are points, which no grid resolves"),
+            "a later `t_min`, or a bandwidth".to_owned(),
+        );
     }
-    for _ in 0..50 {
-        let middle = 0.5 * (low + high);
-        if enough(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Ok((high, StartLaw::Mixture(exact.mixture_at(high))))
+    let nodes = nodes_per_deviation(grid, time, law);
+    let reason = format!(
+        "the narrowest peak at t = {time} has standard deviation {deviation:.3e}, a grid step is {:.3e}: {nodes:.2} steps per deviation where {needed} are needed",
+        deviation / nodes
+    );
+    let counts: Vec<usize> = grid
+        .at(time)
+        .half_width
+        .iter()
+        .map(|l| resolving_count(2.0 * l * needed / deviation))
+        .collect();
+    let total: usize = counts.iter().product();
+    let bytes = GridInterpolant::BYTES_PER_NODE * total * (demand.tables)(total);
+    let accepted = format!(
+        "points = {counts:?} or more (the answer then takes {:.2e} bytes), or a later `t_min`",
+        bytes as f64
+    );
+    (reason, accepted)
+}
+
+/// The smallest number of nodes a grid has with at least `steps` steps.
+fn resolving_count(steps: f64) -> usize {
+    let multiple = StateGrid::STEP_MULTIPLE;
+    multiple * (steps / multiple as f64).ceil() as usize + 1
 }
 
 /// Whether the drift is given by expressions that do not contain the time.
@@ -216,11 +233,7 @@ pub(crate) fn smallest_variance(law: &Mixture) -> f64 {
     let d = law.dimension();
     law.covariances
         .iter()
-        .map(|c| {
-            DMatrix::from_fn(d, d, |i, j| c.entry(i, j))
-                .symmetric_eigenvalues()
-                .min()
-        })
+        .map(|c| c.dense(d).symmetric_eigenvalues().min())
         .fold(f64::INFINITY, f64::min)
 }
 

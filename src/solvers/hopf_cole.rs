@@ -6,9 +6,9 @@
 //!
 //! In reverse time this is the equation `∂_τ psi + (-f)·∇psi + D/2 Δpsi = (∇·f) psi` of the uncontrolled
 //! reverse process. Storing V keeps the tails: a Gaussian is a quadratic, which the scheme differentiates
-//! without error at any width. Several components need two grid nodes per standard deviation; where the
-//! data have fewer and the drift is affine, the equation starts at the first time at which the exact law is
-//! resolved, which the outcome's facts name.
+//! without error at any width. Several components need two grid nodes per standard deviation: of the data,
+//! or under affine drift of the noised data at `t_min`, where the equation then starts from the closed form. A
+//! coarser grid is refused.
 //!
 //! # Assumes
 //! One or two states, noise that does not depend on the state, axes of the noise that do not turn.

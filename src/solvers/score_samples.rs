@@ -59,7 +59,7 @@ impl ScoreSample {
 /// `−C⁻¹ (x_t − mean)` for displacements `x_t − mean`.
 fn conditional_score(kernel: &GaussianKernel, displacement: BatchRef<'_>) -> Batch {
     let d = displacement.columns();
-    let covariance = DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+    let covariance = kernel.covariance.dense(d);
     let diagonal = (0..d).all(|i| (0..d).all(|j| i == j || covariance[(i, j)] == 0.0));
     let mut out = Batch::zeros(displacement.points(), d);
     if diagonal {

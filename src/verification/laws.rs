@@ -257,7 +257,7 @@ fn add_log_ratio(
         MeanMap::Scalar(a) => d as f64 * a.ln(),
         MeanMap::Matrix(a) => a.determinant().ln(),
     };
-    let covariance = DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+    let covariance = kernel.covariance.dense(d);
     let diagonal = covariance == DMatrix::from_diagonal(&covariance.diagonal());
     for (i, out) in out.iter_mut().enumerate() {
         let mean = kernel.mean(&before.row(i));

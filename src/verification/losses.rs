@@ -188,7 +188,7 @@ struct ConditionalScore<'a> {
 impl<'a> ConditionalScore<'a> {
     fn new(kernel: &'a GaussianKernel) -> Option<Self> {
         let d = kernel.shift.len();
-        let covariance = DMatrix::from_fn(d, d, |i, j| kernel.covariance.entry(i, j));
+        let covariance = kernel.covariance.dense(d);
         Some(Self {
             kernel,
             precision: covariance.cholesky()?.inverse(),

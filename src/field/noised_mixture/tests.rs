@@ -48,7 +48,7 @@ fn log_density_by_definition(mixture: &Mixture, x: &[f64]) -> f64 {
     let d = x.len();
     let logs: Vec<f64> = (0..mixture.components())
         .map(|k| {
-            let c = DMatrix::from_fn(d, d, |i, j| mixture.covariances[k].entry(i, j));
+            let c = mixture.covariances[k].dense(d);
             let offset = DVector::from_fn(d, |i, _| x[i] - mixture.means[k][i]);
             let lu = c.lu();
             let solved = lu.solve(&offset).expect("regular");

@@ -119,6 +119,8 @@ pub(crate) fn admit(problem: &ControlProblem, points: &[usize]) -> Result<Admitt
         method: "bridge",
         nodes_per_deviation: NODES_PER_DEVIATION,
         single_gaussian: true,
+        // The answer is kept at the steps of its chain, whatever the grid.
+        tables: &|_| (1 << (CHAINS - 1 - KEPT)) * (units(MOST_LONG).len() - 1) + 1,
     };
     let placed = grid_start::place(problem, points, &demand)?;
     let autonomous = autonomous(problem);

@@ -273,7 +273,7 @@ impl Snapshot {
 
 /// Inverse and log determinant of a positive definite covariance.
 fn inverse(covariance: &Covariance, d: usize) -> Option<(DMatrix<f64>, f64)> {
-    let factor = DMatrix::from_fn(d, d, |i, j| covariance.entry(i, j)).cholesky()?;
+    let factor = covariance.dense(d).cholesky()?;
     let log_determinant = 2.0 * factor.l().diagonal().iter().map(|v| v.ln()).sum::<f64>();
     Some((factor.inverse(), log_determinant))
 }
