@@ -6,7 +6,8 @@
 //!
 //! for controls u_k with steps k times the finest. A scheme of order two whose next term is of order four has
 //! `p = 2 + δ` and `p' = 2 + 4δ`, so `(p' - p) / 3` is how far p is from its limit; where that is large, the levels
-//! are too coarse to tell the order.
+//! are too coarse to tell the order. So they are where differences fall faster than the scheme's order allows:
+//! unresolved features of the coarser levels do that.
 
 /// Name under which a method of several levels records p among the facts of its outcome.
 pub const GRID_ORDER_FACT: &str = "grid_order";
@@ -24,6 +25,12 @@ pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
     } else {
         Vec::new()
     }
+}
+
+/// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes, and by
+/// how much it exceeds what the scheme can have, which only terms beyond the leading one explain.
+pub fn unsettled(order: f64, coarser: f64, expected: f64) -> f64 {
+    ((coarser - order).abs() / 3.0).max(order - expected)
 }
 
 /// Mean over time, from `t_min` on, of values at increasing times, by the trapezoid rule; each value of fixed length.

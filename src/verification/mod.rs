@@ -23,7 +23,7 @@ pub mod verdict;
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
 use crate::numeric::random::Streams;
 use crate::problem::model::CheckSpec;
-use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
+use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
 use crate::solvers::{ControlProblem, Solution};
 use crate::verification::catalogue::{check, identity};
 use crate::verification::identity::{CheckResult, Identity, Scope, Settings};
@@ -185,8 +185,8 @@ fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
 const GRID_ORDER: f64 = 2.0;
 const GRID_ORDER_TOLERANCE: f64 = 0.15;
 
-/// The observed order of every grid method that solved at several levels; how much it still changes from level
-/// to level bounds its distance from the limit (see [`crate::solvers::grid_order`]).
+/// The observed order of every grid method that solved at several levels; what has not settled in it counts as
+/// its error (see [`crate::solvers::grid_order`]).
 fn grid_order(spec: &CheckSpec, solutions: &[Solution]) -> Vec<CheckResult> {
     let mut results = Vec::new();
     for solution in solutions {
@@ -200,7 +200,7 @@ fn grid_order(spec: &CheckSpec, solutions: &[Solution]) -> Vec<CheckResult> {
         else {
             continue;
         };
-        let change = (coarser - order).abs() / 3.0;
+        let change = unsettled(order, coarser, GRID_ORDER);
         let tolerance = spec.tolerance.unwrap_or(GRID_ORDER_TOLERANCE);
         let mut residual = Residual::deterministic(order, change, tolerance);
         residual.target = GRID_ORDER;
