@@ -3,7 +3,7 @@
 use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
-use super::text::{LONGEST, Level, Printed, fraction_words, join_signed};
+use super::text::{Level, Printed, fraction_words, join_signed};
 use std::collections::HashMap;
 
 const GREEK: [&str; 34] = [
@@ -68,15 +68,7 @@ impl Graph {
     ///
     /// Derivatives of unknown functions of symbols print as `\partial_{t} V`.
     pub fn latex(&self, e: Expr) -> String {
-        let mut printed: HashMap<Expr, Printed> = HashMap::new();
-        for n in self.reachable(&[e]) {
-            let mut piece = self.latex_of_node(self.node(n), &printed);
-            if piece.text.len() > LONGEST {
-                piece = Printed::new("\\cdots", Level::Atom);
-            }
-            printed.insert(n, piece);
-        }
-        printed.remove(&e).map(|p| p.text).unwrap_or_default()
+        self.printed(e, "\\cdots", |node, done| self.latex_of_node(node, done))
     }
 
     fn latex_of_node(&self, node: &Node, done: &HashMap<Expr, Printed>) -> Printed {

@@ -30,7 +30,7 @@ impl Printed {
 }
 
 /// Pieces longer than this are cut: shared parts can make the tree exponentially longer than the graph.
-pub(super) const LONGEST: usize = 200_000;
+const LONGEST: usize = 200_000;
 
 impl Graph {
     /// The expression as one would type it.
@@ -38,15 +38,25 @@ impl Graph {
     /// Unknown functions print as their name with derivatives as a subscript (`V_t`, `V_{x[0] x[1]}`).
     /// A text longer than 200 000 characters is cut with `...`.
     pub fn text(&self, e: Expr) -> String {
-        let mut printed: HashMap<Expr, Printed> = HashMap::new();
+        self.printed(e, "...", |node, done| self.text_of_node(node, done))
+    }
+
+    /// Prints operands before what contains them; a piece that grows too long is replaced by `cut`.
+    pub(super) fn printed(
+        &self,
+        e: Expr,
+        cut: &str,
+        piece_of: impl Fn(&Node, &HashMap<Expr, Printed>) -> Printed,
+    ) -> String {
+        let mut done: HashMap<Expr, Printed> = HashMap::new();
         for n in self.reachable(&[e]) {
-            let mut piece = self.text_of_node(self.node(n), &printed);
+            let mut piece = piece_of(self.node(n), &done);
             if piece.text.len() > LONGEST {
-                piece = Printed::new("...", Level::Atom);
+                piece = Printed::new(cut, Level::Atom);
             }
-            printed.insert(n, piece);
+            done.insert(n, piece);
         }
-        printed.remove(&e).map(|p| p.text).unwrap_or_default()
+        done.remove(&e).map(|p| p.text).unwrap_or_default()
     }
 
     fn text_of_node(&self, node: &Node, done: &HashMap<Expr, Printed>) -> Printed {
