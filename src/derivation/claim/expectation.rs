@@ -199,7 +199,7 @@ impl Workbench<'_> {
     /// The expectation of products of up to two path functionals.
     fn lowered_path(&mut self, moments: &mut Moments, law: &Law, body: Expr) -> Option<Expr> {
         let body = self.with_exponential_martingales(law, body)?;
-        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
         let mut constant = Vec::new();
         let mut linear: Vec<Expr> = Vec::new();
         // Coefficients of the second factor of each product, by the first.
@@ -315,7 +315,7 @@ impl Workbench<'_> {
             let argument = arguments[0];
             if self
                 .forms
-                .path_atoms(&self.ground.noising.graph, argument)
+                .path_terms(&self.ground.noising.graph, argument)
                 .is_empty()
             {
                 continue;
@@ -346,7 +346,7 @@ impl Workbench<'_> {
             }
         }
         // Other factors must be known at the start.
-        let others = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let others = self.forms.path_terms(&self.ground.noising.graph, body);
         let innocent = others.iter().all(|a| {
             let inside = nodes
                 .iter()
@@ -449,9 +449,24 @@ impl Workbench<'_> {
             *near = graph.add(&[*near, *far]);
         }
         let near = *near;
+        let near = self.at_end(near, matches!(measure, Measure::Marginal));
         [near, running, now].into_iter().all(|e| match measure {
             Measure::Marginal => self.averages_out(e),
             Measure::Controlled(_) => self.vanishes(e),
         })
+    }
+
+    /// `e` at the data end or the noise end: time outside of unknown functions becomes the number it is there.
+    fn at_end(&mut self, e: Expr, data_end: bool) -> Expr {
+        let Some((start, end)) = self.ground.horizon else {
+            return e;
+        };
+        let e = self.without_rates(e);
+        let time = self.ground.noising.time;
+        let graph = self.graph();
+        let mut images: Vec<(Expr, Expr)> =
+            graph.unknowns(&[e]).into_iter().map(|n| (n, n)).collect();
+        images.push((time, if data_end { start } else { end }));
+        graph.substitute(e, &images)
     }
 }

@@ -102,6 +102,18 @@ impl Forms {
         found
     }
 
+    /// The functionals of a path below `e`, and integrals over time of what is no expectation: along a path
+    /// they are like any other integral.
+    pub fn path_terms(&self, graph: &Graph, e: Expr) -> Vec<Expr> {
+        let mut found = self.atoms(graph, e);
+        found.retain(|n| match self.form(graph, *n) {
+            Some((Form::TimeIntegral(body), _)) => self.atoms(graph, *body).is_empty(),
+            Some((form, _)) => form.is_path(),
+            None => false,
+        });
+        found
+    }
+
     /// The functionals of a path below `e`.
     pub fn path_atoms(&self, graph: &Graph, e: Expr) -> Vec<Expr> {
         let mut found = self.atoms(graph, e);

@@ -2,6 +2,7 @@
 
 use crate::derivation::noising::Noising;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
+use crate::problem::law::Law as StatedLaw;
 use crate::problem::model::Problem;
 use crate::problem::task::Kind;
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct Ground {
     pub log_prior: Expr,
     pub conditional_score: Vec<Expr>,
     pub slice: Vec<Expr>,
+    /// First and last time, where claims about the ends may use them.
+    pub horizon: Option<(Expr, Expr)>,
     /// Whether the problem has a reverse process that can be controlled.
     pub reverses: bool,
     scope: Scope,
@@ -93,6 +96,7 @@ impl Ground {
             log_prior,
             conditional_score,
             slice,
+            horizon: None,
             reverses: true,
             scope,
             scalar,
@@ -103,7 +107,7 @@ impl Ground {
 
     /// The process of a problem file, with its parameters and definitions.
     pub fn of(problem: &Problem) -> Self {
-        let noising = Noising::new(
+        let mut noising = Noising::new(
             problem.graph.clone(),
             problem.time,
             problem.state.clone(),
@@ -111,12 +115,15 @@ impl Ground {
             problem.dynamics.diffusion.clone(),
         );
         let mut scope = Scope::new();
-        let mut noising = noising;
         bind_parameters(&mut noising.graph, &mut scope, problem);
         for (name, value) in &problem.definitions {
             scope.bind(name, value.clone());
         }
+        let (start, end) = horizon(problem);
+        let graph = &mut noising.graph;
+        let horizon = (graph.number(start), graph.number(end));
         Self {
+            horizon: Some(horizon),
             reverses: matches!(problem.kind(), Kind::Reverse | Kind::Sample),
             ..Self::new(noising, scope)
         }
@@ -231,6 +238,24 @@ impl Ground {
     pub fn is_pointwise(&self, e: Expr) -> bool {
         let graph = &self.noising.graph;
         graph.depends_on_any(e, &self.noising.state) || graph.depends_on_any(e, &self.slice)
+    }
+}
+
+/// The horizon of claims: from the start where the data have a density there, else from `t_min`.
+pub fn horizon(problem: &Problem) -> (f64, f64) {
+    let (start, end) = problem.dynamics.horizon;
+    let data = problem.task.start_law().and_then(StatedLaw::mixture);
+    let dense = data.is_none_or(|mixture| {
+        let d = mixture.dimension();
+        let covariances = mixture.covariances.iter();
+        covariances
+            .clone()
+            .all(|c| (0..d).all(|i| c.entry(i, i) > 0.0))
+    });
+    if dense {
+        (start, end)
+    } else {
+        (problem.time_settings.t_min, end)
     }
 }
 

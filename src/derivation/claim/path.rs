@@ -41,7 +41,7 @@ impl PathForm {
 impl Workbench<'_> {
     /// The normal form of a functional that is affine in path atoms with constant coefficients.
     pub(super) fn path_form(&mut self, law: &Law, e: Expr) -> Option<PathForm> {
-        let atoms = self.forms.path_atoms(&self.ground.noising.graph, e);
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, e);
         let (coefficients, constant) = self.graph().affine_coefficients(e, &atoms)?;
         let mut moving = vec![self.ground.noising.time];
         moving.extend(&self.ground.noising.state);
@@ -71,7 +71,7 @@ impl Workbench<'_> {
         let mut normal = PathForm::zero(self.graph(), noises);
         match form {
             Form::Start(body) => normal.start = body,
-            Form::Integral(body) => normal.integral = body,
+            Form::Integral(body) | Form::TimeIntegral(body) => normal.integral = body,
             Form::End(body) => {
                 self.used(Rule::Ito);
                 normal.start = body;
@@ -98,7 +98,6 @@ impl Workbench<'_> {
             }
             Form::Mean { .. }
             | Form::PathMean { .. }
-            | Form::TimeIntegral(_)
             | Form::Variation { .. }
             | Form::Divergence { .. } => return None,
         }

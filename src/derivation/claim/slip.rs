@@ -15,11 +15,11 @@ const MOST: usize = 2000;
 /// Kinds of slips, likely ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    Factor,
-    Sign,
+    Ends,
     Transposition,
     Reading,
-    Ends,
+    Factor,
+    Sign,
     Laws,
     ExtraTerm,
     LostTerm,
@@ -135,7 +135,32 @@ fn edits(side: &Side) -> Vec<Edit> {
                 tree,
             }
         })
+        .chain(swapped_ends(side))
         .collect()
+}
+
+/// The whole side with start and end exchanged.
+fn swapped_ends(side: &Side) -> Option<Edit> {
+    let mut tree = side.tree.clone();
+    let mut ends = 0;
+    let mut open = vec![&mut tree];
+    while let Some(node) = open.pop() {
+        if let Kind::Call { name, .. } = &mut node.kind
+            && let Some(other) = [("start", "end"), ("end", "start")]
+                .iter()
+                .find_map(|(this, other)| (name == this).then_some(other))
+        {
+            (*other).clone_into(name);
+            ends += 1;
+        }
+        open.extend(children(&mut node.kind));
+    }
+    (ends > 1).then(|| Edit {
+        class: Class::Ends,
+        sentence: format!("swapped the ends in `{}`", side.text.trim()),
+        span: side.tree.span.clone(),
+        tree,
+    })
 }
 
 /// A node to put at a path of child positions.

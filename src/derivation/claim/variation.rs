@@ -95,7 +95,7 @@ impl Workbench<'_> {
     /// `d E_u[Z] = E_u[ dZ + Z int (du) . dW ]`.
     fn varied_path_mean(&mut self, law: &Law, body: Expr, parameter: Expr) -> Option<Expr> {
         let time = self.ground.noising.time;
-        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
         let mut parts = vec![self.graph().derivative(body, parameter)];
         for atom in atoms {
             let outer = self.graph().derivative(body, atom);

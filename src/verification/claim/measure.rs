@@ -223,7 +223,7 @@ fn paths(meter: &mut Meter<'_>, opened: &Opened, sides: &Sides) -> Result<Measur
     let graph = &meter.ground.noising.graph;
     let mut atoms = Vec::new();
     for e in &both {
-        for atom in meter.forms.path_atoms(graph, *e) {
+        for atom in meter.forms.path_terms(graph, *e) {
             if !atoms.contains(&atom) {
                 atoms.push(atom);
             }

@@ -273,7 +273,7 @@ impl<'a> Meter<'a> {
         if matches!(law, Law::Controlled(_)) || self.numbers.exact.is_none() || !small {
             return Ok(None);
         }
-        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
         let stochastic = atoms.iter().any(|a| {
             let form = self.forms.form(&self.ground.noising.graph, *a);
             matches!(form, Some((Form::Stochastic { .. }, _)))
@@ -295,7 +295,9 @@ impl<'a> Meter<'a> {
             let part = match form {
                 Form::Start(e) => self.mean(law, e, from)?,
                 Form::End(e) => self.mean(law, e, to)?,
-                Form::Integral(e) => self.over_time(|this, t| this.mean(law, e, t))?,
+                Form::Integral(e) | Form::TimeIntegral(e) => {
+                    self.over_time(|this, t| this.mean(law, e, t))?
+                }
                 _ => return Ok(None),
             };
             parts.push((coefficient, part));
@@ -313,7 +315,7 @@ impl<'a> Meter<'a> {
         from: f64,
         to: f64,
     ) -> Result<Measured, Unmeasured> {
-        let atoms = self.forms.path_atoms(&self.ground.noising.graph, body);
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
         let fine = self.effort.steps;
         let mut levels = Vec::with_capacity(2);
         for steps in [fine / 2, fine] {

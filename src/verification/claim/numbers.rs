@@ -4,7 +4,7 @@
 //! functions of time, differentiated by the state symbolically and by time with stencils on `m_k`, `P_k`
 //! and `w_k`. The Fokker–Planck equation enters nowhere, so it can be checked.
 
-use crate::derivation::claim::ground::Ground;
+use crate::derivation::claim::ground::{Ground, horizon};
 use crate::discretization::noising::{MeanMap, Noising};
 use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
@@ -91,26 +91,18 @@ impl Numbers {
             Task::Sample(task) => task.prior.mixture(),
             _ => None,
         };
-        let (start, end) = problem.dynamics.horizon;
+        let (start, end) = horizon(problem);
         let exact = match (Noising::new(problem), &data) {
             (Ok(noising), Some(mixture)) => noising.transition().map(|transition| {
                 NoisedMixture::new(mixture.clone(), transition.clone(), noising.start())
             }),
             _ => None,
         };
-        let dense = data.as_ref().is_some_and(|mixture| {
-            let d = mixture.dimension();
-            mixture.covariances.iter().all(|c| inverse(c, d).is_some())
-        });
         Self {
             exact,
             data,
             prior,
-            start: if dense {
-                start
-            } else {
-                problem.time_settings.t_min
-            },
+            start,
             end,
             streams: Streams::new(problem.run.seed).scoped("claims"),
         }

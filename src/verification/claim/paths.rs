@@ -134,7 +134,9 @@ impl Plan {
             };
             let first = outputs.len();
             match &form {
-                Form::Start(e) | Form::End(e) | Form::Integral(e) => outputs.push(*e),
+                Form::Start(e) | Form::End(e) | Form::Integral(e) | Form::TimeIntegral(e) => {
+                    outputs.push(*e)
+                }
                 Form::Stochastic { integrand, .. } => outputs.extend(integrand),
                 _ => {
                     return Err(Unmeasured::Unsupported(
@@ -253,7 +255,7 @@ impl Track {
         match &self.form {
             Form::Start(_) if steps.first => into.copy_from_slice(steps.now.column(self.first)),
             Form::End(_) if steps.last => into.copy_from_slice(steps.now.column(self.first)),
-            Form::Integral(_) if !steps.first => {
+            Form::Integral(_) | Form::TimeIntegral(_) if !steps.first => {
                 let ends = steps.before.column(self.first).iter();
                 for ((total, a), b) in into.iter_mut().zip(ends).zip(steps.now.column(self.first)) {
                     *total += 0.5 * steps.step * (a + b);
