@@ -86,7 +86,7 @@ fn every_link_of_the_shipped_derivations_is_proved() {
 const PLANTED: [(&str, &str, usize, &str); 10] = [
     (
         "anderson",
-        "stationary-action",
+        "reverse-drift",
         1,
         "lost the transpose of `diffusion`",
     ),
@@ -176,4 +176,19 @@ fn every_planted_slip_is_caught_and_named() {
         })
         .collect();
     assert_eq!(found, planted);
+}
+
+#[test]
+fn every_identity_that_cannot_be_read_says_where_why_and_what_instead() {
+    // Names in messages are relative to the package, where tests run.
+    let files = files("problems/refused/identities");
+    assert!(files.len() >= 13);
+    for path in files {
+        let path = Path::new("problems/refused/identities").join(path.file_name().expect("a name"));
+        let stem = name(&path);
+        let report = opened(&path).expect_err(&stem);
+        insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("identity_{stem}"), report);
+        });
+    }
 }

@@ -14,6 +14,7 @@ mod schema;
 mod solve;
 mod verify;
 
+use crate::derivation::claim::identity::read_identities;
 use crate::derivation::expectation::unmet;
 use crate::derivation::{self, Derivation};
 use crate::problem::diagnostic::Report;
@@ -110,17 +111,21 @@ fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<L
     }
 }
 
-/// Derives a loaded problem, unless it lacks a structure its file expects.
+/// Derives a loaded problem, unless it lacks a structure its file expects or states an identity that cannot be
+/// read.
 fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> {
     let derivation = derivation::derive(&loaded.problem).map_err(|error| {
         eprintln!("error: {error}");
         Exit::BadInput
     })?;
-    let unmet = unmet(&loaded.problem.expect, &derivation.structure);
-    if unmet.is_empty() {
+    let mut wrong = unmet(&loaded.problem.expect, &derivation.structure);
+    if let Err(misread) = read_identities(&loaded.problem, &loaded.source) {
+        wrong.extend(misread);
+    }
+    if wrong.is_empty() {
         Ok(derivation)
     } else {
-        Err(refuse(&Report::new(loaded.source.clone(), unmet), common))
+        Err(refuse(&Report::new(loaded.source.clone(), wrong), common))
     }
 }
 

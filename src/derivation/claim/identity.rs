@@ -311,7 +311,8 @@ impl Opened {
                 left_parts = vec![left_parts[0]; right_parts.len()];
             } else {
                 let message = format!("a {} is never a {}", a.shape(), b.shape());
-                return Err(vec![whole(right, "E135", message, b.shape(), None)]);
+                let help = "both sides have one shape, or one of them is 0";
+                return Err(vec![whole(right, "E135", message, b.shape(), Some(help))]);
             }
         }
         let level = self.level(left, right, &left_parts, &right_parts)?;

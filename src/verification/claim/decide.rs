@@ -9,6 +9,11 @@ use crate::verification::claim::numbers::{Numbers, Unmeasured};
 use crate::verification::claim::probe::{Explanation, probe};
 use crate::verification::verdict::Verdict;
 
+/// Paths for the measurement of what is proved.
+const PATHS_AFTER_PROOF: usize = 4096;
+/// Standard errors beyond which a measurement contradicts a proof: far enough for heavy tails.
+const CONTRADICTION: f64 = 8.0;
+
 /// What a verdict rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
@@ -60,11 +65,28 @@ pub fn decide(
     numbers: &Numbers,
     effort: Effort,
 ) -> Result<Vec<Decided>, Undecided> {
-    identity
+    let mut decided: Vec<Decided> = identity
         .links
         .iter()
         .map(|link| decide_link(identity, link, ground, numbers, effort))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    for i in 1..decided.len() {
+        let (before, after) = decided.split_at_mut(i);
+        agree(&mut before[i - 1].slips, &mut after[0].slips);
+    }
+    Ok(decided)
+}
+
+/// Neighbouring links of a chain share a step: a slip that explains both failures comes first in both.
+fn agree(before: &mut [Explanation], after: &mut [Explanation]) {
+    let shared = before.iter().find_map(|slip| {
+        let same = |other: &Explanation| other.sentence == slip.sentence;
+        after.iter().any(same).then(|| slip.sentence.clone())
+    });
+    if let Some(sentence) = shared {
+        before.sort_by_key(|slip| slip.sentence != sentence);
+        after.sort_by_key(|slip| slip.sentence != sentence);
+    }
 }
 
 fn decide_link(
@@ -76,13 +98,22 @@ fn decide_link(
 ) -> Result<Decided, Undecided> {
     let (opened, sides) = identity.open_link(link, ground, Mode::Given)?;
     let proof = prove_link(identity, link, ground);
-    let measurement = measure(numbers, &opened, &sides, identity.at, effort);
+    let spent = match proof {
+        Some(_) => Effort {
+            paths: PATHS_AFTER_PROOF.min(effort.paths),
+            ..effort
+        },
+        None => effort,
+    };
+    let measurement = measure(numbers, &opened, &sides, identity.at, spent);
     let measured = measurement
         .as_ref()
         .map(|m| m.residual.verdict(CONFIDENCE))
         .unwrap_or(Verdict::Inconclusive);
     let (left, right) = (link.left.text.trim(), link.right.text.trim());
-    if let (Some(_), Verdict::Fail, Ok(measurement)) = (&proof, measured, &measurement) {
+    if let (Some(_), Ok(measurement)) = (&proof, &measurement)
+        && measurement.residual.verdict(CONTRADICTION) == Verdict::Fail
+    {
         return Err(Undecided::Contradiction {
             left: left.to_owned(),
             right: right.to_owned(),

@@ -1,10 +1,11 @@
 //! Links measured on small problems: what is true passes, what is not fails, whatever is proved.
 
 use super::decide::{Decided, decide};
+use super::measure::{CONFIDENCE, measure};
 use super::meter::Effort;
 use super::numbers::Numbers;
 use crate::derivation::claim::ground::Ground;
-use crate::derivation::claim::identity::Identity;
+use crate::derivation::claim::identity::{Identity, Mode};
 use crate::derivation::reverse::noising;
 use crate::expr::Scope;
 use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
@@ -73,8 +74,8 @@ const EFFORT: Effort = Effort {
     steps: 64,
 };
 
-fn decided(problem: &Problem, lets: &[(&str, &[&str])], under: Under, claim: &str) -> Decided {
-    let spec = IdentitySpec {
+fn spec(lets: &[(&str, &[&str])], under: Under, claim: &str) -> IdentitySpec {
+    IdentitySpec {
         name: "test".to_owned(),
         span: 0..0,
         bindings: lets
@@ -88,22 +89,43 @@ fn decided(problem: &Problem, lets: &[(&str, &[&str])], under: Under, claim: &st
         under: Some(under),
         at: None,
         claim: Claim::Statement(typed(claim)),
-    };
+    }
+}
+
+fn identity(
+    problem: &Problem,
+    lets: &[(&str, &[&str])],
+    under: Under,
+    claim: &str,
+) -> (Ground, Identity) {
+    let spec = spec(lets, under, claim);
     let ground = Ground::new(noising(problem), Scope::new());
     let identity = Identity::read(&spec, &ground).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    (ground, identity)
+}
+
+fn decided(problem: &Problem, lets: &[(&str, &[&str])], under: Under, claim: &str) -> Decided {
+    let (ground, identity) = identity(problem, lets, under, claim);
     let numbers = Numbers::new(problem);
     decide(&identity, &ground, &numbers, EFFORT)
         .unwrap_or_else(|error| panic!("{claim}: {error}"))
         .remove(0)
 }
 
-/// The measurement alone, whether or not there is a proof.
-fn measured(found: &Decided) -> (Verdict, String) {
-    match &found.evidence.measurement {
-        Ok(m) => (
-            m.residual.verdict(super::measure::CONFIDENCE),
-            m.note.clone(),
-        ),
+/// The measurement alone, with all paths, whether or not there is a proof.
+fn measured(
+    problem: &Problem,
+    lets: &[(&str, &[&str])],
+    under: Under,
+    claim: &str,
+) -> (Verdict, String) {
+    let (ground, identity) = identity(problem, lets, under, claim);
+    let link = &identity.links[0];
+    let (opened, sides) = identity
+        .open_link(link, &ground, Mode::Given)
+        .unwrap_or_else(|errors| panic!("{errors:#?}"));
+    match measure(&Numbers::new(problem), &opened, &sides, None, EFFORT) {
+        Ok(m) => (m.residual.verdict(CONFIDENCE), m.note.clone()),
         Err(error) => (Verdict::Skipped, error.to_string()),
     }
 }
@@ -171,9 +193,9 @@ fn true_claims_in_one_state_pass_by_measurement_alone() {
         ),
     ];
     for (under, claim) in cases {
-        let found = decided(&one, &ONE_LETS, under, claim);
+        let found = decided(&one, &ONE_LETS, under.clone(), claim);
         assert_eq!(found.verdict, Verdict::Proved, "{claim}");
-        let (verdict, note) = measured(&found);
+        let (verdict, note) = measured(&one, &ONE_LETS, under, claim);
         assert_eq!(verdict, Verdict::Pass, "{claim}: {note}");
     }
 }
@@ -212,13 +234,8 @@ fn false_claims_in_one_state_fail() {
         ),
     ];
     for (under, claim) in cases {
-        let found = decided(&one, &ONE_LETS, under, claim);
-        assert_eq!(
-            found.verdict,
-            Verdict::Fail,
-            "{claim}: {:?}",
-            measured(&found)
-        );
+        let (verdict, note) = measured(&one, &ONE_LETS, under, claim);
+        assert_eq!(verdict, Verdict::Fail, "{claim}: {note}");
     }
 }
 
@@ -258,18 +275,13 @@ fn claims_in_two_states_with_a_crooked_noise() {
     ];
     for (claim, wanted) in cases {
         let found = decided(&two, &lets, Under::Forward, claim);
-        assert_eq!(found.verdict, wanted, "{claim}: {:?}", measured(&found));
-        let wanted = if wanted == Verdict::Proved {
-            Verdict::Pass
-        } else {
-            wanted
+        assert_eq!(found.verdict, wanted, "{claim}");
+        let (verdict, note) = measured(&two, &lets, Under::Forward, claim);
+        let wanted = match wanted {
+            Verdict::Proved => Verdict::Pass,
+            other => other,
         };
-        assert_eq!(
-            measured(&found).0,
-            wanted,
-            "{claim}: {:?}",
-            measured(&found)
-        );
+        assert_eq!(verdict, wanted, "{claim}: {note}");
     }
 }
 
