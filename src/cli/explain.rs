@@ -12,6 +12,7 @@ use crate::problem::vocabulary::{self, of_kind, standard_checks};
 use crate::report::table::Table;
 use crate::report::terminal::Style;
 use crate::solvers::pages::METHODS;
+use crate::verification::claim::catalogue::text_of;
 use crate::verification::pages::CHECKS;
 use std::io::IsTerminal;
 
@@ -108,6 +109,11 @@ pub fn explain(name: &str) -> Exit {
     for (what, pages) in PAGES {
         if let Some(page) = find(pages, name) {
             texts.push(format!("{what} {}", page.text()));
+            if what == "check"
+                && let Some(text) = text_of(name)
+            {
+                texts.push(format!("In a problem file:\n\n{text}"));
+            }
         }
     }
     if texts.is_empty() {

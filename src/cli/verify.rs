@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 /// Most paths and steps of a measurement.
 const EFFORT: Effort = Effort {
-    paths: 65_536,
+    paths: 1 << 17,
     steps: 64,
 };
 /// Characters of a claim in the table.

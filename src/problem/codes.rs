@@ -336,9 +336,12 @@ pub const CODES: &[Page] = &[
     ),
     code(
         "E131",
-        "a chain of fewer than two steps",
-        "A chain of equalities needs two expressions.",
-        &[],
+        "a claim that is not one equation",
+        "A claim has one `=`; a chain of equalities has at least two steps.",
+        &[
+            ("no `=`", "claim = \"a = b\""),
+            ("several `=`", "steps = [\"a\", \"b\", \"c\"]"),
+        ],
         "steps = [\"a\", \"b\"]",
     ),
     code(

@@ -15,8 +15,10 @@ use crate::verification::verdict::{Residual, Verdict};
 pub const CONFIDENCE: f64 = 4.0;
 /// Tolerance of quadrature, relative to the size of what is integrated.
 const BY_QUADRATURE: f64 = 1e-6;
-/// Tolerance of draws, relative to the sides or to the spread of their difference.
+/// Tolerance of draws, relative to the sides or to the spread of their difference: the error bar, where it
+/// lies between these. A wider bar decides nothing; a narrower one would trust the step bias too far.
 const BY_DRAWS: f64 = 0.02;
+const CLOSEST: f64 = 1e-3;
 /// Tolerance at points.
 const AT_POINTS: f64 = 1e-6;
 /// Tolerance path by path, after extrapolation in the step.
@@ -124,13 +126,12 @@ fn number(
             let gap = meter.number(difference, t)?;
             let scale = left.scale.max(right.scale).max(gap.scale);
             let residual = match gap.standard_error() {
-                Some(error) => Residual::statistical(
-                    gap.value,
-                    error,
-                    gap.bias,
-                    BY_DRAWS * spread_scale(&left, &right, error, gap.draws()),
-                    gap.draws(),
-                ),
+                Some(error) => {
+                    let scale = spread_scale(&left, &right, error, gap.draws());
+                    let bar = CONFIDENCE * error + gap.bias;
+                    let limit = bar.clamp(CLOSEST * scale, BY_DRAWS * scale);
+                    Residual::statistical(gap.value, error, gap.bias, limit, gap.draws())
+                }
                 None => Residual::deterministic(
                     gap.value,
                     gap.bias,

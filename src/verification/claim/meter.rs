@@ -31,8 +31,9 @@ const PANELS: usize = 5;
 const PAIRS: usize = 1 << 16;
 /// Largest state of a lattice.
 const LATTICE_STATES: usize = 3;
-/// Part of the change between two step sizes taken as the error left after extrapolation.
-const LEFT_AFTER_EXTRAPOLATION: f64 = 0.25;
+/// Part of the change between two step sizes taken as the error left after extrapolation: that of a first-order
+/// scheme falls with the square of the step, by `rate * step / 2` of the change.
+const LEFT_AFTER_EXTRAPOLATION: f64 = 0.1;
 /// Relative steps of a variation.
 const VARIATION_STEP: f64 = 0.05;
 
@@ -452,7 +453,7 @@ impl<'a> Meter<'a> {
             // On the same noise both ends carry the same step bias; what remains is that of the slope.
             let paired = scale * (ends[0].bias - ends[1].bias).abs();
             if !slope.deviations.is_empty() {
-                slope.bias = paired + LEFT_AFTER_EXTRAPOLATION * 0.1 * value.abs();
+                slope.bias = paired;
             }
             slope.scale = ends[0].scale.max(ends[1].scale);
             slopes.push(slope);

@@ -187,10 +187,10 @@ impl Walk<'_> {
         let mut before = now.clone();
         let mut dw = Batch::zeros(points, plan.noises);
         let mut dx = Batch::zeros(points, plan.d);
-        for k in 0..=self.sampling.steps {
+        for (k, known) in known.iter().enumerate() {
             std::mem::swap(&mut now, &mut before);
             plan.compiled
-                .eval(time(k), &known[k], x.as_ref(), None, None, now.as_mut());
+                .eval(time(k), known, x.as_ref(), None, None, now.as_mut());
             let last = k == self.sampling.steps;
             for (column, track) in plan.tracks.iter().enumerate() {
                 let into = totals.column_mut(column);

@@ -70,7 +70,7 @@ fn typed(text: &str) -> Typed {
 }
 
 const EFFORT: Effort = Effort {
-    paths: 65_536,
+    paths: 1 << 17,
     steps: 64,
 };
 
@@ -328,7 +328,7 @@ fn the_slip_is_named() {
         (
             Under::Reverse,
             "variation(action, u, -g*score, v) = 0",
-            "wrong sign of `g*score`",
+            "wrong sign of `-g*score`",
         ),
     ];
     for (under, claim, wanted) in cases {
