@@ -9,6 +9,10 @@ use super::syntax::{FOLDS, Syntax};
 use super::vocabulary::{SPECIAL, names};
 use std::ops::Range;
 
+/// Passes over the nodes of a scalar that its gradient takes at most, for accounting: many derivatives are
+/// made in one reverse sweep.
+const SWEEP: usize = 4;
+
 impl<'a> Elaborator<'a> {
     pub(super) fn call(
         &mut self,
@@ -265,6 +269,7 @@ impl<'a> Elaborator<'a> {
                 let error = ExprError::new("E127", arguments[1].span.clone(), message, label);
                 return self.fail(error);
             }
+            self.charge(&value.components(), 1, span)?;
             return Some(self.map(&value, |g, e| g.derivative(e, variable)));
         }
         let state = self.scope.state.clone();
@@ -302,17 +307,23 @@ impl<'a> Elaborator<'a> {
         }
     }
 
+    /// Accounts for differentiating the nodes below `roots`, before it is done.
+    fn charge(&mut self, roots: &[Expr], times: usize, span: &Range<usize>) -> Option<()> {
+        let nodes = self.graph.reachable(roots).len();
+        self.spend(nodes.saturating_mul(times), span)
+    }
+
     fn slopes(&mut self, e: Expr, state: &[Expr], span: &Range<usize>) -> Option<Vec<Expr>> {
-        let slopes = self.graph.gradient(e, state);
+        self.charge(&[e], state.len().min(SWEEP), span)?;
         self.spend(state.len(), span)?;
-        Some(slopes)
+        Some(self.graph.gradient(e, state))
     }
 
     fn divergence(&mut self, v: &[Expr], state: &[Expr], span: &Range<usize>) -> Option<Value> {
         let mut parts = Vec::with_capacity(v.len());
         for (e, s) in v.iter().zip(state) {
+            self.charge(&[*e], 1, span)?;
             parts.push(self.graph.derivative(*e, *s));
-            self.spend(1, span)?;
         }
         Some(Value::Scalar(self.graph.add(&parts)))
     }

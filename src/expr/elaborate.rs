@@ -11,7 +11,8 @@ use super::vocabulary::is_function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Nodes an expression may add to its graph, and components its loops and matrices may form.
+/// Nodes an expression may add to its graph, and steps all expressions of a graph may take: a part read,
+/// a component formed, a node differentiated.
 const LARGEST: usize = 1_000_000;
 
 /// Bits of the common denominator of one sum.
@@ -32,7 +33,6 @@ pub(super) struct Elaborator<'a> {
     failed: BTreeSet<&'a str>,
     depth: usize,
     nodes_before: usize,
-    steps: usize,
     /// The text being read, for the origins of nodes.
     origin: SourceId,
     definition_origins: BTreeMap<&'a str, SourceId>,
@@ -53,7 +53,6 @@ impl<'a> Elaborator<'a> {
             failed: BTreeSet::new(),
             depth: 0,
             nodes_before,
-            steps: 0,
             origin,
             definition_origins: BTreeMap::new(),
         }
@@ -133,7 +132,7 @@ impl<'a> Elaborator<'a> {
             let label = "this level is too deep, definitions included";
             return self.fail(ExprError::new("E103", syntax.span.clone(), message, label));
         }
-        self.spend(0, &syntax.span)?;
+        self.spend(1, &syntax.span)?;
         self.depth += 1;
         let before = self.graph.len();
         let value = self.item_inside(syntax);
@@ -154,13 +153,13 @@ impl<'a> Elaborator<'a> {
         value
     }
 
-    /// Accounts for `steps` components formed at `span`; fails when the expression has become too large.
+    /// Accounts for `steps` taken at `span`; fails when the expression has become too large.
     pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
-        self.steps = self.steps.saturating_add(steps);
+        self.graph.steps = self.graph.steps.saturating_add(steps);
         let message = if self.graph.len() - self.nodes_before > LARGEST {
             format!("grows beyond {LARGEST} nodes")
-        } else if self.steps > LARGEST {
-            format!("loops and matrices take more than {LARGEST} steps")
+        } else if self.graph.steps > LARGEST {
+            format!("takes more than {LARGEST} steps to write out")
         } else {
             return Some(());
         };
@@ -496,9 +495,11 @@ impl<'a> Elaborator<'a> {
         let low = self.integer(&range.low);
         let high = self.integer(&range.high);
         let (low, high) = (low?, high?);
+        // Charged before the first step: a range that is too long is refused at once.
+        let length = usize::try_from(high.saturating_sub(low)).unwrap_or(0);
+        self.spend(length, span)?;
         let mut values = Vec::new();
         for i in low..high {
-            self.spend(1, span)?;
             let index = self.graph.integer(i);
             self.locals
                 .push((range.index.clone(), Value::Scalar(index)));

@@ -105,6 +105,8 @@ pub struct Graph {
     pub(super) derivatives: HashMap<(Expr, Expr), Expr>,
     pub(super) expansions: HashMap<Expr, Expr>,
     pub(super) origins: Origins,
+    /// Steps taken to write out what was read into this graph, all expressions together.
+    pub(super) steps: usize,
 }
 
 impl Graph {
