@@ -96,7 +96,7 @@ pub struct State {
 
 enum Road {
     Mixture(Box<TiltedMixture>),
-    Chain(ChainBridge),
+    Chain(Box<ChainBridge>),
 }
 
 impl Road {
@@ -188,7 +188,7 @@ impl Method for Bridge {
                 kernel,
                 &self.points,
             )?)),
-            Ground::Line(ground) => Road::Chain(ChainBridge::new(problem, ground)?),
+            Ground::Line(ground) => Road::Chain(Box::new(ChainBridge::new(problem, ground)?)),
         };
         Ok(State {
             road,

@@ -139,7 +139,7 @@ pub(crate) fn admit(problem: &ControlProblem, points: &[usize]) -> Result<Admitt
     let affordable = variance / (finest as f64 * STEP_VARIANCE * step * step);
     let short = total_units(0) as f64;
     let long = ((affordable - short) / LENGTHS[LENGTHS.len() - 1] as f64).floor();
-    if !(long >= FEWEST_LONG as f64) {
+    if long.is_nan() || long < FEWEST_LONG as f64 {
         let needed = (finest * total_units(FEWEST_LONG)) as f64 * STEP_VARIANCE;
         let count = (width * (needed / variance).sqrt()).ceil() + 1.0;
         return Err(Refusal {
