@@ -161,9 +161,11 @@ fn grounds(link: &Decided) -> String {
     }
 }
 
+/// One line of a claim, however many the file gives it.
 fn shortened(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= CLAIM_WIDTH {
-        return text.to_owned();
+        return text;
     }
     let kept: String = text.chars().take(CLAIM_WIDTH - 3).collect();
     format!("{kept}...")

@@ -279,7 +279,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     };
     let (solvers, automatic) = read_solvers(reader, root, &sections.run, context);
     let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
-    if automatic {
+    if automatic && solvers.is_empty() {
         // Whichever of them the structure will choose.
         ids.extend(of_kind(METHODS, kind));
     }

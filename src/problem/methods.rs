@@ -33,6 +33,7 @@ pub(crate) fn read_solvers(
     let mut automatic = false;
     for (name, span) in names {
         if name == "auto" && context.kind == Kind::Reverse {
+            automatic = true;
             for method in context.structure.automatic() {
                 solvers.push((default_solver(reader, method, context), span.clone()));
             }

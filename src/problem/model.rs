@@ -267,7 +267,8 @@ pub struct Problem {
     pub grid: GridSettings,
     pub run: RunSettings,
     pub solvers: Vec<SolverSpec>,
-    /// The file leaves the choice of solvers to the structure of the problem; `solvers` is empty then.
+    /// The file leaves the choice of solvers to the structure of the problem; `solvers` is empty where the
+    /// derivation has to find it.
     pub automatic: bool,
     pub checks: Vec<CheckSpec>,
     pub sample: SampleSettings,
