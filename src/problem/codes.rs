@@ -469,6 +469,13 @@ pub const CODES: &[Page] = &[
         "[units]\nt = \"s\"\nx = \"um\"",
     ),
     code(
+        "E221",
+        "two units do not fit",
+        "The terms of a sum, a drift, a diffusion, a cost or a threshold carry different units.",
+        &[("a parameter without its unit", "give it one in [units]")],
+        "[units]\nt = \"s\"\nx = \"um\"",
+    ),
+    code(
         "E310",
         "an expected structure was not found",
         "`expect` pins a structure, so that an edit which loses it is an error and not a slow run. The message shows\nwhat is needed, what was found and the smallest change that would bring it.",

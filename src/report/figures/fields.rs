@@ -37,12 +37,24 @@ fn time_title(time: f64) -> String {
     format!("t = {}", number::typeset(time, 3))
 }
 
-/// Median size of a field of two components.
+/// Spacing of the arrows along each axis.
+fn spacing(field: &FieldSlice) -> [f64; 2] {
+    [0, 1].map(|n| match &field.axes[n][..] {
+        [first, .., last] if first != last => {
+            (last - first).abs() / (field.axes[n].len() - 1) as f64
+        }
+        _ => 1.0,
+    })
+}
+
+/// Median size of a field of two components, each in units of the arrows' spacing along its axis: the axes
+/// may carry different units.
 fn median_size(field: &FieldSlice) -> f64 {
+    let [dx, dy] = spacing(field);
     let mut sizes: Vec<f64> = field.components[0]
         .iter()
         .zip(&field.components[1])
-        .map(|(u, v)| u.hypot(*v))
+        .map(|(u, v)| (u / dx).hypot(v / dy))
         .filter(|size| size.is_finite())
         .collect();
     sizes.sort_by(f64::total_cmp);
@@ -53,19 +65,15 @@ fn median_size(field: &FieldSlice) -> f64 {
         .max(f64::MIN_POSITIVE)
 }
 
-/// Arrows whose length saturates: `|u| / (|u| + m)` of 1.3 grid steps.
+/// Arrows whose length saturates: `|u| / (|u| + m)` of 1.3 spacings.
 fn arrow_mark(field: &FieldSlice, median: f64, cast: &Cast<'_>) -> Mark {
     let [xs, ys] = [&field.axes[0], &field.axes[1]];
-    let step = |axis: &[f64]| match axis {
-        [first, .., last] => (last - first).abs() / (axis.len() - 1) as f64,
-        _ => 1.0,
-    };
-    let longest = 1.3 * step(xs).min(step(ys));
+    let [dx, dy] = spacing(field);
     let count = field.components[0].len();
     let mut arrows = [(); 4].map(|()| Vec::with_capacity(count));
     for n in 0..count {
         let (u, v) = (field.components[0][n], field.components[1][n]);
-        let scale = longest / (u.hypot(v) + median);
+        let scale = 1.3 / ((u / dx).hypot(v / dy) + median);
         let entry = [xs[n / ys.len()], ys[n % ys.len()], scale * u, scale * v];
         for (column, value) in arrows.iter_mut().zip(entry) {
             column.push(value);
@@ -85,15 +93,9 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
     let figures = &record.figures;
     let times = times(&figures.fields);
     let mut panels = Vec::new();
-    let mut medians = Vec::new();
     for time in &times {
         let mut slices = figures.fields.iter().filter(|f| f.time == *time).peekable();
         let median = slices.peek().map_or(1.0, |field| median_size(field));
-        medians.push(format!(
-            "m = {} at {}",
-            number::typeset(median, 3),
-            time_title(*time)
-        ));
         for field in slices {
             let axis = |n: usize| {
                 Axis::linear(
@@ -122,8 +124,8 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
         title: "Optimal control field",
         caption: format!(
             "The control u = G′∇ log p of each solver, over the density where one is known. \
-             Arrow lengths saturate as |u|/(|u| + m), with the median size {}. Arrays {}.",
-            listed(&medians),
+             Arrow lengths saturate as |u|/(|u| + m) with the median size m of the first panel at that \
+             time, each axis in the spacing of its arrows. Arrays {}.",
             keys(&figures.fields)
         ),
         sheet: Sheet {
