@@ -2,6 +2,7 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::output::say;
 use crate::cli::{derive_problem, load_problem, record};
 use crate::derivation::Derivation;
 use crate::problem::Loaded;
@@ -21,7 +22,7 @@ pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &
             Ok(loaded) => {
                 match derive_problem(&loaded, common) {
                     Err(exit) => exits.push(exit),
-                    Ok(_) if resolved => print!("{}", loaded.resolved),
+                    Ok(_) if resolved => say(&loaded.resolved),
                     Ok(derivation) => describe(file, &loaded, &derivation, common),
                 }
                 if common.strict && !loaded.warnings.is_empty() {
@@ -59,11 +60,11 @@ fn heading(problem: &Problem) -> String {
 fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     let problem = &loaded.problem;
-    println!("{}\n", heading(problem));
-    println!(
-        "{}",
+    say(&format!("{}\n\n", heading(problem)));
+    say(&format!(
+        "{}\n",
         terminal::structures(&record::structures(derivation), style)
-    );
+    ));
     let mut plan = Table::new(&["plan", "method", "size"]);
     for solver in &problem.solvers {
         plan.push(vec![
@@ -73,28 +74,36 @@ fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Comm
         ]);
     }
     if problem.solvers.is_empty() {
-        println!("plan        the structure chooses among: {}", {
+        say(&format!("plan        the structure chooses among: {}\n", {
             of_kind(METHODS, problem.kind()).join(", ")
-        });
+        }));
     } else {
-        println!("{}", plan.render(style.width));
+        say(&format!("{}\n", plan.render(style.width)));
     }
     let checks: Vec<&str> = problem.checks.iter().map(|c| c.id.as_str()).collect();
-    println!("checks      {}: {}", checks.len(), checks.join(", "));
+    say(&format!(
+        "checks      {}: {}\n",
+        checks.len(),
+        checks.join(", ")
+    ));
     let references: Vec<&str> = problem.references.iter().map(|r| r.name.as_str()).collect();
     if !references.is_empty() {
-        println!(
-            "references  {}: {}",
+        say(&format!(
+            "references  {}: {}\n",
             references.len(),
             references.join(", ")
-        );
+        ));
     }
     if let Some(sweep) = &problem.sweep {
         let keys: Vec<&str> = sweep.axes.iter().map(|axis| axis.key.as_str()).collect();
-        println!("sweep       {} runs over {}", sweep.runs(), keys.join(", "));
+        say(&format!(
+            "sweep       {} runs over {}\n",
+            sweep.runs(),
+            keys.join(", ")
+        ));
     }
-    println!(
-        "\nok: nothing was run.      next: onsager derive {0} | onsager solve {0}",
+    say(&format!(
+        "\nok: nothing was run.      next: onsager derive {0} | onsager solve {0}\n",
         file.display()
-    );
+    ));
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::arguments::{Common, Format, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::output::say;
 use crate::cli::{derive_problem, load_problem};
 use crate::derivation::{Derivation, Evidence, Step, print};
 use crate::problem::suggest::did_you_mean;
@@ -30,10 +31,10 @@ pub fn derive(
         return Exit::BadInput;
     }
     match format {
-        Format::Text => print!("{}", print::text(&derivation)),
-        Format::Latex => print!("{}", print::latex(&derivation)),
-        Format::Mathml => print!("{}", mathml(&derivation, &loaded.problem.name)),
-        Format::Json => println!("{}", json(&derivation, &loaded.problem.name)),
+        Format::Text => say(&print::text(&derivation)),
+        Format::Latex => say(&print::latex(&derivation)),
+        Format::Mathml => say(&mathml(&derivation, &loaded.problem.name)),
+        Format::Json => say(&format!("{}\n", json(&derivation, &loaded.problem.name))),
     }
     Exit::Solved
 }

@@ -14,6 +14,7 @@ mod schema;
 mod solve;
 mod verify;
 
+use crate::cli::output::say;
 use crate::derivation::claim::identity::read_identities;
 use crate::derivation::expectation::unmet;
 use crate::derivation::{self, Derivation};
@@ -133,7 +134,7 @@ fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> 
 fn refuse(report: &Report, common: &Common) -> Exit {
     if common.json {
         for diagnostic in &report.diagnostics {
-            println!("{}", diagnostic.to_json(&report.source));
+            say(&format!("{}\n", diagnostic.to_json(&report.source)));
         }
     }
     let colour = common.color.holds(std::io::stderr().is_terminal());

@@ -3,6 +3,7 @@
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
 use crate::cli::figures::{Pictures, pictures};
+use crate::cli::output::say;
 use crate::cli::progress::ProgressLine;
 use crate::cli::{derive_problem, load_problem, record};
 use crate::comparison::{Comparison, compare};
@@ -315,7 +316,7 @@ fn finish(request: &Request<'_>, problem: &ControlProblem, record: &Record, exit
     }
     if !common.json {
         let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
-        print!("{}", terminal::summary(record, folder.as_deref(), style));
+        say(&terminal::summary(record, folder.as_deref(), style));
     }
     exit
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::output::say;
 use crate::cli::solve::{Request, solve};
 use crate::cli::{load_problem, refuse};
 use crate::derivation::claim::ground::Ground;
@@ -173,7 +174,11 @@ fn shortened(text: &str) -> String {
 
 fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided<'_>, common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
-    println!("{}   {}\n", file.display(), loaded.problem.title);
+    say(&format!(
+        "{}   {}\n\n",
+        file.display(),
+        loaded.problem.title
+    ));
     let mut table = Table::new(&["identity", "link", "verdict", "claim", "by"]);
     for (identity, links) in decided {
         for (i, link) in links.iter().enumerate() {
@@ -186,16 +191,16 @@ fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided<'_>, common: &
             ]);
         }
     }
-    println!("{}", table.render(style.width));
+    say(&format!("{}\n", table.render(style.width)));
     let links = || decided.iter().flat_map(|(_, links)| links);
     let count = |verdict: Verdict| links().filter(|l| l.verdict == verdict).count();
-    println!(
-        "{} proved, {} pass, {} fail, {} inconclusive",
+    say(&format!(
+        "{} proved, {} pass, {} fail, {} inconclusive\n",
         count(Verdict::Proved),
         count(Verdict::Pass),
         count(Verdict::Fail),
         count(Verdict::Inconclusive)
-    );
+    ));
     let mut assumptions: Vec<&str> = links()
         .filter_map(|l| l.evidence.proof.as_ref())
         .flat_map(|proof| proof.assumptions.iter().map(|a| a.sentence()))
@@ -203,15 +208,18 @@ fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided<'_>, common: &
     assumptions.sort_unstable();
     assumptions.dedup();
     if !assumptions.is_empty() && !common.quiet {
-        println!("proofs assume: {}", assumptions.join("; "));
+        say(&format!("proofs assume: {}\n", assumptions.join("; ")));
     }
-    println!();
+    say("\n");
     let colour = common.color.holds(std::io::stdout().is_terminal());
     for (identity, links) in decided {
         for (i, link) in links.iter().enumerate() {
             if link.verdict == Verdict::Fail {
                 let diagnostic = failure(identity, i, link, loaded);
-                println!("{}\n", diagnostic.render(&loaded.source, colour));
+                say(&format!(
+                    "{}\n\n",
+                    diagnostic.render(&loaded.source, colour)
+                ));
             }
         }
     }
@@ -276,7 +284,7 @@ fn print_json(file: &Path, decided: &AllDecided<'_>) {
                 "measured": measured,
                 "slips": slips,
             });
-            println!("{line}");
+            say(&format!("{line}\n"));
         }
     }
 }
