@@ -9,10 +9,6 @@ use super::syntax::{FOLDS, Syntax};
 use super::vocabulary::{SPECIAL, names};
 use std::ops::Range;
 
-/// Passes over the nodes of a scalar that its gradient takes at most, for accounting: many derivatives are
-/// made in one reverse sweep.
-const SWEEP: usize = 4;
-
 impl<'a> Elaborator<'a> {
     pub(super) fn call(
         &mut self,
@@ -269,8 +265,9 @@ impl<'a> Elaborator<'a> {
                 let error = ExprError::new("E127", arguments[1].span.clone(), message, label);
                 return self.fail(error);
             }
-            self.charge(&value.components(), 1, span)?;
-            return Some(self.map(&value, |g, e| g.derivative(e, variable)));
+            let derivative = self.map(&value, |g, e| g.derivative(e, variable));
+            self.spend(0, span)?;
+            return Some(derivative);
         }
         let state = self.scope.state.clone();
         if state.is_empty() {
@@ -307,23 +304,18 @@ impl<'a> Elaborator<'a> {
         }
     }
 
-    /// Accounts for differentiating the nodes below `roots`, before it is done.
-    fn charge(&mut self, roots: &[Expr], times: usize, span: &Range<usize>) -> Option<()> {
-        let nodes = self.graph.reachable(roots).len();
-        self.spend(nodes.saturating_mul(times), span)
-    }
-
     fn slopes(&mut self, e: Expr, state: &[Expr], span: &Range<usize>) -> Option<Vec<Expr>> {
-        self.charge(&[e], state.len().min(SWEEP), span)?;
         self.spend(state.len(), span)?;
-        Some(self.graph.gradient(e, state))
+        let slopes = self.graph.gradient(e, state);
+        self.spend(0, span)?;
+        Some(slopes)
     }
 
     fn divergence(&mut self, v: &[Expr], state: &[Expr], span: &Range<usize>) -> Option<Value> {
         let mut parts = Vec::with_capacity(v.len());
         for (e, s) in v.iter().zip(state) {
-            self.charge(&[*e], 1, span)?;
             parts.push(self.graph.derivative(*e, *s));
+            self.spend(1, span)?;
         }
         Some(Value::Scalar(self.graph.add(&parts)))
     }

@@ -141,6 +141,9 @@ impl Graph {
         let mut constant = Rational::zero();
         let mut collected: BTreeMap<Expr, Rational> = BTreeMap::new();
         for (coefficient, part) in parts {
+            if !self.pay(1 + coefficient.steps() + constant.steps()) {
+                return self.undefined();
+            }
             let node = self.shared(*part);
             match &*node {
                 Node::Undefined => return *part,
@@ -150,7 +153,9 @@ impl Graph {
                     terms,
                 } => {
                     constant = &constant + &(coefficient * inner);
+                    self.pay(terms.len());
                     for (term, factor) in terms {
+                        self.pay(factor.steps());
                         accumulate(&mut collected, *term, coefficient * factor);
                     }
                 }
@@ -158,6 +163,7 @@ impl Graph {
                     coefficient: inner,
                     factors,
                 } if !inner.is_one() => {
+                    self.pay(inner.steps());
                     let term = self.bare_product(factors);
                     accumulate(&mut collected, term, coefficient * inner);
                 }
@@ -213,7 +219,7 @@ impl Graph {
             while let Some((base, exponent)) = build.work.pop() {
                 build.undefined |= matches!(self.node(base), Node::Undefined)
                     || matches!(self.node(exponent), Node::Undefined);
-                if build.undefined {
+                if build.undefined || !self.pay(1 + build.coefficient.steps()) {
                     return self.undefined();
                 }
                 self.absorb(base, exponent, &mut build);
@@ -317,6 +323,7 @@ impl Graph {
             build.coefficient = Rational::zero();
             return;
         }
+        self.pay(value.steps());
         let whole = power.floor();
         let folded = whole.to_integer().and_then(|n| value.power(n));
         let Some(folded) = folded else {

@@ -15,6 +15,7 @@ impl Graph {
         let order = self.reachable_until(&[e], |n| {
             n < wrt || self.derivatives.contains_key(&(n, wrt))
         });
+        self.pay(order.len());
         for n in order {
             let node = self.shared(n);
             let before = self.len();
@@ -51,6 +52,9 @@ impl Graph {
             Node::Apply(function, arguments) => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
+                    if self.is_exhausted() {
+                        return self.undefined();
+                    }
                     let inner = self.known_derivative(*argument, wrt);
                     if !self.is_zero(inner) {
                         let outer = self.partial(*function, arguments, slot, whole);
@@ -66,6 +70,9 @@ impl Graph {
             } => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
+                    if self.is_exhausted() {
+                        return self.undefined();
+                    }
                     let inner = self.known_derivative(*argument, wrt);
                     if !self.is_zero(inner) {
                         let mut orders = orders.clone();
@@ -99,6 +106,9 @@ impl Graph {
         let (one, minus) = (self.one(), self.integer(-1));
         let mut parts = Vec::new();
         for (i, (base, exponent)) in factors.iter().enumerate() {
+            if self.is_exhausted() {
+                return self.undefined();
+            }
             let inner = self.known_derivative(*base, wrt);
             if !self.is_zero(inner) {
                 let mut changed = factors.to_vec();

@@ -1,7 +1,7 @@
 //! Syntax to components: names resolved, shapes checked, ranges unrolled.
 
 use super::error::{ExprError, closest};
-use super::graph::{Expr, Graph, Node};
+use super::graph::{Expr, Graph, MOST_STEPS, Node};
 use super::linear::transposed;
 use super::origin::SourceId;
 use super::rational::Rational;
@@ -11,9 +11,11 @@ use super::vocabulary::is_function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Nodes an expression may add to its graph, and steps all expressions of a graph may take: a part read,
-/// a component formed, a node differentiated.
+/// Nodes an expression may add to its graph.
 const LARGEST: usize = 1_000_000;
+
+/// Mistakes reported of one expression.
+const MOST_ERRORS: usize = 100;
 
 /// Bits of the common denominator of one sum.
 const LONGEST_DENOMINATOR: u64 = 2048;
@@ -61,7 +63,7 @@ impl<'a> Elaborator<'a> {
     /// Records an error; `None` lets callers give up on this subtree and go on with its siblings.
     pub(super) fn fail<T>(&mut self, mut error: ExprError) -> Option<T> {
         error.definition = self.active.last().map(|name| Box::from(*name));
-        if !self.errors.contains(&error) {
+        if self.errors.len() < MOST_ERRORS && !self.errors.contains(&error) {
             self.errors.push(error);
         }
         None
@@ -137,6 +139,9 @@ impl<'a> Elaborator<'a> {
         let before = self.graph.len();
         let value = self.item_inside(syntax);
         self.depth -= 1;
+        // Marking passes over what was made below, at every level.
+        let made = self.graph.len() - before;
+        self.spend(made / 16, &syntax.span)?;
         match &value {
             Some(Value::Scalar(e)) => {
                 self.graph
@@ -155,11 +160,19 @@ impl<'a> Elaborator<'a> {
 
     /// Accounts for `steps` taken at `span`; fails when the expression has become too large.
     pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
-        self.graph.steps = self.graph.steps.saturating_add(steps);
+        if self.graph.is_exhausted() {
+            if self.errors.is_empty() {
+                let message = format!("no steps are left of {MOST_STEPS} for all expressions");
+                let label = "an earlier expression took the rest";
+                self.fail::<()>(ExprError::new("E103", span.clone(), message, label));
+            }
+            return None;
+        }
+        let few = self.graph.pay(steps);
         let message = if self.graph.len() - self.nodes_before > LARGEST {
             format!("grows beyond {LARGEST} nodes")
-        } else if self.graph.steps > LARGEST {
-            format!("takes more than {LARGEST} steps to write out")
+        } else if !few {
+            format!("takes more than {MOST_STEPS} steps to write out")
         } else {
             return Some(());
         };
@@ -282,21 +295,27 @@ impl<'a> Elaborator<'a> {
     }
 
     /// Whether the exact sum of these terms has numbers of moderate length.
-    pub(super) fn short_sum(&self, terms: &[Expr]) -> bool {
+    pub(super) fn short_sum(&mut self, terms: &[Expr]) -> bool {
         let mut common = Rational::one();
+        let mut steps = 0;
         let mut fits = |value: &Rational| {
             let unit = value.unit_fraction();
+            steps += 1;
             if unit != common && !unit.is_one() {
+                // Division by division, a common divisor takes several products' time.
+                steps += 4 * (unit.steps() + common.steps());
                 common = common.common_divisor(&unit);
             }
-            common.bits() <= LONGEST_DENOMINATOR
+            common.bits() <= LONGEST_DENOMINATOR && steps <= MOST_STEPS
         };
-        terms.iter().all(|e| match self.graph.node(*e) {
+        let short = terms.iter().all(|e| match self.graph.node(*e) {
             Node::Number(value) => fits(value),
             Node::Product { coefficient, .. } => fits(coefficient),
             Node::Sum { constant, terms } => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
             _ => true,
-        })
+        });
+        self.graph.pay(steps);
+        short
     }
 
     /// Whether the exact product of these factors has numbers of moderate length.
@@ -523,10 +542,12 @@ impl<'a> Elaborator<'a> {
             operator_span: span.clone(),
             right,
         };
+        let link = plus(body.clone());
         let mut values = values.into_iter();
         let mut total = values.next()?;
         for value in values {
-            total = self.binary(&plus(body.clone()), (total, &body.span), value)?;
+            self.spend(1, span)?;
+            total = self.binary(&link, (total, &body.span), value)?;
         }
         Some(total)
     }
@@ -537,6 +558,10 @@ impl<'a> Elaborator<'a> {
             Kind::Name(name) => self.name(name, &base.span),
             _ => self.value(base),
         };
+        if let Some(value) = &value {
+            // The whole was copied.
+            self.spend(value.size() / 16, span)?;
+        }
         let numbers: Vec<_> = indices.iter().map(|i| self.integer(i)).collect();
         let numbers: Option<Vec<_>> = numbers.into_iter().collect();
         let (mut value, numbers) = (value?, numbers?);

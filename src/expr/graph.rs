@@ -107,7 +107,13 @@ pub struct Graph {
     pub(super) origins: Origins,
     /// Steps taken to write out what was read into this graph, all expressions together.
     pub(super) steps: usize,
+    /// Whether a text is being read, whose steps are counted and limited.
+    pub(super) is_counting: bool,
 }
+
+/// Steps all expressions read into one graph may take: a part read, a component formed, a term or factor
+/// touched, an operand stored, a pair of words of long numbers multiplied.
+pub(super) const MOST_STEPS: usize = 2_000_000;
 
 impl Graph {
     pub fn new() -> Self {
@@ -133,7 +139,39 @@ impl Graph {
         Arc::clone(&self.nodes[e.0 as usize])
     }
 
+    /// Counts `steps` of reading; false when the text takes too many.
+    ///
+    /// From then on constructors give `Undefined` at once instead of anything compound, so that what is
+    /// under way (a gradient, a determinant) ends soon. The text is refused.
+    pub(super) fn pay(&mut self, steps: usize) -> bool {
+        if self.is_counting {
+            self.steps = self.steps.saturating_add(steps);
+        }
+        !self.is_exhausted()
+    }
+
+    /// Whether the text being read has taken too many steps.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_counting && self.steps > MOST_STEPS
+    }
+
+    /// Ends the reading of a text; what was derived with too few steps is forgotten.
+    pub(super) fn end_reading(&mut self) {
+        if self.is_exhausted() {
+            self.derivatives.clear();
+            self.expansions.clear();
+        }
+        self.is_counting = false;
+    }
+
     pub(super) fn intern(&mut self, node: Node) -> Expr {
+        if self.is_counting {
+            let mut operands = 0;
+            node.children(|_| operands += 1);
+            if !self.pay(1 + operands) && operands > 0 {
+                return self.undefined();
+            }
+        }
         if let Some(e) = self.handles.get(&node) {
             return *e;
         }

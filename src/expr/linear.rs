@@ -26,7 +26,7 @@ impl Graph {
     /// fewer for sparse matrices.
     pub(super) fn determinant(&mut self, rows: &[Vec<Expr>]) -> Option<Expr> {
         if let Some(numbers) = self.exact_entries(rows) {
-            let (value, _) = eliminate(numbers, Vec::new());
+            let (value, _) = eliminate(numbers, Vec::new(), |steps| self.pay(steps))?;
             return Some(self.exact(value));
         }
         if rows.len() > 64 {
@@ -74,7 +74,8 @@ impl Graph {
                         .collect()
                 })
                 .collect();
-            let (value, inverse) = eliminate(numbers, identity);
+            let (value, inverse) =
+                eliminate(numbers, identity, |steps| self.pay(steps)).ok_or(Trouble::TooLarge)?;
             if value.is_zero() {
                 return Err(Trouble::Singular);
             }
@@ -125,16 +126,18 @@ pub(super) fn transposed(rows: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
         .collect()
 }
 
-/// Gauss–Jordan elimination of `matrix`, carried along on `beside`; returns the determinant.
+/// Gauss–Jordan elimination of `matrix`, carried along on `beside`; returns the determinant. `None` when
+/// `pay`, told the steps of each row operation, has no more to give.
 fn eliminate(
     mut matrix: Vec<Vec<Rational>>,
     mut beside: Vec<Vec<Rational>>,
-) -> (Rational, Vec<Vec<Rational>>) {
+    mut pay: impl FnMut(usize) -> bool,
+) -> Option<(Rational, Vec<Vec<Rational>>)> {
     let n = matrix.len();
     let mut determinant = Rational::one();
     for k in 0..n {
         let Some(pivot) = (k..n).find(|i| !matrix[*i][k].is_zero()) else {
-            return (Rational::zero(), beside);
+            return Some((Rational::zero(), beside));
         };
         if pivot != k {
             matrix.swap(pivot, k);
@@ -155,13 +158,21 @@ fn eliminate(
             if factor.is_zero() {
                 continue;
             }
+            let rows = matrix[k].iter().chain(beside.get(k).into_iter().flatten());
+            // A sum and a product in lowest terms: two common divisors.
+            let steps = rows
+                .filter(|v| !v.is_zero())
+                .map(|v| 1 + 4 * (v.steps() + factor.steps()));
+            if !pay(steps.sum()) {
+                return None;
+            }
             subtract_row(&mut matrix, i, k, &factor);
             if !beside.is_empty() {
                 subtract_row(&mut beside, i, k, &factor);
             }
         }
     }
-    (determinant, beside)
+    Some((determinant, beside))
 }
 
 /// Row `i` minus `factor` times row `k`.

@@ -104,11 +104,14 @@ fn read<T: Send>(
     work: impl FnOnce(&mut Elaborator<'_>) -> Result<Option<T>, ExprError> + Send,
 ) -> Result<T, Vec<ExprError>> {
     with_room(nesting_bound(source) + scope.nesting, || {
+        graph.is_counting = true;
         let mut elaborator = Elaborator::new(source, scope, graph);
-        let value = work(&mut elaborator).map_err(|error| vec![error])?;
-        match value {
-            Some(value) if elaborator.errors.is_empty() => Ok(value),
-            _ => Err(elaborator.errors),
+        let value = work(&mut elaborator);
+        let errors = elaborator.errors;
+        graph.end_reading();
+        match value.map_err(|error| vec![error])? {
+            Some(value) if errors.is_empty() => Ok(value),
+            _ => Err(errors),
         }
     })
 }

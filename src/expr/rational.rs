@@ -149,6 +149,18 @@ impl Rational {
         }
     }
 
+    /// Pairs of words that one sum or product with this number handles, in units of a step of reading;
+    /// nothing for machine words.
+    pub(super) fn steps(&self) -> usize {
+        match &self.0 {
+            Form::Small(..) => 0,
+            Form::Big(_) => {
+                let words = usize::try_from(self.bits() / 32).unwrap_or(usize::MAX);
+                1 + words.saturating_mul(words)
+            }
+        }
+    }
+
     /// `1 / denominator`.
     pub(super) fn unit_fraction(&self) -> Self {
         match &self.0 {

@@ -29,6 +29,7 @@ impl Graph {
     fn reverse_sweep(&mut self, e: Expr, wrt: &[Expr]) {
         let variables: BTreeSet<Expr> = wrt.iter().copied().collect();
         let below = self.reachable(&[e]);
+        self.pay(below.len());
         if below
             .iter()
             .any(|n| matches!(self.node(*n), Node::Choose(..)))
@@ -88,6 +89,9 @@ impl Graph {
             } => {
                 let one = self.one();
                 for (i, (base, exponent)) in factors.iter().enumerate() {
+                    if self.is_exhausted() {
+                        return;
+                    }
                     if active.contains(base) {
                         let mut changed = factors.clone();
                         let minus = self.integer(-1);
@@ -105,6 +109,9 @@ impl Graph {
             }
             Node::Apply(function, arguments) => {
                 for (slot, argument) in arguments.iter().enumerate() {
+                    if self.is_exhausted() {
+                        return;
+                    }
                     if active.contains(argument) {
                         let outer = self.partial(*function, arguments, slot, n);
                         let slope = self.mul(&[outer, adjoint]);
@@ -118,6 +125,9 @@ impl Graph {
                 orders,
             } => {
                 for (slot, argument) in arguments.iter().enumerate() {
+                    if self.is_exhausted() {
+                        return;
+                    }
                     if active.contains(argument) {
                         let mut orders = orders.clone();
                         orders[slot] += 1;

@@ -25,6 +25,15 @@ impl Value {
         }
     }
 
+    /// Number of components.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Scalar(_) => 1,
+            Self::Vector(v) => v.len(),
+            Self::Matrix(rows) => rows.iter().map(Vec::len).sum(),
+        }
+    }
+
     /// The scalar, or the only entry of a vector or matrix.
     pub fn as_scalar(&self) -> Option<Expr> {
         match self {

@@ -346,6 +346,13 @@ pub(crate) fn offset_in_token(token: &str, decoded: usize) -> usize {
         // TOML drops one line end right after the opening quotes.
         at += leading_newline(&token[at..]);
     }
+    if !(basic && token.contains('\\')) {
+        at = (at + decoded).min(body_end);
+        while !token.is_char_boundary(at) {
+            at += 1;
+        }
+        return at;
+    }
     let mut produced = 0;
     while at < body_end {
         let rest = &token[at..];
