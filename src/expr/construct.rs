@@ -323,12 +323,12 @@ impl Graph {
             build.coefficient = Rational::zero();
             return;
         }
-        self.pay(value.steps());
         let whole = power.floor();
         let folded = whole.to_integer().and_then(|n| value.power(n));
         let Some(folded) = folded else {
             return self.collect(base, exponent, build);
         };
+        self.pay(value.steps() + folded.steps());
         if power.is_integer() {
             build.coefficient = &build.coefficient * &folded;
             return;
@@ -381,7 +381,10 @@ impl Graph {
     ) {
         if let Some(n) = power.to_integer() {
             match coefficient.power(n) {
-                Some(value) => build.coefficient = &build.coefficient * &value,
+                Some(value) => {
+                    self.pay(value.steps());
+                    build.coefficient = &build.coefficient * &value;
+                }
                 None => {
                     let number = self.exact(coefficient.clone());
                     self.collect(number, exponent, build);

@@ -35,6 +35,9 @@ pub(super) struct Elaborator<'a> {
     failed: BTreeSet<&'a str>,
     depth: usize,
     nodes_before: usize,
+    steps_before: usize,
+    /// Whether it was reported that the expression is too large.
+    has_grown: bool,
     /// The text being read, for the origins of nodes.
     origin: SourceId,
     definition_origins: BTreeMap<&'a str, SourceId>,
@@ -42,7 +45,7 @@ pub(super) struct Elaborator<'a> {
 
 impl<'a> Elaborator<'a> {
     pub(super) fn new(source: &'a str, scope: &'a Scope, graph: &'a mut Graph) -> Self {
-        let nodes_before = graph.len();
+        let (nodes_before, steps_before) = (graph.len(), graph.steps);
         let origin = graph.new_source(source, None);
         Self {
             source,
@@ -55,6 +58,8 @@ impl<'a> Elaborator<'a> {
             failed: BTreeSet::new(),
             depth: 0,
             nodes_before,
+            steps_before,
+            has_grown: false,
             origin,
             definition_origins: BTreeMap::new(),
         }
@@ -160,22 +165,19 @@ impl<'a> Elaborator<'a> {
 
     /// Accounts for `steps` taken at `span`; fails when the expression has become too large.
     pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
-        if self.graph.is_exhausted() {
-            if self.errors.is_empty() {
-                let message = format!("no steps are left of {MOST_STEPS} for all expressions");
-                let label = "an earlier expression took the rest";
-                self.fail::<()>(ExprError::new("E103", span.clone(), message, label));
-            }
-            return None;
-        }
         let few = self.graph.pay(steps);
         let message = if self.graph.len() - self.nodes_before > LARGEST {
             format!("grows beyond {LARGEST} nodes")
-        } else if !few {
-            format!("takes more than {MOST_STEPS} steps to write out")
-        } else {
+        } else if few {
             return Some(());
+        } else if self.steps_before > MOST_STEPS / 2 {
+            format!("takes, with what was read before, more than {MOST_STEPS} steps to write out")
+        } else {
+            format!("takes more than {MOST_STEPS} steps to write out")
         };
+        if std::mem::replace(&mut self.has_grown, true) {
+            return None;
+        }
         self.fail(ExprError::new("E103", span.clone(), message, "grew here"))
     }
 
@@ -302,8 +304,7 @@ impl<'a> Elaborator<'a> {
             let unit = value.unit_fraction();
             steps += 1;
             if unit != common && !unit.is_one() {
-                // Division by division, a common divisor takes several products' time.
-                steps += 4 * (unit.steps() + common.steps());
+                steps += unit.steps_with(&common);
                 common = common.common_divisor(&unit);
             }
             common.bits() <= LONGEST_DENOMINATOR && steps <= MOST_STEPS

@@ -109,6 +109,8 @@ pub struct Graph {
     pub(super) steps: usize,
     /// Whether a text is being read, whose steps are counted and limited.
     pub(super) is_counting: bool,
+    /// Whether the text being read takes more steps than are left.
+    is_refused: bool,
 }
 
 /// Steps all expressions read into one graph may take: a part read, a component formed, a term or factor
@@ -145,14 +147,18 @@ impl Graph {
     /// under way (a gradient, a determinant) ends soon. The text is refused.
     pub(super) fn pay(&mut self, steps: usize) -> bool {
         if self.is_counting {
-            self.steps = self.steps.saturating_add(steps);
+            // Steps that are refused are not taken: they leave the rest to other texts.
+            match self.steps.checked_add(steps) {
+                Some(total) if total <= MOST_STEPS => self.steps = total,
+                _ => self.is_refused = true,
+            }
         }
         !self.is_exhausted()
     }
 
     /// Whether the text being read has taken too many steps.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.is_counting && self.steps > MOST_STEPS
+        self.is_refused
     }
 
     /// Ends the reading of a text; what was derived with too few steps is forgotten.
@@ -162,6 +168,7 @@ impl Graph {
             self.expansions.clear();
         }
         self.is_counting = false;
+        self.is_refused = false;
     }
 
     pub(super) fn intern(&mut self, node: Node) -> Expr {

@@ -19,6 +19,9 @@ enum Form {
     Big(Box<BigRational>),
 }
 
+/// Digits of a number that is read.
+const MOST_DIGITS: usize = 1000;
+
 /// Powers whose result would have more bits than this stay symbolic.
 const POWER_BITS: u64 = 8192;
 
@@ -80,13 +83,17 @@ impl Rational {
             .flatten()
     }
 
-    /// Reads `12`, `0.25`, `1.5e-3` exactly; `None` if malformed or if the exponent exceeds 400.
+    /// Reads `12`, `0.25`, `1.5e-3` exactly; `None` if malformed, if the exponent exceeds 400 or if
+    /// there are more than 1000 digits.
     pub fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.find(['e', 'E']) {
             Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
             None => (text, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        if whole.len() + fraction.len() > MOST_DIGITS {
+            return None;
+        }
         if exponent.abs() > 400 || (whole.is_empty() && fraction.is_empty()) {
             return None;
         }
@@ -149,16 +156,19 @@ impl Rational {
         }
     }
 
-    /// Pairs of words that one sum or product with this number handles, in units of a step of reading;
+    /// Pairs of words that one sum or product with a number of this length handles, in steps of reading;
     /// nothing for machine words.
     pub(super) fn steps(&self) -> usize {
-        match &self.0 {
-            Form::Small(..) => 0,
-            Form::Big(_) => {
-                let words = usize::try_from(self.bits() / 32).unwrap_or(usize::MAX);
-                1 + words.saturating_mul(words)
-            }
+        self.steps_with(self)
+    }
+
+    /// Pairs of words that a common divisor with `other` handles; nothing for machine words.
+    pub(super) fn steps_with(&self, other: &Self) -> usize {
+        if self.small().is_some() && other.small().is_some() {
+            return 0;
         }
+        let words = |value: &Self| usize::try_from(value.bits() / 32 + 1).unwrap_or(usize::MAX);
+        words(self).saturating_mul(words(other))
     }
 
     /// `1 / denominator`.
@@ -246,7 +256,8 @@ impl Rational {
         let (a, b) = (self.big(), other.big());
         let numerator = big_gcd(a.numer().abs(), b.numer().abs());
         let denominator = a.denom() / big_gcd(a.denom().clone(), b.denom().clone()) * b.denom();
-        Self::from_big(BigRational::new(numerator, denominator))
+        // A divisor of both numerators has nothing in common with either denominator.
+        Self::from_big(BigRational::new_raw(numerator, denominator))
     }
 
     /// Splits the positive number `self^(1/root)` into `outside * inside^(1/root)` with an integer
