@@ -168,7 +168,8 @@ impl Rational {
             return 0;
         }
         let words = |value: &Self| usize::try_from(value.bits() / 32 + 1).unwrap_or(usize::MAX);
-        words(self).saturating_mul(words(other))
+        // Each number is also allocated.
+        words(self).saturating_mul(words(other)).saturating_add(8)
     }
 
     /// `1 / denominator`.

@@ -406,7 +406,7 @@ impl<'a> Parser<'a> {
                 self.advance();
                 let value = Rational::parse(self.word(&lexeme)).ok_or_else(|| {
                     let message = format!("`{}` is out of range", self.word(&lexeme));
-                    let label = "decimal exponents go to 400";
+                    let label = "decimal exponents go to 400, digits to 1000";
                     ExprError::new("E102", span.clone(), message, label)
                 })?;
                 Ok(Syntax {
