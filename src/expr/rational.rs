@@ -354,6 +354,9 @@ impl Mul for &Rational {
                 i128::from(*a) * i128::from(*c),
                 i128::from(*b) * i128::from(*d),
             ),
+            // Long numbers look for common divisors, which takes most of the time.
+            (Form::Small(1, 1), _) => other.clone(),
+            (_, Form::Small(1, 1)) => self.clone(),
             _ => Rational::from_big(self.big() * other.big()),
         }
     }
