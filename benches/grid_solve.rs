@@ -6,7 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use onsager::problem::load;
 use onsager::problem::model::{MethodSpec, SolverSpec};
-use onsager::solvers::ControlProblem;
+use onsager::solvers::ReverseProblem;
 use onsager::solvers::run::solve;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn grid_solve(criterion: &mut Criterion) {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/reverse/{file}.toml"));
         let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
-        let problem = ControlProblem::new(loaded.problem).expect("the shipped problem lowers");
+        let problem = ReverseProblem::new(loaded.problem).expect("the shipped problem lowers");
         let steps = 100;
         let work = points.iter().product::<usize>() * steps;
         group.throughput(Throughput::Elements(work as u64));

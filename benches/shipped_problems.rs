@@ -6,7 +6,7 @@ use onsager::comparison::compare;
 use onsager::derivation::derive;
 use onsager::numeric::random::Streams;
 use onsager::problem::load;
-use onsager::solvers::ControlProblem;
+use onsager::solvers::ReverseProblem;
 use onsager::solvers::run::{Answers, solve};
 use onsager::verification::verify;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn run(file: &Path) {
     let began = Instant::now();
     let loaded = load(file, &[]).unwrap_or_else(|report| panic!("{report}"));
     derive(&loaded.problem).expect("the shipped problem derives");
-    let problem = ControlProblem::new(loaded.problem).expect("the shipped problem lowers");
+    let problem = ReverseProblem::new(loaded.problem).expect("the shipped problem lowers");
     let mut answers = Answers::default();
     for spec in &problem.problem.solvers {
         answers.push(spec, solve(&problem, spec, None, &mut |_| {}));

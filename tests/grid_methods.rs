@@ -9,14 +9,14 @@ use onsager::problem::parse_text;
 use onsager::solvers::fokker_planck::FokkerPlanck;
 use onsager::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
 use onsager::solvers::hopf_cole::HopfCole;
-use onsager::solvers::{ControlProblem, Method, Solution, Unsolved, drive};
+use onsager::solvers::{Method, Outcome, ReverseProblem, Solution, Unsolved, drive};
 use std::path::Path;
 
-fn lowered(text: &str) -> ControlProblem {
+fn lowered(text: &str) -> ReverseProblem {
     let problem = parse_text("test.toml", text, Path::new("."), &[])
         .expect("a valid problem")
         .problem;
-    ControlProblem::new(problem).expect("additive noise and a mixture prior")
+    ReverseProblem::new(problem).expect("additive noise and a mixture prior")
 }
 
 const MIXTURE_VP: &str = r#"
@@ -36,7 +36,10 @@ beta   = [0.1, 20.0]
 t_min = 1e-3
 "#;
 
-fn solve<M: Method>(problem: &ControlProblem, method: &M) -> Solution {
+fn solve<M: Method<Problem = ReverseProblem, Outcome = Outcome>>(
+    problem: &ReverseProblem,
+    method: &M,
+) -> Solution {
     drive(
         method,
         problem,
@@ -83,7 +86,7 @@ fn nodes(law: &Mixture) -> (Batch, Vec<f64>) {
 
 /// Relative and absolute control error under the optimal law, and the rms error of the log density, by
 /// quadrature.
-fn errors(problem: &ControlProblem, solution: &Solution) -> [f64; 3] {
+fn errors(problem: &ReverseProblem, solution: &Solution) -> [f64; 3] {
     let exact = problem.exact.as_ref().expect("affine");
     let log_density = solution.outcome.log_density.as_ref().expect("a density");
     let (a, b) = (problem.problem.time_settings.t_min, problem.noising.end());
@@ -339,7 +342,7 @@ fn correlated_noise_agrees_with_the_closed_form() {
     }
 }
 
-fn double_well(horizon: f64) -> ControlProblem {
+fn double_well(horizon: f64) -> ReverseProblem {
     lowered(&format!(
         r#"
 format = 1

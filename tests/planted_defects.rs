@@ -6,7 +6,7 @@ use onsager::numeric::random::Streams;
 use onsager::problem::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
 use onsager::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
-use onsager::solvers::{ControlProblem, Outcome, Solution, StopReason, Work};
+use onsager::solvers::{Outcome, ReverseProblem, Solution, StopReason, Work};
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
 use onsager::verification::subject::{Claims, Subject};
@@ -56,14 +56,14 @@ t_min = 1e-3
 paths = 4096
 "#;
 
-fn lowered(text: &str) -> ControlProblem {
+fn lowered(text: &str) -> ReverseProblem {
     let loaded = parse_text("planted.toml", text, Path::new("."), &[])
         .unwrap_or_else(|report| panic!("{report}"));
     lower(loaded.problem)
 }
 
-fn lower(problem: Problem) -> ControlProblem {
-    ControlProblem::new(problem).expect("mixtures")
+fn lower(problem: Problem) -> ReverseProblem {
+    ReverseProblem::new(problem).expect("mixtures")
 }
 
 fn spec(name: &str) -> CheckSpec {
@@ -83,7 +83,7 @@ fn spec(name: &str) -> CheckSpec {
     }
 }
 
-fn exact_subject<'a>(problem: &'a ControlProblem, law: &'a ReferenceLaw<'a>) -> Subject<'a> {
+fn exact_subject<'a>(problem: &'a ReverseProblem, law: &'a ReferenceLaw<'a>) -> Subject<'a> {
     let exact = problem.exact.as_ref().expect("a mixture");
     Subject {
         name: "exact",

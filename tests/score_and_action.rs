@@ -7,7 +7,7 @@ use onsager::numeric::batch::Batch;
 use onsager::numeric::random::Streams;
 use onsager::problem::parse_text;
 use onsager::solvers::run::solve;
-use onsager::solvers::{ControlProblem, Refusal, Solution, Unsolved};
+use onsager::solvers::{Refusal, ReverseProblem, Solution, Unsolved};
 use std::path::Path;
 
 const THREE_GAUSSIANS: &str = r#"
@@ -34,24 +34,24 @@ steps = 50
 /// `∫ β = 10.05`.
 const REFERENCE_ENERGY: f64 = 2.837_916_5 - 1.033_767_3 + 10.05;
 
-fn lowered(text: &str) -> ControlProblem {
+fn lowered(text: &str) -> ReverseProblem {
     let loaded = parse_text("test.toml", text, Path::new("."), &[]).expect("valid");
-    ControlProblem::new(loaded.problem).expect("additive noise")
+    ReverseProblem::new(loaded.problem).expect("additive noise")
 }
 
-fn solution(problem: &ControlProblem, index: usize) -> Result<Solution, Unsolved> {
+fn solution(problem: &ReverseProblem, index: usize) -> Result<Solution, Unsolved> {
     solve(problem, &problem.problem.solvers[index], None, &mut |_| {})
 }
 
 /// `½ E ∫ |u − u*|² dt` under the controlled process, relative to the reference energy.
-fn relative_gap(problem: &ControlProblem, solution: Solution) -> f64 {
+fn relative_gap(problem: &ReverseProblem, solution: Solution) -> f64 {
     let comparison = compare(problem, &[solution], &Streams::new(17));
     let action = comparison.rows[0].action.as_ref().expect("measured");
     let gap = action.gap_integral.as_ref().expect("a reference exists");
     gap.value / REFERENCE_ENERGY
 }
 
-fn with_solver(solver: &str) -> ControlProblem {
+fn with_solver(solver: &str) -> ReverseProblem {
     lowered(&format!("{THREE_GAUSSIANS}\n[[solver]]\n{solver}"))
 }
 

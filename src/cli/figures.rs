@@ -11,7 +11,7 @@ use crate::problem::law::{Law, Standardization};
 use crate::report::record::{
     DensityMovie, FieldSlice, FigureData, NamedArray, PathBundle, PointSet, TimeProfile,
 };
-use crate::solvers::{ControlProblem, Solution};
+use crate::solvers::{ReverseProblem, Solution};
 
 /// Points of a cloud that are drawn; the arrays hold all of them.
 const DRAWN_POINTS: usize = 1500;
@@ -27,7 +27,7 @@ pub struct Pictures {
 }
 
 /// How the table was standardized, which every output undoes.
-fn standardization(problem: &ControlProblem) -> Option<&Standardization> {
+fn standardization(problem: &ReverseProblem) -> Option<&Standardization> {
     match &problem.data {
         Law::Samples(samples) => samples.standardization.as_ref(),
         _ => None,
@@ -35,7 +35,7 @@ fn standardization(problem: &ControlProblem) -> Option<&Standardization> {
 }
 
 /// Points in the units of the table.
-fn in_table_units(problem: &ControlProblem, points: &Batch) -> Batch {
+fn in_table_units(problem: &ReverseProblem, points: &Batch) -> Batch {
     let mut points = points.clone();
     if let Some(standardization) = standardization(problem) {
         standardization.undo(&mut points);
@@ -44,7 +44,7 @@ fn in_table_units(problem: &ControlProblem, points: &Batch) -> Batch {
 }
 
 /// Axes of a lattice in the units of the table.
-fn axes_in_table_units(problem: &ControlProblem, mut axes: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+fn axes_in_table_units(problem: &ReverseProblem, mut axes: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     if let Some(standardization) = standardization(problem) {
         for (j, axis) in axes.iter_mut().enumerate() {
             standardization.undo_axis(j, axis);
@@ -55,7 +55,7 @@ fn axes_in_table_units(problem: &ControlProblem, mut axes: Vec<Vec<f64>>) -> Vec
 
 /// Draws the data, every solver's samples, field and paths, the densities and the error profiles.
 pub fn pictures(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     solutions: &[Solution],
     comparison: &Comparison,
 ) -> Pictures {
@@ -164,7 +164,7 @@ fn sample_array(key: &str, batch: &Batch) -> NamedArray {
 
 fn clouds(
     pictures: &mut Pictures,
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     projection: &Projection,
     truth: &Batch,
     comparison: &Comparison,
@@ -197,7 +197,7 @@ fn clouds(
 
 fn flights(
     pictures: &mut Pictures,
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     solutions: &[Solution],
     projection: &Projection,
 ) {
@@ -255,7 +255,7 @@ fn flights(
 
 /// The recorded time nearest the middle of the noising, where the field is neither the data's nor the
 /// prior's.
-fn middle_time(problem: &ControlProblem) -> f64 {
+fn middle_time(problem: &ReverseProblem) -> f64 {
     let record = &problem.problem.time_settings.record;
     record
         .get(record.len() / 3)
@@ -265,7 +265,7 @@ fn middle_time(problem: &ControlProblem) -> f64 {
 
 fn fields(
     pictures: &mut Pictures,
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     solutions: &[Solution],
     bounds: &[(f64, f64)],
 ) {
@@ -309,7 +309,7 @@ fn fields(
 /// The closed form's density where there is one, and every solver's own density.
 fn densities(
     pictures: &mut Pictures,
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     solutions: &[Solution],
     bounds: &[(f64, f64)],
 ) {

@@ -14,7 +14,7 @@ use crate::report::record::{
     Phase, ReferenceRow, Solved, SolverOutcome, SolverRow, StatementLine, StructureFinding,
 };
 use crate::solvers::run::Answers;
-use crate::solvers::{ControlProblem, Solution, Unsolved, Work};
+use crate::solvers::{ReverseProblem, Solution, Unsolved, Work};
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
 
@@ -446,7 +446,7 @@ pub fn reference_rows(
 
 /// What the run does not show, one sentence each.
 pub fn limitations(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     comparison: &Comparison,
     checks: &[CheckResult],
 ) -> Vec<String> {

@@ -18,7 +18,7 @@ use crate::report::record::{Phase, Record};
 use crate::report::run_folder::{Parts, write_run};
 use crate::report::terminal::{self, Style};
 use crate::solvers::run::{Answers, solve as run_solver};
-use crate::solvers::{ControlProblem, StopReason, Unsolved};
+use crate::solvers::{ReverseProblem, StopReason, Unsolved};
 use crate::verification::identity::CheckResult;
 use crate::verification::proofs::with_proofs;
 use crate::verification::references::check_references;
@@ -102,7 +102,7 @@ fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
         // References describe the file as written.
         lowered.references.clear();
     }
-    let problem = match ControlProblem::new(lowered) {
+    let problem = match ReverseProblem::new(lowered) {
         Ok(problem) => problem,
         Err(error) => {
             eprintln!("error: {error}");
@@ -160,7 +160,7 @@ fn progress_wanted(common: &Common) -> bool {
 }
 
 /// Every requested solver, one after another; each may use all threads.
-fn solve_all(request: &Request<'_>, problem: &ControlProblem) -> Answers {
+fn solve_all(request: &Request<'_>, problem: &ReverseProblem) -> Answers {
     let common = request.common;
     let settings = &problem.problem;
     let file_limit = settings.run.max_time.map(Duration::from_secs_f64);
@@ -189,7 +189,7 @@ fn solve_all(request: &Request<'_>, problem: &ControlProblem) -> Answers {
 /// Everything a run found, borrowed.
 struct Found<'a> {
     loaded: &'a Loaded,
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     derivation: &'a Derivation,
     answers: &'a Answers,
     comparison: &'a Comparison,
@@ -286,7 +286,7 @@ fn judge(record: &Record, answers: &Answers, checks: &[CheckResult], common: &Co
 }
 
 /// Writes the run folder and prints the result.
-fn finish(request: &Request<'_>, problem: &ControlProblem, record: &Record, exit: Exit) -> Exit {
+fn finish(request: &Request<'_>, problem: &ReverseProblem, record: &Record, exit: Exit) -> Exit {
     let common = request.common;
     let mut events = if common.json {
         EventLog::echoing(Box::new(std::io::stdout()))

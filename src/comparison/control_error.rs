@@ -12,7 +12,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::model::Spacing;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 
 /// Intervals of the time integral of the control error.
 const TIMES: usize = 32;
@@ -58,7 +58,7 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    pub fn new(problem: &ControlProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+    pub fn new(problem: &ReverseProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
         let t_min = problem.problem.time_settings.t_min;
         let grid = TimeGrid::new(&problem.noising, t_min, TIMES, Spacing::LogSnr);
         let times = grid.nodes().to_vec();
@@ -100,7 +100,7 @@ fn squared_controls(
 
 /// The control error of a score against the reference.
 pub fn control_error(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     score: &dyn Field,
     reference: &ReferenceAnswer<'_>,
     clouds: &Clouds,
@@ -182,7 +182,7 @@ pub struct ActionMeasurement {
 ///
 /// `None` when no end cost is known.
 pub fn measure_action(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     score: &dyn Differentiable,
     reference: &ReferenceAnswer<'_>,
     streams: &Streams,
@@ -233,7 +233,7 @@ pub fn measure_action(
 }
 
 /// `V = E_prior[−log p_T]`.
-pub fn value(problem: &ControlProblem, density: &dyn LogDensity, streams: &Streams) -> Estimate {
+pub fn value(problem: &ReverseProblem, density: &dyn LogDensity, streams: &Streams) -> Estimate {
     let cloud = if problem.noising.dimension() <= 2 {
         Cloud::lattice(&problem.prior)
     } else {

@@ -1,6 +1,6 @@
 //! How many points a measurement may use, from the counted cost of a point.
 
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 
 /// Elementary operations one measurement may spend on field evaluations.
 const OPERATIONS: f64 = 1e9;
@@ -18,7 +18,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub fn new(problem: &ControlProblem) -> Self {
+    pub fn new(problem: &ReverseProblem) -> Self {
         let components = problem
             .exact
             .as_ref()

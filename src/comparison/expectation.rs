@@ -8,7 +8,7 @@ use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::Mixture;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 
 /// Half-width of the lattice in standard deviations of a component.
 const HALF_WIDTH: f64 = 8.0;
@@ -173,7 +173,7 @@ pub fn trapezoid(times: &[f64]) -> Vec<f64> {
 
 /// Clouds of `p_t` at increasing times: lattices for up to two states and few components, else draws.
 pub fn clouds(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     law: &ReferenceLaw<'_>,
     times: &[f64],
     fields: usize,

@@ -12,7 +12,7 @@ use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::{Law, Mixture};
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 use crate::solvers::reverse_sampling::Walk;
 
 /// Mixtures of more components have no mode table.
@@ -35,7 +35,7 @@ pub struct TrueSamples {
 }
 
 impl TrueSamples {
-    pub fn new(problem: &ControlProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+    pub fn new(problem: &ReverseProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
         let points = sample_points(problem);
         let t_min = problem.problem.time_settings.t_min;
         let draw = |name: &str| {
@@ -55,7 +55,7 @@ impl TrueSamples {
 }
 
 /// Generated paths per field, from the file and the cost of a point.
-fn sample_points(problem: &ControlProblem) -> usize {
+fn sample_points(problem: &ReverseProblem) -> usize {
     let settings = &problem.problem.sample;
     let budget = 2 * Effort::new(problem).evaluations / settings.steps.max(1);
     settings.paths.min(budget.max(256)).max(64)
@@ -83,7 +83,7 @@ pub struct Generation {
 
 /// Generates with a score at every noise level of the file and measures the result.
 pub fn generate(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     score: &dyn Field,
     truth: &TrueSamples,
     streams: &Streams,
@@ -119,7 +119,7 @@ pub fn generate(
 }
 
 fn measure(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     noise_level: f64,
     samples: Batch,
     truth: &TrueSamples,
@@ -151,7 +151,7 @@ fn measure(
 }
 
 /// Component means of a mixture small enough for a table.
-fn mode_centres(problem: &ControlProblem) -> Vec<Vec<f64>> {
+fn mode_centres(problem: &ReverseProblem) -> Vec<Vec<f64>> {
     match &problem.data {
         Law::Mixture(mixture) if (2..=MODES).contains(&mixture.components()) => {
             mixture.means.clone()

@@ -11,7 +11,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::Law;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 
 /// Points of a likelihood estimate, at most.
 const POINTS: usize = 256;
@@ -41,7 +41,7 @@ impl Likelihood {
     /// Held-out rows if the file keeps some aside, else fresh draws of the data law; `None` when neither
     /// exists.
     pub fn new(
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         law: Option<&ReferenceLaw<'_>>,
         streams: &Streams,
     ) -> Option<Self> {
@@ -110,7 +110,7 @@ impl Likelihood {
     /// `−E log q` of the law generated at h = 0 from the prior.
     pub fn of(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         score: &dyn Differentiable,
     ) -> Result<Estimate, FlowError> {
         let t_min = problem.problem.time_settings.t_min;

@@ -22,7 +22,7 @@ use crate::comparison::quantities::{Quantity, quantities};
 use crate::comparison::reference_law::{ReferenceLaw, reference_answer};
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::solvers::{ControlProblem, Solution, StopReason, Work};
+use crate::solvers::{ReverseProblem, Solution, StopReason, Work};
 
 /// One line of the comparison table. `None`: no reference, no end cost, or a failed integration.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +83,7 @@ impl ComparisonRow {
 }
 
 /// Measures every solution by code that did not produce it, on noise it has not seen.
-pub fn compare(problem: &ControlProblem, solutions: &[Solution], streams: &Streams) -> Comparison {
+pub fn compare(problem: &ReverseProblem, solutions: &[Solution], streams: &Streams) -> Comparison {
     let streams = streams.scoped("comparison");
     let reference = reference_answer(problem, solutions);
     let law = ReferenceLaw::new(problem, solutions);
@@ -173,12 +173,12 @@ steps = 100
 paths = 2048
 "#;
 
-    fn lowered() -> ControlProblem {
+    fn lowered() -> ReverseProblem {
         let loaded = parse_text("mixture.toml", TEXT, Path::new("."), &[]).expect("valid");
-        ControlProblem::new(loaded.problem).expect("mixtures")
+        ReverseProblem::new(loaded.problem).expect("mixtures")
     }
 
-    fn solution(problem: &ControlProblem, id: &str, factor: f64) -> Solution {
+    fn solution(problem: &ReverseProblem, id: &str, factor: f64) -> Solution {
         Solution {
             id: id.to_owned(),
             method: "exact",

@@ -9,7 +9,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::block;
 use crate::numeric::random::Streams;
 use crate::problem::model::Spacing;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 use crate::solvers::reverse_sampling::Walk;
 use nalgebra::DMatrix;
 
@@ -132,7 +132,7 @@ pub struct Slice {
 
 /// The control `Gᵀ s` on a lattice of `count` nodes an axis.
 pub fn control_slice(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     score: &dyn Field,
     time: f64,
     bounds: &[(f64, f64)],
@@ -176,7 +176,7 @@ pub fn density_slices(
 
 /// A few paths of the generating process at noise level h: their times and one state block per time.
 pub fn paths(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     score: &dyn Field,
     noise_level: f64,
     count: usize,

@@ -9,7 +9,7 @@ use crate::field::LogDensity;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::law::Covariance;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 use nalgebra::DVector;
 
 /// A number under the name a `[reference.NAME]` table may use.
@@ -31,7 +31,7 @@ pub struct Quantity {
 /// | `nll` | `−E log q` of the data under the law the exact score generates at h = 0 |
 /// | `control_error_ID`, `action_ID`, `gap_ID`, `nll_ID` | the comparison row of a solver |
 pub fn quantities(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     rows: &[ComparisonRow],
     value: Option<Estimate>,
     streams: &Streams,
@@ -77,7 +77,7 @@ pub fn quantities(
 }
 
 /// Entropies of both ends and the divergence of the end law from the prior.
-fn entropies(problem: &ControlProblem, streams: &Streams) -> Vec<(&'static str, Estimate)> {
+fn entropies(problem: &ReverseProblem, streams: &Streams) -> Vec<(&'static str, Estimate)> {
     let Some(exact) = &problem.exact else {
         return Vec::new();
     };
@@ -121,7 +121,7 @@ fn is_singular(covariance: &Covariance) -> bool {
     }
 }
 
-fn gaussian_numbers(problem: &ControlProblem) -> Vec<(String, Estimate)> {
+fn gaussian_numbers(problem: &ReverseProblem) -> Vec<(String, Estimate)> {
     let Some(exact) = &problem.exact else {
         return Vec::new();
     };

@@ -8,7 +8,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::model::Spacing;
-use crate::solvers::{ControlProblem, GridRecord, Solution};
+use crate::solvers::{GridRecord, ReverseProblem, Solution};
 
 /// Steps of the forward simulation used where the noised law has no closed form.
 const FORWARD_STEPS: usize = 400;
@@ -26,7 +26,7 @@ pub struct ReferenceAnswer<'a> {
 
 /// The closed form where there is one, else the solution with a density and the smallest own error.
 pub fn reference_answer<'a>(
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     solutions: &'a [Solution],
 ) -> Option<ReferenceAnswer<'a>> {
     if let Some(exact) = &problem.exact {
@@ -59,13 +59,13 @@ fn own_error(solution: &Solution) -> f64 {
 /// data draws (Heun, weak order 2), which shares nothing with the solvers. Data known only by a density
 /// are drawn from a recorded grid density at the start.
 pub struct ReferenceLaw<'a> {
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     record: Option<&'a GridRecord>,
 }
 
 impl<'a> ReferenceLaw<'a> {
     /// `None` when neither the data law nor a grid density can be drawn from.
-    pub fn new(problem: &'a ControlProblem, solutions: &'a [Solution]) -> Option<Self> {
+    pub fn new(problem: &'a ReverseProblem, solutions: &'a [Solution]) -> Option<Self> {
         let record = solutions.iter().find_map(|s| s.outcome.grid.as_ref());
         let drawable = problem.exact.is_some() || problem.data.mixture().is_some();
         (drawable || record.is_some()).then_some(Self { problem, record })

@@ -32,7 +32,7 @@ use crate::solvers::action::round::{ROUNDS, Round, View, WEIGHTED_ROUNDS};
 use crate::solvers::optimizer::{Descent, DescentSettings};
 use crate::solvers::path_cost::ControlVariate;
 use crate::solvers::{
-    ControlProblem, HistoryEntry, Method, Outcome, Progress, Refusal, SolveError, Work,
+    HistoryEntry, Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, Work,
 };
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ pub struct State {
 }
 
 impl Action {
-    fn grid(&self, problem: &ControlProblem) -> TimeGrid {
+    fn grid(&self, problem: &ReverseProblem) -> TimeGrid {
         let settings = &problem.problem.time_settings;
         TimeGrid::new(
             &problem.noising,
@@ -105,7 +105,7 @@ impl Action {
     /// Round `number` from the family's parameters.
     fn begin(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         family: &mut Family,
         (views, number): (&[View], usize),
         done: usize,
@@ -136,10 +136,12 @@ fn refusal(reason: String, accepted: &str) -> Refusal {
 }
 
 impl Method for Action {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
         let law = end_law(problem, "action")?;
         let settings = &problem.problem.time_settings;
         let streams = Streams::new(problem.problem.run.seed).scoped("action-family");
@@ -157,7 +159,7 @@ impl Method for Action {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -182,7 +184,7 @@ impl Method for Action {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -222,7 +224,7 @@ impl Method for Action {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, mut state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, problem: &ReverseProblem, mut state: State) -> Result<Outcome, SolveError> {
         state.close_round();
         let trained = state.round.paths();
         let trained = trained.mean(state.family.get(), ControlVariate::Own);
@@ -270,7 +272,7 @@ impl State {
 
 /// The noised law whose density at `t_min` is the end cost.
 pub(super) fn end_law<'a>(
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     method: &'static str,
 ) -> Result<&'a NoisedMixture, Refusal> {
     let accepted = "a data law that is a mixture or a table, with bandwidth > 0 or t_min > 0, and drift affine in the state";

@@ -44,7 +44,7 @@ use crate::solvers::bridge::kernel_chain::ChainBridge;
 use crate::solvers::bridge::tilted_mixture::TiltedMixture;
 use crate::solvers::grid_record::record_densities;
 use crate::solvers::{
-    ControlProblem, HistoryEntry, Method, Outcome, Progress, Refusal, SolveError, StopReason, Work,
+    HistoryEntry, Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, StopReason, Work,
 };
 
 /// The method's options.
@@ -100,7 +100,7 @@ enum Road {
 }
 
 impl Road {
-    fn sweep(&mut self, problem: &ControlProblem) -> Result<f64, SolveError> {
+    fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
         match self {
             Self::Mixture(road) => road.sweep(problem),
             Self::Chain(road) => road.sweep(problem),
@@ -133,7 +133,7 @@ impl Road {
 
 impl State {
     /// Rms over time of the distance between the controls of the bridge and of the score, under the bridge.
-    fn distance_from_score(&self, problem: &ControlProblem) -> f64 {
+    fn distance_from_score(&self, problem: &ReverseProblem) -> f64 {
         let excess = self.road.divergence() - self.road.end_divergence();
         let duration = problem.noising.end() - problem.noising.start();
         (2.0 * excess.max(0.0) / duration).sqrt()
@@ -141,10 +141,12 @@ impl State {
 }
 
 impl Method for Bridge {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
         let refuse = |reason: String, accepted: &str| Refusal {
             method: "bridge",
             reason,
@@ -177,7 +179,7 @@ impl Method for Bridge {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
@@ -201,7 +203,7 @@ impl Method for Bridge {
     /// One full Sinkhorn sweep: the data marginal, then the start marginal.
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -238,7 +240,7 @@ impl Method for Bridge {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
         let distance = state.distance_from_score(problem);
         let mut facts = vec![
             ("start marginal error (total variation)", state.measured),
@@ -296,12 +298,12 @@ mod tests {
     use crate::solvers::drive;
     use std::path::Path;
 
-    fn solved(data: &str, prior: &str) -> (ControlProblem, crate::solvers::Solution) {
+    fn solved(data: &str, prior: &str) -> (ReverseProblem, crate::solvers::Solution) {
         let text = format!(
             "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );
         let loaded = parse_text("bridge.toml", &text, Path::new("."), &[]).expect("valid");
-        let problem = ControlProblem::new(loaded.problem).expect("affine");
+        let problem = ReverseProblem::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![401],
             tolerance: 1e-11,
@@ -392,7 +394,7 @@ mod tests {
     fn three_states_are_refused_with_what_would_be_accepted() {
         let text = "format = 1\n[problem]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
         let loaded = parse_text("three.toml", text, Path::new("."), &[]).expect("valid");
-        let problem = ControlProblem::new(loaded.problem).expect("affine");
+        let problem = ReverseProblem::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![64; 3],
             tolerance: 1e-9,

@@ -15,7 +15,7 @@ use crate::numeric::random::Streams;
 use crate::problem::law::Mixture;
 use crate::solvers::action::end_law;
 use crate::solvers::{
-    ControlProblem, Method, Outcome, Progress, Refusal, SolveError, StopReason, Work,
+    Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, StopReason, Work,
 };
 use nalgebra::{DMatrix, DVector};
 use std::num::NonZeroUsize;
@@ -37,18 +37,20 @@ pub struct State {
 }
 
 impl Method for Exact {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = ();
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<(), Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<(), Refusal> {
         end_law(problem, "exact").map(|_| ())
     }
 
-    fn start(&self, _: &ControlProblem, (): (), streams: &Streams) -> Result<State, SolveError> {
+    fn start(&self, _: &ReverseProblem, (): (), streams: &Streams) -> Result<State, SolveError> {
         Ok(State { streams: *streams })
     }
 
-    fn advance(&self, _: &ControlProblem, _: &mut State, _: &mut Work) -> Result<(), SolveError> {
+    fn advance(&self, _: &ReverseProblem, _: &mut State, _: &mut Work) -> Result<(), SolveError> {
         Ok(())
     }
 
@@ -56,7 +58,7 @@ impl Method for Exact {
         Progress::Stopped(StopReason::Direct)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
         let law = problem.exact.as_ref().expect("admission saw the law");
         let end = Peaks::of(&law.mixture_at(problem.noising.end()));
         let cost = expected_surprise(&problem.prior, &end, &state.streams);

@@ -24,7 +24,7 @@ use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::model::MethodSpec;
 use crate::solvers::grid_ladder::{self, Admitted, GridEquation, Ladder};
-use crate::solvers::{ControlProblem, Method, Outcome, Progress, Refusal, SolveError, Work};
+use crate::solvers::{Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, Work};
 
 /// Points per axis and time steps of the finest grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,17 +86,19 @@ pub struct FokkerPlanckState(Ladder<DensityEquation>);
 pub struct FokkerPlanckAdmitted(Admitted);
 
 impl Method for FokkerPlanck {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = FokkerPlanckAdmitted;
     type State = FokkerPlanckState;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<FokkerPlanckAdmitted, Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<FokkerPlanckAdmitted, Refusal> {
         grid_ladder::admit::<DensityEquation>(problem, &self.points, self.steps)
             .map(FokkerPlanckAdmitted)
     }
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &ReverseProblem,
         admitted: FokkerPlanckAdmitted,
         _: &Streams,
     ) -> Result<FokkerPlanckState, SolveError> {
@@ -105,7 +107,7 @@ impl Method for FokkerPlanck {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: &mut FokkerPlanckState,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -118,7 +120,7 @@ impl Method for FokkerPlanck {
 
     fn finish(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: FokkerPlanckState,
     ) -> Result<Outcome, SolveError> {
         Ok(state.0.finish(problem))

@@ -28,7 +28,7 @@ use crate::solvers::grid_start::{
 };
 use crate::solvers::grid_sums::{mass, mean_squares, node_weight};
 use crate::solvers::{
-    ControlProblem, HistoryEntry, Outcome, Progress, Refusal, SolveError, StopReason, Work,
+    HistoryEntry, Outcome, Progress, Refusal, ReverseProblem, SolveError, StopReason, Work,
 };
 
 /// Rungs, finest first; the last one only shows whether the order is the one assumed.
@@ -76,7 +76,7 @@ fn kept_stride(nodes: usize, steps: usize) -> usize {
 
 /// Whether the equation applies, and on which grid.
 pub(crate) fn admit<E: GridEquation>(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     points: &[usize],
     steps: usize,
 ) -> Result<Admitted, Refusal> {
@@ -207,7 +207,7 @@ impl<E: GridEquation> Ladder<E> {
     /// One step of the third rung, two of the second, four of the finest; every other time one of the fourth.
     pub(crate) fn advance(
         &mut self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let first = COARSE * self.taken;
@@ -235,7 +235,7 @@ impl<E: GridEquation> Ladder<E> {
 
     fn step(
         &mut self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         rung: usize,
         from: usize,
         to: usize,
@@ -293,7 +293,7 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// The two extrapolants at the coarse nodes, and the mass.
-    fn compare(&mut self, problem: &ControlProblem, from: usize, to: usize) {
+    fn compare(&mut self, problem: &ReverseProblem, from: usize, to: usize) {
         let time = self.times[to];
         let fine = extrapolate(&self.value_table(0, 4), &self.value_table(1, 2));
         let coarse = extrapolate(&self.value_table(1, 2), &self.value_table(2, 1));
@@ -327,7 +327,7 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// Mean squares of the control differences between neighbouring rungs, at the coarsest nodes.
-    fn compare_levels(&mut self, problem: &ControlProblem, from: usize, to: usize) {
+    fn compare_levels(&mut self, problem: &ReverseProblem, from: usize, to: usize) {
         let (from, to) = (self.times[from], self.times[to]);
         let transports = self.transports[RUNGS - 1].during(&problem.noising, from, to);
         let diffusivities: Vec<f64> = transports.iter().map(|axis| axis.diffusivity).collect();
@@ -340,13 +340,13 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// Rms over time and the density of the estimated control error, from `t_min` on.
-    fn own_error(&self, problem: &ControlProblem) -> f64 {
+    fn own_error(&self, problem: &ReverseProblem) -> f64 {
         let (error, _, duration) = self.averages(problem);
         (error / duration).sqrt()
     }
 
     /// `∫ E|δu|² dt`, `∫ E|u|² dt` and the time they run over, by the trapezoid rule.
-    fn averages(&self, problem: &ControlProblem) -> (f64, f64, f64) {
+    fn averages(&self, problem: &ReverseProblem) -> (f64, f64, f64) {
         let mut totals = (0.0, 0.0, 0.0);
         let t_min = problem.problem.time_settings.t_min;
         let mut before = self.times[0].max(t_min.min(self.times[self.times.len() - 1]));
@@ -381,7 +381,7 @@ impl<E: GridEquation> Ladder<E> {
         }
     }
 
-    pub(crate) fn finish(self, problem: &ControlProblem) -> Outcome {
+    pub(crate) fn finish(self, problem: &ReverseProblem) -> Outcome {
         let own_error = self.own_error(problem);
         let (error, control, _) = self.averages(problem);
         let mut facts = vec![
@@ -459,7 +459,7 @@ fn add_refined(grids: [&StateGrid; 2], correction: &[f64], table: &mut [f64]) {
 }
 
 /// `E_prior[V]` in state units at the end of the horizon, from two extrapolants.
-fn cost(problem: &ControlProblem, grids: [&StateGrid; 2], values: [&[f64]; 2]) -> Option<Estimate> {
+fn cost(problem: &ReverseProblem, grids: [&StateGrid; 2], values: [&[f64]; 2]) -> Option<Estimate> {
     if smallest_variance(&problem.prior) <= 0.0 {
         return None;
     }

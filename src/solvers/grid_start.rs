@@ -13,7 +13,7 @@ use crate::numeric::batch::BatchMut;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::GridInterpolant;
 use crate::problem::law::{Law, Mixture};
-use crate::solvers::{ControlProblem, Refusal};
+use crate::solvers::{Refusal, ReverseProblem};
 
 /// What a method needs of the law it starts from.
 #[derive(Clone, Copy)]
@@ -70,7 +70,7 @@ fn diagonal_axes(noising: &Noising) -> Result<Rotation, String> {
 
 /// A grid over the data and everything they become, and the earliest start on it.
 pub(crate) fn place(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     points: &[usize],
     demand: &Demand<'_>,
 ) -> Result<Placed, Refusal> {
@@ -106,7 +106,7 @@ pub(crate) fn place(
 }
 
 fn choose_grid(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     data: Option<&Mixture>,
     points: &[usize],
     rotation: Rotation,
@@ -136,7 +136,7 @@ fn choose_grid(
 
 /// The earliest time from which the equation can run, and the law there.
 fn start_law(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     data: Option<Mixture>,
     grid: &StateGrid,
     demand: &Demand<'_>,
@@ -219,7 +219,7 @@ fn resolving_count(steps: f64) -> usize {
 }
 
 /// Whether the drift is given by expressions that do not contain the time.
-pub(crate) fn autonomous(problem: &ControlProblem) -> bool {
+pub(crate) fn autonomous(problem: &ReverseProblem) -> bool {
     let model = &problem.problem;
     let drift = &model.dynamics.drift;
     drift.len() == model.dimension()

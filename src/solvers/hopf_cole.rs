@@ -28,7 +28,7 @@ use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::model::MethodSpec;
 use crate::solvers::grid_ladder::{self, Admitted, GridEquation, Ladder};
-use crate::solvers::{ControlProblem, Method, Outcome, Progress, Refusal, SolveError, Work};
+use crate::solvers::{Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, Work};
 
 /// Points per axis and time steps of the finest grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,16 +77,18 @@ pub struct HopfColeState(Ladder<ValueEquation>);
 pub struct HopfColeAdmitted(Admitted);
 
 impl Method for HopfCole {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = HopfColeAdmitted;
     type State = HopfColeState;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<HopfColeAdmitted, Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<HopfColeAdmitted, Refusal> {
         grid_ladder::admit::<ValueEquation>(problem, &self.points, self.steps).map(HopfColeAdmitted)
     }
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &ReverseProblem,
         admitted: HopfColeAdmitted,
         _: &Streams,
     ) -> Result<HopfColeState, SolveError> {
@@ -95,7 +97,7 @@ impl Method for HopfCole {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: &mut HopfColeState,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -108,7 +110,7 @@ impl Method for HopfCole {
 
     fn finish(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: HopfColeState,
     ) -> Result<Outcome, SolveError> {
         Ok(state.0.finish(problem))

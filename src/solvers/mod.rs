@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 /// dY = (-f + G u) dtau + G dB,   Y_0 ~ prior,   cost 1/2 |u|^2 + div f,   end cost -log p_{t_min}
 /// ```
 #[derive(Clone, Debug)]
-pub struct ControlProblem {
+pub struct ReverseProblem {
     pub problem: Problem,
     /// Law at the start of the noising.
     pub data: Law,
@@ -202,10 +202,10 @@ pub struct Outcome {
 }
 
 /// An outcome with how it was reached.
-pub struct Solution {
+pub struct Solution<O = Outcome> {
     pub id: String,
     pub method: &'static str,
-    pub outcome: Outcome,
+    pub outcome: O,
     pub work: Work,
     pub stopped: StopReason,
     pub seconds: f64,
@@ -213,24 +213,32 @@ pub struct Solution {
 
 /// A way to the optimal control, in five verbs.
 pub trait Method {
+    /// The problem in numbers.
+    type Problem;
     type Admitted;
     type State;
+    /// What it answers.
+    type Outcome;
     /// Whether the method applies, and what it proved in finding out.
-    fn admit(&self, problem: &ControlProblem) -> Result<Self::Admitted, Refusal>;
+    fn admit(&self, problem: &Self::Problem) -> Result<Self::Admitted, Refusal>;
     fn start(
         &self,
-        problem: &ControlProblem,
+        problem: &Self::Problem,
         admitted: Self::Admitted,
         streams: &Streams,
     ) -> Result<Self::State, SolveError>;
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &Self::Problem,
         state: &mut Self::State,
         work: &mut Work,
     ) -> Result<(), SolveError>;
     fn progress(&self, state: &Self::State) -> Progress;
-    fn finish(&self, problem: &ControlProblem, state: Self::State) -> Result<Outcome, SolveError>;
+    fn finish(
+        &self,
+        problem: &Self::Problem,
+        state: Self::State,
+    ) -> Result<Self::Outcome, SolveError>;
 }
 
 /// Why a method gave no solution.
@@ -247,13 +255,13 @@ pub enum Unsolved {
 /// `watch` sees every step's progress; it draws the progress line.
 pub fn drive<M: Method>(
     method: &M,
-    problem: &ControlProblem,
+    problem: &M::Problem,
     id: &str,
     name: &'static str,
     streams: &Streams,
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
-) -> Result<Solution, Unsolved> {
+) -> Result<Solution<M::Outcome>, Unsolved> {
     let began = Instant::now();
     let admitted = method.admit(problem)?;
     let mut state = method.start(problem, admitted, streams)?;

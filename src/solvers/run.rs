@@ -11,7 +11,9 @@ use crate::solvers::exact::Exact;
 use crate::solvers::fokker_planck::FokkerPlanck;
 use crate::solvers::hopf_cole::HopfCole;
 use crate::solvers::score_matching::ScoreMatching;
-use crate::solvers::{ControlProblem, Method, Progress, Refusal, Solution, Unsolved, drive};
+use crate::solvers::{
+    Method, Outcome, Progress, Refusal, ReverseProblem, Solution, Unsolved, drive,
+};
 use std::time::Duration;
 
 /// Why a problem could not be lowered to numbers.
@@ -29,7 +31,7 @@ pub enum LoweringError {
     PriorNotMixture { family: &'static str },
 }
 
-impl ControlProblem {
+impl ReverseProblem {
     /// Lowers reverse diffusion to control: compiles the noising process and finds the closed form of
     /// its marginals where the data law is a mixture and the drift is affine.
     pub fn new(problem: Problem) -> Result<Self, LoweringError> {
@@ -82,7 +84,7 @@ impl Answers {
 
 /// Runs one solver; its random numbers depend on the seed and its id only.
 pub fn solve(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     spec: &SolverSpec,
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
@@ -119,13 +121,13 @@ pub fn solve(
 
 /// One solver about to run.
 struct Attempt<'a> {
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     spec: &'a SolverSpec,
     deadline: Option<Duration>,
 }
 
 impl Attempt<'_> {
-    fn drive<M: Method>(
+    fn drive<M: Method<Problem = ReverseProblem, Outcome = Outcome>>(
         &self,
         method: &M,
         watch: &mut dyn FnMut(&Progress),

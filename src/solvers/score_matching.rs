@@ -27,7 +27,7 @@ use crate::solvers::optimizer::{Descent, DescentSettings};
 use crate::solvers::score_descent::{ScoreDescent, ScoreTime};
 use crate::solvers::score_samples::{NoisingPaths, ScoreSample, moments};
 use crate::solvers::{
-    ControlProblem, HistoryEntry, Method, Outcome, Progress, Refusal, SolveError, StopReason, Work,
+    HistoryEntry, Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, StopReason, Work,
 };
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -149,7 +149,7 @@ impl ScoreMatching {
     /// same paths.
     fn simulated(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         data: &Mixture,
         streams: &Streams,
     ) -> Result<(Family, Vec<Batch>), FamilyError> {
@@ -183,7 +183,7 @@ impl ScoreMatching {
     /// Points at one time and their conditional scores.
     fn sample(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         source: &Source,
         node: usize,
         t: f64,
@@ -301,7 +301,7 @@ impl ScoreMatching {
 
     fn fit_node(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         source: &Source,
         node: usize,
     ) -> Result<NodeFit, SolveError> {
@@ -329,7 +329,7 @@ impl ScoreMatching {
 
     fn fit_field<B: Basis>(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         source: &Source,
         field: &NodeField<B>,
         node: usize,
@@ -343,7 +343,7 @@ impl ScoreMatching {
 
     fn descend(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         data: &Mixture,
         family: &mut Family,
         streams: &Streams,
@@ -385,7 +385,7 @@ impl ScoreMatching {
 const POOL_PER_NODE: usize = 256;
 
 /// The trace of D per state, the likelihood weight.
-fn intensity(problem: &ControlProblem, t: f64) -> f64 {
+fn intensity(problem: &ReverseProblem, t: f64) -> f64 {
     let d = problem.noising.dimension();
     problem.noising.noise(t).diffusivity(d).trace() / d as f64
 }
@@ -400,10 +400,12 @@ fn nodes_of(family: &Family) -> Option<&TimeNodes> {
 }
 
 impl Method for ScoreMatching {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
         let Some(data) = problem.data.mixture() else {
             return Err(refusal(
                 format!(
@@ -456,7 +458,7 @@ impl Method for ScoreMatching {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -479,7 +481,7 @@ impl Method for ScoreMatching {
     /// Some nodes, or one iteration of the descent.
     fn advance(
         &self,
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -531,7 +533,7 @@ impl Method for ScoreMatching {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
         let mut family = state.source.family;
         match state.work {
             Fitting::Descent { descent, objective } => {

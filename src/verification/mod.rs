@@ -24,7 +24,7 @@ use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_
 use crate::numeric::random::Streams;
 use crate::problem::model::CheckSpec;
 use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
-use crate::solvers::{ControlProblem, Solution};
+use crate::solvers::{ReverseProblem, Solution};
 use crate::verification::catalogue::{check, identity};
 use crate::verification::identity::{CheckResult, Identity, Scope, Settings};
 use crate::verification::subject::{Claims, Subject};
@@ -32,7 +32,7 @@ use crate::verification::verdict::{Residual, Verdict};
 
 /// Runs every check on every answer it is about.
 pub fn verify(
-    problem: &ControlProblem,
+    problem: &ReverseProblem,
     solutions: &[Solution],
     checks: &[CheckSpec],
     streams: &Streams,
@@ -78,7 +78,7 @@ pub fn verify(
 
 /// What subjects are made from.
 struct Bench<'a> {
-    problem: &'a ControlProblem,
+    problem: &'a ReverseProblem,
     solutions: &'a [Solution],
     reference: Option<ReferenceAnswer<'a>>,
     law: Option<&'a ReferenceLaw<'a>>,

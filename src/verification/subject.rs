@@ -3,7 +3,7 @@
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::field::scaled::Scaled;
 use crate::field::{Differentiable, LogDensity};
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 
 /// The constants of the derivation, as factors; [`Claims::default`] is the derivation of this program.
 ///
@@ -41,7 +41,7 @@ pub struct Subject<'a> {
     /// Solver id, or `exact`.
     pub name: &'a str,
     /// The noising process, the prior and the settings: given, not claimed.
-    pub problem: &'a ControlProblem,
+    pub problem: &'a ReverseProblem,
     /// Draws of the noised law, made without the claimed score.
     pub law: Option<&'a ReferenceLaw<'a>>,
     /// The claimed optimal score.

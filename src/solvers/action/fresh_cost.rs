@@ -7,7 +7,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::solvers::path_cost::{ControlVariate, PathCost};
-use crate::solvers::{ControlProblem, SolveError};
+use crate::solvers::{ReverseProblem, SolveError};
 
 /// Largest number of fresh paths.
 const FRESH_PATHS: usize = 4096;
@@ -27,7 +27,7 @@ pub struct FreshCost {
 impl FreshCost {
     /// From `grid`, the one of the minimisation, refined twice.
     pub fn new(
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         mut grid: TimeGrid,
         paths: usize,
         family: &mut Family,

@@ -4,7 +4,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::family::Family;
 use crate::field::peaks::Peaks;
 use crate::numeric::random::Streams;
-use crate::solvers::ControlProblem;
+use crate::solvers::ReverseProblem;
 use crate::solvers::metric::Metric;
 use crate::solvers::optimizer::Objective;
 use crate::solvers::path_cost::{ControlVariate, PathCost};
@@ -61,7 +61,7 @@ enum Side {
 
 impl Round {
     pub fn new(
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         grid: &TimeGrid,
         paths: usize,
         family: &mut Family,

@@ -23,7 +23,7 @@ use crate::numeric::blocks::pairwise_sum;
 use crate::solvers::grid_order::{observed_orders, time_mean};
 use crate::solvers::grid_start::{self, Demand, Placed, autonomous, start_values};
 use crate::solvers::grid_sums::mean_squares;
-use crate::solvers::{ControlProblem, Refusal, SolveError};
+use crate::solvers::{Refusal, ReverseProblem, SolveError};
 
 /// Chains, finest first.
 const CHAINS: usize = 4;
@@ -103,7 +103,7 @@ fn total_units(long: usize) -> usize {
 }
 
 /// Whether short steps can be summed on the grid asked for.
-pub(crate) fn admit(problem: &ControlProblem, points: &[usize]) -> Result<Admitted, Refusal> {
+pub(crate) fn admit(problem: &ReverseProblem, points: &[usize]) -> Result<Admitted, Refusal> {
     let noising = &problem.noising;
     if noising.dimension() != 1 {
         return Err(Refusal {
@@ -240,7 +240,7 @@ pub(crate) struct Answer {
 }
 
 impl ChainBridge {
-    pub(crate) fn new(problem: &ControlProblem, admitted: Admitted) -> Result<Self, SolveError> {
+    pub(crate) fn new(problem: &ReverseProblem, admitted: Admitted) -> Result<Self, SolveError> {
         let Admitted {
             placed: Placed { grid, time, law },
             times,
@@ -291,7 +291,7 @@ impl ChainBridge {
 
     /// One full Sinkhorn sweep of every chain: the data marginal, then the start marginal. The largest total
     /// variation of a start marginal in between.
-    pub(crate) fn sweep(&mut self, problem: &ControlProblem) -> Result<f64, SolveError> {
+    pub(crate) fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
         let mut worst = 0.0_f64;
         for chain in &mut self.chains {
             let measured = chain.sweep(&self.ends);
@@ -333,7 +333,7 @@ impl ChainBridge {
         tables
     }
 
-    pub(crate) fn answer(&self, problem: &ControlProblem) -> Answer {
+    pub(crate) fn answer(&self, problem: &ReverseProblem) -> Answer {
         let levels = [0, 1, KEPT].map(|k| self.tables(k, KEPT));
         let coarsest = self.tables(CHAINS - 1, CHAINS - 1);
         let combined = |a: &[Vec<f64>], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
@@ -414,15 +414,15 @@ mod tests {
     use crate::solvers::bridge::tilted_mixture::TiltedMixture;
     use std::path::Path;
 
-    fn lowered(drift: &str, data: &str, prior: &str, horizon: f64) -> ControlProblem {
+    fn lowered(drift: &str, data: &str, prior: &str, horizon: f64) -> ReverseProblem {
         let text = format!(
             "format = 1\n[problem]\nname = \"chain\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\ndrift = \"{drift}\"\ndiffusion = \"1.1\"\nhorizon = [0.0, {horizon:?}]\n"
         );
         let loaded = parse_text("chain.toml", &text, Path::new("."), &[]).expect("valid");
-        ControlProblem::new(loaded.problem).expect("additive noise")
+        ReverseProblem::new(loaded.problem).expect("additive noise")
     }
 
-    fn converged(problem: &ControlProblem, points: usize) -> ChainBridge {
+    fn converged(problem: &ReverseProblem, points: usize) -> ChainBridge {
         let admitted = admit(problem, &[points]).expect("admitted");
         let mut bridge = ChainBridge::new(problem, admitted).expect("finite data");
         for _ in 0..100 {

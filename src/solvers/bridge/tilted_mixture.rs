@@ -16,7 +16,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::law::{Covariance, Mixture};
-use crate::solvers::{ControlProblem, SolveError};
+use crate::solvers::{ReverseProblem, SolveError};
 use nalgebra::{DMatrix, DVector};
 
 /// Half width of the grid in standard deviations of the start law and of the noised data law; a Gaussian
@@ -127,7 +127,7 @@ fn mean(cell: f64, log_weight: &[f64], value: &[f64]) -> f64 {
 
 impl TiltedMixture {
     pub(crate) fn new(
-        problem: &ControlProblem,
+        problem: &ReverseProblem,
         law: NoisedMixture,
         kernel: GaussianKernel,
         points: &[usize],
@@ -176,7 +176,7 @@ impl TiltedMixture {
 
     /// One full Sinkhorn sweep: the data marginal, then the start marginal. Total variation of the start
     /// marginal in between.
-    pub(crate) fn sweep(&mut self, problem: &ControlProblem) -> Result<f64, SolveError> {
+    pub(crate) fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
         self.tilt()?;
         let law = self.solution();
         let end = problem.noising.end();
