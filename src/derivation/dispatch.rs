@@ -1,7 +1,8 @@
 //! The derivation of a problem of any kind.
 
 use crate::derivation::evidence::Refuted;
-use crate::derivation::noising::Noising;
+use crate::derivation::matrix;
+use crate::derivation::noising::{Noising, dot};
 use crate::derivation::passage::StoppingEvent;
 use crate::derivation::path_action::Functional;
 use crate::derivation::stated::Stated;
@@ -85,6 +86,63 @@ pub fn stated(problem: &Problem) -> Stated {
         terminal,
         discount,
         horizon: problem.dynamics.horizon,
+    }
+}
+
+/// The control problem that a problem is lowered to: as typed for kind `control`; for kinds `reverse` and
+/// `sample` the reverse process of [`crate::derivation::lowering`], steered through its own noise at unit
+/// price, in the reverse time `tau = t_0 + t_1 - t` under the name of `t`. The end cost is `-log rho` where
+/// the target has an expression, else zero.
+pub fn lowered(problem: &Problem) -> Stated {
+    let log_density = match &problem.task {
+        Task::Sample(task) => match &task.target {
+            Law::LogDensity(law) => Some(law.log_density),
+            _ => None,
+        },
+        Task::Reverse(_) => None,
+        _ => return stated(problem),
+    };
+    let process = reverse::noising(problem);
+    let (start, end) = problem.dynamics.horizon;
+    let mut graph = process.graph;
+    let whole = graph.number(start + end);
+    let turned = graph.sub(whole, problem.time);
+    let mut at_reverse_time = |e: Expr| graph.substitute(e, &[(problem.time, turned)]);
+    let drift: Vec<Expr> = process
+        .reverse_drift
+        .iter()
+        .map(|b| at_reverse_time(*b))
+        .collect();
+    let diffusion: Vec<Vec<Expr>> = process
+        .diffusion
+        .iter()
+        .map(|row| row.iter().map(|g| at_reverse_time(*g)).collect())
+        .collect();
+    let killing = at_reverse_time(process.running_cost);
+    let control: Vec<Expr> = (0..diffusion[0].len())
+        .map(|k| graph.symbol(&format!("u[{k}]")))
+        .collect();
+    let push = matrix::apply(&mut graph, &diffusion, &control);
+    let drift = drift
+        .iter()
+        .zip(&push)
+        .map(|(b, push)| graph.add(&[*b, *push]))
+        .collect();
+    let square = dot(&mut graph, &control, &control);
+    let half = graph.rational(1, 2);
+    let effort = graph.mul(&[half, square]);
+    let zero = graph.zero();
+    Stated {
+        running: graph.add(&[killing, effort]),
+        terminal: log_density.map_or(zero, |rho| graph.neg(rho)),
+        discount: zero,
+        time: problem.time,
+        state: problem.state.clone(),
+        control,
+        drift,
+        diffusion,
+        horizon: (start, end),
+        graph,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod schedule;
 pub mod short_time_kernel;
 pub mod splitting;
 pub mod state_grid;
+pub mod steered;
 pub mod time_grid;
 pub mod transport;
 pub mod value_step;

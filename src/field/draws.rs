@@ -118,6 +118,18 @@ pub fn draw_mixture(mixture: &Mixture, stream: &Stream, first: u64, points: usiz
     out
 }
 
+/// Points `first..first + points` of the uniform law on a box.
+pub fn draw_uniform(sides: &[(f64, f64)], stream: &Stream, first: u64, points: usize) -> Batch {
+    let mut out = Batch::zeros(points, sides.len());
+    stream.uniforms(first, POSITION, out.as_mut());
+    for (j, (low, high)) in sides.iter().enumerate() {
+        for value in out.column_mut(j) {
+            *value = low + (high - low) * *value;
+        }
+    }
+    out
+}
+
 /// Carries points through a Gaussian transition: `x → Φ x + c + L z`.
 ///
 /// Returns the moved points and the standard normals used, which the denoising score

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod bridge;
+pub mod control;
 pub mod exact;
 pub mod fokker_planck;
 pub mod gram;

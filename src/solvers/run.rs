@@ -63,17 +63,26 @@ impl ReverseProblem {
 }
 
 /// What came of every requested solver.
-#[derive(Default)]
-pub struct Answers {
+pub struct Answers<O = Outcome> {
     /// In the order they were asked for.
     pub asked: Vec<SolverSpec>,
-    pub solutions: Vec<Solution>,
+    pub solutions: Vec<Solution<O>>,
     /// Solver id and why it gave no solution.
     pub unsolved: Vec<(String, Unsolved)>,
 }
 
-impl Answers {
-    pub fn push(&mut self, spec: &SolverSpec, result: Result<Solution, Unsolved>) {
+impl<O> Default for Answers<O> {
+    fn default() -> Self {
+        Self {
+            asked: Vec::new(),
+            solutions: Vec::new(),
+            unsolved: Vec::new(),
+        }
+    }
+}
+
+impl<O> Answers<O> {
+    pub fn push(&mut self, spec: &SolverSpec, result: Result<Solution<O>, Unsolved>) {
         self.asked.push(spec.clone());
         match result {
             Ok(solution) => self.solutions.push(solution),

@@ -1,0 +1,301 @@
+//! A controlled diffusion with a quadratic price of control, with numbers in it.
+//!
+//! ```text
+//! dX = ( b(X,t) + B(X,t) u ) dt + G(X,t) dW,      D = G G'
+//! S[u] = E[ Phi(X_T) + int e^{-rho (t - t_0)} ( q(X,t) + 1/2 u' R(X,t) u ) dt ]
+//! ```
+//!
+//! Every coefficient is evaluated on blocks of points. What does not depend on the state is found when the
+//! process is compiled and evaluated once per call, not once per point.
+//!
+//! # Checked by
+//! The derivation takes the user's expressions apart into these coefficients and proves that they make up
+//! what was typed ([`crate::derivation::controlled::execute`]).
+
+use crate::derivation::controlled::Controlled;
+use crate::expr::{CompileError, Expr, Graph, Kernel};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use nalgebra::DMatrix;
+
+/// A matrix of compiled entries, row by row.
+#[derive(Clone, Debug)]
+pub struct MatrixField {
+    rows: usize,
+    columns: usize,
+    entries: Kernel,
+    /// Whether an entry contains the state.
+    of_state: bool,
+    /// Whether an entry contains the state or the time.
+    constant: bool,
+    /// Entries that vanish identically: (row, column) of the others, in the order of `entries`.
+    places: Vec<(usize, usize)>,
+}
+
+impl MatrixField {
+    fn new(
+        graph: &Graph,
+        matrix: &[Vec<Expr>],
+        time: Expr,
+        state: &[Expr],
+    ) -> Result<Self, CompileError> {
+        let mut places = Vec::new();
+        let mut entries = Vec::new();
+        for (i, row) in matrix.iter().enumerate() {
+            for (j, entry) in row.iter().enumerate() {
+                if !graph.is_zero(*entry) {
+                    places.push((i, j));
+                    entries.push(*entry);
+                }
+            }
+        }
+        let of_state = entries.iter().any(|e| graph.depends_on_any(*e, state));
+        let of_time = entries.iter().any(|e| graph.depends_on(*e, time));
+        let inputs: &[Expr] = if of_state { state } else { &[] };
+        Ok(Self {
+            rows: matrix.len(),
+            columns: matrix.first().map_or(0, Vec::len),
+            entries: Kernel::compile(graph, &entries, time, inputs)?,
+            of_state,
+            constant: !of_state && !of_time,
+            places,
+        })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether an entry depends on the state.
+    pub fn depends_on_state(&self) -> bool {
+        self.of_state
+    }
+
+    /// Whether no entry depends on state or time.
+    pub fn is_constant(&self) -> bool {
+        self.constant
+    }
+
+    /// The matrix at one point; `x` may be empty where the entries are free of the state.
+    pub fn at(&self, t: f64, x: &[f64]) -> DMatrix<f64> {
+        let mut point = Batch::zeros(1, self.entries.inputs());
+        for j in 0..self.entries.inputs() {
+            point.column_mut(j)[0] = x[j];
+        }
+        let mut values = Batch::zeros(1, self.places.len());
+        self.entries.eval(t, point.as_ref(), values.as_mut());
+        let mut matrix = DMatrix::zeros(self.rows, self.columns);
+        for (k, &(i, j)) in self.places.iter().enumerate() {
+            matrix[(i, j)] = values.column(k)[0];
+        }
+        matrix
+    }
+
+    /// Entries that do not vanish, one column each in the order of [`Self::places`]; one row where the
+    /// matrix is free of the state, else one per point.
+    pub fn values(&self, t: f64, x: BatchRef<'_>) -> Batch {
+        let points = if self.of_state { x.points() } else { 1 };
+        let mut values = Batch::zeros(points, self.places.len());
+        if self.of_state {
+            self.entries.eval(t, x, values.as_mut());
+        } else {
+            self.entries
+                .eval(t, Batch::zeros(1, 0).as_ref(), values.as_mut());
+        }
+        values
+    }
+
+    /// (row, column) of the entries that do not vanish identically.
+    pub fn places(&self) -> &[(usize, usize)] {
+        &self.places
+    }
+
+    /// `out += scale · M v`, `v` points × columns, `out` points × rows.
+    pub fn add_times(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        scale: f64,
+        v: BatchRef<'_>,
+        out: BatchMut<'_>,
+    ) {
+        self.accumulate(t, x, scale, v, out, false);
+    }
+
+    /// `out += scale · Mᵀ v`, `v` points × rows, `out` points × columns.
+    pub fn add_transposed_times(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        scale: f64,
+        v: BatchRef<'_>,
+        out: BatchMut<'_>,
+    ) {
+        self.accumulate(t, x, scale, v, out, true);
+    }
+
+    fn accumulate(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        scale: f64,
+        v: BatchRef<'_>,
+        mut out: BatchMut<'_>,
+        transposed: bool,
+    ) {
+        let values = self.values(t, x);
+        for (k, &(i, j)) in self.places.iter().enumerate() {
+            let (from, to) = if transposed { (i, j) } else { (j, i) };
+            let entry = values.column(k);
+            let target = out.column_mut(to);
+            if self.of_state {
+                for ((o, v), m) in target.iter_mut().zip(v.column(from)).zip(entry) {
+                    *o += scale * m * v;
+                }
+            } else {
+                let factor = scale * entry[0];
+                for (o, v) in target.iter_mut().zip(v.column(from)) {
+                    *o += factor * v;
+                }
+            }
+        }
+    }
+}
+
+/// The coefficients of a control problem as batch evaluators.
+#[derive(Clone, Debug)]
+pub struct SteeredProcess {
+    start: f64,
+    end: f64,
+    discount: f64,
+    drift: Kernel,
+    channel: MatrixField,
+    diffusion: MatrixField,
+    effort: MatrixField,
+    inverse_effort: MatrixField,
+    running: Kernel,
+    terminal: Kernel,
+}
+
+impl SteeredProcess {
+    /// Compiles the parts of a control problem.
+    ///
+    /// # Errors
+    /// Names without a value.
+    pub fn new(parts: &Controlled) -> Result<Self, CompileError> {
+        let process = &parts.process;
+        let (graph, time, state) = (&process.graph, process.time, &process.state);
+        let matrix = |m: &[Vec<Expr>]| MatrixField::new(graph, m, time, state);
+        Ok(Self {
+            start: parts.horizon.0,
+            end: parts.horizon.1,
+            discount: graph
+                .as_number(parts.discount)
+                .map_or(0.0, |rate| rate.to_f64()),
+            drift: Kernel::compile(graph, &process.drift, time, state)?,
+            channel: matrix(&parts.channel)?,
+            diffusion: matrix(&process.diffusion)?,
+            effort: matrix(&parts.effort)?,
+            inverse_effort: matrix(&parts.inverse_effort)?,
+            running: Kernel::compile(graph, &[parts.running], time, state)?,
+            terminal: Kernel::compile(graph, &[parts.terminal], time, state)?,
+        })
+    }
+
+    /// States.
+    pub fn dimension(&self) -> usize {
+        self.drift.outputs()
+    }
+
+    pub fn controls(&self) -> usize {
+        self.channel.columns()
+    }
+
+    /// Independent noises, the columns of G.
+    pub fn noises(&self) -> usize {
+        self.diffusion.columns()
+    }
+
+    pub fn start(&self) -> f64 {
+        self.start
+    }
+
+    pub fn end(&self) -> f64 {
+        self.end
+    }
+
+    /// `rho`.
+    pub fn discount(&self) -> f64 {
+        self.discount
+    }
+
+    /// `B`, states × controls.
+    pub fn channel(&self) -> &MatrixField {
+        &self.channel
+    }
+
+    /// `G`, states × noises.
+    pub fn diffusion(&self) -> &MatrixField {
+        &self.diffusion
+    }
+
+    /// `R`, controls × controls.
+    pub fn effort(&self) -> &MatrixField {
+        &self.effort
+    }
+
+    /// `R^-1`.
+    pub fn inverse_effort(&self) -> &MatrixField {
+        &self.inverse_effort
+    }
+
+    /// `out = b(x, t)`, points × states.
+    pub fn drift(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.drift.eval(t, x, out);
+    }
+
+    /// `out = q(x, t)` per point.
+    pub fn running(&self, t: f64, x: BatchRef<'_>, out: &mut [f64]) {
+        let points = x.points();
+        self.running
+            .eval(t, x, BatchMut::new(out, points, 1, points));
+    }
+
+    /// `out = Phi(x)` per point.
+    pub fn terminal(&self, x: BatchRef<'_>, out: &mut [f64]) {
+        let points = x.points();
+        self.terminal
+            .eval(self.end, x, BatchMut::new(out, points, 1, points));
+    }
+
+    /// `out = 1/2 u' R u` per point.
+    pub fn effort_rate(&self, t: f64, x: BatchRef<'_>, control: BatchRef<'_>, out: &mut [f64]) {
+        let mut priced = Batch::zeros(x.points(), self.controls());
+        self.effort.add_times(t, x, 0.5, control, priced.as_mut());
+        out.fill(0.0);
+        for j in 0..self.controls() {
+            for ((o, u), p) in out.iter_mut().zip(control.column(j)).zip(priced.column(j)) {
+                *o += u * p;
+            }
+        }
+    }
+
+    /// `out = -R^-1 B' grad V`: the control that minimises `1/2 u' R u + (B u) . grad V`.
+    pub fn best_response(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        slope: BatchRef<'_>,
+        mut out: BatchMut<'_>,
+    ) {
+        let mut pulled = Batch::zeros(x.points(), self.controls());
+        self.channel
+            .add_transposed_times(t, x, -1.0, slope, pulled.as_mut());
+        out.fill(0.0);
+        self.inverse_effort
+            .add_times(t, x, 1.0, pulled.as_ref(), out);
+    }
+}

@@ -1,0 +1,141 @@
+//! Methods for stochastic control in general, and for sampling, which is lowered to it.
+//!
+//! ```text
+//! dX = ( b(X,t) + B(X,t) u ) dt + G(X,t) dW,      D = G G'
+//! S[u] = E[ Phi(X_T) + int e^{-rho (t - t_0)} ( q(X,t) + 1/2 u' R(X,t) u ) dt ]
+//! V(x,t) = min over u of the cost from (x,t) on,      u* = -R^-1 B' grad V
+//! ```
+//!
+//! Times are those of the control problem. For kind `sample` that is the reverse time `tau`, shifted so that
+//! it runs over the horizon of the file.
+
+pub mod run;
+
+use crate::derivation::controlled::{Controlled, Obstacle, take_apart};
+use crate::derivation::dispatch::lowered;
+use crate::derivation::stated::Stated;
+use crate::derivation::temperature::{NoTemperature, temperature};
+use crate::discretization::steered::SteeredProcess;
+use crate::expr::CompileError;
+use crate::field::Field;
+use crate::field::draws::{draw_mixture, draw_uniform};
+use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
+use crate::numeric::random::Stream;
+use crate::problem::law::Law;
+use crate::problem::model::Problem;
+use crate::problem::task::Task;
+use crate::solvers::HistoryEntry;
+
+/// Why a problem could not be lowered to numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("problems of kind `{kind}` have no control")]
+    NoControl { kind: &'static str },
+    #[error("the dynamics or the cost could not be compiled: {0}")]
+    Compile(#[from] CompileError),
+    #[error(
+        "the start law is a {family}; it must be a point, a gaussian, mixture, samples or uniform"
+    )]
+    StartNotDrawn { family: &'static str },
+    #[error("no closed minimiser: {0}")]
+    NoMinimiser(#[from] Obstacle),
+}
+
+/// A control problem with numbers in it.
+#[derive(Clone, Debug)]
+pub struct ControlProblem {
+    pub problem: Problem,
+    /// The control problem as typed, or what a sampling problem is lowered to.
+    pub stated: Stated,
+    /// `b`, `B`, `q`, `R` symbolically.
+    pub parts: Controlled,
+    /// The same, compiled.
+    pub process: SteeredProcess,
+    /// Law of `X` at the start of the horizon.
+    pub start: Law,
+    /// `lambda` with `G G' = lambda B R^-1 B'`, or why there is none.
+    pub temperature: Result<f64, NoTemperature>,
+}
+
+impl ControlProblem {
+    /// Lowers a problem of kind `control` or `sample`.
+    ///
+    /// # Errors
+    /// [`ControlError`] where the kind has no control, the minimiser no closed form, or the start law no
+    /// draws.
+    pub fn new(problem: Problem) -> Result<Self, ControlError> {
+        let start = match &problem.task {
+            Task::Control(task) => task.initial.clone(),
+            Task::Sample(task) => task.prior.clone(),
+            _ => {
+                return Err(ControlError::NoControl {
+                    kind: problem.kind().name(),
+                });
+            }
+        };
+        if start.mixture().is_none() && !matches!(start, Law::Uniform(_)) {
+            return Err(ControlError::StartNotDrawn {
+                family: start.family(),
+            });
+        }
+        let stated = lowered(&problem);
+        let mut parts = take_apart(&stated)?;
+        let process = SteeredProcess::new(&parts)?;
+        let temperature = temperature(&mut parts).map(|found| {
+            parts
+                .process
+                .graph
+                .as_number(found.value)
+                .map_or(f64::NAN, |value| value.to_f64())
+        });
+        Ok(Self {
+            problem,
+            stated,
+            parts,
+            process,
+            start,
+            temperature,
+        })
+    }
+
+    /// Draws `first..first + points` of the start law.
+    pub fn draw_start(&self, stream: &Stream, first: u64, points: usize) -> Batch {
+        match (&self.start, self.start.mixture()) {
+            (Law::Uniform(sides), _) => draw_uniform(sides, stream, first, points),
+            (_, Some(mixture)) => draw_mixture(&mixture, stream, first, points),
+            _ => unreachable!("a law without draws was refused when the problem was lowered"),
+        }
+    }
+
+    /// The start point, where the start law is one.
+    pub fn start_point(&self) -> Option<&[f64]> {
+        match &self.start {
+            Law::Delta(point) => Some(point),
+            _ => None,
+        }
+    }
+}
+
+/// A number found on the way, under the name that references use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantity {
+    pub name: String,
+    pub value: Estimate,
+}
+
+/// What every method answers.
+#[derive(Default)]
+pub struct ControlOutcome {
+    /// `u*(x, t)`, points × controls.
+    pub policy: Option<Box<dyn Field + Send>>,
+    /// `V(x, t)`, one column.
+    pub value: Option<Box<dyn Field + Send>>,
+    /// The optimal cost averaged over the start law, with the method's own error.
+    pub cost: Option<Estimate>,
+    /// Other numbers the method found: `log_z`, `effective_sample_size`, ...
+    pub quantities: Vec<Quantity>,
+    pub history: Vec<HistoryEntry>,
+    /// Named facts worth a line in the report (observed order, grid, condition number, ...).
+    pub facts: Vec<(&'static str, f64)>,
+}
