@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod control_record;
 mod derive;
 mod examples;
 mod exit;
@@ -11,7 +12,10 @@ mod output;
 mod progress;
 mod record;
 mod schema;
+mod session;
 mod solve;
+mod solve_control;
+mod solve_reverse;
 mod verify;
 
 use crate::cli::output::say;
@@ -23,7 +27,7 @@ use crate::problem::{Loaded, Override, load};
 use arguments::{Arguments, Command, Common, Overrides};
 use clap::Parser;
 use exit::Exit;
-use solve::Request;
+use session::Request;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;

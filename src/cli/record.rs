@@ -7,7 +7,7 @@ use crate::expr::Expr;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::law::Law;
-use crate::problem::model::{CheckSpec, Problem};
+use crate::problem::model::{CheckSpec, Problem, SolverSpec};
 use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
@@ -47,7 +47,7 @@ pub fn environment(loaded: &Loaded, command: &str, phases: Vec<Phase>) -> Enviro
     }
 }
 
-fn work_counts(work: &Work) -> Vec<(String, u64)> {
+pub fn work_counts(work: &Work) -> Vec<(String, u64)> {
     [
         ("iterations", work.iterations),
         ("field points", work.field_points),
@@ -69,34 +69,37 @@ pub fn solver_rows(
     answers
         .asked
         .iter()
-        .map(|spec| SolverRow {
-            id: spec.id.clone(),
-            method: spec.method.name().to_owned(),
-            settings: spec.method.summary(),
-            outcome: outcome(&spec.id, answers, comparison, expected_modes),
+        .map(|spec| {
+            answer_row(spec, answers, |solution| {
+                solved(solution, comparison, expected_modes)
+            })
         })
         .collect()
 }
 
-fn outcome(
-    id: &str,
-    answers: &Answers,
-    comparison: &Comparison,
-    expected_modes: &[f64],
-) -> SolverOutcome {
-    if let Some(solution) = answers.solutions.iter().find(|s| s.id == id) {
-        let solved = solved(solution, comparison, expected_modes);
-        return SolverOutcome::Solved(Box::new(solved));
-    }
-    match answers.unsolved.iter().find(|(other, _)| other == id) {
-        Some((_, Unsolved::Refused(refusal))) => SolverOutcome::Refused {
-            reason: refusal.reason.clone(),
-            accepted: refusal.accepted.clone(),
+/// The row of one requested solver, whatever became of it.
+pub fn answer_row<O>(
+    spec: &SolverSpec,
+    answers: &Answers<O>,
+    solved: impl Fn(&Solution<O>) -> Solved,
+) -> SolverRow {
+    let solution = answers.solutions.iter().find(|s| s.id == spec.id);
+    let unsolved = answers.unsolved.iter().find(|(id, _)| *id == spec.id);
+    SolverRow {
+        id: spec.id.clone(),
+        method: spec.method.name().to_owned(),
+        settings: spec.method.summary(),
+        outcome: match (solution, unsolved) {
+            (Some(solution), _) => SolverOutcome::Solved(Box::new(solved(solution))),
+            (None, Some((_, Unsolved::Refused(refusal)))) => SolverOutcome::Refused {
+                reason: refusal.reason.clone(),
+                accepted: refusal.accepted.clone(),
+            },
+            (None, Some((_, Unsolved::Failed(error)))) => SolverOutcome::Failed {
+                message: error.to_string(),
+            },
+            (None, None) => unreachable!("every asked solver has an answer"),
         },
-        Some((_, Unsolved::Failed(error))) => SolverOutcome::Failed {
-            message: error.to_string(),
-        },
-        None => unreachable!("every asked solver has an answer"),
     }
 }
 
@@ -122,6 +125,9 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
         gap: action.and_then(|a| a.gap),
         gap_integral: action.and_then(|a| a.gap_integral),
         path_kl: error.map(|e| e.path_divergence),
+        value: None,
+        effective_sample_size: None,
+        log_weight_spread: None,
         held_out_nll: row.and_then(|r| r.negative_log_likelihood),
         generated: row.map_or(Vec::new(), |r| {
             r.generated.iter().map(generated_row).collect()

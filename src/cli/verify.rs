@@ -3,7 +3,8 @@
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
 use crate::cli::output::say;
-use crate::cli::solve::{Request, solve};
+use crate::cli::session::Request;
+use crate::cli::solve::solve;
 use crate::cli::{load_problem, refuse};
 use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Mode, read_identities};

@@ -1,5 +1,6 @@
 //! Distances between answers, each with its error. No verdicts.
 
+pub mod control;
 pub mod control_error;
 pub mod controlled_paths;
 pub mod effort;
@@ -11,6 +12,7 @@ pub mod likelihood;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
+pub mod steered_walk;
 pub mod transport;
 
 use crate::comparison::control_error::{

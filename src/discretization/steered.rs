@@ -82,8 +82,8 @@ impl MatrixField {
     /// The matrix at one point; `x` may be empty where the entries are free of the state.
     pub fn at(&self, t: f64, x: &[f64]) -> DMatrix<f64> {
         let mut point = Batch::zeros(1, self.entries.inputs());
-        for j in 0..self.entries.inputs() {
-            point.column_mut(j)[0] = x[j];
+        for (j, value) in x.iter().take(self.entries.inputs()).enumerate() {
+            point.column_mut(j)[0] = *value;
         }
         let mut values = Batch::zeros(1, self.places.len());
         self.entries.eval(t, point.as_ref(), values.as_mut());

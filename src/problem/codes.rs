@@ -483,6 +483,26 @@ pub const CODES: &[Page] = &[
         "expect = [\"linear-quadratic\"]",
     ),
     code(
+        "E320",
+        "no method applies to a control problem",
+        "Left to choose, `solve` takes a method whose structure it finds: linear-quadratic, separable, a temperature\nfor the linear equation, or few enough states for a grid. The message names what is missing and what is nearest.",
+        &[
+            (
+                "noise",
+                "G G' = lambda B R^-1 B' makes path-integral possible in any dimension",
+            ),
+            (
+                "coupling",
+                "terms that couple many states keep the problem from falling apart",
+            ),
+            (
+                "zero noise",
+                "`solvers = [\"ddp\"]` answers the problem without noise",
+            ),
+        ],
+        "[run]\nsolvers = [\"ddp\"]",
+    ),
+    code(
         "E601",
         "the problem file cannot be read",
         "",

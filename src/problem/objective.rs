@@ -317,7 +317,7 @@ fn read_event(reader: &mut Reader, section: &Section<'_>) -> Option<Event> {
     })
 }
 
-/// Reads `[observe]`.
+/// Reads `[observe]`; an entry of several components becomes `name[0]`, `name[1]`, ...
 pub(crate) fn read_observables(reader: &mut Reader, section: &Section<'_>) -> Vec<(String, Expr)> {
     let mut observables = Vec::new();
     for entry in section.entries() {
@@ -327,8 +327,13 @@ pub(crate) fn read_observables(reader: &mut Reader, section: &Section<'_>) -> Ve
         }
         let place = format!("observe.{}", entry.key);
         reader.remember(place.as_str(), &entry.node);
-        if let Some(e) = reader.scalar_at(&entry.node, &place) {
-            observables.push((entry.key.clone(), e));
+        match reader.components_at(&entry.node, &place).as_deref() {
+            None => {}
+            Some([e]) => observables.push((entry.key.clone(), *e)),
+            Some(several) => {
+                let named = several.iter().enumerate();
+                observables.extend(named.map(|(i, e)| (format!("{}[{i}]", entry.key), *e)));
+            }
         }
     }
     observables

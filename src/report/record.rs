@@ -219,6 +219,9 @@ pub struct Solved {
     pub relative_control_error: Option<Estimate>,
     /// The id of the solver it is measured against; empty when that is this one.
     pub against: String,
+    /// The optimal cost by the method itself, averaged over the start law.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub value: Option<Estimate>,
     /// The action S of the simulated control.
     #[serde(serialize_with = "maybe_estimate")]
     pub action: Option<Estimate>,
@@ -234,6 +237,12 @@ pub struct Solved {
     /// Kullback-Leibler divergence of the path laws, nats.
     #[serde(serialize_with = "maybe_estimate")]
     pub path_kl: Option<Estimate>,
+    /// Effective sample size of the path weights under the control, as a share of the paths.
+    #[serde(serialize_with = "maybe_number")]
+    pub effective_sample_size: Option<f64>,
+    /// Standard deviation of the logarithm of these weights.
+    #[serde(serialize_with = "maybe_number")]
+    pub log_weight_spread: Option<f64>,
     /// Negative log-likelihood of held-out data by the probability flow, nats per point.
     #[serde(serialize_with = "maybe_estimate")]
     pub held_out_nll: Option<Estimate>,

@@ -120,11 +120,14 @@ pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
     let mut table = Table::new(&[
         "solver",
         "method",
+        "value V",
         "control error",
         "relative",
         "action S",
         "S - V",
         "path KL",
+        "ESS",
+        "std log w",
         "NLL held out",
         "own error",
         "time",
@@ -165,11 +168,14 @@ fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
     vec![
         row.id.clone(),
         row.method.clone(),
+        shown(&solved.value),
         control_error,
         shown(&solved.relative_control_error),
         shown(&solved.action),
         shown(&solved.gap),
         shown(&solved.path_kl),
+        share(solved.effective_sample_size),
+        share(solved.log_weight_spread),
         shown(&solved.held_out_nll),
         solved
             .own_error
@@ -179,6 +185,13 @@ fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
         solved.stopped.clone(),
         work(solved),
     ]
+}
+
+/// Three digits, or nothing where it was not measured.
+pub(crate) fn share(value: Option<f64>) -> String {
+    value
+        .map(|value| number::significant(value, 3))
+        .unwrap_or_default()
 }
 
 /// Distances of generated samples to the data law, each beside its sampling floor.

@@ -142,3 +142,22 @@ impl CheckResult {
             .map(|line| line.slip)
     }
 }
+
+/// A check that did not run; the start of the answer of one that did.
+pub fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
+    CheckResult {
+        id: spec.id.clone(),
+        check: spec.check.clone(),
+        on: on.to_owned(),
+        residual: None,
+        confidence: spec.confidence,
+        verdict: Verdict::Skipped,
+        reason: reason.to_owned(),
+        false_alarm: None,
+        probe: Vec::new(),
+        severity: spec.severity,
+        equation: "",
+        source: "",
+        proof: Vec::new(),
+    }
+}

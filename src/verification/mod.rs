@@ -3,11 +3,14 @@
 //! An identity has two sides that share no code; their difference is measured with an error and judged.
 //! Nothing here tunes a solver to pass.
 
+pub mod bellman_terms;
 pub mod catalogue;
 pub mod claim;
+pub mod control;
 pub mod derivatives;
 mod differences;
 pub mod equations;
+mod grid_order;
 pub mod identity;
 pub mod laws;
 pub mod losses;
@@ -23,12 +26,11 @@ pub mod verdict;
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
 use crate::numeric::random::Streams;
 use crate::problem::model::CheckSpec;
-use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
 use crate::solvers::{ReverseProblem, Solution};
 use crate::verification::catalogue::{check, identity};
-use crate::verification::identity::{CheckResult, Identity, Scope, Settings};
+use crate::verification::grid_order::grid_order;
+use crate::verification::identity::{CheckResult, Identity, Scope, Settings, skipped};
 use crate::verification::subject::{Claims, Subject};
-use crate::verification::verdict::{Residual, Verdict};
 
 /// Runs every check on every answer it is about.
 pub fn verify(
@@ -48,7 +50,15 @@ pub fn verify(
     let mut results = Vec::new();
     for spec in checks {
         if spec.check == "grid-order" {
-            results.extend(grid_order(spec, solutions));
+            let facts = solutions
+                .iter()
+                .map(|s| (s.id.as_str(), s.outcome.facts.as_slice()));
+            let found = grid_order(spec, facts);
+            if found.is_empty() {
+                let reason = "no grid method recorded several levels";
+                results.push(skipped(spec, "all", reason));
+            }
+            results.extend(found);
             continue;
         }
         let Some(identity) = identity(&spec.check) else {
@@ -161,71 +171,4 @@ impl<'a> Bench<'a> {
             closed_form: solution.outcome.grid.is_none(),
         }
     }
-}
-
-fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
-    CheckResult {
-        id: spec.id.clone(),
-        check: spec.check.clone(),
-        on: on.to_owned(),
-        residual: None,
-        confidence: spec.confidence,
-        verdict: Verdict::Skipped,
-        reason: reason.to_owned(),
-        false_alarm: None,
-        probe: Vec::new(),
-        severity: spec.severity,
-        equation: "",
-        source: "",
-        proof: Vec::new(),
-    }
-}
-
-/// Order of the grid methods and its tolerance.
-const GRID_ORDER: f64 = 2.0;
-const GRID_ORDER_TOLERANCE: f64 = 0.15;
-
-/// The observed order of every grid method that solved at several levels; what has not settled in it counts as
-/// its error (see [`crate::solvers::grid_order`]).
-fn grid_order(spec: &CheckSpec, solutions: &[Solution]) -> Vec<CheckResult> {
-    let mut results = Vec::new();
-    for solution in solutions {
-        let fact = |name: &str| {
-            let mut facts = solution.outcome.facts.iter();
-            facts.find(|fact| fact.0 == name).map(|fact| fact.1)
-        };
-        let listed = spec.on.is_empty() || spec.on.contains(&solution.id);
-        let (Some(order), Some(coarser), true) =
-            (fact(GRID_ORDER_FACT), fact(COARSER_ORDER_FACT), listed)
-        else {
-            continue;
-        };
-        let change = unsettled(order, coarser, GRID_ORDER);
-        let tolerance = spec.tolerance.unwrap_or(GRID_ORDER_TOLERANCE);
-        let mut residual = Residual::deterministic(order, change, tolerance);
-        residual.target = GRID_ORDER;
-        let verdict = residual.verdict(spec.confidence);
-        let reason = match verdict {
-            Verdict::Inconclusive => format!(
-                "the observed order is {coarser:.2} on the coarser levels and {order:.2} on the finer: too coarse to tell its limit"
-            ),
-            _ => format!("observed order over grid levels, {coarser:.2} on the coarser"),
-        };
-        results.push(CheckResult {
-            residual: Some(residual),
-            verdict,
-            reason,
-            equation: "error ~ step^2",
-            source: "consistency of the discretization",
-            ..skipped(spec, &solution.id, "")
-        });
-    }
-    if results.is_empty() {
-        results.push(skipped(
-            spec,
-            "all",
-            "no grid method recorded several levels",
-        ));
-    }
-    results
 }

@@ -7,8 +7,7 @@
 use crate::derivation::{Derivation, Evidence, Step};
 use crate::problem::model::CheckSpec;
 use crate::verification::catalogue::identity;
-use crate::verification::identity::{CheckResult, DERIVATION, Identity};
-use crate::verification::skipped;
+use crate::verification::identity::{CheckResult, DERIVATION, Identity, skipped};
 use crate::verification::verdict::Verdict;
 
 /// Puts the proof of each identity, where there is one, in front of its first measurement. Checks that the

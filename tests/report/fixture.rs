@@ -241,6 +241,7 @@ fn solvers() -> Vec<SolverRow> {
                 }],
                 seconds: 3.4,
                 history,
+                ..Solved::default()
             }),
         },
         SolverRow {

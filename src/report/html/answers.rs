@@ -60,12 +60,15 @@ fn comparison(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
         .find(|id| !id.is_empty());
     html! {
         (columns(solved, cast, &[
+            ("value V", "", &|s| estimate(&s.value)),
             ("control error", "1/√time", &control_error),
             ("relative", "", &|s| estimate(&s.relative_control_error)),
             ("action S", "nats", &|s| estimate(&s.action)),
             ("gap S − V", "nats", &|s| estimate(&s.gap)),
             ("½E∫|u − u*|²", "nats", &|s| estimate(&s.gap_integral)),
             ("path KL", "nats", &|s| estimate(&s.path_kl)),
+            ("ESS", "share of paths", &|s| s.effective_sample_size.map(|e| number::typeset(e, 3))),
+            ("std log w", "", &|s| s.log_weight_spread.map(|e| number::typeset(e, 3))),
         ]))
         p.note {
             "Errors are one standard error or the error estimate of the method. "

@@ -9,6 +9,7 @@
 //! Times are those of the control problem. For kind `sample` that is the reverse time `tau`, shifted so that
 //! it runs over the horizon of the file.
 
+pub mod choice;
 pub mod run;
 
 use crate::derivation::controlled::{Controlled, Obstacle, take_apart};

@@ -1,0 +1,227 @@
+//! Fills the record of a control or sampling run. Copies and names; computes nothing.
+
+use crate::cli::record::{answer_row, work_counts};
+use crate::comparison::control::{ControlComparison, ControlRow};
+use crate::problem::Loaded;
+use crate::problem::model::Reference;
+use crate::problem::task::Task;
+use crate::report::number;
+use crate::report::record::{Fact, HistoryPoint, ReferenceRow, Solved, SolverRow, StatementLine};
+use crate::solvers::Solution;
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::run::Answers;
+use crate::verification::identity::CheckResult;
+use crate::verification::verdict::Verdict;
+
+/// One row per requested solver.
+pub fn solver_rows(
+    answers: &Answers<ControlOutcome>,
+    comparison: &ControlComparison,
+) -> Vec<SolverRow> {
+    answers
+        .asked
+        .iter()
+        .map(|spec| answer_row(spec, answers, |solution| solved(solution, comparison)))
+        .collect()
+}
+
+fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -> Solved {
+    let row: Option<&ControlRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
+    let performance = row.and_then(|r| r.performance.as_ref());
+    let error = row.and_then(|r| r.error.as_ref());
+    let is_reference = comparison.reference.as_deref() == Some(solution.id.as_str());
+    let outcome = &solution.outcome;
+    Solved {
+        stopped: solution.stopped.to_string(),
+        converged: solution.stopped.is_converged(),
+        value: outcome.cost,
+        control_error: error.map(|e| e.absolute),
+        relative_control_error: error.map(|e| e.relative),
+        against: match (is_reference, outcome.policy.is_some()) {
+            (false, true) => comparison.reference.clone().unwrap_or_default(),
+            (false, false) => "no policy".to_owned(),
+            (true, _) => String::new(),
+        },
+        action: performance.map(|p| p.cost),
+        step_bias: performance.map(|p| p.step_bias),
+        gap: performance.and_then(|p| p.gap),
+        gap_integral: performance.and_then(|p| p.gap_integral),
+        effective_sample_size: performance.and_then(|p| p.effective_sample_size),
+        log_weight_spread: performance.and_then(|p| p.log_weight_spread),
+        work: work_counts(&solution.work),
+        facts: outcome
+            .facts
+            .iter()
+            .map(|(name, value)| Fact {
+                name: (*name).to_owned(),
+                value: *value,
+            })
+            .chain(outcome.quantities.iter().map(|quantity| Fact {
+                name: quantity.name.clone(),
+                value: quantity.value.value,
+            }))
+            .collect(),
+        seconds: solution.seconds,
+        history: outcome
+            .history
+            .iter()
+            .map(|entry| HistoryPoint {
+                iteration: entry.iteration,
+                objective: entry.objective,
+                measured: entry.measured,
+            })
+            .collect(),
+        ..Solved::default()
+    }
+}
+
+/// The main result: the value by the most accurate method, and what no control would cost.
+pub fn headline(answers: &Answers<ControlOutcome>, comparison: &ControlComparison) -> String {
+    let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
+        return format!(
+            "{} of {} methods gave an answer; none with a policy and an error of its own.",
+            answers.solutions.len(),
+            answers.asked.len()
+        );
+    };
+    let mut text = format!(
+        "The optimal cost is {} by `{reference}`",
+        number::with_error(&value)
+    );
+    if let Some(idle) = &comparison.uncontrolled {
+        text.push_str(&format!("; no control costs {}", number::with_error(idle)));
+    }
+    text.push('.');
+    let mut found = Vec::new();
+    for row in &comparison.rows {
+        let Some(error) = row.error.as_ref() else {
+            continue;
+        };
+        found.push(format!(
+            "`{}` {}",
+            row.solver,
+            number::with_error(&error.relative)
+        ));
+    }
+    if !found.is_empty() {
+        text.push_str(&format!(
+            " Relative distance of the other policies from it: {}.",
+            found.join(", ")
+        ));
+    }
+    text
+}
+
+/// The file's known numbers beside what the run gave.
+pub fn reference_rows(
+    references: &[Reference],
+    comparison: &ControlComparison,
+    results: &[CheckResult],
+) -> Vec<ReferenceRow> {
+    references
+        .iter()
+        .zip(results)
+        .map(|(reference, result)| ReferenceRow {
+            name: reference.name.clone(),
+            value: reference.value,
+            measured: comparison
+                .quantities
+                .iter()
+                .find(|q| q.name == reference.name)
+                .map(|q| q.estimate),
+            on: String::new(),
+            tolerance: reference.tolerance,
+            source: reference.source.clone(),
+            verdict: result.verdict,
+            reason: result.reason.clone(),
+        })
+        .collect()
+}
+
+/// What the run does not show, one sentence each.
+pub fn limitations(
+    problem: &ControlProblem,
+    comparison: &ControlComparison,
+    checks: &[CheckResult],
+) -> Vec<String> {
+    let mut sentences = vec![format!(
+        "Costs of policies are those of an Euler-Maruyama walk of {} steps; their distance from the limit of small steps is the step bias.",
+        2 * problem.problem.time_settings.steps.div_ceil(2)
+    )];
+    match &comparison.reference {
+        Some(reference) => sentences.push(format!(
+            "Distances are to the policy of `{reference}`, the one with the smallest error of its own."
+        )),
+        None => sentences.push(
+            "No method gave a policy with an error of its own, so distances were not measured."
+                .to_owned(),
+        ),
+    }
+    for (found, word) in [
+        (Verdict::Inconclusive, "inconclusive"),
+        (Verdict::Skipped, "skipped"),
+    ] {
+        let names: Vec<String> = checks
+            .iter()
+            .filter(|c| c.verdict == found)
+            .map(|c| format!("{} on {}", c.check, c.on))
+            .collect();
+        if !names.is_empty() {
+            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
+        }
+    }
+    sentences
+}
+
+/// The typeset problem.
+pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine> {
+    let graph = &problem.stated.graph;
+    let (start, end) = problem.stated.horizon;
+    let list = |entries: &[crate::expr::Expr]| {
+        let shown: Vec<String> = entries.iter().take(4).map(|e| graph.text(*e)).collect();
+        let more = if entries.len() > 4 { ", ..." } else { "" };
+        format!("({}{more})", shown.join(", "))
+    };
+    let rows: Vec<String> = problem
+        .stated
+        .diffusion
+        .iter()
+        .take(4)
+        .map(|row| list(row))
+        .collect();
+    let mut lines = Vec::new();
+    if matches!(loaded.problem.task, Task::Sample(_)) {
+        lines.push(StatementLine {
+            name: "asked for: draws and the normaliser".to_owned(),
+            text: "inf S = -log Z + KL(prior, p_T); the process below runs in reverse time"
+                .to_owned(),
+            latex: r"\inf S = -\log Z + \mathrm{KL}(\pi, p_T)".to_owned(),
+            lines: None,
+        });
+    }
+    lines.push(StatementLine {
+        name: "controlled process".to_owned(),
+        text: format!(
+            "dX = f dt + G dW, t in [{start}, {end}]\nf = {}\nG = {}",
+            list(&problem.stated.drift),
+            rows.join("; ")
+        ),
+        latex: format!(r"dX = f(X,u,t)\,dt + G\,dW,\quad t \in [{start}, {end}]"),
+        lines: None,
+    });
+    lines.push(StatementLine {
+        name: "cost".to_owned(),
+        text: format!(
+            "min over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
+            graph.text(problem.stated.running),
+            graph.text(problem.stated.terminal)
+        ),
+        latex: format!(
+            "\\min_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
+            graph.latex(problem.stated.running),
+            graph.latex(problem.stated.terminal)
+        ),
+        lines: None,
+    });
+    lines
+}

@@ -1,0 +1,77 @@
+//! The main job for problems of kind `control` and `sample`.
+
+use crate::cli::control_record::{headline, limitations, reference_rows, solver_rows, statement};
+use crate::cli::exit::Exit;
+use crate::cli::record;
+use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
+use crate::comparison::control::compare_controls;
+use crate::derivation::Derivation;
+use crate::numeric::random::Streams;
+use crate::problem::Loaded;
+use crate::problem::model::Problem;
+use crate::report::record::Record;
+use crate::solvers::control::ControlProblem;
+use crate::solvers::control::run::solve as run_solver;
+use crate::verification::control::verify_controls;
+use crate::verification::references::check_references;
+
+/// Solves, compares, verifies, reports.
+pub(super) fn run_control(
+    request: &Request<'_>,
+    loaded: &Loaded,
+    lowered: Problem,
+    derivation: &Derivation,
+    mut clock: Clock,
+) -> Exit {
+    let common = request.common;
+    let problem = match ControlProblem::new(lowered) {
+        Ok(problem) => problem,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::BadInput;
+        }
+    };
+    let answers = solve_all(request, &problem.problem, |spec, found, deadline, watch| {
+        run_solver(&problem, spec, found, deadline, watch)
+    });
+    clock.lap("solve");
+    let streams = Streams::new(problem.problem.run.seed);
+    let line = waiting(common, "compare", "simulating every policy on fresh noise");
+    let comparison = compare_controls(&problem, &answers.solutions, &streams);
+    line.end("done");
+    clock.lap("compare");
+    let line = waiting(common, "verify", "executing the identities");
+    let checks = verify_controls(
+        &problem,
+        derivation,
+        &answers.solutions,
+        &comparison,
+        &streams,
+    );
+    let references = check_references(&problem.problem.references, &comparison.quantities);
+    line.end("done");
+    clock.lap("verify");
+    let file = request.file.to_string_lossy();
+    let mut record = Record {
+        identity: record::identity(loaded, &file),
+        environment: record::environment(loaded, &command_line(request), clock.phases),
+        headline: headline(&answers, &comparison),
+        unverified: record::unverified(request.only, &problem.problem.checks),
+        statement: statement(loaded, &problem),
+        derivation: record::derivation_steps(derivation),
+        structures: record::structures(derivation),
+        solvers: solver_rows(&answers, &comparison),
+        checks: record::check_rows(&checks),
+        references: reference_rows(&problem.problem.references, &comparison, &references),
+        warnings: record::warnings(loaded),
+        limitations: limitations(&problem, &comparison, &checks),
+        next: vec![
+            format!("onsager derive {file}"),
+            format!("onsager check {file} --resolved"),
+        ],
+        ..Record::default()
+    };
+    let exit = judge(&record, &answers, &checks, common);
+    record.exit_code = i32::from(exit.code());
+    finish(request, &problem.problem.output, &record, exit)
+}

@@ -1,0 +1,360 @@
+//! Comparison of the answers to a control problem: what each policy costs, how far it is from the best, how
+//! evenly its paths are weighted.
+
+use crate::comparison::quantities::Quantity;
+use crate::comparison::steered_walk::{SteeredPaths, SteeredWalk};
+use crate::expr::Kernel;
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::log_sum_exp::log_sum_exp;
+use crate::numeric::random::Streams;
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::{Solution, StopReason, Work};
+
+/// The control that does nothing.
+pub struct Idle {
+    pub states: usize,
+    pub controls: usize,
+}
+
+impl Field for Idle {
+    fn inputs(&self) -> usize {
+        self.states
+    }
+
+    fn outputs(&self) -> usize {
+        self.controls
+    }
+
+    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
+        out.fill(0.0);
+    }
+}
+
+/// How a policy does when it is simulated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Performance {
+    /// Cost at the step of `[time]`.
+    pub cost: Estimate,
+    /// Change of the cost when the step is doubled: its bias, for a scheme of order 1.
+    pub step_bias: f64,
+    /// Cost above the reference policy's, on common start points and noise.
+    pub gap: Option<Estimate>,
+    /// The same by the gap identity, `1/2 E ∫ (u - u*)'R(u - u*) dt` under the policy's own law.
+    pub gap_integral: Option<Estimate>,
+    /// `1 / sum w²` of the normalised path weights, as a share of the paths; needs a temperature.
+    pub effective_sample_size: Option<f64>,
+    /// Standard deviation of the logarithm of the path weights.
+    pub log_weight_spread: Option<f64>,
+    /// `-lambda log mean w`: the optimal cost by importance sampling under this policy.
+    pub weighted_value: Option<Estimate>,
+}
+
+/// Distance to the reference policy under the reference's law.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyError {
+    /// `sqrt(E ∫ |u - u*|² dt)`
+    pub absolute: Estimate,
+    /// The same over `sqrt(E ∫ |u*|² dt)`
+    pub relative: Estimate,
+}
+
+/// One line of the comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlRow {
+    pub solver: String,
+    pub method: &'static str,
+    /// The method's own value, averaged over the start law.
+    pub value: Option<Estimate>,
+    pub performance: Option<Performance>,
+    pub error: Option<PolicyError>,
+    pub work: Work,
+    pub seconds: f64,
+    pub stopped: StopReason,
+}
+
+/// All lines, with what they are measured against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlComparison {
+    /// The solver with a policy whose own error is smallest.
+    pub reference: Option<String>,
+    /// The value by the reference.
+    pub value: Option<Estimate>,
+    /// Cost of no control at all.
+    pub uncontrolled: Option<Estimate>,
+    pub rows: Vec<ControlRow>,
+    /// Named numbers `[reference.NAME]` is compared with.
+    pub quantities: Vec<Quantity>,
+}
+
+/// The answer that knows itself best: a policy and a value with the smallest own error.
+pub fn best<'a>(solutions: &'a [Solution<ControlOutcome>]) -> Option<&'a Solution<ControlOutcome>> {
+    let own = |solution: &&'a Solution<ControlOutcome>| {
+        let cost = solution.outcome.cost.as_ref()?;
+        let known = solution.outcome.policy.is_some() && cost.error.is_finite();
+        known.then(|| cost.error / cost.value.abs().max(f64::MIN_POSITIVE))
+    };
+    solutions
+        .iter()
+        .filter(|solution| own(solution).is_some())
+        .min_by(|a, b| {
+            let [a, b] = [own(a), own(b)].map(|error| error.unwrap_or(f64::INFINITY));
+            a.total_cmp(&b)
+        })
+}
+
+/// Measures every policy by code that did not produce it, on noise it has not seen.
+pub fn compare_controls(
+    problem: &ControlProblem,
+    solutions: &[Solution<ControlOutcome>],
+    streams: &Streams,
+) -> ControlComparison {
+    let streams = streams.scoped("comparison");
+    let paths = problem.problem.run.paths;
+    let start = problem.draw_start(&streams.role("start"), 0, paths);
+    let stream = streams.role("noise");
+    let reference = best(solutions);
+    let reference_policy = reference.and_then(|r| r.outcome.policy.as_deref());
+    let walk = |policy| SteeredWalk {
+        problem,
+        policy,
+        reference: reference_policy.map(|p| p as &dyn Field),
+        steps: problem.problem.time_settings.steps.div_ceil(2),
+        finest: 1,
+        until: problem.process.end(),
+        stream: &stream,
+    };
+    let optimal = reference_policy.map(|policy| walk(policy).run(start.as_ref(), 1));
+    let mut rows = Vec::new();
+    for solution in solutions {
+        let outcome = &solution.outcome;
+        let policy = outcome.policy.as_deref();
+        let is_reference = reference.is_some_and(|r| r.id == solution.id);
+        rows.push(ControlRow {
+            solver: solution.id.clone(),
+            method: solution.method,
+            value: outcome.cost,
+            performance: policy.map(|policy| {
+                let walk = walk(policy);
+                let optimal = optimal.as_ref().filter(|_| !is_reference);
+                perform(problem, &walk, &start, optimal)
+            }),
+            error: policy.filter(|_| !is_reference).zip(reference_policy).map(
+                |(policy, reference)| {
+                    let walk = SteeredWalk {
+                        policy: reference,
+                        reference: Some(policy),
+                        ..walk(reference)
+                    };
+                    policy_error(&walk.run(start.as_ref(), 1), optimal.as_ref())
+                },
+            ),
+            work: solution.work,
+            seconds: solution.seconds,
+            stopped: solution.stopped,
+        });
+    }
+    let idle = Idle {
+        states: problem.process.dimension(),
+        controls: problem.process.controls(),
+    };
+    let uncontrolled = SteeredWalk {
+        reference: None,
+        ..walk(&idle)
+    };
+    let uncontrolled = extrapolated(
+        &uncontrolled.run(start.as_ref(), 0),
+        &uncontrolled.run(start.as_ref(), 1),
+    );
+    let mut quantities = Vec::new();
+    let mut push = |name: String, estimate: Estimate| {
+        if quantities.iter().all(|q: &Quantity| q.name != name) {
+            quantities.push(Quantity { name, estimate });
+        }
+    };
+    if let Some(reference) = reference {
+        for (name, estimate) in named(problem, reference) {
+            push(name, estimate);
+        }
+        let others = solutions.iter().filter(|s| s.id != reference.id);
+        for solution in std::iter::once(reference).chain(others) {
+            for quantity in &solution.outcome.quantities {
+                push(quantity.name.clone(), quantity.value);
+            }
+        }
+    } else {
+        for quantity in solutions.iter().flat_map(|s| &s.outcome.quantities) {
+            push(quantity.name.clone(), quantity.value);
+        }
+    }
+    push("uncontrolled_cost".to_owned(), uncontrolled);
+    if let Some(optimal) = &optimal {
+        for (name, estimate) in observed(problem, &optimal.end) {
+            push(name, estimate);
+        }
+    }
+    for row in &rows {
+        let id = &row.solver;
+        if let Some(value) = row.value {
+            push(format!("value_{id}"), value);
+        }
+        if let Some(performance) = &row.performance {
+            push(format!("cost_{id}"), performance.cost);
+        }
+    }
+    ControlComparison {
+        reference: reference.map(|r| r.id.clone()),
+        value: reference.and_then(|r| r.outcome.cost),
+        uncontrolled: Some(uncontrolled).filter(|cost| cost.value.is_finite()),
+        rows,
+        quantities,
+    }
+}
+
+fn mean_of(values: &[f64]) -> Estimate {
+    Estimate::from_samples(values)
+}
+
+/// The limit of small steps from two of them, for a scheme of order 1; half the change is added to the error.
+fn extrapolated(coarse: &SteeredPaths, fine: &SteeredPaths) -> Estimate {
+    let limit: Vec<f64> = fine
+        .cost
+        .iter()
+        .zip(&coarse.cost)
+        .map(|(f, c)| 2.0 * f - c)
+        .collect();
+    mean_of(&limit)
+}
+
+fn perform(
+    problem: &ControlProblem,
+    walk: &SteeredWalk<'_>,
+    start: &Batch,
+    optimal: Option<&SteeredPaths>,
+) -> Performance {
+    let fine = walk.run(start.as_ref(), 1);
+    let coarse = walk.run(start.as_ref(), 0);
+    let cost = mean_of(&fine.cost);
+    let gap = optimal.map(|optimal| {
+        let above: Vec<f64> = fine
+            .cost
+            .iter()
+            .zip(&optimal.cost)
+            .map(|(own, best)| own - best)
+            .collect();
+        mean_of(&above)
+    });
+    let weights = problem.temperature.as_ref().ok().map(|lambda| {
+        let weights = fine.log_weights(*lambda);
+        (
+            effective_share(&weights),
+            spread(&weights),
+            weighted(&weights, *lambda),
+        )
+    });
+    Performance {
+        step_bias: (cost.value - mean_of(&coarse.cost).value).abs(),
+        gap,
+        gap_integral: optimal.map(|_| mean_of(&fine.distance)),
+        effective_sample_size: weights.map(|w| w.0),
+        log_weight_spread: weights.map(|w| w.1),
+        weighted_value: weights.map(|w| w.2),
+        cost,
+    }
+}
+
+/// `(sum w)² / (n sum w²)`.
+pub fn effective_share(log_weights: &[f64]) -> f64 {
+    let doubled: Vec<f64> = log_weights.iter().map(|w| 2.0 * w).collect();
+    let log_share = 2.0 * log_sum_exp(log_weights) - log_sum_exp(&doubled);
+    log_share.exp() / log_weights.len() as f64
+}
+
+/// Standard deviation.
+pub fn spread(values: &[f64]) -> f64 {
+    let estimate = Estimate::from_samples(values);
+    estimate.error * (values.len() as f64).sqrt()
+}
+
+/// `-lambda log mean w` with the standard error of the mean weight.
+fn weighted(log_weights: &[f64], temperature: f64) -> Estimate {
+    let n = log_weights.len() as f64;
+    let log_mean = log_sum_exp(log_weights) - n.ln();
+    let relative: Vec<f64> = log_weights.iter().map(|w| (w - log_mean).exp()).collect();
+    let error = Estimate::from_samples(&relative).error;
+    Estimate::new(
+        -temperature * log_mean,
+        temperature * error,
+        ErrorKind::StandardError,
+    )
+}
+
+/// `walk` went along the reference policy and measured its distance from the other.
+fn policy_error(along: &SteeredPaths, optimal: Option<&SteeredPaths>) -> PolicyError {
+    let square = mean_of(&along.squared_difference);
+    let energy = optimal.map_or(f64::NAN, |paths| mean_of(&paths.squared_control).value);
+    let root = square.value.sqrt();
+    // Where the difference vanishes its root has no linear error.
+    let error = if root > 0.0 {
+        square.error / (2.0 * root)
+    } else {
+        0.0
+    };
+    let scale = energy.sqrt();
+    PolicyError {
+        absolute: Estimate::new(root, error, square.kind),
+        relative: Estimate::new(root / scale, error / scale, square.kind),
+    }
+}
+
+/// `value` and, at a start point, `control` by component.
+fn named(
+    problem: &ControlProblem,
+    reference: &Solution<ControlOutcome>,
+) -> Vec<(String, Estimate)> {
+    let mut out = Vec::new();
+    if let Some(value) = reference.outcome.cost {
+        out.push(("value".to_owned(), value));
+    }
+    let (Some(point), Some(policy)) = (problem.start_point(), &reference.outcome.policy) else {
+        return out;
+    };
+    let mut x = Batch::zeros(1, point.len());
+    for (j, value) in point.iter().enumerate() {
+        x.column_mut(j)[0] = *value;
+    }
+    let controls = problem.process.controls();
+    let mut u = Batch::zeros(1, controls);
+    policy.eval(problem.process.start(), x.as_ref(), u.as_mut());
+    // The control follows from the slope of the value: its relative error is taken to be the value's.
+    let relative = reference.outcome.cost.map_or(0.0, |cost| {
+        cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
+    });
+    for j in 0..controls {
+        let value = u.column(j)[0];
+        let estimate = Estimate::new(value, relative * value.abs(), ErrorKind::Grid);
+        if controls == 1 {
+            out.push(("control".to_owned(), estimate));
+        }
+        out.push((format!("control[{j}]"), estimate));
+    }
+    out
+}
+
+/// Means of `[observe]` at the end of the horizon under the reference policy.
+fn observed(problem: &ControlProblem, end: &Batch) -> Vec<(String, Estimate)> {
+    let stated = &problem.stated;
+    let mut out = Vec::new();
+    for (name, observable) in &problem.problem.observe {
+        let Ok(kernel) = Kernel::compile(&stated.graph, &[*observable], stated.time, &stated.state)
+        else {
+            // An observable of the control has no value at the end of the horizon.
+            continue;
+        };
+        let mut values = Batch::zeros(end.points(), 1);
+        kernel.eval(problem.process.end(), end.as_ref(), values.as_mut());
+        out.push((name.clone(), mean_of(values.column(0))));
+    }
+    out
+}

@@ -1,0 +1,390 @@
+//! Simulation of a steered process with the integrals that costs and identities need.
+//!
+//! ```text
+//! X_{k+1} = X_k + (b + B u)(X_k, t_k) dt + G(X_k, t_k) dW_k
+//! S = sum_k e^{-rho (t_k - t_0)} (q + 1/2 u'R u) dt + e^{-rho (T - t_0)} Phi(X_N)
+//! log dP^0/dP^u = - sum_k theta . dW_k - 1/2 sum_k |theta|^2 dt,     theta = G^+ B u
+//! ```
+//!
+//! This is a second simulator: a result is measured again by code that did not produce it. Several step sizes
+//! see the same Brownian path, so step bias is measured by halving.
+//!
+//! # Order
+//! Euler–Maruyama with costs at left points, which is the discretized control problem of published benchmarks:
+//! weak order 1. The path weight is exact for the discretized process.
+//!
+//! # Assumes
+//! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there.
+
+use crate::discretization::steered::MatrixField;
+use crate::expr::Kernel;
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::random::Stream;
+use crate::problem::model::Boundary;
+use crate::solvers::control::ControlProblem;
+use nalgebra::DMatrix;
+
+/// Singular values of the noise below this fraction of the largest carry none.
+const RANK: f64 = 1e-12;
+
+/// How to walk.
+#[derive(Clone, Copy)]
+pub struct SteeredWalk<'a> {
+    pub problem: &'a ControlProblem,
+    pub policy: &'a dyn Field,
+    /// The policy to measure the distance from; `None`: no distance.
+    pub reference: Option<&'a dyn Field>,
+    /// Steps of the coarsest walk.
+    pub steps: usize,
+    /// Halvings at which the noise is drawn.
+    pub finest: u32,
+    /// Where the walk ends: the end of the horizon, or earlier to see the states on the way.
+    pub until: f64,
+    pub stream: &'a Stream,
+}
+
+/// Path integrals, one entry per path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SteeredPaths {
+    /// Where the paths ended.
+    pub end: Batch,
+    /// The whole cost.
+    pub cost: Vec<f64>,
+    /// `1/2 ∫ u'R u dt`, discounted like the cost.
+    pub effort: Vec<f64>,
+    /// `1/2 ∫ (u - u_ref)'R(u - u_ref) dt`
+    pub distance: Vec<f64>,
+    /// `∫ |u - u_ref|² dt`
+    pub squared_difference: Vec<f64>,
+    /// `∫ |u_ref|² dt`, of `u` itself where there is no reference
+    pub squared_control: Vec<f64>,
+    /// `log dP^0/dP^u`
+    pub log_ratio: Vec<f64>,
+}
+
+impl SteeredPaths {
+    fn zeros(points: usize) -> Self {
+        let none = || vec![0.0; points];
+        Self {
+            end: Batch::default(),
+            cost: none(),
+            effort: none(),
+            distance: none(),
+            squared_difference: none(),
+            squared_control: none(),
+            log_ratio: none(),
+        }
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.cost.extend(&other.cost);
+        self.effort.extend(&other.effort);
+        self.distance.extend(&other.distance);
+        self.squared_difference.extend(&other.squared_difference);
+        self.squared_control.extend(&other.squared_control);
+        self.log_ratio.extend(&other.log_ratio);
+    }
+
+    /// `log dP*/dP^u` up to a constant: `-(S - 1/2 ∫u'Ru)/lambda + log dP^0/dP^u`.
+    pub fn log_weights(&self, temperature: f64) -> Vec<f64> {
+        let state_cost = self.cost.iter().zip(&self.effort).map(|(s, e)| s - e);
+        state_cost
+            .zip(&self.log_ratio)
+            .map(|(cost, ratio)| ratio - cost / temperature)
+            .collect()
+    }
+}
+
+/// `theta = G^+ B u`, the control in units of the noise.
+enum Leverage {
+    /// One matrix a time.
+    Shared,
+    /// One matrix a point.
+    Own,
+}
+
+fn leverage(channel: &DMatrix<f64>, diffusion: &DMatrix<f64>) -> DMatrix<f64> {
+    let svd = diffusion.clone().svd(true, true);
+    let cut = RANK * svd.singular_values.amax();
+    match svd.pseudo_inverse(cut) {
+        Ok(inverse) => inverse * channel,
+        Err(_) => unreachable!("both factors were asked for and the cut is not negative"),
+    }
+}
+
+/// Scratch of one block.
+struct Scratch {
+    control: Batch,
+    reference: Batch,
+    drift: Batch,
+    normals: Batch,
+    increment: Batch,
+    theta: Batch,
+    rate: Vec<f64>,
+    effort: Vec<f64>,
+    alive: Vec<f64>,
+    margins: Batch,
+}
+
+impl SteeredWalk<'_> {
+    /// Walks from the given start points with steps halved `level` times, `level <= finest`.
+    pub fn run(&self, start: BatchRef<'_>, level: u32) -> SteeredPaths {
+        assert!(level <= self.finest, "noise is drawn at the finest level");
+        let margins = self.margins();
+        let blocks = map_blocks(start.points(), block(), |range| {
+            let first = range.start as u64;
+            self.run_block(start.rows(range), first, level, margins.as_ref())
+        });
+        let mut total = SteeredPaths::zeros(0);
+        total.end = Batch::zeros(start.points(), start.columns());
+        let mut row = 0;
+        for block in &blocks {
+            total.append(block);
+            total.end.write_rows(row, block.end.as_ref());
+            row += block.cost.len();
+        }
+        total
+    }
+
+    /// What stops a path: positive once the event has happened.
+    fn margins(&self) -> Option<Kernel> {
+        let stated = &self.problem.stated;
+        let events = self.problem.problem.task.events();
+        let margins: Vec<_> = events.iter().filter(|e| e.stop).map(|e| e.margin).collect();
+        if margins.is_empty() {
+            return None;
+        }
+        let kernel = Kernel::compile(&stated.graph, &margins, stated.time, &stated.state);
+        Some(kernel.unwrap_or_else(|e| unreachable!("events were compiled by the solvers: {e}")))
+    }
+
+    fn run_block(
+        &self,
+        start: BatchRef<'_>,
+        first: u64,
+        level: u32,
+        margins: Option<&Kernel>,
+    ) -> SteeredPaths {
+        let process = &self.problem.process;
+        let (points, states) = (start.points(), start.columns());
+        let (controls, noises) = (process.controls(), process.noises());
+        let mut scratch = Scratch {
+            control: Batch::zeros(points, controls),
+            reference: Batch::zeros(points, controls),
+            drift: Batch::zeros(points, states),
+            normals: Batch::zeros(points, noises),
+            increment: Batch::zeros(points, noises),
+            theta: Batch::zeros(points, noises),
+            rate: vec![0.0; points],
+            effort: vec![0.0; points],
+            alive: vec![1.0; points],
+            margins: Batch::zeros(points, margins.map_or(0, Kernel::outputs)),
+        };
+        let mut sums = SteeredPaths::zeros(points);
+        let mut x = start.to_batch();
+        let steps = self.steps << level;
+        let substeps = 1usize << (self.finest - level);
+        let length = self.until - process.start();
+        let dt = length / steps as f64;
+        for step in 0..steps {
+            let t = process.start() + length * step as f64 / steps as f64;
+            self.stop(t, &x, margins, &mut scratch);
+            self.observe(t, dt, &x, &mut sums, &mut scratch);
+            self.draw_increment(first, step * substeps, substeps, dt, &mut scratch);
+            self.weigh(t, dt, &x, &mut sums, &mut scratch);
+            self.advance(t, dt, &mut x, &mut scratch);
+        }
+        process.terminal(x.as_ref(), &mut scratch.rate);
+        let late = (-process.discount() * length).exp();
+        for (cost, end) in sums.cost.iter_mut().zip(&scratch.rate) {
+            *cost += late * end;
+        }
+        sums.end = x;
+        sums
+    }
+
+    /// Marks the paths that have met a stopping event.
+    fn stop(&self, t: f64, x: &Batch, margins: Option<&Kernel>, scratch: &mut Scratch) {
+        let Some(kernel) = margins else {
+            return;
+        };
+        kernel.eval(t, x.as_ref(), scratch.margins.as_mut());
+        for j in 0..scratch.margins.columns() {
+            for (alive, margin) in scratch.alive.iter_mut().zip(scratch.margins.column(j)) {
+                if *margin >= 0.0 {
+                    *alive = 0.0;
+                }
+            }
+        }
+    }
+
+    /// Controls at a node and what they cost until the next.
+    fn observe(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
+        let process = &self.problem.process;
+        let late = (-process.discount() * (t - process.start())).exp() * dt;
+        self.policy.eval(t, x.as_ref(), scratch.control.as_mut());
+        process.running(t, x.as_ref(), &mut scratch.rate);
+        process.effort_rate(t, x.as_ref(), scratch.control.as_ref(), &mut scratch.effort);
+        for i in 0..sums.cost.len() {
+            let weight = late * scratch.alive[i];
+            sums.cost[i] += weight * (scratch.rate[i] + scratch.effort[i]);
+            sums.effort[i] += weight * scratch.effort[i];
+        }
+        let Some(reference) = self.reference else {
+            for j in 0..scratch.control.columns() {
+                for (i, u) in scratch.control.column(j).iter().enumerate() {
+                    sums.squared_control[i] += dt * scratch.alive[i] * u * u;
+                }
+            }
+            return;
+        };
+        reference.eval(t, x.as_ref(), scratch.reference.as_mut());
+        for j in 0..scratch.control.columns() {
+            let own = scratch.control.column(j);
+            for (i, r) in scratch.reference.column_mut(j).iter_mut().enumerate() {
+                let weight = dt * scratch.alive[i];
+                sums.squared_control[i] += weight * *r * *r;
+                *r = own[i] - *r;
+                sums.squared_difference[i] += weight * *r * *r;
+            }
+        }
+        process.effort_rate(
+            t,
+            x.as_ref(),
+            scratch.reference.as_ref(),
+            &mut scratch.effort,
+        );
+        for (i, rate) in scratch.effort.iter().enumerate() {
+            sums.distance[i] += late * scratch.alive[i] * rate;
+        }
+    }
+
+    /// The Brownian increment over one step, a sum of increments at the finest level.
+    fn draw_increment(
+        &self,
+        first: u64,
+        from: usize,
+        substeps: usize,
+        dt: f64,
+        scratch: &mut Scratch,
+    ) {
+        scratch.increment.as_mut().fill(0.0);
+        let scale = (dt / substeps as f64).sqrt();
+        for fine in from..from + substeps {
+            let step = u32::try_from(fine).unwrap_or(u32::MAX);
+            self.stream.normals(first, step, scratch.normals.as_mut());
+            scratch.increment.add_scaled(scale, &scratch.normals);
+        }
+    }
+
+    /// Adds the logarithm of the density ratio of one step.
+    fn weigh(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
+        let process = &self.problem.process;
+        let (channel, diffusion) = (process.channel(), process.diffusion());
+        let own = channel.depends_on_state() || diffusion.depends_on_state();
+        let kind = if own { Leverage::Own } else { Leverage::Shared };
+        lift(
+            kind,
+            (channel, diffusion),
+            t,
+            x,
+            scratch.control.as_ref(),
+            scratch.theta.as_mut(),
+        );
+        for j in 0..scratch.theta.columns() {
+            let theta = scratch.theta.column(j);
+            for (i, dw) in scratch.increment.column(j).iter().enumerate() {
+                sums.log_ratio[i] -= scratch.alive[i] * theta[i] * (dw + 0.5 * theta[i] * dt);
+            }
+        }
+    }
+
+    fn advance(&self, t: f64, dt: f64, x: &mut Batch, scratch: &mut Scratch) {
+        let process = &self.problem.process;
+        process.drift(t, x.as_ref(), scratch.drift.as_mut());
+        let control = scratch.control.as_ref();
+        process
+            .channel()
+            .add_times(t, x.as_ref(), 1.0, control, scratch.drift.as_mut());
+        let mut moved = x.clone();
+        process.diffusion().add_times(
+            t,
+            x.as_ref(),
+            1.0,
+            scratch.increment.as_ref(),
+            moved.as_mut(),
+        );
+        for j in 0..x.columns() {
+            let (drift, to) = (scratch.drift.column(j), moved.column(j));
+            for (i, value) in x.column_mut(j).iter_mut().enumerate() {
+                if scratch.alive[i] > 0.0 {
+                    *value = to[i] + dt * drift[i];
+                }
+            }
+        }
+        self.keep_inside(x, &mut scratch.alive);
+    }
+
+    /// What the edges of the domain do with a step across them.
+    fn keep_inside(&self, x: &mut Batch, alive: &mut [f64]) {
+        let dynamics = &self.problem.problem.dynamics;
+        let Some(domain) = &dynamics.domain else {
+            return;
+        };
+        for (j, ((low, high), boundary)) in domain.iter().zip(&dynamics.boundary).enumerate() {
+            let width = high - low;
+            for (value, alive) in x.column_mut(j).iter_mut().zip(alive.iter_mut()) {
+                match boundary {
+                    Boundary::Natural => {}
+                    Boundary::Periodic => *value = low + (*value - low).rem_euclid(width),
+                    Boundary::Reflect => {
+                        let folded = (*value - low).rem_euclid(2.0 * width);
+                        *value = low + folded.min(2.0 * width - folded);
+                    }
+                    Boundary::Absorb => {
+                        if !(*low..=*high).contains(value) {
+                            *value = value.clamp(*low, *high);
+                            *alive = 0.0;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `out = G^+ B u`.
+fn lift(
+    kind: Leverage,
+    (channel, diffusion): (&MatrixField, &MatrixField),
+    t: f64,
+    x: &Batch,
+    control: BatchRef<'_>,
+    mut out: BatchMut<'_>,
+) {
+    let mut add = |matrix: &DMatrix<f64>, rows: std::ops::Range<usize>| {
+        for k in 0..matrix.nrows() {
+            let column = out.column_mut(k);
+            for i in rows.clone() {
+                column[i] = (0..matrix.ncols())
+                    .map(|j| matrix[(k, j)] * control.get(i, j))
+                    .sum();
+            }
+        }
+    };
+    match kind {
+        Leverage::Shared => {
+            let matrix = leverage(&channel.at(t, &[]), &diffusion.at(t, &[]));
+            add(&matrix, 0..x.points());
+        }
+        Leverage::Own => {
+            for i in 0..x.points() {
+                let point = x.as_ref().row(i);
+                let matrix = leverage(&channel.at(t, &point), &diffusion.at(t, &point));
+                add(&matrix, i..i + 1);
+            }
+        }
+    }
+}

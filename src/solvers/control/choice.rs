@@ -1,0 +1,74 @@
+//! Which methods a control problem gets when its file leaves the choice to the structure.
+//!
+//! | structure | methods |
+//! |---|---|
+//! | kind `sample` | `annealed`, `path-integral` |
+//! | linear–quadratic | `riccati`; with a temperature and up to two states also `hopf-cole` |
+//! | separable | `separable` |
+//! | a temperature, up to three states | `hopf-cole` |
+//! | a temperature, more states | `path-integral` |
+//! | none of these, up to three states | `hjb` |
+//! | none of these, more states | refused: code E320 |
+
+use crate::derivation::{product_form, riccati};
+use crate::problem::task::Kind;
+use crate::solvers::Refusal;
+use crate::solvers::control::ControlProblem;
+
+/// States up to which a grid is affordable.
+const GRID_STATES: usize = 3;
+
+/// Names of methods, most trusted first.
+///
+/// # Errors
+/// Where no method applies: what is missing, and the nearest problem that would be solved.
+pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal> {
+    if problem.problem.kind() == Kind::Sample {
+        return Ok(vec!["annealed", "path-integral"]);
+    }
+    let mut parts = problem.parts.clone();
+    let d = parts.dimension();
+    let linear = problem.temperature.is_ok();
+    let bounded = problem.problem.control_bounds.is_some();
+    if !bounded && riccati::linear_quadratic(&mut parts).is_ok() {
+        let mut names = vec!["riccati"];
+        if linear && d <= 2 {
+            names.push("hopf-cole");
+        }
+        return Ok(names);
+    }
+    let (groups, couplings) = product_form::groups_of(&mut parts);
+    if groups.len() > 1 && groups.iter().all(|group| group.len() <= GRID_STATES) {
+        return Ok(vec!["separable"]);
+    }
+    match (linear && !bounded, d <= GRID_STATES) {
+        (true, true) => Ok(vec!["hopf-cole"]),
+        (true, false) => Ok(vec!["path-integral"]),
+        (false, true) => Ok(vec!["hjb"]),
+        (false, false) => Err(refusal(problem, d, &couplings)),
+    }
+}
+
+fn refusal(problem: &ControlProblem, d: usize, couplings: &[product_form::Coupling]) -> Refusal {
+    let mut reason =
+        format!("{d} states are too many for a grid ({GRID_STATES}), and no structure helps");
+    let mut accepted = Vec::new();
+    if let Err(missing) = &problem.temperature {
+        reason.push_str(&format!("; no linear equation: {}", missing.because));
+        if let Some(nearest) = &missing.nearest {
+            accepted.push(format!("a temperature ({nearest}) for path-integral"));
+        }
+    }
+    if let Some(coupling) = couplings.iter().min_by_key(|c| c.size) {
+        reason.push_str(&format!(
+            "; not separable: {} in {}",
+            coupling.term, coupling.place
+        ));
+    }
+    accepted.push("the zero-noise answer: solvers = [\"ddp\"]".to_owned());
+    Refusal {
+        method: "auto",
+        reason,
+        accepted: accepted.join("; or "),
+    }
+}

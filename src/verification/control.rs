@@ -1,0 +1,514 @@
+//! Identities of control problems, executed on the answers of the solvers.
+//!
+//! | check | two sides |
+//! |---|---|
+//! | `derivatives` | derived coefficients and forward-mode derivatives of the expressions as typed |
+//! | `hjb-residual`, `riccati-residual` | the terms of the Hamilton–Jacobi–Bellman equation, differences of `V` |
+//! | `hopf-cole` | `V` by two methods |
+//! | `policy-cost` | simulated cost of the policy and the method's own value |
+//! | `feynman-kac` | `-lambda log E[w]` over weighted paths and the method's own value |
+//! | `zero-variance` | spread of the logarithm of the path weights falls like `step^(1/2)` |
+//! | `girsanov` | `E_u[dP^0/dP^u] = 1` |
+//! | `ess` | effective sample size of the path weights |
+//! | `grid-order` | observed order over grid levels |
+
+use crate::comparison::control::{ControlComparison, ControlRow, effective_share, spread};
+use crate::comparison::steered_walk::SteeredWalk;
+use crate::derivation::Derivation;
+use crate::field::Field;
+use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
+use crate::numeric::random::Streams;
+use crate::problem::model::{Against, CheckSpec};
+use crate::solvers::Solution;
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::verification::bellman_terms::BellmanTerms;
+use crate::verification::grid_order::grid_order;
+use crate::verification::identity::{CheckResult, DERIVATION, skipped};
+use crate::verification::verdict::{Residual, Verdict};
+
+/// Points at which equations are evaluated.
+const POINTS: usize = 64;
+/// Paths of statistical checks.
+const PATHS: usize = 16_384;
+/// Cost tolerance as a share of the value below which an error bar is called sharp.
+const VAGUE: f64 = 0.1;
+/// Effective paths below which a mean of weights has no error bar.
+const FEW: f64 = 100.0;
+
+/// Everything a check may ask about.
+struct Bench<'a> {
+    problem: &'a ControlProblem,
+    derivation: &'a Derivation,
+    solutions: &'a [Solution<ControlOutcome>],
+    comparison: &'a ControlComparison,
+    streams: Streams,
+}
+
+/// Runs every check of the file on every answer it is about.
+pub fn verify_controls(
+    problem: &ControlProblem,
+    derivation: &Derivation,
+    solutions: &[Solution<ControlOutcome>],
+    comparison: &ControlComparison,
+    streams: &Streams,
+) -> Vec<CheckResult> {
+    let bench = Bench {
+        problem,
+        derivation,
+        solutions,
+        comparison,
+        streams: streams.scoped("verification"),
+    };
+    let mut results = Vec::new();
+    for spec in &problem.problem.checks {
+        let found = bench.run(spec);
+        if found.is_empty() {
+            results.push(skipped(spec, "all", bench.why_not(&spec.check)));
+        }
+        results.extend(found);
+    }
+    results
+}
+
+impl<'a> Bench<'a> {
+    fn run(&self, spec: &CheckSpec) -> Vec<CheckResult> {
+        match spec.check.as_str() {
+            "derivatives" => self.derivatives(spec),
+            "grid-order" => {
+                let facts = self
+                    .solutions
+                    .iter()
+                    .map(|s| (s.id.as_str(), s.outcome.facts.as_slice()));
+                grid_order(spec, facts)
+            }
+            "hjb-residual" => self.equation(spec, 1e-2, |method| method != "ddp"),
+            "riccati-residual" => self.equation(spec, 1e-6, |method| method == "riccati"),
+            "hopf-cole" => self.two_routes(spec),
+            "policy-cost" => self.each(spec, |solution, row| policy_cost(spec, solution, row)),
+            "feynman-kac" => self.each(spec, |solution, row| self.weighted(spec, solution, row)),
+            "zero-variance" => self.each(spec, |solution, row| {
+                self.zero_variance(spec, solution, row)
+            }),
+            "girsanov" => self.each(spec, |solution, _| self.girsanov(spec, solution)),
+            "ess" => self.each(spec, |solution, row| effective(spec, solution, row)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Why a check was about nothing here.
+    fn why_not(&self, check: &str) -> &'static str {
+        match check {
+            "zero-variance" | "girsanov" | "ess" | "feynman-kac"
+                if self.problem.temperature.is_err() =>
+            {
+                "path weights need a temperature: G G' = lambda B R^-1 B'"
+            }
+            "hopf-cole" => "needs two methods with a value",
+            "riccati-residual" => "no riccati solution",
+            "grid-order" => "no grid method recorded several levels",
+            "derivatives" => "no random point gave finite values",
+            _ => "no answer it is about",
+        }
+    }
+
+    /// Solutions a check is about: those listed, else all.
+    fn listed(&self, spec: &CheckSpec) -> impl Iterator<Item = &'a Solution<ControlOutcome>> {
+        let on = spec.on.clone();
+        self.solutions
+            .iter()
+            .filter(move |solution| on.is_empty() || on.contains(&solution.id))
+    }
+
+    fn each(
+        &self,
+        spec: &CheckSpec,
+        measure: impl Fn(&Solution<ControlOutcome>, &ControlRow) -> Option<CheckResult>,
+    ) -> Vec<CheckResult> {
+        self.listed(spec)
+            .filter_map(|solution| {
+                let row = self
+                    .comparison
+                    .rows
+                    .iter()
+                    .find(|r| r.solver == solution.id)?;
+                measure(solution, row)
+            })
+            .collect()
+    }
+
+    fn derivatives(&self, spec: &CheckSpec) -> Vec<CheckResult> {
+        let Some(check) = &self.derivation.cross_check else {
+            return Vec::new();
+        };
+        let residual = Residual::deterministic(
+            check.largest_relative_difference,
+            0.0,
+            spec.tolerance.unwrap_or(1e-9),
+        );
+        vec![CheckResult {
+            residual: Some(residual),
+            verdict: residual.verdict(spec.confidence),
+            reason: format!("largest relative difference at {} points", check.points),
+            equation: "derived coefficients = forward-mode derivatives of the expressions as typed",
+            source: "definition",
+            ..skipped(spec, DERIVATION, "")
+        }]
+    }
+
+    /// The equation at points where the optimal process goes, a quarter, a half and three quarters through.
+    fn equation(
+        &self,
+        spec: &CheckSpec,
+        relative: f64,
+        about: impl Fn(&str) -> bool,
+    ) -> Vec<CheckResult> {
+        let mut results = Vec::new();
+        for solution in self.listed(spec).filter(|s| about(s.method)) {
+            let Some(value) = solution.outcome.value.as_deref() else {
+                continue;
+            };
+            let terms = BellmanTerms::new(self.problem, value);
+            let (mut residual, mut largest) = (0.0, 0.0);
+            for share in [0.25, 0.5, 0.75] {
+                let (t, cloud) = self.cloud(share);
+                let (r, l) = terms.squares(t, &cloud);
+                residual += r;
+                largest += l;
+            }
+            let measured = (residual / largest).sqrt();
+            let limit = spec
+                .tolerance
+                .unwrap_or_else(|| spec.relative_tolerance.unwrap_or(relative));
+            let residual = Residual::deterministic(measured, 0.0, limit);
+            results.push(CheckResult {
+                residual: Some(residual),
+                verdict: residual.verdict(spec.confidence),
+                reason: format!(
+                    "rms residual over the rms of the largest term at {} points",
+                    3 * POINTS
+                ),
+                equation: "-V_t = b.grad V + 1/2 D:hess V + q - 1/2 grad V'B R^-1 B' grad V - rho V",
+                source: "Bellman; Fleming & Soner (2006), chapter IV",
+                ..skipped(spec, &solution.id, "")
+            });
+        }
+        results
+    }
+
+    /// States of the best policy's process at a share of the horizon.
+    fn cloud(&self, share: f64) -> (f64, Batch) {
+        let process = &self.problem.process;
+        let t = process.start() + share * (process.end() - process.start());
+        let start = self
+            .problem
+            .draw_start(&self.streams.role("points"), 0, POINTS);
+        let idle = crate::comparison::control::Idle {
+            states: process.dimension(),
+            controls: process.controls(),
+        };
+        let best = crate::comparison::control::best(self.solutions);
+        let policy: &dyn Field = match best.and_then(|b| b.outcome.policy.as_deref()) {
+            Some(policy) => policy,
+            None => &idle,
+        };
+        let stream = self.streams.role("walk");
+        let steps = self.problem.problem.time_settings.steps as f64;
+        let walk = SteeredWalk {
+            problem: self.problem,
+            policy,
+            reference: None,
+            steps: ((share * steps).ceil() as usize).max(1),
+            finest: 0,
+            until: t,
+            stream: &stream,
+        };
+        (t, walk.run(start.as_ref(), 0).end)
+    }
+
+    /// The values of two methods at the start and on the way.
+    fn two_routes(&self, spec: &CheckSpec) -> Vec<CheckResult> {
+        let against = match &spec.against {
+            Some(Against::Solver(id)) => self.solutions.iter().find(|s| s.id == *id),
+            _ => crate::comparison::control::best(self.solutions),
+        };
+        let Some((other, truth)) =
+            against.and_then(|s| s.outcome.value.as_deref().map(|value| (s, value)))
+        else {
+            return Vec::new();
+        };
+        let mut results = Vec::new();
+        for solution in self.listed(spec).filter(|s| s.id != other.id) {
+            let Some(value) = solution.outcome.value.as_deref() else {
+                continue;
+            };
+            let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
+            for share in [0.0, 0.5] {
+                let (t, cloud) = self.cloud(share);
+                let mut values = Batch::zeros(cloud.points(), 2);
+                let [own, known] = [value, truth].map(|v| {
+                    let mut out = Batch::zeros(cloud.points(), 1);
+                    v.eval(t, cloud.as_ref(), out.as_mut());
+                    out
+                });
+                values.column_mut(0).copy_from_slice(own.column(0));
+                values.column_mut(1).copy_from_slice(known.column(0));
+                for (a, b) in values.column(0).iter().zip(values.column(1)) {
+                    difference = difference.max((a - b).abs());
+                    scale = scale.max(b.abs());
+                }
+            }
+            let limit = spec
+                .tolerance
+                .unwrap_or_else(|| spec.relative_tolerance.unwrap_or(1e-4) * scale);
+            let own = |s: &Solution<ControlOutcome>| {
+                let cost = s.outcome.cost;
+                cost.map_or(0.0, |cost| cost.error)
+            };
+            let residual = Residual::deterministic(difference, own(other), limit);
+            results.push(CheckResult {
+                residual: Some(residual),
+                verdict: residual.verdict(spec.confidence),
+                reason: format!(
+                    "largest difference of V from `{}` where |V| reaches {}",
+                    other.id,
+                    crate::numeric::digits::significant(scale, 3)
+                ),
+                equation: "V by this method = V by another",
+                source: "uniqueness of the value function",
+                ..skipped(spec, &solution.id, "")
+            });
+        }
+        results
+    }
+
+    /// The optimal cost by importance sampling.
+    fn weighted(
+        &self,
+        spec: &CheckSpec,
+        solution: &Solution<ControlOutcome>,
+        row: &ControlRow,
+    ) -> Option<CheckResult> {
+        let performance = row.performance.as_ref()?;
+        let weighted = performance.weighted_value?;
+        let value = self.comparison.value.or(row.value)?;
+        let few = performance.effective_sample_size? * (self.problem.problem.run.paths as f64);
+        let limit = spec.confidence * weighted.error + performance.step_bias + value.error;
+        let residual = Residual {
+            standard_error: Some(weighted.error),
+            ..Residual::deterministic(weighted.value - value.value, 0.0, limit)
+        };
+        let verdict = if few < FEW {
+            Verdict::Inconclusive
+        } else {
+            judged(&residual, value.value)
+        };
+        Some(CheckResult {
+            residual: Some(residual),
+            verdict,
+            reason: format!("over {few:.0} effective paths; limit 4 se + step bias + own error"),
+            false_alarm: residual.false_alarm(spec.confidence),
+            equation: "V(x,t) = -lambda log E[exp(-(int q dt + Phi)/lambda)]",
+            source: "Feynman-Kac; Kappen (2005)",
+            ..skipped(spec, &solution.id, "")
+        })
+    }
+
+    /// Spread of the log weights over three step sizes on the same Brownian paths.
+    fn zero_variance(
+        &self,
+        spec: &CheckSpec,
+        solution: &Solution<ControlOutcome>,
+        row: &ControlRow,
+    ) -> Option<CheckResult> {
+        let policy = solution.outcome.policy.as_deref()?;
+        let lambda = *self.problem.temperature.as_ref().ok()?;
+        // The identity holds for the optimal policy only: a learned one is judged where the file asks.
+        let optimal = row.error.as_ref().is_none_or(|e| e.relative.value < 1e-2);
+        if spec.on.is_empty() && !optimal {
+            return None;
+        }
+        let stream = self.streams.role("zero-variance");
+        let steps = (self.problem.problem.time_settings.steps / 4).max(1);
+        let paths = spec.samples.unwrap_or(PATHS);
+        let start = self
+            .problem
+            .draw_start(&self.streams.role("start"), 0, paths);
+        let walk = SteeredWalk {
+            problem: self.problem,
+            policy,
+            reference: None,
+            steps,
+            finest: 2,
+            until: self.problem.process.end(),
+            stream: &stream,
+        };
+        // A spread of starting values is no spread of weights.
+        let from = self.start_values(&start, solution, lambda);
+        let spreads: Vec<f64> = (0..3)
+            .map(|level| {
+                let weights = walk.run(start.as_ref(), level).log_weights(lambda);
+                let centred: Vec<f64> = weights.iter().zip(&from).map(|(w, v)| w + v).collect();
+                spread(&centred)
+            })
+            .collect();
+        let slope = -(spreads[2] / spreads[0]).ln() / 4.0_f64.ln();
+        let target = spec.order.unwrap_or(0.5);
+        // The logarithm of a spread over n paths is known to about 1/sqrt(2n).
+        let bias = (1.0 / paths as f64).sqrt() / 4.0_f64.ln();
+        let mut residual = Residual::deterministic(slope, bias, spec.tolerance.unwrap_or(0.15));
+        residual.target = target;
+        Some(CheckResult {
+            residual: Some(residual),
+            verdict: residual.verdict(spec.confidence),
+            reason: format!(
+                "std of log weights {:.3}, {:.3}, {:.3} at {steps}, {}, {} steps",
+                spreads[0],
+                spreads[1],
+                spreads[2],
+                2 * steps,
+                4 * steps
+            ),
+            equation: "std(log dP*/dP^u) ~ step^(1/2) under the optimal policy",
+            source: "Thijssen & Kappen (2015)",
+            ..skipped(spec, &solution.id, "")
+        })
+    }
+
+    /// `V / lambda` at the start points, zero where the method has no value.
+    fn start_values(
+        &self,
+        start: &Batch,
+        solution: &Solution<ControlOutcome>,
+        lambda: f64,
+    ) -> Vec<f64> {
+        let mut values = Batch::zeros(start.points(), 1);
+        let own = solution.outcome.value.as_deref();
+        let best = crate::comparison::control::best(self.solutions);
+        if let Some(value) = own.or(best.and_then(|b| b.outcome.value.as_deref())) {
+            value.eval(
+                self.problem.process.start(),
+                start.as_ref(),
+                values.as_mut(),
+            );
+        }
+        values.column(0).iter().map(|v| v / lambda).collect()
+    }
+
+    /// The mean of `dP^0/dP^u`.
+    fn girsanov(
+        &self,
+        spec: &CheckSpec,
+        solution: &Solution<ControlOutcome>,
+    ) -> Option<CheckResult> {
+        let policy = solution.outcome.policy.as_deref()?;
+        let stream = self.streams.role("girsanov");
+        let paths = spec.samples.unwrap_or(PATHS);
+        let start = self
+            .problem
+            .draw_start(&self.streams.role("start"), 0, paths);
+        let walk = SteeredWalk {
+            problem: self.problem,
+            policy,
+            reference: None,
+            steps: self.problem.problem.time_settings.steps,
+            finest: 0,
+            until: self.problem.process.end(),
+            stream: &stream,
+        };
+        let ratios = walk.run(start.as_ref(), 0).log_ratio;
+        let effective = effective_share(&ratios) * paths as f64;
+        let weights: Vec<f64> = ratios.iter().map(|r| r.exp()).collect();
+        let mean = Estimate::from_samples(&weights);
+        let mut residual = Residual::statistical(mean.value, mean.error, 0.0, 0.05, paths);
+        residual.target = 1.0;
+        let verdict = if effective < FEW {
+            Verdict::Inconclusive
+        } else {
+            residual.verdict(spec.confidence)
+        };
+        Some(CheckResult {
+            residual: Some(residual),
+            verdict,
+            reason: format!(
+                "the mean is carried by {effective:.0} of {paths} paths{}",
+                if effective < FEW {
+                    ": its error bar cannot be trusted"
+                } else {
+                    ""
+                }
+            ),
+            false_alarm: residual.false_alarm(spec.confidence),
+            equation: "E_u[dP^0/dP^u] = 1",
+            source: "Girsanov (1960)",
+            ..skipped(spec, &solution.id, "")
+        })
+    }
+}
+
+/// Within the limit passes, unless the limit is vague beside the value.
+fn judged(residual: &Residual, value: f64) -> Verdict {
+    if !residual.measured.is_finite() || residual.distance() > residual.limit {
+        Verdict::Fail
+    } else if residual.limit > VAGUE * value.abs() {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// Simulated cost against the method's own value.
+fn policy_cost(
+    spec: &CheckSpec,
+    solution: &Solution<ControlOutcome>,
+    row: &ControlRow,
+) -> Option<CheckResult> {
+    // The zero-noise value is another quantity.
+    if solution.method == "ddp" {
+        return None;
+    }
+    let (performance, value) = (row.performance.as_ref()?, row.value?);
+    let limit = spec.tolerance.unwrap_or(
+        spec.confidence * performance.cost.error.hypot(value.error) + performance.step_bias,
+    );
+    let residual = Residual {
+        standard_error: Some(performance.cost.error),
+        ..Residual::deterministic(performance.cost.value - value.value, 0.0, limit)
+    };
+    Some(CheckResult {
+        residual: Some(residual),
+        verdict: judged(&residual, value.value),
+        reason: format!(
+            "J - V; the limit is {} se + step {}",
+            spec.confidence,
+            crate::numeric::digits::significant(performance.step_bias, 2)
+        ),
+        false_alarm: residual.false_alarm(spec.confidence),
+        equation: "J[u*] = V",
+        source: "verification theorem; Fleming & Soner (2006), chapter III",
+        ..skipped(spec, &solution.id, "")
+    })
+}
+
+/// The effective sample size must not be too small.
+fn effective(
+    spec: &CheckSpec,
+    solution: &Solution<ControlOutcome>,
+    row: &ControlRow,
+) -> Option<CheckResult> {
+    let share = row.performance.as_ref()?.effective_sample_size?;
+    let smallest = spec.tolerance.unwrap_or(0.05);
+    // Everything from the smallest acceptable share to 1.
+    let residual = Residual {
+        target: 0.5 * (1.0 + smallest),
+        ..Residual::deterministic(share, 0.0, 0.5 * (1.0 - smallest) + 1e-12)
+    };
+    Some(CheckResult {
+        residual: Some(residual),
+        verdict: residual.verdict(spec.confidence),
+        reason: format!("share of effective paths; at least {smallest} is asked for"),
+        equation: "(sum w)^2 / (n sum w^2)",
+        source: "Kong (1992)",
+        ..skipped(spec, &solution.id, "")
+    })
+}
