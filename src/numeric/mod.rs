@@ -13,4 +13,5 @@ pub mod least_squares;
 pub mod log_sum_exp;
 pub mod quadrature;
 pub mod random;
+pub mod runge_kutta;
 pub mod tridiagonal;

@@ -10,6 +10,7 @@
 //! it runs over the horizon of the file.
 
 pub mod choice;
+pub mod riccati;
 pub mod run;
 
 use crate::derivation::controlled::{Controlled, Obstacle, take_apart};

@@ -1,8 +1,10 @@
 //! Runs one requested method on a control problem.
 
+use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
+use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
-use crate::solvers::{Progress, Refusal, Solution, Unsolved};
+use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
 
 /// Solutions found so far: a method may use the policy of another (`use = "id"`).
@@ -19,13 +21,49 @@ pub fn solve(
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let _ = (found, deadline, watch);
-    Err(Unsolved::Refused(Refusal {
-        method: spec.method.name(),
-        reason: format!(
-            "this version does not have it for kind `{}`",
-            problem.problem.kind()
-        ),
-        accepted: "riccati, separable, hopf-cole, hjb, path-integral, action, ddp".to_owned(),
-    }))
+    let method = &spec.method;
+    let attempt = Attempt {
+        problem,
+        spec,
+        deadline,
+    };
+    if let Some(method) = Riccati::new(method) {
+        attempt.drive(&method, watch)
+    } else {
+        // Methods that use the policy of another take it from here.
+        let _ = found;
+        Err(Unsolved::Refused(Refusal {
+            method: method.name(),
+            reason: format!(
+                "this version does not have it for kind `{}`",
+                problem.problem.kind()
+            ),
+            accepted: "riccati".to_owned(),
+        }))
+    }
+}
+
+/// One solver about to run.
+struct Attempt<'a> {
+    problem: &'a ControlProblem,
+    spec: &'a SolverSpec,
+    deadline: Option<Duration>,
+}
+
+impl Attempt<'_> {
+    fn drive<M: Method<Problem = ControlProblem, Outcome = ControlOutcome>>(
+        &self,
+        method: &M,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<Solution<ControlOutcome>, Unsolved> {
+        drive(
+            method,
+            self.problem,
+            &self.spec.id,
+            self.spec.method.name(),
+            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
+            self.deadline,
+            watch,
+        )
+    }
 }

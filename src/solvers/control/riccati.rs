@@ -1,0 +1,505 @@
+//! The Riccati road: linear dynamics with quadratic costs have a quadratic value.
+//!
+//! ```text
+//! V = 1/2 x'P x + r.x + c,      u* = -R^-1 B' (P x + r),      S = B R^-1 B'
+//! P' = rho P - A'P - P A + P S P - Q,                   P(T) = M
+//! r' = rho r - A'r + P (S r - a) - k,                   r(T) = m
+//! c' = rho c - a.r + 1/2 r.S r - 1/2 tr(D P) - q_0,     c(T) = m_0
+//! ```
+//!
+//! integrated backwards from the end of the horizon. The cost over the start law needs its mean and covariance
+//! only. With `S = 0` the same equations give the cost of no control.
+//!
+//! # Assumes
+//! What [`crate::derivation::riccati`] proves: drift affine, costs at most quadratic, `G`, `B`, `R` free of the
+//! state; no bounds on the control. A solution that leaves the doubles is reported with its time.
+//!
+//! # Order
+//! Five in the step, which follows the relative tolerance ([`crate::numeric::runge_kutta`]); `O(d^3)` an
+//! evaluation. The error of the cost is its distance from a run at a hundred times the tolerance.
+//!
+//! # Source
+//! Kalman (1960); Bryson and Ho, *Applied Optimal Control* (1975), chapter 5.
+//!
+//! # Checked by
+//! `riccati-residual`, `hjb-residual`, `policy-cost`
+
+use crate::derivation::controlled::Controlled;
+use crate::derivation::riccati::{self, LinearQuadratic};
+use crate::discretization::steered::SteeredProcess;
+use crate::expr::{CompileError, Expr, Kernel};
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::random::Streams;
+use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece, Rates};
+use crate::problem::law::Law;
+use crate::problem::model::MethodSpec;
+use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
+use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
+use std::ops::Range;
+use std::sync::Arc;
+
+const NAME: &str = "riccati";
+const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control";
+/// The tolerance of the run the error is measured by, over that of the answer.
+const LOOSER: f64 = 100.0;
+
+/// Relative tolerance of the integration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Riccati {
+    pub relative_tolerance: f64,
+}
+
+impl Riccati {
+    /// The method as asked for; `None` for another method's settings.
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
+        match spec {
+            MethodSpec::Riccati { relative_tolerance } => Some(Self {
+                relative_tolerance: *relative_tolerance,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Entries of `P`, column by column, then `r`, then `c`.
+fn layout(d: usize) -> [Range<usize>; 3] {
+    let square = d * d;
+    [0..square, square..square + d, square + d..square + d + 1]
+}
+
+/// Compiled functions of time with their places in a list of matrices.
+#[derive(Clone, Debug)]
+struct Table {
+    entries: Kernel,
+    /// Matrix, row and column of every entry that does not vanish identically.
+    places: Vec<(usize, usize, usize)>,
+    constant: bool,
+}
+
+impl Table {
+    fn new(parts: &Controlled, matrices: &[Vec<Vec<Expr>>]) -> Result<Self, CompileError> {
+        let (graph, time) = (&parts.process.graph, parts.process.time);
+        let (mut entries, mut places) = (Vec::new(), Vec::new());
+        for (k, matrix) in matrices.iter().enumerate() {
+            for (i, row) in matrix.iter().enumerate() {
+                for (j, entry) in row.iter().enumerate() {
+                    if !graph.is_zero(*entry) {
+                        entries.push(*entry);
+                        places.push((k, i, j));
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            constant: !entries.iter().any(|e| graph.depends_on(*e, time)),
+            entries: Kernel::compile(graph, &entries, time, &[])?,
+            places,
+        })
+    }
+
+    fn fill(&self, t: f64, values: &mut Batch, matrices: &mut [DMatrix<f64>]) {
+        self.entries
+            .eval(t, Batch::zeros(1, 0).as_ref(), values.as_mut());
+        for (column, &(k, i, j)) in self.places.iter().enumerate() {
+            matrices[k][(i, j)] = values.column(column)[0];
+        }
+    }
+}
+
+fn column(vector: &[Expr]) -> Vec<Vec<Expr>> {
+    vector.iter().map(|e| vec![*e]).collect()
+}
+
+/// The right sides, with the coefficients at the time they were last asked for.
+#[derive(Clone, Debug)]
+pub struct Equations {
+    table: Table,
+    blocks: [Range<usize>; 3],
+    discount: f64,
+    /// Without control the terms with `S` are left out.
+    steered: bool,
+    /// `A`, `a`, `S`, `Q`, `k`, `D`, `q_0`.
+    coefficients: [DMatrix<f64>; 7],
+    values: Batch,
+    bent: DMatrix<f64>,
+    carried: DMatrix<f64>,
+    pulled: DVector<f64>,
+}
+
+impl Equations {
+    fn new(
+        parts: &Controlled,
+        lq: &LinearQuadratic,
+        problem: &ControlProblem,
+    ) -> Result<Self, CompileError> {
+        let d = lq.shift.len();
+        let table = Table::new(
+            parts,
+            &[
+                lq.matrix.clone(),
+                column(&lq.shift),
+                lq.authority.clone(),
+                lq.running.matrix.clone(),
+                column(&lq.running.vector),
+                parts.process.diffusivity.clone(),
+                column(&[lq.running.constant]),
+            ],
+        )?;
+        let mut equations = Self {
+            values: Batch::zeros(1, table.places.len()),
+            table,
+            blocks: layout(d),
+            discount: problem.process.discount(),
+            steered: true,
+            coefficients: [(d, d), (d, 1), (d, d), (d, d), (d, 1), (d, d), (1, 1)]
+                .map(|(rows, columns)| DMatrix::zeros(rows, columns)),
+            bent: DMatrix::zeros(d, d),
+            carried: DMatrix::zeros(d, d),
+            pulled: DVector::zeros(d),
+        };
+        equations.load(problem.process.end());
+        Ok(equations)
+    }
+
+    /// The same process left to itself: `S = 0`.
+    fn idle(&self) -> Self {
+        let mut idle = self.clone();
+        idle.steered = false;
+        idle
+    }
+
+    fn load(&mut self, t: f64) {
+        self.table.fill(t, &mut self.values, &mut self.coefficients);
+    }
+}
+
+impl Rates for Equations {
+    fn blocks(&self) -> &[Range<usize>] {
+        &self.blocks
+    }
+
+    fn rates(&mut self, t: f64, y: &[f64], out: &mut [f64]) {
+        if !self.table.constant {
+            self.load(t);
+        }
+        let [a, shift, s, q, k, noise, q0] = &self.coefficients;
+        let d = shift.nrows();
+        let (form, vector, constant) = parts_of(y, d);
+        let rho = self.discount;
+        // P A - 1/2 P S P and its transpose are the rate, so the result is symmetric to the bit.
+        self.bent.copy_from(a);
+        if self.steered {
+            self.bent.gemm(-0.5, s, &form, 1.0);
+        }
+        self.carried.gemm(1.0, &form, &self.bent, 0.0);
+        for j in 0..d {
+            for i in 0..d {
+                let carried = self.carried[(i, j)] + self.carried[(j, i)];
+                out[j * d + i] = rho * form[(i, j)] - carried - q[(i, j)];
+            }
+        }
+        let [_, vectors, last] = self.blocks.clone();
+        let authority = f64::from(u8::from(self.steered));
+        self.pulled.gemv(authority, s, &vector, 0.0);
+        let saved = 0.5 * self.pulled.dot(&vector);
+        self.pulled -= shift.column(0);
+        let rate = &mut out[vectors];
+        for (i, rate) in rate.iter_mut().enumerate() {
+            *rate = rho * vector[i] - a.column(i).dot(&vector) + form.column(i).dot(&self.pulled)
+                - k[(i, 0)];
+        }
+        out[last.start] = rho * constant - shift.column(0).dot(&vector) + saved
+            - 0.5 * noise.dot(&form)
+            - q0[(0, 0)];
+    }
+}
+
+fn parts_of(y: &[f64], d: usize) -> (DMatrixView<'_, f64>, DVectorView<'_, f64>, f64) {
+    let [form, vector, constant] = layout(d);
+    (
+        DMatrixView::from_slice(&y[form], d, d),
+        DVectorView::from_slice(&y[vector], d),
+        y[constant.start],
+    )
+}
+
+/// The equations and where they start.
+pub struct Admitted {
+    equations: Equations,
+    end: Vec<f64>,
+}
+
+/// Four integrations: the answer, the one that tells its error, and the same without control.
+pub struct State {
+    loose: Integration<Equations>,
+    tight: Integration<Equations>,
+    pieces: Vec<Piece>,
+    /// Gone if the cost of no control is beyond the doubles.
+    idle: Option<[Integration<Equations>; 2]>,
+}
+
+impl State {
+    fn idle_done(&self) -> bool {
+        let done = |idle: &[Integration<Equations>; 2]| idle.iter().all(Integration::is_done);
+        self.idle.as_ref().is_none_or(done)
+    }
+}
+
+fn escaped(escape: Escape) -> SolveError {
+    SolveError::NotFinite {
+        what: "the solution of the Riccati equation",
+        value: escape.value,
+        time: escape.time,
+        suggestion: "a shorter horizon, or costs that are convex in the state".to_owned(),
+    }
+}
+
+impl Method for Riccati {
+    type Problem = ControlProblem;
+    type Outcome = ControlOutcome;
+    type Admitted = Admitted;
+    type State = State;
+
+    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+        let refusal = |reason: String| Refusal {
+            method: NAME,
+            reason,
+            accepted: ACCEPTED.to_owned(),
+        };
+        if problem.problem.control_bounds.is_some() {
+            return Err(refusal("the control is bounded".to_owned()));
+        }
+        let mut parts = problem.parts.clone();
+        let lq = riccati::linear_quadratic(&mut parts).map_err(|blocked| refusal(blocked.words))?;
+        let compiled = |error: CompileError| refusal(error.to_string());
+        let equations = Equations::new(&parts, &lq, problem).map_err(compiled)?;
+        let terminal = [
+            lq.terminal.matrix.clone(),
+            column(&lq.terminal.vector),
+            column(&[lq.terminal.constant]),
+        ];
+        let terminal = Table::new(&parts, &terminal).map_err(compiled)?;
+        let d = lq.shift.len();
+        let mut matrices = [(d, d), (d, 1), (1, 1)].map(|(n, m)| DMatrix::zeros(n, m));
+        let mut values = Batch::zeros(1, terminal.places.len());
+        terminal.fill(problem.process.end(), &mut values, &mut matrices);
+        let end = matrices.iter().flat_map(|m| m.iter().copied()).collect();
+        Ok(Admitted { equations, end })
+    }
+
+    fn start(
+        &self,
+        problem: &ControlProblem,
+        admitted: Admitted,
+        _: &Streams,
+    ) -> Result<State, SolveError> {
+        let (from, to) = (problem.process.end(), problem.process.start());
+        let run = |equations: Equations, tolerance: f64| {
+            Integration::new(equations, from, to, admitted.end.clone(), tolerance)
+        };
+        let tight = self.relative_tolerance;
+        let loose = LOOSER * tight;
+        let idle = admitted.equations.idle();
+        Ok(State {
+            loose: run(admitted.equations.clone(), loose),
+            tight: run(admitted.equations.clone(), tight),
+            pieces: Vec::new(),
+            idle: Some([run(idle.clone(), loose), run(idle, tight)]),
+        })
+    }
+
+    fn advance(
+        &self,
+        _: &ControlProblem,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        work.unknowns = state.tight.value().len() as u64;
+        if !state.loose.is_done() {
+            state.loose.advance().map_err(escaped)?;
+        } else if let Some(piece) = state.tight.advance().map_err(escaped)? {
+            state.pieces.push(piece);
+        } else if let Some(idle) = &mut state.idle {
+            let [loose, tight] = idle;
+            if loose.advance().and_then(|_| tight.advance()).is_err() {
+                state.idle = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self, state: &State) -> Progress {
+        if state.tight.is_done() && state.idle_done() {
+            return Progress::Stopped(StopReason::Direct);
+        }
+        let idle = state.idle.as_ref().map_or(1.0, |idle| idle[1].fraction());
+        let fractions = state.loose.fraction() + state.tight.fraction() + idle;
+        Progress::Going {
+            fraction: fractions / 3.0,
+            objective: state.tight.value().last().copied().unwrap_or(f64::NAN),
+            measured: 1.0 - state.tight.fraction(),
+        }
+    }
+
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+        let facts = vec![
+            ("double steps", state.tight.steps() as f64),
+            ("integrated down to", state.tight.time()),
+        ];
+        if !state.tight.is_done() {
+            // Out of time: a part of the horizon has no policy.
+            return Ok(ControlOutcome {
+                facts,
+                ..ControlOutcome::default()
+            });
+        }
+        let (mean, covariance) = moments(&problem.start);
+        let cost = |loose: &Integration<Equations>, tight: &Integration<Equations>| {
+            let [loose, value] =
+                [loose, tight].map(|run| averaged(run.value(), &mean, &covariance));
+            let rounding = 8.0 * f64::EPSILON * value.abs();
+            let error = (value - loose).abs().max(rounding);
+            Estimate::new(value, error, ErrorKind::Quadrature)
+        };
+        let uncontrolled =
+            state
+                .idle
+                .as_ref()
+                .filter(|_| state.idle_done())
+                .map(|[loose, tight]| Quantity {
+                    name: "uncontrolled_cost".to_owned(),
+                    value: cost(loose, tight),
+                });
+        let form = QuadraticForm {
+            dimension: problem.process.dimension(),
+            solution: Arc::new(DenseSolution::new(state.pieces)),
+        };
+        Ok(ControlOutcome {
+            cost: Some(cost(&state.loose, &state.tight)),
+            policy: Some(Box::new(LinearPolicy {
+                form: form.clone(),
+                process: problem.process.clone(),
+            })),
+            value: Some(Box::new(form)),
+            quantities: uncontrolled.into_iter().collect(),
+            facts,
+            ..ControlOutcome::default()
+        })
+    }
+}
+
+/// Mean and covariance of a start law.
+fn moments(law: &Law) -> (DVector<f64>, DMatrix<f64>) {
+    match (law, law.mixture()) {
+        (Law::Uniform(sides), _) => {
+            let variances: Vec<f64> = sides.iter().map(|(a, b)| (b - a).powi(2) / 12.0).collect();
+            let mean = sides.iter().map(|(a, b)| 0.5 * (a + b)).collect();
+            (
+                DVector::from_vec(mean),
+                DMatrix::from_diagonal(&DVector::from_vec(variances)),
+            )
+        }
+        (_, Some(mixture)) => {
+            let rows = mixture.covariance();
+            let d = rows.len();
+            (
+                DVector::from_vec(mixture.mean()),
+                DMatrix::from_fn(d, d, |i, j| rows[i][j]),
+            )
+        }
+        _ => unreachable!("a law without draws was refused when the problem was lowered"),
+    }
+}
+
+/// `E V = 1/2 tr(P C) + 1/2 m'P m + r.m + c`.
+fn averaged(y: &[f64], mean: &DVector<f64>, covariance: &DMatrix<f64>) -> f64 {
+    let (form, vector, constant) = parts_of(y, mean.len());
+    let bent = form * mean;
+    0.5 * form.dot(covariance) + 0.5 * mean.dot(&bent) + vector.dot(mean) + constant
+}
+
+/// `V(x, t) = 1/2 x'P x + r.x + c`.
+#[derive(Clone, Debug)]
+pub struct QuadraticForm {
+    dimension: usize,
+    solution: Arc<DenseSolution>,
+}
+
+impl QuadraticForm {
+    /// `P` (column by column), `r`, `c` at one time.
+    fn at(&self, t: f64) -> Vec<f64> {
+        let mut y = vec![0.0; self.solution.size()];
+        self.solution.value(t, &mut y);
+        y
+    }
+
+    /// `P x + r`.
+    fn slope(&self, y: &[f64], x: BatchRef<'_>) -> Batch {
+        let d = self.dimension;
+        let (form, vector, _) = parts_of(y, d);
+        let mut out = Batch::zeros(x.points(), d);
+        for j in 0..d {
+            let column = out.column_mut(j);
+            column.fill(vector[j]);
+            for l in 0..d {
+                let entry = form[(l, j)];
+                if entry != 0.0 {
+                    for (o, x) in column.iter_mut().zip(x.column(l)) {
+                        *o += entry * x;
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Field for QuadraticForm {
+    fn inputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        let y = self.at(t);
+        let slope = self.slope(&y, x);
+        let (_, vector, constant) = parts_of(&y, self.dimension);
+        let out = out.column_mut(0);
+        out.fill(constant);
+        for j in 0..self.dimension {
+            for ((o, x), g) in out.iter_mut().zip(x.column(j)).zip(slope.column(j)) {
+                *o += 0.5 * x * (g + vector[j]);
+            }
+        }
+    }
+}
+
+/// `u* = -R^-1 B' (P x + r)`.
+struct LinearPolicy {
+    form: QuadraticForm,
+    process: SteeredProcess,
+}
+
+impl Field for LinearPolicy {
+    fn inputs(&self) -> usize {
+        self.form.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        self.process.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let slope = self.form.slope(&self.form.at(t), x);
+        self.process.best_response(t, x, slope.as_ref(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests;
