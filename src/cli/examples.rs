@@ -20,8 +20,11 @@ macro_rules! example {
 pub const EXAMPLES: &[Example] = &[
     example!("bridge/corners.toml"),
     example!("control/double_well_control.toml"),
+    example!("control/linear_ornstein_uhlenbeck.toml"),
     example!("control/lq_oscillator.toml"),
     example!("control/push_one.toml"),
+    example!("control/quadratic_easy.toml"),
+    example!("control/quadratic_hard.toml"),
     example!("path/swirl_transition.toml"),
     example!("path/tilted.toml"),
     example!("reverse/custom_drift.toml"),
