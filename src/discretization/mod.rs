@@ -7,6 +7,7 @@ pub mod path_action;
 pub mod path_weight;
 pub mod reverse_step;
 pub mod schedule;
+pub mod scheme;
 pub mod short_time_kernel;
 pub mod splitting;
 pub mod state_grid;

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod blocks;
+pub mod brownian;
 pub mod dense;
 pub mod digits;
 pub mod dispatch;

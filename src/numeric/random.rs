@@ -69,13 +69,18 @@ impl Stream {
     /// Box–Muller on the two uniforms shared by an even path and the next odd one, with arithmetic that
     /// rounds alike on every machine: bits depend on nothing but (seed, role, path, step, component).
     pub fn normals(&self, first: u64, step: u32, out: BatchMut<'_>) {
-        self.fill(Shape::Normal, first, step, out);
+        self.normals_from(first, step, 0, out);
+    }
+
+    /// As [`Stream::normals`], column j being component `component + j`.
+    pub fn normals_from(&self, first: u64, step: u32, component: u32, out: BatchMut<'_>) {
+        self.fill(Shape::Normal, first, step, component, out);
     }
 
     /// Uniforms in (0, 1], addressed like [`Stream::normals`] and built from the same bits: a role draws
     /// either normals or uniforms.
     pub fn uniforms(&self, first: u64, step: u32, out: BatchMut<'_>) {
-        self.fill(Shape::Uniform, first, step, out);
+        self.fill(Shape::Uniform, first, step, 0, out);
     }
 
     /// Draws rows from a discrete law, independently for every path: `out[i]` is the row of path
@@ -107,15 +112,15 @@ impl Stream {
         }
     }
 
-    fn fill(&self, shape: Shape, first: u64, step: u32, mut out: BatchMut<'_>) {
-        for component in 0..out.columns() {
+    fn fill(&self, shape: Shape, first: u64, step: u32, component: u32, mut out: BatchMut<'_>) {
+        for column in 0..out.columns() {
             dispatch(Fill {
                 key: self.key,
                 shape,
                 first,
                 step,
-                component: component as u32,
-                out: out.column_mut(component),
+                component: component + column as u32,
+                out: out.column_mut(column),
             });
         }
     }
