@@ -300,10 +300,6 @@ impl<'a> Transport<'a> {
         transport
     }
 
-    fn noises(&self) -> usize {
-        self.diffusion.first().map_or(0, Vec::len)
-    }
-
     fn multiplicative(&self, graph: &Graph) -> Option<(usize, usize)> {
         let rows = self.diffusion.iter().enumerate();
         rows.flat_map(|(i, row)| row.iter().enumerate().map(move |(k, e)| (i, k, *e)))
@@ -355,9 +351,9 @@ impl<'a> Transport<'a> {
             return NoiseStructure::Additive;
         }
         for (row, component) in self.along.iter().enumerate() {
-            for first in 0..self.noises() {
-                for second in first + 1..self.noises() {
-                    let bracket = graph.sub(component[first][second], component[second][first]);
+            for (first, along) in component.iter().enumerate() {
+                for (second, back) in component.iter().enumerate().skip(first + 1) {
+                    let bracket = graph.sub(along[second], back[first]);
                     if !graph.is_provably_zero(bracket) {
                         return NoiseStructure::General { row, first, second };
                     }
