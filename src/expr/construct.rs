@@ -264,6 +264,9 @@ impl Graph {
         }
         let node = self.shared(base);
         let power = self.as_number(exponent).cloned();
+        if let Some(power) = &power {
+            self.pay(power.steps());
+        }
         match (&*node, power) {
             (Node::Number(value), _) if value.is_one() => {}
             (Node::Number(value), Some(power)) => {

@@ -18,7 +18,7 @@ impl Graph {
     /// negative or fractional power, which are divided by their content. `cos(u)^2` becomes
     /// `1 - sin(u)^2`, and logarithms of products with positive parts are split. Expressions that differ
     /// only by polynomial algebra over their atoms expand to the same node. A product that would need more than 200 000
-    /// term products is left as it is.
+    /// term products (of machine words) is left as it is.
     pub fn expand(&mut self, e: Expr) -> Expr {
         let order = self.reachable_until(&[e], |n| self.expansions.contains_key(&n));
         for n in order {
@@ -204,7 +204,12 @@ impl Graph {
         let mut product = Terms::new();
         for (x, c) in a {
             for (y, d) in b {
-                *budget = budget.checked_sub(1)?;
+                // Long coefficients cost more than one product of words.
+                let steps = 1 + c.steps_with(d);
+                *budget = budget.checked_sub(steps)?;
+                if !self.pay(steps) {
+                    return None;
+                }
                 let coefficient = c * d;
                 let term = if *x == one {
                     *y
