@@ -205,7 +205,7 @@ impl Graph {
         for (x, c) in a {
             for (y, d) in b {
                 // Long coefficients cost more than one product of words.
-                let steps = 1 + c.steps_with(d);
+                let steps = 1 + c.steps() + d.steps();
                 *budget = budget.checked_sub(steps)?;
                 if !self.pay(steps) {
                     return None;
