@@ -20,6 +20,7 @@ mod verify;
 
 use crate::cli::output::say;
 use crate::derivation::claim::identity::read_identities;
+use crate::derivation::definedness::undefined;
 use crate::derivation::expectation::unmet;
 use crate::derivation::{self, Derivation};
 use crate::problem::diagnostic::Report;
@@ -119,6 +120,14 @@ fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<L
 /// Derives a loaded problem, unless it lacks a structure its file expects or states an identity that cannot be
 /// read.
 fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> {
+    let stated = derivation::dispatch::stated(&loaded.problem);
+    let undefined = undefined(&loaded.problem, &stated);
+    if !undefined.is_empty() {
+        return Err(refuse(
+            &Report::new(loaded.source.clone(), undefined),
+            common,
+        ));
+    }
     let derivation = derivation::derive(&loaded.problem).map_err(|error| {
         eprintln!("error: {error}");
         Exit::BadInput

@@ -29,6 +29,7 @@
 //! | [`schrodinger`], [`nelson`] | bridges; mean derivatives and Newton's law |
 //! | [`partition`], [`likelihood_expansion`] | normalisers; likelihood to first order in the noise level |
 //! | [`structure`] | additive noise, Gaussian, gradient, ... with what blocks them |
+//! | [`definedness`] | expressions without a finite value where the process is |
 //! | [`expectation`] | structures the file expects, against those found |
 //! | [`claim`] | identities the user writes, proved by normal forms |
 //! | [`cross_check`] | derived coefficients against forward-mode derivatives of the expressions as typed |
@@ -46,6 +47,7 @@ pub mod classical_limit;
 pub mod control;
 pub mod controlled;
 pub mod cross_check;
+pub mod definedness;
 pub mod dispatch;
 pub mod evidence;
 pub mod expectation;

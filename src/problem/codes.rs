@@ -476,6 +476,19 @@ pub const CODES: &[Page] = &[
         "[units]\nt = \"s\"\nx = \"um\"",
     ),
     code(
+        "E301",
+        "an expression has no finite value where the process is",
+        "Drift, diffusion and costs, with the slopes of the costs, are evaluated at the mean of the start law and at\npoints inside a stated domain. The message names the subexpression that fails, its operand, and the point.",
+        &[
+            (
+                "domain",
+                "reaches beyond where a logarithm, a root or a quotient is defined",
+            ),
+            ("start", "the start law sits on a singular point"),
+        ],
+        "drift = \"if(x > 0, 1/x, 0)\"",
+    ),
+    code(
         "E310",
         "an expected structure was not found",
         "`expect` pins a structure, so that an edit which loses it is an error and not a slow run. The message shows\nwhat is needed, what was found and the smallest change that would bring it.",
