@@ -129,6 +129,11 @@ impl GridInterpolant {
         &self.axes
     }
 
+    /// The values at the nodes, in the order in which they were given.
+    pub fn values(&self) -> Vec<f64> {
+        self.nodes.iter().map(|node| node[0]).collect()
+    }
+
     /// Value, gradient and, if asked for, Laplacian at a block of points (points × axes).
     pub fn eval(
         &self,

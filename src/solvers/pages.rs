@@ -50,7 +50,7 @@ pub const METHODS: &[Page] = &[
     method(
         "hopf-cole",
         "linear backward equation, solved for its logarithm",
-        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; three grids give the value and its error.",
+        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; four nested grids give the value, its error and the observed order. Control: steps along the\ndrift with Gauss-Hermite noise, any lambda > 0, noise on some states only; without dynamics.domain uncontrolled\npaths and the reach of the noise choose it.",
         &[
             (
                 "refused",
@@ -59,6 +59,10 @@ pub const METHODS: &[Page] = &[
             (
                 "few nodes per deviation",
                 "more points, or a smaller domain",
+            ),
+            (
+                "the value became inf or NaN",
+                "a smaller dynamics.domain, or more steps",
             ),
         ],
         "[[solver]]\nmethod = \"hopf-cole\"\npoints = 401",
@@ -116,8 +120,14 @@ pub const METHODS: &[Page] = &[
     method(
         "separable",
         "one small problem per group of coupled states",
-        "V(x) = sum over groups; each group is solved by the best method for it.",
-        &[("refused", "one group only: the coupling terms are named")],
+        "V(x) = sum over groups; each group is solved by riccati where it is linear-quadratic, else by hopf-cole on a\ngrid of its own. Errors are added.",
+        &[
+            ("refused", "one group only: the coupling terms are named"),
+            (
+                "refused for a group",
+                "more than two states, or no temperature: see hopf-cole",
+            ),
+        ],
         "[[solver]]\nmethod = \"separable\"\npoints = 1601",
     ),
     method(

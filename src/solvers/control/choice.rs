@@ -4,8 +4,8 @@
 //! |---|---|
 //! | kind `sample` | `annealed`, `path-integral` |
 //! | linear–quadratic | `riccati`; with a temperature and up to two states also `hopf-cole` |
-//! | separable | `separable` |
-//! | a temperature, up to three states | `hopf-cole` |
+//! | a temperature, groups of up to two states | `separable` |
+//! | a temperature, up to two states | `hopf-cole` |
 //! | a temperature, more states | `path-integral` |
 //! | none of these, up to three states | `hjb` |
 //! | none of these, more states | refused: code E320 |
@@ -14,8 +14,9 @@ use crate::derivation::{product_form, riccati};
 use crate::problem::task::Kind;
 use crate::solvers::Refusal;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::hopf_cole::MOST_STATES;
 
-/// States up to which a grid is affordable.
+/// States up to which `hjb` has a grid.
 const GRID_STATES: usize = 3;
 
 /// Names of methods, most trusted first.
@@ -32,18 +33,19 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
     let bounded = problem.problem.control_bounds.is_some();
     if !bounded && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
-        if linear && d <= 2 {
+        if linear && d <= MOST_STATES {
             names.push("hopf-cole");
         }
         return Ok(names);
     }
     let (groups, couplings) = product_form::groups_of(&mut parts);
-    if groups.len() > 1 && groups.iter().all(|group| group.len() <= GRID_STATES) {
+    let small = groups.iter().all(|group| group.len() <= MOST_STATES);
+    if linear && !bounded && groups.len() > 1 && small {
         return Ok(vec!["separable"]);
     }
     match (linear && !bounded, d <= GRID_STATES) {
-        (true, true) => Ok(vec!["hopf-cole"]),
-        (true, false) => Ok(vec!["path-integral"]),
+        (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
+        (true, _) => Ok(vec!["path-integral"]),
         (false, true) => Ok(vec!["hjb"]),
         (false, false) => Err(refusal(problem, d, &couplings)),
     }

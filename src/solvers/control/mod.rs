@@ -10,8 +10,10 @@
 //! it runs over the horizon of the file.
 
 pub mod choice;
+pub mod hopf_cole;
 pub mod riccati;
 pub mod run;
+pub mod separable;
 
 use crate::derivation::controlled::{Controlled, Obstacle, take_apart};
 use crate::derivation::dispatch::lowered;

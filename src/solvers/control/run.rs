@@ -2,7 +2,9 @@
 
 use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
+use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::riccati::Riccati;
+use crate::solvers::control::separable::Separable;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
@@ -29,6 +31,10 @@ pub fn solve(
     };
     if let Some(method) = Riccati::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = HopfCole::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = Separable::new(method) {
+        attempt.drive(&method, watch)
     } else {
         // Methods that use the policy of another take it from here.
         let _ = found;
@@ -38,7 +44,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati".to_owned(),
+            accepted: "riccati, hopf-cole, separable".to_owned(),
         }))
     }
 }

@@ -1,0 +1,109 @@
+//! A value on a grid at many times, and what is read off it.
+
+use crate::discretization::steered::SteeredProcess;
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::interpolation::{Blend, GridInterpolant};
+use std::sync::Arc;
+
+/// Times that a value between them is made of.
+const STENCIL: usize = 4;
+
+/// Splines in space, the cubic through four neighbouring times in time.
+pub(super) struct SpaceTime {
+    times: Vec<f64>,
+    splines: Vec<GridInterpolant>,
+}
+
+impl SpaceTime {
+    /// Times increase; there is at least one.
+    pub(super) fn new(kept: Vec<(f64, GridInterpolant)>) -> Self {
+        let (times, splines) = kept.into_iter().unzip();
+        Self { times, splines }
+    }
+
+    /// Value and gradient; beyond the horizon those at its ends.
+    fn eval(&self, t: f64, x: BatchRef<'_>, value: &mut [f64], gradient: BatchMut<'_>) {
+        let (times, count) = (&self.times, self.times.len());
+        let t = t.clamp(times[0], times[count - 1]);
+        let after = times.partition_point(|node| *node <= t);
+        let width = STENCIL.min(count);
+        let first = after.saturating_sub(STENCIL / 2).min(count - width);
+        let stencil = first..first + width;
+        let weight = |i: usize| -> f64 {
+            let others = stencil.clone().filter(|j| *j != i);
+            others
+                .map(|j| (t - times[j]) / (times[i] - times[j]))
+                .product()
+        };
+        let parts = stencil
+            .clone()
+            .map(|i| (weight(i), &self.splines[i]))
+            .filter(|(weight, _)| *weight != 0.0);
+        Blend::new(parts.collect()).eval(x, value, gradient, None);
+    }
+}
+
+/// `V = sum_k w_k V_k` over grids: the extrapolated value.
+#[derive(Clone)]
+pub(super) struct Extrapolated(pub(super) Vec<(f64, Arc<SpaceTime>)>);
+
+impl Extrapolated {
+    /// Value and gradient at a block of points.
+    pub(super) fn eval_with_gradient(&self, t: f64, x: BatchRef<'_>) -> (Vec<f64>, Batch) {
+        let mut value = vec![0.0; x.points()];
+        let mut gradient = Batch::zeros(x.points(), x.columns());
+        let (mut v, mut g) = (value.clone(), gradient.clone());
+        for (weight, part) in &self.0 {
+            part.eval(t, x, &mut v, g.as_mut());
+            value
+                .iter_mut()
+                .zip(&v)
+                .for_each(|(sum, v)| *sum += weight * v);
+            gradient.add_scaled(*weight, &g);
+        }
+        (value, gradient)
+    }
+}
+
+/// `V(x, t)` as a field.
+pub(super) struct GridValue {
+    pub(super) value: Extrapolated,
+    pub(super) dimension: usize,
+}
+
+impl Field for GridValue {
+    fn inputs(&self) -> usize {
+        self.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        let (value, _) = self.value.eval_with_gradient(t, x);
+        out.column_mut(0).copy_from_slice(&value);
+    }
+}
+
+/// `u* = -R^-1 B' grad V`.
+pub(super) struct GridPolicy {
+    pub(super) value: Extrapolated,
+    pub(super) process: SteeredProcess,
+}
+
+impl Field for GridPolicy {
+    fn inputs(&self) -> usize {
+        self.process.dimension()
+    }
+
+    fn outputs(&self) -> usize {
+        self.process.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let (_, slope) = self.value.eval_with_gradient(t, x);
+        self.process.best_response(t, x, slope.as_ref(), out);
+    }
+}

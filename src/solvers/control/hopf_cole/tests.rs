@@ -1,0 +1,124 @@
+//! Shipped problems with known values, and the Riccati equation as the other road.
+
+use crate::field::Field;
+use crate::numeric::batch::Batch;
+use crate::problem::parse_text;
+use crate::solvers::control::run::solve;
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::grid_order::GRID_ORDER_FACT;
+use crate::solvers::{Solution, Unsolved};
+use std::path::Path;
+
+fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
+    let loaded = parse_text("test.toml", text, Path::new("."), &[])
+        .unwrap_or_else(|report| panic!("{report}\n{text}"));
+    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
+    let mut solvers = problem.problem.solvers.iter();
+    let spec = solvers.find(|spec| spec.method.name() == "hopf-cole");
+    let spec = spec.expect("the file asks for hopf-cole");
+    solve(&problem, spec, &[], None, &mut |_| ())
+}
+
+fn solved(text: &str) -> ControlOutcome {
+    attempt(text)
+        .unwrap_or_else(|unsolved| panic!("{unsolved}"))
+        .outcome
+}
+
+fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
+    let field = field.expect("a field");
+    let mut out = Batch::zeros(1, field.outputs());
+    field.eval(t, Batch::from_rows(x.len(), &[x]).as_ref(), out.as_mut());
+    out.row(0)
+}
+
+/// One state, `header` before `[dynamics]`, `[initial]` and `[cost]`.
+fn problem(solver: &str, dynamics: &str, initial: &str, cost: &str) -> String {
+    format!(
+        "format = 1\nproblem = {{ name = \"t\", kind = \"control\" }}\n[dynamics]\ncontrol = \"u\"\n{dynamics}\n[initial]\n{initial}\n[cost]\n{cost}\n[[solver]]\nid = \"grid\"\n{solver}\n"
+    )
+}
+
+fn push(solver: &str, domain: &str) -> String {
+    problem(
+        solver,
+        &format!("state = \"x\"\ndrift = \"-8*x*(x^2 - 1) + 0.9*u\"\ndiffusion = 0.9\n{domain}"),
+        "family = \"delta\"\nat = -1.0",
+        "running = \"u^2/2\"\nterminal = \"3*(x - 1)^2\"",
+    )
+}
+
+#[test]
+fn a_particle_pushed_over_its_barrier_costs_what_crank_nicolson_found() {
+    // Crank-Nicolson for psi, Richardson from 3201 and 6401 points.
+    let (value, control) = (5.02654737, 0.633706);
+    let solver = "method = \"hopf-cole\"\npoints = 801\nsteps = 400";
+    for domain in ["domain = [-3.2, 3.2]", ""] {
+        let outcome = solved(&push(solver, domain));
+        let cost = outcome.cost.expect("a cost");
+        assert!((cost.value - value).abs() < 2e-6 + cost.error, "{cost:?}");
+        assert!(cost.error < 1e-4, "{cost:?}");
+        let u = at(outcome.policy.as_deref(), 0.0, &[-1.0])[0];
+        assert!((u - control).abs() < 4e-6, "{u}");
+        let order = outcome.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
+        let order = order.expect("several levels").1;
+        assert!((order - 2.0).abs() < 0.15, "{order}");
+    }
+}
+
+#[test]
+fn a_quadratic_value_is_found_whatever_the_temperature() {
+    // V = (x^2 tanh(T - t) + sigma^2 log cosh(T - t)) / 2.
+    for sigma in [1.0, 0.01] {
+        let outcome = solved(&problem(
+            "method = \"hopf-cole\"\npoints = 65\nsteps = 64",
+            &format!(
+                "state = \"x\"\ndrift = \"0*x + u\"\ndiffusion = {sigma}\ndomain = [-2, 2]\nhorizon = [0, 1]"
+            ),
+            "family = \"gaussian\"\nmean = 0.5\ncov = [[0.04]]",
+            "running = \"0.5*u^2 + 0.5*x^2\"",
+        ));
+        let exact =
+            0.5 * 1.0_f64.tanh() * (0.25 + 0.04) + 0.5 * sigma * sigma * 1.0_f64.cosh().ln();
+        let cost = outcome.cost.expect("a cost");
+        assert!(
+            (cost.value - exact).abs() < 1e-8 + cost.error,
+            "{cost:?} {exact}"
+        );
+        assert!(cost.error < 1e-6, "{cost:?}");
+        let u = at(outcome.policy.as_deref(), 0.5, &[1.5])[0];
+        assert!((u + 1.5 * 0.5_f64.tanh()).abs() < 1e-6, "{u}");
+    }
+}
+
+#[test]
+fn an_oscillator_with_noise_on_one_state_agrees_with_the_riccati_equation() {
+    let file = include_str!("../../../../problems/control/lq_oscillator.toml");
+    let text = file.replacen("points = [241, 241]", "points = [81, 81]\nsteps = 80", 1);
+    let outcome = solved(&text);
+    let cost = outcome.cost.expect("a cost");
+    assert!((cost.value / 1.0962546983 - 1.0).abs() < 1e-4, "{cost:?}");
+    let u = at(outcome.policy.as_deref(), 0.0, &[1.5, 0.0])[0];
+    assert!((u / -2.1804867625 - 1.0).abs() < 1e-3, "{u}");
+}
+
+#[test]
+fn what_it_cannot_do_is_refused() {
+    let refused = |dynamics: &str, cost: &str| {
+        let solver = "method = \"hopf-cole\"\npoints = 65\nsteps = 64";
+        let text = problem(solver, dynamics, "family = \"delta\"\nat = 0.5", cost);
+        match attempt(&text) {
+            Err(Unsolved::Refused(refusal)) => refusal.reason,
+            _ => panic!("refused"),
+        }
+    };
+    let dynamics = "state = \"x\"\ndrift = \"-x + u\"\ndiffusion = \"x\"\ncalculus = \"ito\"";
+    let reason = refused(dynamics, "running = \"0.5*u^2\"\nterminal = \"x^2\"");
+    assert!(reason.contains("lambda"), "{reason}");
+    let dynamics = "state = \"x\"\ndrift = \"-x + x*u\"\ndiffusion = \"x\"\ncalculus = \"ito\"";
+    let reason = refused(dynamics, "running = \"0.5*u^2\"\nterminal = \"x^2\"");
+    assert!(
+        reason.contains("the noise depends on the state"),
+        "{reason}"
+    );
+}
