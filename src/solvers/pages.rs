@@ -139,9 +139,19 @@ pub const METHODS: &[Page] = &[
     ),
     method(
         "annealed",
-        "annealed importance sampling",
-        "Particles move through tempered densities; the mean weight estimates Z, with a lower bound on log Z from the\nmean log weight.",
-        &[("few effective particles", "more steps")],
+        "sequential Monte Carlo along tempered densities",
+        "Populations of particles move from a Gaussian to the target along (1-b) log q + b log rho. Pilot runs choose q,\nthe temperatures and the steps of the Hamiltonian moves; 16 independent populations then give Z, its standard\nerror, and a lower bound on log Z from the mean of their logarithms. `steps` limits the temperatures.",
+        &[
+            ("few effective particles", "more particles"),
+            (
+                "iteration limit",
+                "more steps: the last change of temperature was too large",
+            ),
+            (
+                "a mode is missing",
+                "a wider [prior]: the first pilot starts at four times its width",
+            ),
+        ],
         "[[solver]]\nmethod = \"annealed\"\nparticles = 8192",
     ),
     method(

@@ -9,11 +9,14 @@
 //! Times are those of the control problem. For kind `sample` that is the reverse time `tau`, shifted so that
 //! it runs over the horizon of the file.
 
+pub mod annealed;
 pub mod choice;
 pub mod hopf_cole;
 pub mod riccati;
 pub mod run;
 pub mod separable;
+pub mod target;
+pub mod tempered;
 
 use crate::derivation::controlled::{Controlled, Obstacle, take_apart};
 use crate::derivation::dispatch::lowered;
@@ -142,4 +145,6 @@ pub struct ControlOutcome {
     pub history: Vec<HistoryEntry>,
     /// Named facts worth a line in the report (observed order, grid, condition number, ...).
     pub facts: Vec<(&'static str, f64)>,
+    /// Draws of the answer's law, of equal weight.
+    pub samples: Option<Batch>,
 }

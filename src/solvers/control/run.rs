@@ -2,6 +2,7 @@
 
 use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
+use crate::solvers::control::annealed::Annealed;
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::separable::Separable;
@@ -35,6 +36,8 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Separable::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Annealed::new(method) {
+        attempt.drive(&method, watch)
     } else {
         // Methods that use the policy of another take it from here.
         let _ = found;
@@ -44,7 +47,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, separable".to_owned(),
+            accepted: "riccati, hopf-cole, separable; for kind `sample` annealed".to_owned(),
         }))
     }
 }

@@ -1,0 +1,142 @@
+//! Targets whose normaliser is known in closed form or by quadrature.
+
+use super::*;
+use crate::problem::{load, parse_text};
+use crate::solvers::Solution;
+use crate::solvers::control::run::solve;
+use std::path::Path;
+
+fn run(problem: &ControlProblem) -> Solution<ControlOutcome> {
+    let spec = problem
+        .problem
+        .solvers
+        .iter()
+        .find(|spec| spec.method.name() == NAME)
+        .expect("the file asks for annealing");
+    solve(problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn text(target: &str, states: usize, particles: usize) -> ControlProblem {
+    let text = format!(
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[{states}]\"\n\
+         preset = \"vp\"\nbeta = [0.1, 10.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 5\n[[solver]]\nid = \"a\"\n\
+         method = \"annealed\"\nparticles = {particles}\nsteps = 256\n"
+    );
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+        .unwrap_or_else(|report| panic!("{report}\n{text}"));
+    ControlProblem::new(loaded.problem).expect("the problem lowers")
+}
+
+fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
+    let found = outcome.quantities.iter().find(|q| q.name == name);
+    found.unwrap_or_else(|| panic!("no {name}")).value
+}
+
+/// The file's `log_z` within five standard errors of the known number, and those small. Sixteen populations:
+/// Student with 15 degrees of freedom, false-alarm probability 1.6e-4.
+fn shipped(name: &str, largest_error: f64) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/sample/{name}.toml"));
+    let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
+    let known = problem
+        .problem
+        .references
+        .iter()
+        .find(|reference| reference.name == "log_z")
+        .expect("the file knows its normaliser")
+        .value;
+    let solution = run(&problem);
+    let log_z = quantity(&solution.outcome, "log_z");
+    let off = log_z.value - known;
+    assert!(
+        off.abs() < 5.0 * log_z.error && log_z.error < largest_error,
+        "{name}: {off} +- {}; {:?} {}",
+        log_z.error,
+        solution.outcome.facts,
+        solution.stopped
+    );
+}
+
+/// Seed 31. A lost mode would show as 0.118.
+#[test]
+fn nine_modes_are_all_found() {
+    shipped("gmm_nine", 0.02);
+}
+
+/// Seed 32.
+#[test]
+fn five_double_wells() {
+    shipped("many_well_five", 0.04);
+}
+
+/// Seed 8. The neck is narrower than the mouth by a factor of thousands.
+#[test]
+fn the_funnel() {
+    shipped("funnel", 0.2);
+}
+
+/// Seed 5. A correlated Gaussian, `log Z = log 2 pi - 1/2 log det P + 3`, at five standard errors as above; the
+/// draws have its moments within a tenth, over ten standard errors.
+#[test]
+fn a_gaussian_with_its_draws() {
+    let problem = text(
+        "family = \"log-density\"\nlog_density = \"3 - (x[0] - 2)^2 - (x[1] + 1)^2 + (x[0] - 2)*(x[1] + 1)\"",
+        2,
+        4096,
+    );
+    let outcome = run(&problem).outcome;
+    let exact = std::f64::consts::TAU.ln() - 0.5 * 3.0_f64.ln() + 3.0;
+    let log_z = quantity(&outcome, "log_z");
+    assert!(
+        (log_z.value - exact).abs() < 5.0 * log_z.error,
+        "{log_z:?} {exact}"
+    );
+    assert!(log_z.error < 0.02, "{log_z:?}");
+    let bound = quantity(&outcome, "log_z_lower_bound");
+    assert!(
+        bound.value <= log_z.value,
+        "the mean of logarithms is below: {bound:?}"
+    );
+    let samples = outcome.samples.expect("draws");
+    let mean = |f: &dyn Fn(&[f64]) -> f64| {
+        let values: Vec<f64> = (0..samples.points()).map(|i| f(&samples.row(i))).collect();
+        pairwise_sum(&values) / values.len() as f64
+    };
+    // Precision [[2, -1], [-1, 2]]: covariance [[2, 1], [1, 2]]/3.
+    let pairs = [
+        (mean(&|x| x[0]), 2.0),
+        (mean(&|x| x[1]), -1.0),
+        (mean(&|x| (x[0] - 2.0).powi(2)), 2.0 / 3.0),
+        (mean(&|x| (x[0] - 2.0) * (x[1] + 1.0)), 1.0 / 3.0),
+    ];
+    for (got, exact) in pairs {
+        assert!((got - exact).abs() < 0.1, "{got} {exact}");
+    }
+}
+
+/// Two runs agree to the bit, whatever the number of threads.
+#[test]
+fn threads_do_not_matter() {
+    let problem = text(
+        "family = \"log-density\"\nlog_density = \"-x[0]^4\"",
+        1,
+        512,
+    );
+    let log_z = |threads| {
+        let outcome = crate::numeric::blocks::with_pool(threads, 64, || run(&problem).outcome);
+        quantity(&outcome, "log_z").value.to_bits()
+    };
+    assert_eq!(log_z(1), log_z(2));
+}
+
+#[test]
+fn a_box_is_refused() {
+    let problem = text("family = \"uniform\"\nbox = [[0.0, 1.0]]", 1, 512);
+    assert!(Target::new(&problem, NAME).is_err());
+}
+
+#[test]
+fn rows_are_drawn_in_proportion() {
+    assert_eq!(systematic(&[0.5, 0.0, 0.25, 0.25], 0.5), [0, 0, 2, 3]);
+    assert_eq!(systematic(&[0.0, 0.0, 0.0, 1.0], 1.0), [3; 4]);
+}
