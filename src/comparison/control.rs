@@ -2,35 +2,15 @@
 //! evenly its paths are weighted.
 
 use crate::comparison::quantities::Quantity;
-use crate::comparison::steered_walk::{SteeredPaths, SteeredWalk};
 use crate::expr::Kernel;
 use crate::field::Field;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::numeric::random::Streams;
+use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
+use crate::solvers::control::weights::{effective_share, weighted_value};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{Solution, StopReason, Work};
-
-/// The control that does nothing.
-pub struct Idle {
-    pub states: usize,
-    pub controls: usize,
-}
-
-impl Field for Idle {
-    fn inputs(&self) -> usize {
-        self.states
-    }
-
-    fn outputs(&self) -> usize {
-        self.controls
-    }
-
-    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
-        out.fill(0.0);
-    }
-}
 
 /// How a policy does when it is simulated.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,16 +157,18 @@ pub fn compare_controls(
         for (name, estimate) in named(problem, reference) {
             push(name, estimate);
         }
-        let others = solutions.iter().filter(|s| s.id != reference.id);
-        for solution in std::iter::once(reference).chain(others) {
-            for quantity in &solution.outcome.quantities {
-                push(quantity.name.clone(), quantity.value);
-            }
-        }
-    } else {
-        for quantity in solutions.iter().flat_map(|s| &s.outcome.quantities) {
+        for quantity in &reference.outcome.quantities {
             push(quantity.name.clone(), quantity.value);
         }
+    }
+    // Of several answers under one name the one that knows itself best.
+    let mut found: Vec<_> = solutions
+        .iter()
+        .flat_map(|solution| &solution.outcome.quantities)
+        .collect();
+    found.sort_by(|a, b| a.value.error.total_cmp(&b.value.error));
+    for quantity in found {
+        push(quantity.name.clone(), quantity.value);
     }
     push("uncontrolled_cost".to_owned(), uncontrolled);
     if let Some(optimal) = &optimal {
@@ -250,7 +232,7 @@ fn perform(
         (
             effective_share(&weights),
             spread(&weights),
-            weighted(&weights, *lambda),
+            weighted_value(&weights, *lambda),
         )
     });
     Performance {
@@ -264,30 +246,10 @@ fn perform(
     }
 }
 
-/// `(sum w)² / (n sum w²)`.
-pub fn effective_share(log_weights: &[f64]) -> f64 {
-    let doubled: Vec<f64> = log_weights.iter().map(|w| 2.0 * w).collect();
-    let log_share = 2.0 * log_sum_exp(log_weights) - log_sum_exp(&doubled);
-    log_share.exp() / log_weights.len() as f64
-}
-
 /// Standard deviation.
 pub fn spread(values: &[f64]) -> f64 {
     let estimate = Estimate::from_samples(values);
     estimate.error * (values.len() as f64).sqrt()
-}
-
-/// `-lambda log mean w` with the standard error of the mean weight.
-fn weighted(log_weights: &[f64], temperature: f64) -> Estimate {
-    let n = log_weights.len() as f64;
-    let log_mean = log_sum_exp(log_weights) - n.ln();
-    let relative: Vec<f64> = log_weights.iter().map(|w| (w - log_mean).exp()).collect();
-    let error = Estimate::from_samples(&relative).error;
-    Estimate::new(
-        -temperature * log_mean,
-        temperature * error,
-        ErrorKind::StandardError,
-    )
 }
 
 /// `walk` went along the reference policy and measured its distance from the other.

@@ -12,7 +12,6 @@ pub mod likelihood;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
-pub mod steered_walk;
 pub mod transport;
 
 use crate::comparison::control_error::{

@@ -84,10 +84,13 @@ pub const METHODS: &[Page] = &[
     method(
         "path-integral",
         "weighted paths, or composed short-time kernels",
-        "psi(x, t) = E[ exp(-(int q + Phi)/lambda) ] over uncontrolled paths; with `use` over paths under a policy,\nreweighted. kernel = \"transfer\" composes short-time kernels on a grid instead.",
+        "psi(x, t) = E[ exp(-(int q + Phi)/lambda) ] over uncontrolled paths; with `use` over paths under a policy,\nreweighted. Kind control: the value at a start point. Kind sample: log Z, with the density of the prior in the\nweights. The error holds the standard error and the step bias; `pareto_k` is the shape of the weights' tail.\nkernel = \"transfer\" composes short-time kernels on a grid instead (kind reverse).",
         &[
             ("few effective paths", "give a policy in `use`"),
-            ("error bar refused", "the weights have a heavy tail"),
+            (
+                "infinite error",
+                "pareto_k above 0.7: the weights' tail is too heavy for an error bar",
+            ),
         ],
         "[[solver]]\nmethod = \"path-integral\"\nuse = \"split\"\npaths = 65536",
     ),
@@ -157,21 +160,21 @@ pub const METHODS: &[Page] = &[
     method(
         "langevin",
         "unadjusted Langevin walk in the target",
-        "x <- x + h grad log rho + sqrt(2 h) z. Biased of order h.",
+        "x <- x + h grad log rho + sqrt(2 h) z with h = step_size, one chain a path, from the prior. Biased of order h.\nGives means, second moments and draws; standard errors from the spread of the chains.",
         &[("one mode only", "not its task: annealed, path-integral")],
         "[[solver]]\nmethod = \"langevin\"\nstep_size = 0.01",
     ),
     method(
         "mala",
         "Langevin walk with accept and reject",
-        "The Langevin step as a proposal of Metropolis and Hastings: no bias.",
+        "The Langevin step as a proposal of Metropolis and Hastings: no bias. The warmup adapts step_size to an\nacceptance of 0.574.",
         &[("acceptance near 0", "smaller step_size")],
         "[[solver]]\nmethod = \"mala\"",
     ),
     method(
         "hmc",
         "Hamiltonian Monte Carlo",
-        "Leapfrog trajectories of a fictitious momentum, accepted or rejected.",
+        "Trajectories of 8 leapfrog steps of a fictitious momentum, accepted or rejected. The warmup adapts step_size to\nan acceptance of 0.8.",
         &[("divergent", "smaller step_size")],
         "[[solver]]\nmethod = \"hmc\"\nstep_size = 0.1",
     ),

@@ -12,8 +12,7 @@
 //! | `ess` | effective sample size of the path weights |
 //! | `grid-order` | observed order over grid levels |
 
-use crate::comparison::control::{ControlComparison, ControlRow, effective_share, spread};
-use crate::comparison::steered_walk::SteeredWalk;
+use crate::comparison::control::{ControlComparison, ControlRow, spread};
 use crate::derivation::Derivation;
 use crate::field::Field;
 use crate::numeric::batch::Batch;
@@ -21,6 +20,8 @@ use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::model::{Against, CheckSpec};
 use crate::solvers::Solution;
+use crate::solvers::control::steered_walk::{Idle, SteeredWalk};
+use crate::solvers::control::weights::effective_share;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::verification::bellman_terms::BellmanTerms;
 use crate::verification::grid_order::grid_order;
@@ -203,7 +204,7 @@ impl<'a> Bench<'a> {
         let start = self
             .problem
             .draw_start(&self.streams.role("points"), 0, POINTS);
-        let idle = crate::comparison::control::Idle {
+        let idle = Idle {
             states: process.dimension(),
             controls: process.controls(),
         };

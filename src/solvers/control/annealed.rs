@@ -35,6 +35,7 @@ use crate::numeric::random::{Stream, Streams};
 use crate::problem::model::MethodSpec;
 use crate::solvers::control::target::Target;
 use crate::solvers::control::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
+use crate::solvers::control::weights::{effective_share, log_mean, normalised};
 use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
 use crate::solvers::{HistoryEntry, Method, Progress, Refusal, SolveError, StopReason, Work};
 
@@ -171,23 +172,9 @@ impl Population {
         self.log_z + log_sum_exp(&self.log_weights) - (self.log_weights.len() as f64).ln()
     }
 
-    /// `(sum w)^2 / (n sum w^2)`
-    fn effective_share(&self) -> f64 {
-        let doubled: Vec<f64> = self.log_weights.iter().map(|w| 2.0 * w).collect();
-        let log_size = 2.0 * log_sum_exp(&self.log_weights) - log_sum_exp(&doubled);
-        log_size.exp() / self.log_weights.len() as f64
-    }
-
-    /// Normalised weights.
-    fn weights(&self) -> Vec<f64> {
-        let total = log_sum_exp(&self.log_weights);
-        let weight = |w: &f64| (w - total).exp();
-        self.log_weights.iter().map(weight).collect()
-    }
-
     /// Weighted mean and variance per coordinate.
     fn moments(&self) -> (Vec<f64>, Vec<f64>) {
-        let weights = self.weights();
+        let weights = normalised(&self.log_weights);
         let average = |values: Vec<f64>| pairwise_sum(&values);
         (0..self.cloud.x.columns())
             .map(|j| {
@@ -206,13 +193,13 @@ impl Population {
             *w += change * ratio;
         }
         self.inverse_temperature = to;
-        if self.effective_share() < RESAMPLED {
+        if effective_share(&self.log_weights) < RESAMPLED {
             self.log_z = self.log_mean();
             let mut offset = Batch::zeros(1, 1);
             draws
                 .resampling
                 .uniforms(draws.first, node, offset.as_mut());
-            let rows = systematic(&self.weights(), offset.get(0, 0));
+            let rows = systematic(&normalised(&self.log_weights), offset.get(0, 0));
             self.cloud = self.cloud.pick(&rows);
             self.log_weights.fill(0.0);
         }
@@ -525,7 +512,7 @@ impl Method for Annealed {
         let shares: Vec<f64> = state
             .populations
             .iter()
-            .map(Population::effective_share)
+            .map(|population| effective_share(&population.log_weights))
             .collect();
         let logs: Vec<f64> = state.populations.iter().map(Population::log_mean).collect();
         let quantity = |name: &str, value| Quantity {
@@ -565,8 +552,7 @@ impl Annealed {
             all.write_rows(log_weights.len(), population.cloud.x.as_ref());
             log_weights.extend(population.log_weights.iter().map(|w| w + population.log_z));
         }
-        let total = log_sum_exp(&log_weights);
-        let weights: Vec<f64> = log_weights.iter().map(|w| (w - total).exp()).collect();
+        let weights = normalised(&log_weights);
         let mut offset = Batch::zeros(1, 1);
         let stream = state.streams.role("samples");
         stream.uniforms(0, 0, offset.as_mut());
@@ -588,9 +574,8 @@ fn combined(populations: &[Population]) -> (f64, f64) {
         return (f64::NAN, f64::INFINITY);
     }
     let logs: Vec<f64> = populations.iter().map(Population::log_mean).collect();
-    let value = log_sum_exp(&logs) - (logs.len() as f64).ln();
-    let relative: Vec<f64> = logs.iter().map(|log| (log - value).exp()).collect();
-    (value, Estimate::from_samples(&relative).error)
+    let mean = log_mean(&logs);
+    (mean.value, mean.error)
 }
 
 #[cfg(test)]

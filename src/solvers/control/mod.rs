@@ -12,11 +12,15 @@
 pub mod annealed;
 pub mod choice;
 pub mod hopf_cole;
+pub mod path_integral;
 pub mod riccati;
 pub mod run;
 pub mod separable;
+pub mod steered_walk;
 pub mod target;
 pub mod tempered;
+pub mod walk;
+pub mod weights;
 
 use crate::derivation::controlled::{Controlled, Obstacle, take_apart};
 use crate::derivation::dispatch::lowered;

@@ -4,8 +4,10 @@ use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
 use crate::solvers::control::annealed::Annealed;
 use crate::solvers::control::hopf_cole::HopfCole;
+use crate::solvers::control::path_integral::PathIntegral;
 use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::separable::Separable;
+use crate::solvers::control::walk::Chains;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
 use std::time::Duration;
@@ -38,16 +40,18 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Annealed::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Chains::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = PathIntegral::new(method, found) {
+        attempt.drive(&method, watch)
     } else {
-        // Methods that use the policy of another take it from here.
-        let _ = found;
         Err(Unsolved::Refused(Refusal {
             method: method.name(),
             reason: format!(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, separable; for kind `sample` annealed".to_owned(),
+            accepted: "riccati, hopf-cole, separable, path-integral; for kind `sample` annealed, path-integral, langevin, mala, hmc".to_owned(),
         }))
     }
 }

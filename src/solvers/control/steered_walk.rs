@@ -29,6 +29,26 @@ use nalgebra::DMatrix;
 /// Singular values of the noise below this fraction of the largest carry none.
 const RANK: f64 = 1e-12;
 
+/// The control that does nothing.
+pub struct Idle {
+    pub states: usize,
+    pub controls: usize,
+}
+
+impl Field for Idle {
+    fn inputs(&self) -> usize {
+        self.states
+    }
+
+    fn outputs(&self) -> usize {
+        self.controls
+    }
+
+    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
+        out.fill(0.0);
+    }
+}
+
 /// How to walk.
 #[derive(Clone, Copy)]
 pub struct SteeredWalk<'a> {
