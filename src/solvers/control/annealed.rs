@@ -6,9 +6,9 @@
 //! Z = E[ product of mean weights ]
 //! ```
 //!
-//! Two pilot runs come first. One starts from the law of `[prior]` widened by [`WIDER`] and tells where the mass
-//! is: `q` takes its mean and [`INFLATION`]^2 of its variances. The other, from `q`, chooses every temperature, as
-//! far as the conditional effective share of the weights stays above [`KEPT`], and the step and scales of the
+//! Two pilot runs come first. One starts from the law of `[prior]` widened by `WIDER` and tells where the mass
+//! is: `q` takes its mean and `INFLATION`^2 of its variances. The other, from `q`, chooses every temperature, as
+//! far as the conditional effective share of the weights stays above `KEPT`, and the step and scales of the
 //! moves there. All that is then frozen: populations that share no number with the pilots run through it, so
 //! each one's `Z` is unbiased. Their mean is the estimate and their spread its standard error.
 //!
