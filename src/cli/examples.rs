@@ -41,6 +41,9 @@ pub const EXAMPLES: &[Example] = &[
     example!("reverse/twenty_five_gaussians.toml"),
     example!("reverse/twenty_five_gaussians_cosine.toml"),
     example!("sample/funnel.toml"),
+    example!("sample/gmm_nine.toml"),
+    example!("sample/many_well_32.toml"),
+    example!("sample/many_well_five.toml"),
     example!("simulate/double_well_multiplicative.toml"),
 ];
 

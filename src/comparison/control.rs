@@ -185,10 +185,15 @@ pub fn compare_controls(
             push(format!("cost_{id}"), performance.cost);
         }
     }
+    // A method may know it better than the simulation.
+    let uncontrolled = quantities
+        .iter()
+        .find(|q| q.name == "uncontrolled_cost")
+        .map(|q| q.estimate);
     ControlComparison {
         reference: reference.map(|r| r.id.clone()),
         value: reference.and_then(|r| r.outcome.cost),
-        uncontrolled: Some(uncontrolled).filter(|cost| cost.value.is_finite()),
+        uncontrolled: uncontrolled.filter(|cost| cost.value.is_finite()),
         rows,
         quantities,
     }

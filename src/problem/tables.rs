@@ -136,7 +136,7 @@ pub const TABLES: &[TableSchema] = &[
     },
     TableSchema {
         name: "observe",
-        shape: Shape::Free(Form::Expression),
+        shape: Shape::Free(Form::Expressions),
         kinds: &[Kind::Control, Kind::Simulate],
         keys: &[],
         later: &[],

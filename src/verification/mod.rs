@@ -14,6 +14,7 @@ mod grid_order;
 pub mod identity;
 pub mod laws;
 pub mod losses;
+pub mod normaliser;
 pub mod optimality;
 pub mod pages;
 pub mod proofs;

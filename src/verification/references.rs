@@ -9,12 +9,14 @@ use crate::verification::verdict::{Residual, Verdict};
 
 /// An own error above this fraction of the value is too vague to pass.
 const VAGUE: f64 = 1e-2;
+/// An own error above this many nats of a logarithm is too vague: ten percent of the number whose logarithm it is.
+const VAGUE_NATS: f64 = 0.1;
 /// Standard errors of a Monte Carlo interval.
 const CONFIDENCE: f64 = 4.0;
 
 /// `reference:NAME` for every `[reference.NAME]`: passes when the distance is at most the tolerance of the
-/// number plus the error of the result; a result that does not know itself to one percent is
-/// inconclusive.
+/// number plus the error of the result; a result that does not know itself to one percent, or a logarithm
+/// (`log_...`) to a tenth of a nat, is inconclusive.
 pub fn check_references(references: &[Reference], quantities: &[Quantity]) -> Vec<CheckResult> {
     references
         .iter()
@@ -66,9 +68,14 @@ fn check_reference(reference: &Reference, quantities: &[Quantity]) -> CheckResul
     });
     // A reference of 0 has no relative size; its tolerance is the scale.
     let scale = reference.value.abs().max(reference.tolerance);
+    let vague = if reference.name.starts_with("log_") {
+        VAGUE_NATS
+    } else {
+        VAGUE * scale
+    };
     result.verdict = if difference.is_nan() || difference.abs() > limit {
         Verdict::Fail
-    } else if own > VAGUE * scale && own > reference.tolerance {
+    } else if own > vague && own > reference.tolerance {
         Verdict::Inconclusive
     } else {
         Verdict::Pass
