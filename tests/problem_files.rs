@@ -34,6 +34,35 @@ fn loaded(file: &str) -> Loaded {
     load(&path, &[]).unwrap_or_else(|report| panic!("{file} loads:\n{report}"))
 }
 
+/// The workloads of the benchmarks: each loads and keeps nothing but what its table deserves as a warning.
+#[test]
+fn every_benchmark_loads_and_asks_for_the_exact_answer() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/benchmarks");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder of benchmarks") {
+        let path = entry.expect("an entry").path();
+        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let codes: Vec<&str> = loaded.warnings.iter().map(|w| w.code).collect();
+        let expected: &[&str] = if path.ends_with("p4_digits_paths.toml") {
+            &["W409"]
+        } else {
+            &[]
+        };
+        assert_eq!(codes, expected, "{}", path.display());
+        let methods: Vec<_> = loaded
+            .problem
+            .solvers
+            .iter()
+            .map(|s| s.method.name())
+            .collect();
+        assert_eq!(methods[0], "exact", "{}", path.display());
+        names.push(loaded.problem.name.clone());
+    }
+    names.sort();
+    let starts: Vec<&str> = names.iter().map(|name| &name[..3]).collect();
+    assert_eq!(starts, ["p1-", "p2-", "p3-", "p4-", "p5-", "p6-"]);
+}
+
 #[test]
 fn every_shipped_problem_loads_without_a_warning_it_does_not_deserve() {
     let files = shipped();

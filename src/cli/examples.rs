@@ -18,6 +18,12 @@ macro_rules! example {
 
 /// Every shipped problem that is in order.
 pub const EXAMPLES: &[Example] = &[
+    example!("benchmarks/p1_mixture_paths.toml"),
+    example!("benchmarks/p2_mixture_paths_64.toml"),
+    example!("benchmarks/p3_flow_likelihood.toml"),
+    example!("benchmarks/p4_digits_paths.toml"),
+    example!("benchmarks/p5_action_gradient.toml"),
+    example!("benchmarks/p6_score_matching.toml"),
     example!("bridge/corners.toml"),
     example!("control/double_well_control.toml"),
     example!("control/double_well_one.toml"),
@@ -69,10 +75,11 @@ mod tests {
     fn every_shipped_problem_is_listed_and_titled() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems");
         let mut found = 0;
-        for kind in Kind::ALL {
-            for entry in std::fs::read_dir(root.join(kind.name())).expect("a folder") {
+        let kinds = Kind::ALL.map(Kind::name);
+        for folder in kinds.into_iter().chain(["benchmarks"]) {
+            for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
                 let name = entry.expect("an entry").file_name();
-                let file = format!("{}/{}", kind.name(), name.to_string_lossy());
+                let file = format!("{folder}/{}", name.to_string_lossy());
                 let listed = EXAMPLES.iter().find(|example| example.file == file);
                 let listed = listed.unwrap_or_else(|| panic!("{file} is not listed"));
                 assert!(!listed.title().is_empty(), "{file}");

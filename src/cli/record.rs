@@ -158,6 +158,9 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
     }
 }
 
+/// Most states whose covariance goes into the record.
+const COVARIANCE_STATES: usize = 64;
+
 fn generated_row(generation: &Generation) -> GeneratedRow {
     GeneratedRow {
         noise_level: generation.noise_level,
@@ -166,6 +169,13 @@ fn generated_row(generation: &Generation) -> GeneratedRow {
         energy_distance: Some(generation.energy.value),
         energy_floor: Some(generation.energy.floor),
         mode_weights: generation.mode_weights.clone(),
+        paths: generation.samples.points(),
+        mean: generation.mean.clone(),
+        covariance: if generation.mean.len() <= COVARIANCE_STATES {
+            generation.covariance.clone()
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -11,12 +11,15 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::{Law, Mixture};
+use crate::problem::law::{Law, Mixture, Standardization};
 use crate::solvers::ReverseProblem;
 use crate::solvers::reverse_sampling::Walk;
 
 /// Mixtures of more components have no mode table.
 const MODES: usize = 64;
+/// Fewest paths generated, and fewest points of a distance.
+const LEAST_PATHS: usize = 64;
+
 /// A distance and the same distance between two sets of draws of the true law.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distance {
@@ -25,7 +28,7 @@ pub struct Distance {
     pub floor: Estimate,
 }
 
-/// Two independent sets of draws of the law at `t_min`.
+/// Two independent sets of draws of the law at `t_min`, no more than distances between sets can use.
 pub struct TrueSamples {
     pub data: Batch,
     pub control: Batch,
@@ -54,11 +57,12 @@ impl TrueSamples {
     }
 }
 
-/// Generated paths per field, from the file and the cost of a point.
+/// Points of every distance, from the file and the cost of a point; the file alone says how many paths
+/// are generated.
 fn sample_points(problem: &ReverseProblem) -> usize {
     let settings = &problem.problem.sample;
     let budget = 2 * Effort::new(problem).evaluations / settings.steps.max(1);
-    settings.paths.min(budget.max(256)).max(64)
+    settings.paths.min(budget.max(256)).max(LEAST_PATHS)
 }
 
 /// What one field generates at one noise level.
@@ -66,7 +70,11 @@ fn sample_points(problem: &ReverseProblem) -> usize {
 pub struct Generation {
     /// h
     pub noise_level: f64,
+    /// One row per path the file asks for; distances use the first of them.
     pub samples: Batch,
+    /// Mean and covariance (row by row) of the samples, in the units of the file.
+    pub mean: Vec<f64>,
+    pub covariance: Vec<Vec<f64>>,
     /// Energy distance (squared scale: it is 0 within errors for equal laws).
     pub energy: Distance,
     pub wasserstein: Distance,
@@ -91,7 +99,7 @@ pub fn generate(
     let settings = &problem.problem.sample;
     let t_min = problem.problem.time_settings.t_min;
     let grid = TimeGrid::new(&problem.noising, t_min, settings.steps, settings.spacing);
-    let points = truth.data.points();
+    let paths = settings.paths.max(LEAST_PATHS);
     settings
         .noise_levels
         .iter()
@@ -101,7 +109,7 @@ pub fn generate(
                 &problem.prior,
                 &streams.role(&format!("generate-start-{n}")),
                 0,
-                points,
+                paths,
             );
             let samples = Walk {
                 noising: &problem.noising,
@@ -127,7 +135,16 @@ fn measure(
 ) -> Generation {
     let centres = mode_centres(problem);
     let mode_weights = fractions(&centres, &samples);
-    let mode_error = largest_difference(&mode_weights, &fractions(&centres, &truth.data), &samples);
+    let expected = fractions(&centres, &truth.data);
+    let mode_error = largest_difference(&mode_weights, &expected, &samples, &truth.data);
+    let (mean, covariance) = moments(&samples);
+    let mean_error = mean_error(&mean, samples.points(), &truth.data);
+    let covariance_error = covariance_error(&covariance, samples.points(), &truth.data);
+    let standardization = match &problem.data {
+        Law::Samples(table) => table.standardization.as_ref(),
+        _ => None,
+    };
+    let (mean, covariance) = in_units_of_the_file(standardization, mean, covariance);
     Generation {
         noise_level,
         energy: Distance {
@@ -144,10 +161,29 @@ fn measure(
         },
         mode_weights,
         mode_error,
-        mean_error: mean_error(&samples, &truth.data),
-        covariance_error: covariance_error(&samples, &truth.data),
+        mean_error,
+        covariance_error,
+        mean,
+        covariance,
         samples,
     }
+}
+
+fn in_units_of_the_file(
+    standardization: Option<&Standardization>,
+    mut mean: Vec<f64>,
+    mut covariance: Vec<Vec<f64>>,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let Some(Standardization { shift, scale }) = standardization else {
+        return (mean, covariance);
+    };
+    for (i, row) in covariance.iter_mut().enumerate() {
+        mean[i] = shift[i] + scale[i] * mean[i];
+        for (value, other) in row.iter_mut().zip(scale) {
+            *value *= scale[i] * other;
+        }
+    }
+    (mean, covariance)
 }
 
 /// Component means of a mixture small enough for a table.
@@ -181,13 +217,18 @@ fn fractions(centres: &[Vec<f64>], points: &Batch) -> Vec<f64> {
         .collect()
 }
 
-fn largest_difference(found: &[f64], expected: &[f64], samples: &Batch) -> Option<Estimate> {
-    let n = samples.points() as f64;
+fn largest_difference(
+    found: &[f64],
+    expected: &[f64],
+    samples: &Batch,
+    truth: &Batch,
+) -> Option<Estimate> {
+    let (n, m) = (samples.points() as f64, truth.points() as f64);
     found
         .iter()
         .zip(expected)
         .map(|(a, b)| {
-            let variance = (a * (1.0 - a) + b * (1.0 - b)) / n;
+            let variance = a * (1.0 - a) / n + b * (1.0 - b) / m;
             Estimate::new((a - b).abs(), variance.sqrt(), ErrorKind::StandardError)
         })
         .max_by(|a, b| a.value.total_cmp(&b.value))
@@ -218,36 +259,41 @@ fn moments(points: &Batch) -> (Vec<f64>, Vec<Vec<f64>>) {
     (mean, covariance)
 }
 
-fn mean_error(samples: &Batch, truth: &Batch) -> Estimate {
-    let ((a, _), (b, covariance)) = (moments(samples), moments(truth));
-    let d = a.len() as f64;
-    let spread = ((0..a.len()).map(|i| covariance[i][i]).sum::<f64>() / d).sqrt();
-    let distance = a
+/// Variance of a difference of two independent means over that of one draw.
+fn two_sets(points: usize, truth: &Batch) -> f64 {
+    1.0 / points as f64 + 1.0 / truth.points() as f64
+}
+
+fn mean_error(mean: &[f64], points: usize, truth: &Batch) -> Estimate {
+    let (expected, covariance) = moments(truth);
+    let d = mean.len() as f64;
+    let spread = ((0..mean.len()).map(|i| covariance[i][i]).sum::<f64>() / d).sqrt();
+    let distance = mean
         .iter()
-        .zip(&b)
+        .zip(&expected)
         .map(|(a, b)| (a - b) * (a - b))
         .sum::<f64>()
         .sqrt();
-    // Two independent means of n points: variance 2 tr C / n of the squared distance.
-    let error = (2.0 * d / samples.points() as f64).sqrt();
+    // tr C times this is the mean squared distance.
+    let error = (d * two_sets(points, truth)).sqrt();
     Estimate::new(distance / spread, error, ErrorKind::StandardError)
 }
 
-fn covariance_error(samples: &Batch, truth: &Batch) -> Estimate {
-    let ((_, a), (_, b)) = (moments(samples), moments(truth));
+fn covariance_error(covariance: &[Vec<f64>], points: usize, truth: &Batch) -> Estimate {
+    let (_, expected) = moments(truth);
     let square = |rows: &[Vec<f64>]| rows.iter().flatten().map(|v| v * v).sum::<f64>();
-    let difference: f64 = a
+    let difference: f64 = covariance
         .iter()
         .flatten()
-        .zip(b.iter().flatten())
+        .zip(expected.iter().flatten())
         .map(|(a, b)| (a - b) * (a - b))
         .sum();
-    let trace: f64 = (0..b.len()).map(|i| b[i][i]).sum();
-    // Wishart fluctuations of two covariance estimates: E|ΔC|² ≈ 2 (|C|² + (tr C)²)/n.
-    let fluctuation = 2.0 * (square(&b) + trace * trace) / samples.points() as f64;
+    let trace: f64 = (0..expected.len()).map(|i| expected[i][i]).sum();
+    // Wishart fluctuations of two covariance estimates: E|ΔC|² ≈ (1/n + 1/m) (|C|² + (tr C)²).
+    let fluctuation = two_sets(points, truth) * (square(&expected) + trace * trace);
     Estimate::new(
-        (difference / square(&b)).sqrt(),
-        (fluctuation / square(&b)).sqrt(),
+        (difference / square(&expected)).sqrt(),
+        (fluctuation / square(&expected)).sqrt(),
         ErrorKind::StandardError,
     )
 }

@@ -279,6 +279,12 @@ pub struct GeneratedRow {
     pub energy_floor: Option<Estimate>,
     /// Share of generated samples at each component of the data law.
     pub mode_weights: Vec<f64>,
+    /// How many samples were generated.
+    pub paths: usize,
+    /// Their mean, in the units of the file.
+    pub mean: Vec<f64>,
+    /// Their covariance, row by row; empty above 64 states.
+    pub covariance: Vec<Vec<f64>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

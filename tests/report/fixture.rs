@@ -184,6 +184,9 @@ fn generated(transport: f64, energy: f64, weights: [f64; 2]) -> Vec<GeneratedRow
             energy_distance: se(energy, 0.0011),
             energy_floor: se(0.0, 0.0012),
             mode_weights: weights.to_vec(),
+            paths: 4096,
+            mean: vec![0.02, -0.01],
+            covariance: vec![vec![1.5, 0.1], vec![0.1, 0.75]],
         })
         .collect()
 }
