@@ -12,6 +12,7 @@ pub mod short_time_kernel;
 pub mod splitting;
 pub mod state_grid;
 pub mod steered;
+pub mod steered_slopes;
 pub mod time_grid;
 pub mod transport;
 pub mod value_step;

@@ -7,6 +7,7 @@ pub mod affine;
 pub mod chebyshev;
 pub mod draws;
 pub mod family;
+pub mod feedback;
 pub mod grid_field;
 mod mixture_components;
 pub mod mixture_potential;

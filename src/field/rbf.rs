@@ -150,7 +150,8 @@ fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-fn widths(centres: &[Vec<f64>]) -> Vec<f64> {
+/// As wide as the spacing of the centres asks for.
+pub(super) fn widths(centres: &[Vec<f64>]) -> Vec<f64> {
     centres
         .iter()
         .map(|c| {

@@ -8,6 +8,20 @@ use crate::problem::structure::{Structure, spare};
 use crate::problem::suggest::did_you_mean;
 use crate::problem::vocabulary::{FIELDS, LATER_FIELDS};
 
+/// `field` of a control: every family takes any number of states, because `chebyshev` is then a sum of polynomials
+/// in one state each.
+pub(crate) fn read_policy_field(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    structure: Structure,
+) -> FieldSpec {
+    let separate = Structure {
+        dimension: 1,
+        ..structure
+    };
+    read_field(reader, section, FieldSpec::Affine { nodes: 8 }, separate)
+}
+
 /// `field`, with a default.
 pub(crate) fn read_field(
     reader: &mut Reader,

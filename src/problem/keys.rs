@@ -1,6 +1,7 @@
 //! Every key of every table: what it holds, its default, what it means.
 
 use crate::problem::key::{Form, Key};
+use crate::problem::method::PathObjective;
 use crate::problem::task::{Kind, PathFunctional};
 use crate::problem::vocabulary as names;
 
@@ -504,9 +505,12 @@ pub const SOLVER: &[Key] = &[
     ),
     key(
         "objective",
-        Form::Choice(|| names::OBJECTIVES.to_vec()),
-        "denoising",
-        "score-matching: the loss",
+        Form::Choice(|| {
+            let paths = PathObjective::ALL.map(PathObjective::name);
+            [names::OBJECTIVES.as_slice(), paths.as_slice()].concat()
+        }),
+        "by method",
+        "score-matching, or action of a control: the loss",
     ),
     key("paths", Form::Count, "by method", "simulated paths"),
     key("steps", Form::Count, "by method", "steps in time"),

@@ -64,6 +64,58 @@ pub enum ScoreObjective {
     Implicit,
 }
 
+/// What `action` minimises: a distance between the law of the steered paths `P^u` and the best one `P*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathObjective {
+    /// The cost itself, `lambda KL(P^u | P*)` above its least value; gradient through the paths.
+    RelativeEntropy,
+    /// `Var log dP^u/dP*` on paths that stay.
+    LogVariance,
+    /// `E (log dP^u/dP* + y)^2` on paths that stay, with `y` unknown.
+    Moment,
+    /// `KL(P* | P^u)`: regression on the noise of weighted paths.
+    CrossEntropy,
+    /// Regression on the lean adjoint along paths of the current control.
+    AdjointMatching,
+    /// Regression on the lean adjoint under the best law, by weighted paths.
+    Socm,
+}
+
+impl PathObjective {
+    pub const ALL: [Self; 6] = [
+        Self::RelativeEntropy,
+        Self::LogVariance,
+        Self::Moment,
+        Self::CrossEntropy,
+        Self::AdjointMatching,
+        Self::Socm,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RelativeEntropy => "relative-entropy",
+            Self::LogVariance => "log-variance",
+            Self::Moment => "moment",
+            Self::CrossEntropy => "cross-entropy",
+            Self::AdjointMatching => "adjoint-matching",
+            Self::Socm => "socm",
+        }
+    }
+
+    /// Whether each iteration is one linear regression.
+    pub fn is_regression(self) -> bool {
+        matches!(
+            self,
+            Self::CrossEntropy | Self::AdjointMatching | Self::Socm
+        )
+    }
+
+    /// Whether it is made of path weights, which exist where there is a temperature.
+    pub fn needs_weights(self) -> bool {
+        !matches!(self, Self::RelativeEntropy | Self::AdjointMatching)
+    }
+}
+
 /// How `path-integral` evaluates the sum over paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKernel {
@@ -98,6 +150,7 @@ pub enum Stepper {
 pub enum MethodSpec {
     Exact,
     Action {
+        objective: PathObjective,
         field: FieldSpec,
         optimizer: Optimizer,
         paths: usize,
@@ -249,11 +302,18 @@ impl MethodSpec {
         match self {
             Self::Exact => "closed form".to_owned(),
             Self::Action {
+                objective,
                 field,
                 paths,
                 steps,
                 ..
-            } => format!("{field}, {paths} paths x {steps} steps"),
+            } => {
+                let objective = match objective {
+                    PathObjective::RelativeEntropy => String::new(),
+                    other => format!("{}, ", other.name()),
+                };
+                format!("{objective}{field}, {paths} paths x {steps} steps")
+            }
             Self::ScoreMatching {
                 objective,
                 field,

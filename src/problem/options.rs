@@ -1,8 +1,8 @@
 //! Reads the options of a method and fills in their defaults.
 
-use crate::problem::field_option::read_field;
+use crate::problem::field_option::{read_field, read_policy_field};
 use crate::problem::model::{
-    MethodSpec, Optimizer, PathKernel, Scheme, ScoreObjective, Stepper, Walk,
+    MethodSpec, Optimizer, PathKernel, PathObjective, Scheme, ScoreObjective, Stepper, Walk,
 };
 use crate::problem::objective::read_scheme;
 use crate::problem::reader::{Bound, Reader, Section};
@@ -35,7 +35,9 @@ fn control_options(
 ) -> MethodSpec {
     let structure = context.structure;
     match method {
+        "action" if context.kind != Kind::Reverse => learned_options(reader, section, context),
         "action" => MethodSpec::Action {
+            objective: PathObjective::RelativeEntropy,
             field: read_field(reader, section, structure.action_field(), structure),
             optimizer: read_optimizer(reader, section),
             // The noise vanishes at the optimum, so few paths suffice; steps are exact for Gaussians, so
@@ -98,6 +100,33 @@ fn control_options(
         "mala" => walk_options(reader, section, Walk::Mala, context),
         "hmc" => walk_options(reader, section, Walk::Hmc, context),
         _ => MethodSpec::Exact,
+    }
+}
+
+/// `action` for kinds `control` and `sample`.
+fn learned_options(reader: &mut Reader, section: &Section<'_>, context: Context<'_>) -> MethodSpec {
+    let names = PathObjective::ALL.map(PathObjective::name);
+    let chosen = reader.choice(section, "objective", &names, Some(names[0]));
+    let objective = PathObjective::ALL
+        .into_iter()
+        .find(|objective| Some(objective.name()) == chosen)
+        .unwrap_or(PathObjective::RelativeEntropy);
+    let regression = objective.is_regression();
+    MethodSpec::Action {
+        objective,
+        field: read_policy_field(reader, section, context.structure),
+        optimizer: read_optimizer(reader, section),
+        paths: reader.count(section, "paths", 4096, 2),
+        steps: reader.count(section, "steps", context.steps, 1),
+        // On the gradient norm in natural coordinates, or on the relative change of the control from one
+        // regression to the next.
+        tolerance: reader.number_or(
+            section,
+            "tol",
+            if regression { 1e-3 } else { 1e-2 },
+            Bound::NotNegative,
+        ),
+        max_iterations: reader.count(section, "max_iter", if regression { 30 } else { 100 }, 1),
     }
 }
 

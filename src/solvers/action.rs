@@ -65,6 +65,7 @@ impl Action {
                 steps,
                 tolerance,
                 max_iterations,
+                ..
             } => Some(Self {
                 field: field.clone(),
                 optimizer: *optimizer,

@@ -12,6 +12,7 @@
 pub mod annealed;
 pub mod choice;
 pub mod hopf_cole;
+pub mod learned;
 pub mod path_integral;
 pub mod riccati;
 pub mod run;

@@ -125,7 +125,8 @@ enum Leverage {
     Own,
 }
 
-fn leverage(channel: &DMatrix<f64>, diffusion: &DMatrix<f64>) -> DMatrix<f64> {
+/// `G^+ B`.
+pub fn leverage(channel: &DMatrix<f64>, diffusion: &DMatrix<f64>) -> DMatrix<f64> {
     let svd = diffusion.clone().svd(true, true);
     let cut = RANK * svd.singular_values.amax();
     match svd.pseudo_inverse(cut) {

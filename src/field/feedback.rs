@@ -1,0 +1,427 @@
+//! Controls that are linear in their parameters, with one set of coefficients per time node.
+//!
+//! ```text
+//! u_i(x, t) = sum_a theta_ai(t) phi_a(xi),      xi = (x - mean) / scale
+//! ```
+//!
+//! and `theta(t)` interpolates linearly between uniformly spaced nodes. All controls share their features:
+//!
+//! | family | features |
+//! |---|---|
+//! | affine | `1, xi_1, ..., xi_d` |
+//! | rbf | those and `exp(-|xi - c_k|^2 / 2 w_k^2)` |
+//! | chebyshev | those and `T_2(s_l), ..., T_n(s_l)`, `s_l = xi_l / 3` clamped to \[-1, 1\], for each state |
+//!
+//! The last family has no products of states: it is made for many states with little coupling.
+
+use crate::field::Field;
+use crate::field::affine::{add_scaled, dot};
+use crate::field::rbf::{spread_out, widths};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::random::Stream;
+
+/// Deviations up to which the polynomials are resolved.
+const REACH: f64 = 3.0;
+
+/// Features of the whitened state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features {
+    Affine,
+    Radial {
+        centres: Vec<Vec<f64>>,
+        widths: Vec<f64>,
+    },
+    Chebyshev {
+        degree: usize,
+    },
+}
+
+/// A feedback control with unknown coefficients.
+#[derive(Clone, Debug)]
+pub struct Feedback {
+    features: Features,
+    controls: usize,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    start: f64,
+    end: f64,
+    nodes: usize,
+    /// Node by node, control by control.
+    theta: Vec<f64>,
+}
+
+/// A node and the share of the next one, in \[0, 1\].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    pub node: usize,
+    pub share: f64,
+}
+
+impl Features {
+    /// Bumps at centres spread over whitened points.
+    pub fn radial(pool: &[Vec<f64>], centres: usize, stream: &Stream) -> Self {
+        let centres = spread_out(pool, centres, stream, 0);
+        Self::Radial {
+            widths: widths(&centres),
+            centres,
+        }
+    }
+}
+
+impl Feedback {
+    /// The control that does nothing.
+    pub fn new(
+        features: Features,
+        controls: usize,
+        (mean, scale): (Vec<f64>, Vec<f64>),
+        (start, end): (f64, f64),
+        nodes: usize,
+    ) -> Self {
+        assert_eq!(mean.len(), scale.len(), "one scale per state");
+        let mut feedback = Self {
+            features,
+            controls,
+            mean,
+            scale,
+            start,
+            end,
+            nodes: nodes.max(1),
+            theta: Vec::new(),
+        };
+        feedback.theta = vec![0.0; feedback.features() * controls * feedback.nodes];
+        feedback
+    }
+
+    /// Features per control.
+    pub fn features(&self) -> usize {
+        let states = self.mean.len();
+        1 + states
+            + match &self.features {
+                Features::Affine => 0,
+                Features::Radial { widths, .. } => widths.len(),
+                Features::Chebyshev { degree } => states * degree.saturating_sub(1),
+            }
+    }
+
+    pub fn controls(&self) -> usize {
+        self.controls
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    pub fn parameters(&self) -> &[f64] {
+        &self.theta
+    }
+
+    pub fn set_parameters(&mut self, theta: &[f64]) {
+        self.theta.copy_from_slice(theta);
+    }
+
+    /// The node before `t`; times outside the horizon are clamped.
+    pub fn locate(&self, t: f64) -> Share {
+        if self.nodes == 1 {
+            return Share {
+                node: 0,
+                share: 0.0,
+            };
+        }
+        let last = (self.nodes - 1) as f64;
+        let position = ((t - self.start) / (self.end - self.start)).clamp(0.0, 1.0) * last;
+        let node = (position as usize).min(self.nodes - 2);
+        Share {
+            node,
+            share: position - node as f64,
+        }
+    }
+
+    /// `phi_a` at every point, one column a feature.
+    pub fn design(&self, x: BatchRef<'_>) -> Batch {
+        let (points, states) = (x.points(), self.mean.len());
+        let mut design = Batch::zeros(points, self.features());
+        design.column_mut(0).fill(1.0);
+        for l in 0..states {
+            let (mean, inverse) = (self.mean[l], 1.0 / self.scale[l]);
+            for (o, x) in design.column_mut(1 + l).iter_mut().zip(x.column(l)) {
+                *o = (x - mean) * inverse;
+            }
+        }
+        match &self.features {
+            Features::Affine => {}
+            Features::Radial { centres, widths } => {
+                for (k, (centre, width)) in centres.iter().zip(widths).enumerate() {
+                    let mut height = vec![0.0; points];
+                    for (l, c) in centre.iter().enumerate() {
+                        for (h, xi) in height.iter_mut().zip(design.column(1 + l)) {
+                            *h += (xi - c) * (xi - c);
+                        }
+                    }
+                    let column = design.column_mut(1 + states + k);
+                    for (o, h) in column.iter_mut().zip(&height) {
+                        *o = (-0.5 * h / (width * width)).exp();
+                    }
+                }
+            }
+            Features::Chebyshev { degree } => {
+                for l in 0..states {
+                    for i in 0..points {
+                        let s = (design.get(i, 1 + l) / REACH).clamp(-1.0, 1.0);
+                        let (mut before, mut now) = (1.0, s);
+                        for k in 2..=*degree {
+                            (before, now) = (now, 2.0 * s * now - before);
+                            design.column_mut(self.polynomial(l, k, *degree))[i] = now;
+                        }
+                    }
+                }
+            }
+        }
+        design
+    }
+
+    /// Column of `T_k` of one state.
+    fn polynomial(&self, state: usize, k: usize, degree: usize) -> usize {
+        1 + self.mean.len() + state * (degree - 1) + k - 2
+    }
+
+    /// Coefficients at a time, control by control.
+    pub fn coefficients(&self, at: Share) -> Vec<f64> {
+        let size = self.features() * self.controls;
+        let left = &self.theta[at.node * size..(at.node + 1) * size];
+        if at.share == 0.0 {
+            return left.to_vec();
+        }
+        let right = &self.theta[(at.node + 1) * size..(at.node + 2) * size];
+        let pairs = left.iter().zip(right);
+        pairs
+            .map(|(l, r)| (1.0 - at.share) * l + at.share * r)
+            .collect()
+    }
+
+    /// The control at points whose features are known.
+    pub fn combine(&self, at: Share, design: &Batch, mut out: BatchMut<'_>) {
+        let coefficients = self.coefficients(at);
+        let count = self.features();
+        for (i, row) in coefficients.chunks_exact(count).enumerate() {
+            let column = out.column_mut(i);
+            column.fill(0.0);
+            for (a, c) in row.iter().enumerate() {
+                add_scaled(*c, design.column(a), column);
+            }
+        }
+    }
+
+    /// Adds `sum over points (du/dtheta)' cotangent` to `gradient`.
+    pub fn pull_back(
+        &self,
+        at: Share,
+        design: &Batch,
+        cotangent: BatchRef<'_>,
+        gradient: &mut [f64],
+    ) {
+        let count = self.features();
+        let size = count * self.controls;
+        for i in 0..self.controls {
+            let c = cotangent.column(i);
+            for a in 0..count {
+                let product = dot(c, design.column(a));
+                let place = at.node * size + i * count + a;
+                gradient[place] += (1.0 - at.share) * product;
+                if at.share > 0.0 {
+                    gradient[place + size] += at.share * product;
+                }
+            }
+        }
+    }
+
+    /// Adds `(du/dx)' cotangent` to `out`, point by point.
+    pub fn pull_back_state(
+        &self,
+        at: Share,
+        design: &Batch,
+        cotangent: BatchRef<'_>,
+        mut out: BatchMut<'_>,
+    ) {
+        let (count, states, points) = (self.features(), self.mean.len(), design.points());
+        let coefficients = self.coefficients(at);
+        // Sum over controls: the cotangent of each feature.
+        let lifted = |a: usize, into: &mut [f64]| {
+            into.fill(0.0);
+            for i in 0..self.controls {
+                add_scaled(coefficients[i * count + a], cotangent.column(i), into);
+            }
+        };
+        let mut weight = vec![0.0; points];
+        for l in 0..states {
+            lifted(1 + l, &mut weight);
+            add_scaled(1.0 / self.scale[l], &weight, out.column_mut(l));
+        }
+        match &self.features {
+            Features::Affine => {}
+            Features::Radial { centres, widths } => {
+                for (k, (centre, width)) in centres.iter().zip(widths).enumerate() {
+                    let a = 1 + states + k;
+                    lifted(a, &mut weight);
+                    for (w, height) in weight.iter_mut().zip(design.column(a)) {
+                        *w *= -height / (width * width);
+                    }
+                    for (l, c) in centre.iter().enumerate() {
+                        let inverse = 1.0 / self.scale[l];
+                        let column = out.column_mut(l);
+                        for ((o, w), xi) in column.iter_mut().zip(&weight).zip(design.column(1 + l))
+                        {
+                            *o += inverse * w * (xi - c);
+                        }
+                    }
+                }
+            }
+            Features::Chebyshev { degree } => {
+                for l in 0..states {
+                    let inside = 1.0 / (REACH * self.scale[l]);
+                    let slopes: Vec<Vec<f64>> = design
+                        .column(1 + l)
+                        .iter()
+                        .map(|xi| slopes(xi / REACH, *degree))
+                        .collect();
+                    for k in 2..=*degree {
+                        lifted(self.polynomial(l, k, *degree), &mut weight);
+                        let column = out.column_mut(l);
+                        for ((o, w), slopes) in column.iter_mut().zip(&weight).zip(&slopes) {
+                            *o += inside * w * slopes[k - 2];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `T_k'(s)` for `k = 2..=degree`; zero outside \[-1, 1\], where the polynomials are cut.
+fn slopes(s: f64, degree: usize) -> Vec<f64> {
+    let mut out = vec![0.0; degree.saturating_sub(1)];
+    if s.abs() >= 1.0 {
+        return out;
+    }
+    // T_k' = k U_(k-1).
+    let (mut before, mut now) = (1.0, 2.0 * s);
+    for (k, slope) in (2..=degree).zip(&mut out) {
+        *slope = k as f64 * now;
+        (before, now) = (now, 2.0 * s * now - before);
+    }
+    out
+}
+
+impl Field for Feedback {
+    fn inputs(&self) -> usize {
+        self.mean.len()
+    }
+
+    fn outputs(&self) -> usize {
+        self.controls
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.combine(self.locate(t), &self.design(x), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::random::Streams;
+
+    fn families() -> Vec<Features> {
+        vec![
+            Features::Affine,
+            Features::Radial {
+                centres: vec![vec![0.3, -0.2], vec![-1.0, 0.5]],
+                widths: vec![0.8, 1.3],
+            },
+            Features::Chebyshev { degree: 4 },
+        ]
+    }
+
+    fn field(features: Features) -> Feedback {
+        let mut field = Feedback::new(
+            features,
+            3,
+            (vec![0.1, -0.4], vec![0.7, 1.9]),
+            (0.5, 2.0),
+            4,
+        );
+        let theta: Vec<f64> = (0..field.parameters().len())
+            .map(|i| (0.7 * i as f64).sin())
+            .collect();
+        field.set_parameters(&theta);
+        field
+    }
+
+    fn projected(field: &Feedback, t: f64, x: &Batch, cotangent: &Batch) -> f64 {
+        let mut out = Batch::zeros(x.points(), field.controls());
+        field.eval(t, x.as_ref(), out.as_mut());
+        dot(out.as_slice(), cotangent.as_slice())
+    }
+
+    #[test]
+    fn pull_backs_are_central_differences() {
+        let stream = Streams::new(3).role("points");
+        let (mut x, mut cotangent) = (Batch::zeros(9, 2), Batch::zeros(9, 3));
+        stream.normals(0, 0, x.as_mut());
+        stream.normals(0, 1, cotangent.as_mut());
+        let (t, h) = (1.13, 1e-6);
+        for features in families() {
+            let mut field = field(features.clone());
+            let (at, design) = (field.locate(t), field.design(x.as_ref()));
+            let mut gradient = vec![0.0; field.parameters().len()];
+            field.pull_back(at, &design, cotangent.as_ref(), &mut gradient);
+            let theta = field.parameters().to_vec();
+            for (i, g) in gradient.iter().enumerate() {
+                let [up, down] = [h, -h].map(|h| {
+                    let mut moved = theta.clone();
+                    moved[i] += h;
+                    field.set_parameters(&moved);
+                    projected(&field, t, &x, &cotangent)
+                });
+                assert!(
+                    ((up - down) / (2.0 * h) - g).abs() < 1e-7,
+                    "{features:?} {i}"
+                );
+            }
+            field.set_parameters(&theta);
+            let mut slope = Batch::zeros(9, 2);
+            field.pull_back_state(at, &design, cotangent.as_ref(), slope.as_mut());
+            for l in 0..2 {
+                for i in 0..9 {
+                    let [up, down] = [h, -h].map(|h| {
+                        let mut moved = x.clone();
+                        moved.column_mut(l)[i] += h;
+                        projected(&field, t, &moved, &cotangent)
+                    });
+                    let difference = (up - down) / (2.0 * h);
+                    assert!(
+                        (difference - slope.get(i, l)).abs() < 1e-7,
+                        "{features:?}: {difference} is not {}",
+                        slope.get(i, l)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn coefficients_interpolate_between_the_nodes() {
+        let field = field(Features::Affine);
+        let size = 9;
+        assert_eq!(
+            field.coefficients(field.locate(0.5)),
+            field.parameters()[..size]
+        );
+        assert_eq!(
+            field.coefficients(field.locate(2.0)),
+            field.parameters()[3 * size..]
+        );
+        let between = field.coefficients(field.locate(0.75));
+        let mean = 0.5 * (field.parameters()[0] + field.parameters()[size]);
+        assert!((between[0] - mean).abs() < 1e-14);
+    }
+}
