@@ -15,7 +15,7 @@
 use crate::field::mixture_components::{Components, Expansion, GROUP, Shape};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
-use crate::numeric::elementary::{exp, log};
+use crate::numeric::elementary::{exp_of_negative, log};
 use faer::{Accum, MatMut, MatRef, Par};
 
 /// Points per tile: long enough that loops over it vectorise and are not unrolled first.
@@ -268,10 +268,11 @@ impl Kernel for Logs<'_> {
     }
 }
 
+/// The padding is left out: it has no weight.
 #[inline(always)]
 fn logs<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize, last: usize) {
     let d = components.dimension;
-    for k in first..last {
+    for k in first..last.min(components.count) {
         let row = k - first;
         let means = &components.means[k * d..(k + 1) * d];
         let log_weight = components.log_weights[k];
@@ -279,15 +280,18 @@ fn logs<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize,
             Shape::Isotropic { precisions, .. } => {
                 let sums = squared_distances::<FMA>(&tile.x, means);
                 let factor = -0.5 * precisions[k];
+                // Borrowed once: a row looked up per lane keeps the loop from vectorising.
+                let logs = &mut tile.logs[row];
                 for lane in 0..TILE {
-                    tile.logs[row][lane] = multiply_add::<FMA>(sums[lane], factor, log_weight);
+                    logs[lane] = multiply_add::<FMA>(sums[lane], factor, log_weight);
                 }
             }
             Shape::Diagonal { precisions, .. } => {
                 let precisions = &precisions[k * d..(k + 1) * d];
                 let (sums, squares) = weighted_distances::<FMA>(&tile.x, means, precisions);
+                let logs = &mut tile.logs[row];
                 for lane in 0..TILE {
-                    tile.logs[row][lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
+                    logs[lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
                 }
                 if tile.divergence_wanted {
                     tile.slope_squares[row] = squares;
@@ -372,8 +376,9 @@ fn full_logs<const FMA: bool>(
     }
     let mut sums = [0.0; TILE];
     add_squares::<FMA>(&tile.whitened, &mut sums);
+    let logs = &mut tile.logs[row];
     for lane in 0..TILE {
-        tile.logs[row][lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
+        logs[lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
     }
     if !tile.slopes_wanted {
         return;
@@ -432,7 +437,9 @@ fn multiply(left: &[f64], right: MatRef<'_, f64>, out: &mut [f64], accum: Accum,
 #[inline(always)]
 fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize, last: usize) {
     let d = components.dimension as f64;
-    let block = &mut tile.logs[..last - first];
+    let (block, padding) =
+        tile.logs[..last - first].split_at_mut(components.count.min(last) - first);
+    padding.fill([0.0; TILE]);
     let mut maximum = tile.maximum;
     for logs in block.iter() {
         for lane in 0..TILE {
@@ -466,12 +473,20 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
     for (row, logs) in block.iter_mut().enumerate() {
         let k = first + row;
         match &components.shape {
+            Shape::Isotropic { precisions, .. } if !tile.divergence_wanted => {
+                let precision = precisions[k];
+                for lane in 0..TILE {
+                    let term = exp_of_negative::<FMA>(logs[lane] - maximum[lane]);
+                    total[lane] += term;
+                    logs[lane] = term * precision;
+                }
+            }
             Shape::Isotropic { precisions, .. } => {
                 // |a|² − tr C⁻¹ = p (p |x − m|² − d), and −½ p |x − m|² is the log without its weight.
                 let precision = precisions[k];
                 let log_weight = components.log_weights[k].max(f64::MIN);
                 for lane in 0..TILE {
-                    let term = exp::<FMA>(logs[lane] - maximum[lane]);
+                    let term = exp_of_negative::<FMA>(logs[lane] - maximum[lane]);
                     let square = 2.0 * (log_weight - logs[lane]);
                     // A term of zero may come with an infinite square.
                     let square = if term > 0.0 { square - d } else { 0.0 };
@@ -483,7 +498,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
             }
             Shape::Diagonal { traces, .. } | Shape::Full { traces, .. } => {
                 for lane in 0..TILE {
-                    let term = exp::<FMA>(logs[lane] - maximum[lane]);
+                    let term = exp_of_negative::<FMA>(logs[lane] - maximum[lane]);
                     total[lane] += term;
                     logs[lane] = term;
                 }
@@ -508,7 +523,7 @@ fn rescaling<const FMA: bool>(old: &Row, new: &Row) -> Row {
         let change = old[lane] - new[lane];
         // Where both are minus infinity nothing was summed yet.
         factors[lane] = if change < 0.0 {
-            exp::<FMA>(change)
+            exp_of_negative::<FMA>(change)
         } else {
             1.0
         };

@@ -139,6 +139,48 @@ fn exp_is_within_one_ulp_down_to_the_subnormals() {
     assert!(error <= 1.0, "{error} ulp at {at} with {isa}");
 }
 
+/// The slice form only exists for the test.
+struct Negative<'a>(&'a mut [f64]);
+
+impl Kernel for Negative<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for x in self.0 {
+            *x = exp_of_negative::<FMA>(*x);
+        }
+    }
+}
+
+#[test]
+fn exp_of_negative_numbers_is_exp_until_results_are_subnormal() {
+    let mut arguments: Vec<f64> = fractions(3000).map(|u| -760.0 * u).collect();
+    arguments.extend(fractions(500).map(|u| -u));
+    arguments.extend([0.0, -0.0, -5e-324, -1e-20, -708.396, -708.396_418, -708.397]);
+    arguments.extend([SMALLEST_NORMAL_LOG, f64::NEG_INFINITY, f64::MIN]);
+    for isa in Isa::available() {
+        let (mut values, mut full) = (arguments.clone(), arguments.clone());
+        isa.run(Negative(&mut values));
+        isa.run(Apply {
+            function: Function::Exp,
+            values: &mut full,
+        });
+        for ((x, value), full) in arguments.iter().zip(values).zip(full) {
+            let expected = if *x < SMALLEST_NORMAL_LOG { 0.0 } else { full };
+            assert_eq!(
+                value.to_bits(),
+                expected.to_bits(),
+                "{x} with {}",
+                isa.name()
+            );
+            assert!(value > 0.0 || full < 2.3e-308, "{x}: {full:e}");
+        }
+        let mut missing = [f64::NAN; 9];
+        isa.run(Negative(&mut missing));
+        assert!(missing[8].is_nan());
+    }
+}
+
 #[test]
 fn log_is_within_one_ulp() {
     let mut arguments: Vec<f64> = fractions(500).map(|u| (1400.0 * u - 700.0).exp()).collect();
