@@ -2,6 +2,7 @@
 
 use crate::cli::record::{answer_row, work_counts};
 use crate::comparison::control::{ControlComparison, ControlRow};
+use crate::comparison::quantities::Quantity;
 use crate::problem::Loaded;
 use crate::problem::model::Reference;
 use crate::problem::task::Task;
@@ -115,7 +116,7 @@ pub fn headline(answers: &Answers<ControlOutcome>, comparison: &ControlCompariso
 /// The file's known numbers beside what the run gave.
 pub fn reference_rows(
     references: &[Reference],
-    comparison: &ControlComparison,
+    quantities: &[Quantity],
     results: &[CheckResult],
 ) -> Vec<ReferenceRow> {
     references
@@ -124,8 +125,7 @@ pub fn reference_rows(
         .map(|(reference, result)| ReferenceRow {
             name: reference.name.clone(),
             value: reference.value,
-            measured: comparison
-                .quantities
+            measured: quantities
                 .iter()
                 .find(|q| q.name == reference.name)
                 .map(|q| q.estimate),

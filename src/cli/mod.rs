@@ -16,6 +16,7 @@ mod session;
 mod solve;
 mod solve_control;
 mod solve_reverse;
+mod solve_simulate;
 mod verify;
 
 use crate::cli::output::say;

@@ -144,6 +144,7 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
                 value: *value,
             })
             .collect(),
+        quantities: Vec::new(),
         seconds: solution.seconds,
         history: solution
             .outcome

@@ -5,6 +5,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::{Clock, Request};
 use crate::cli::solve_control::run_control;
 use crate::cli::solve_reverse::run_reverse;
+use crate::cli::solve_simulate::run_simulation;
 use crate::cli::{derive_problem, load_problem, refuse};
 use crate::numeric::blocks::with_pool;
 use crate::problem::Loaded;
@@ -13,6 +14,8 @@ use crate::problem::suggest::did_you_mean;
 use crate::problem::task::Kind;
 use crate::solvers::control::ControlProblem;
 use crate::solvers::control::choice::automatic;
+use crate::solvers::simulate::SimulateProblem;
+use crate::solvers::simulate::choice::automatic as simulation_methods;
 
 /// `onsager solve` and `onsager verify`.
 pub fn solve(request: &Request<'_>) -> Exit {
@@ -33,14 +36,37 @@ pub fn solve(request: &Request<'_>) -> Exit {
 /// in it, so that their options get the defaults of the format.
 fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Loaded, Exit> {
     let problem = &loaded.problem;
-    if !problem.automatic || !matches!(problem.kind(), Kind::Control | Kind::Sample) {
+    if !problem.automatic {
         return Ok(loaded);
     }
+    let names = match problem.kind() {
+        Kind::Control | Kind::Sample => control_methods(request, &loaded)?,
+        Kind::Simulate => {
+            let lowered = SimulateProblem::new(problem.clone()).map_err(|error| {
+                eprintln!("error: {error}");
+                Exit::BadInput
+            })?;
+            simulation_methods(&lowered)
+        }
+        Kind::Reverse | Kind::Bridge | Kind::Path => return Ok(loaded),
+    };
+    let mut overrides = request.overrides.clone();
+    overrides.set.push(format!("run.solvers={names:?}"));
+    let quiet = Common {
+        quiet: true,
+        ..request.common.clone()
+    };
+    load_problem(request.file, &overrides, &quiet)
+}
+
+/// What the structure of a control problem admits.
+fn control_methods(request: &Request<'_>, loaded: &Loaded) -> Result<Vec<&'static str>, Exit> {
+    let problem = &loaded.problem;
     let lowered = ControlProblem::new(problem.clone()).map_err(|error| {
         eprintln!("error: {error}");
         Exit::BadInput
     })?;
-    let names = automatic(&lowered).map_err(|refusal| {
+    automatic(&lowered).map_err(|refusal| {
         let drift = problem
             .places
             .iter()
@@ -54,14 +80,7 @@ fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Loaded, Exit> {
             ));
         let report = Report::new(loaded.source.clone(), vec![diagnostic]);
         refuse(&report, request.common)
-    })?;
-    let mut overrides = request.overrides.clone();
-    overrides.set.push(format!("run.solvers={names:?}"));
-    let quiet = Common {
-        quiet: true,
-        ..request.common.clone()
-    };
-    load_problem(request.file, &overrides, &quiet)
+    })
 }
 
 /// `--only` names that no solver has.
@@ -96,6 +115,7 @@ fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
     }
     match lowered.kind() {
         Kind::Control | Kind::Sample => run_control(request, loaded, lowered, &derivation, clock),
+        Kind::Simulate => run_simulation(request, loaded, lowered, &derivation, clock),
         _ => run_reverse(request, loaded, lowered, &derivation, clock),
     }
 }

@@ -62,7 +62,11 @@ pub(super) fn run_control(
         structures: record::structures(derivation),
         solvers: solver_rows(&answers, &comparison),
         checks: record::check_rows(&checks),
-        references: reference_rows(&problem.problem.references, &comparison, &references),
+        references: reference_rows(
+            &problem.problem.references,
+            &comparison.quantities,
+            &references,
+        ),
         warnings: record::warnings(loaded),
         limitations: limitations(&problem, &comparison, &checks),
         next: vec![

@@ -12,6 +12,7 @@ pub mod likelihood;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
+pub mod simulate;
 pub mod transport;
 
 use crate::comparison::control_error::{

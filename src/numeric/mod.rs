@@ -12,6 +12,7 @@ pub mod estimate;
 pub mod interpolation;
 pub mod least_squares;
 pub mod log_sum_exp;
+pub mod panels;
 pub mod quadrature;
 pub mod random;
 pub mod runge_kutta;

@@ -257,8 +257,19 @@ pub struct Solved {
     pub work: Vec<(String, u64)>,
     /// Named facts worth a line: condition number, mass, boundary mass.
     pub facts: Vec<Fact>,
+    /// Numbers it was asked for, with their errors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quantities: Vec<MeasuredQuantity>,
     pub seconds: f64,
     pub history: Vec<HistoryPoint>,
+}
+
+/// A named number a solver found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MeasuredQuantity {
+    pub name: String,
+    #[serde(serialize_with = "maybe_estimate")]
+    pub value: Option<Estimate>,
 }
 
 /// How good the samples of one solver at one noise level are.

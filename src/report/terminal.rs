@@ -143,12 +143,42 @@ pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
         return String::new();
     }
     let mut out = table.without_empty_columns().render(style.width);
-    let samples = samples(solvers, style);
-    if !samples.is_empty() {
-        out.push('\n');
-        out.push_str(&samples);
+    for more in [samples(solvers, style), quantities(solvers, style)] {
+        if !more.is_empty() {
+            out.push('\n');
+            out.push_str(&more);
+        }
     }
     out
+}
+
+/// Named numbers, one column per solver.
+fn quantities(solvers: &[SolverRow], style: Style) -> String {
+    let found: Vec<(&SolverRow, &Solved)> = solvers
+        .iter()
+        .filter_map(|row| Some((row, row.solved()?)))
+        .filter(|(_, solved)| !solved.quantities.is_empty())
+        .collect();
+    let mut names: Vec<&str> = Vec::new();
+    for quantity in found.iter().flat_map(|(_, solved)| &solved.quantities) {
+        if !names.contains(&quantity.name.as_str()) {
+            names.push(&quantity.name);
+        }
+    }
+    let ids = found.iter().map(|(row, _)| row.id.as_str());
+    let titles: Vec<&str> = std::iter::once("quantity").chain(ids).collect();
+    let mut table = Table::new(&titles);
+    for name in names {
+        let cells = found.iter().map(|(_, solved)| {
+            let own = solved.quantities.iter().find(|q| q.name == name);
+            own.map_or(String::new(), |q| shown(&q.value))
+        });
+        table.push(std::iter::once(name.to_owned()).chain(cells).collect());
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.render(style.width)
 }
 
 /// An estimate, or nothing where it was not measured.

@@ -26,6 +26,8 @@ pub mod run;
 pub mod score_descent;
 pub mod score_matching;
 pub mod score_samples;
+pub mod simulate;
+pub(crate) mod start_law;
 
 use crate::discretization::noising::Noising;
 use crate::field::noised_mixture::NoisedMixture;

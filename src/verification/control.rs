@@ -77,7 +77,7 @@ pub fn verify_controls(
 impl<'a> Bench<'a> {
     fn run(&self, spec: &CheckSpec) -> Vec<CheckResult> {
         match spec.check.as_str() {
-            "derivatives" => self.derivatives(spec),
+            "derivatives" => cross_checked(spec, self.derivation),
             "grid-order" => {
                 let facts = self
                     .solutions
@@ -154,25 +154,6 @@ impl<'a> Bench<'a> {
                 measure(solution, row)
             })
             .collect()
-    }
-
-    fn derivatives(&self, spec: &CheckSpec) -> Vec<CheckResult> {
-        let Some(check) = &self.derivation.cross_check else {
-            return Vec::new();
-        };
-        let residual = Residual::deterministic(
-            check.largest_relative_difference,
-            0.0,
-            spec.tolerance.unwrap_or(1e-9),
-        );
-        vec![CheckResult {
-            residual: Some(residual),
-            verdict: residual.verdict(spec.confidence),
-            reason: format!("largest relative difference at {} points", check.points),
-            equation: "derived coefficients = forward-mode derivatives of the expressions as typed",
-            source: "definition",
-            ..skipped(spec, DERIVATION, "")
-        }]
     }
 
     /// The equation at points where the optimal process goes, a quarter, a half and three quarters through.
@@ -471,6 +452,26 @@ impl<'a> Bench<'a> {
             ..skipped(spec, &solution.id, "")
         })
     }
+}
+
+/// Derived coefficients against forward-mode derivatives of the expressions as typed.
+pub(super) fn cross_checked(spec: &CheckSpec, derivation: &Derivation) -> Vec<CheckResult> {
+    let Some(check) = &derivation.cross_check else {
+        return Vec::new();
+    };
+    let residual = Residual::deterministic(
+        check.largest_relative_difference,
+        0.0,
+        spec.tolerance.unwrap_or(1e-9),
+    );
+    vec![CheckResult {
+        residual: Some(residual),
+        verdict: residual.verdict(spec.confidence),
+        reason: format!("largest relative difference at {} points", check.points),
+        equation: "derived coefficients = forward-mode derivatives of the expressions as typed",
+        source: "definition",
+        ..skipped(spec, DERIVATION, "")
+    }]
 }
 
 /// Within the limit passes, unless the limit is vague beside the value.

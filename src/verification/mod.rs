@@ -19,6 +19,7 @@ pub mod optimality;
 pub mod pages;
 pub mod proofs;
 pub mod references;
+pub mod simulate;
 pub mod subject;
 pub mod tables;
 pub mod trial;

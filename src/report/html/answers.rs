@@ -181,6 +181,9 @@ fn details(row: &SolverRow, solved: &Solved) -> Markup {
                 @if let Some(bias) = solved.step_bias {
                     dt { "step bias of S" } dd { (number::typeset(bias, 2)) }
                 }
+                @for quantity in &solved.quantities {
+                    dt { (quantity.name) } dd { (typeset(&quantity.value)) }
+                }
                 @for fact in &solved.facts {
                     dt { (fact.name) } dd { (number::typeset(fact.value, 4)) }
                 }

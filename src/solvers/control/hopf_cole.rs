@@ -43,6 +43,7 @@ use crate::solvers::control::hopf_cole::space_time::{
 };
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::observed_orders;
+use crate::solvers::start_law::start_nodes;
 use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
@@ -239,7 +240,7 @@ impl Method for HopfCole {
             ])
         };
         let value = extrapolated(finest, half);
-        let (points, weights) = region::start_nodes(&problem.start);
+        let (points, weights) = start_nodes(&problem.start);
         let average = |value: &Extrapolated| -> f64 {
             let at = value.eval_with_gradient(problem.process.start(), points.as_ref());
             at.0.iter().zip(&weights).map(|(v, w)| v * w).sum()

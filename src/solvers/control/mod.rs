@@ -30,7 +30,6 @@ use crate::derivation::temperature::{NoTemperature, temperature};
 use crate::discretization::steered::SteeredProcess;
 use crate::expr::CompileError;
 use crate::field::Field;
-use crate::field::draws::{draw_mixture, draw_uniform};
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
@@ -38,6 +37,7 @@ use crate::problem::law::Law;
 use crate::problem::model::Problem;
 use crate::problem::task::Task;
 use crate::solvers::HistoryEntry;
+use crate::solvers::start_law::{draw_start, is_drawn};
 
 /// Why a problem could not be lowered to numbers.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ impl ControlProblem {
                 });
             }
         };
-        if start.mixture().is_none() && !matches!(start, Law::Uniform(_)) {
+        if !is_drawn(&start) {
             return Err(ControlError::StartNotDrawn {
                 family: start.family(),
             });
@@ -113,11 +113,7 @@ impl ControlProblem {
 
     /// Draws `first..first + points` of the start law.
     pub fn draw_start(&self, stream: &Stream, first: u64, points: usize) -> Batch {
-        match (&self.start, self.start.mixture()) {
-            (Law::Uniform(sides), _) => draw_uniform(sides, stream, first, points),
-            (_, Some(mixture)) => draw_mixture(&mixture, stream, first, points),
-            _ => unreachable!("a law without draws was refused when the problem was lowered"),
-        }
+        draw_start(&self.start, stream, first, points)
     }
 
     /// The start point, where the start law is one.

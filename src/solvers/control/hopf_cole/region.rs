@@ -1,12 +1,8 @@
-//! Where a grid has to be, and averages over the start law.
+//! Where a grid has to be.
 
-use crate::field::draws::CovarianceRoot;
 use crate::numeric::batch::Batch;
-use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
-use crate::problem::law::{Covariance, Law};
 use crate::solvers::control::ControlProblem;
-use std::num::NonZeroUsize;
 
 /// Uncontrolled paths that show where the process goes.
 const PATHS: usize = 2048;
@@ -16,8 +12,6 @@ const STEPS: usize = 128;
 const REACH: f64 = 4.0;
 /// Share of the width added at both ends.
 const MARGIN: f64 = 0.125;
-/// Quadrature nodes per state for the average over the start law.
-const START_NODES: NonZeroUsize = NonZeroUsize::new(24).unwrap();
 
 /// Uncontrolled paths, at some of their times.
 pub(super) struct Scout {
@@ -90,61 +84,4 @@ pub(super) fn automatic(problem: &ControlProblem, scout: &Scout) -> Vec<(f64, f6
             (low - margin, high + margin)
         })
         .collect()
-}
-
-/// Points and weights whose sum is the average over the start law.
-pub(super) fn start_nodes(law: &Law) -> (Batch, Vec<f64>) {
-    let mut rows: Vec<Vec<f64>> = Vec::new();
-    let mut weights = Vec::new();
-    match (law, law.mixture()) {
-        (Law::Uniform(sides), _) => {
-            let rules: Vec<Rule> = sides
-                .iter()
-                .map(|(a, b)| Rule::legendre(START_NODES, *a, *b))
-                .collect();
-            let volume: f64 = sides.iter().map(|(a, b)| b - a).product();
-            for (point, weight) in product(&rules) {
-                rows.push(point);
-                weights.push(weight / volume);
-            }
-        }
-        (_, Some(mixture)) => {
-            let d = mixture.dimension();
-            let normals = product(&vec![Rule::normal(START_NODES); d]);
-            let parts = mixture.weights.iter().zip(&mixture.means);
-            for ((share, mean), covariance) in parts.zip(&mixture.covariances) {
-                if *covariance == Covariance::Isotropic(0.0) {
-                    rows.push(mean.clone());
-                    weights.push(*share);
-                    continue;
-                }
-                let root = CovarianceRoot::new(covariance);
-                for (z, weight) in &normals {
-                    let mut point = Batch::from_rows(d, &[mean]);
-                    root.add_times(Batch::from_rows(d, &[z]).as_ref(), point.as_mut());
-                    rows.push(point.row(0));
-                    weights.push(share * weight);
-                }
-            }
-        }
-        _ => unreachable!("a law without draws was refused when the problem was lowered"),
-    }
-    (Batch::from_rows(rows[0].len(), &rows), weights)
-}
-
-fn product(rules: &[Rule]) -> Vec<(Vec<f64>, f64)> {
-    let mut points = vec![(Vec::new(), 1.0)];
-    for rule in rules {
-        points = points
-            .iter()
-            .flat_map(|(point, weight)| {
-                rule.nodes.iter().zip(&rule.weights).map(move |(x, w)| {
-                    let mut longer: Vec<f64> = point.clone();
-                    longer.push(*x);
-                    (longer, weight * w)
-                })
-            })
-            .collect();
-    }
-    points
 }

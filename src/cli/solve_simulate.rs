@@ -1,0 +1,199 @@
+//! The main job for problems of kind `simulate`.
+
+use crate::cli::control_record::reference_rows;
+use crate::cli::exit::Exit;
+use crate::cli::record::{self, answer_row, work_counts};
+use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
+use crate::comparison::simulate::quantities;
+use crate::derivation::Derivation;
+use crate::numeric::random::Streams;
+use crate::problem::Loaded;
+use crate::problem::model::Problem;
+use crate::report::number;
+use crate::report::record::{Fact, MeasuredQuantity, Record, Solved, StatementLine};
+use crate::solvers::Solution;
+use crate::solvers::run::Answers;
+use crate::solvers::simulate::run::solve as run_solver;
+use crate::solvers::simulate::{SimulateOutcome, SimulateProblem};
+use crate::verification::identity::CheckResult;
+use crate::verification::references::check_references;
+use crate::verification::simulate::verify_simulation;
+use crate::verification::verdict::Verdict;
+
+/// Names of the headline, most telling first.
+const TELLING: [&str; 4] = ["passage_time", "mode", "mean_square", "mean_square_end"];
+
+/// Solves, verifies, reports.
+pub(super) fn run_simulation(
+    request: &Request<'_>,
+    loaded: &Loaded,
+    lowered: Problem,
+    derivation: &Derivation,
+    mut clock: Clock,
+) -> Exit {
+    let common = request.common;
+    let problem = match SimulateProblem::new(lowered) {
+        Ok(problem) => problem,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::BadInput;
+        }
+    };
+    let answers = solve_all(request, &problem.problem, |spec, _, deadline, watch| {
+        run_solver(&problem, spec, deadline, watch)
+    });
+    clock.lap("solve");
+    let streams = Streams::new(problem.problem.run.seed);
+    let line = waiting(common, "verify", "executing the identities");
+    let checks = verify_simulation(&problem, derivation, &answers.solutions, &streams);
+    let quantities = quantities(&answers.solutions, !problem.stops.is_empty());
+    let references = check_references(&problem.problem.references, &quantities);
+    line.end("done");
+    clock.lap("verify");
+    let file = request.file.to_string_lossy();
+    let mut record = Record {
+        identity: record::identity(loaded, &file),
+        environment: record::environment(loaded, &command_line(request), clock.phases),
+        headline: headline(&answers),
+        unverified: record::unverified(request.only, &problem.problem.checks),
+        statement: statement(&problem),
+        derivation: record::derivation_steps(derivation),
+        structures: record::structures(derivation),
+        solvers: answers
+            .asked
+            .iter()
+            .map(|spec| answer_row(spec, &answers, solved))
+            .collect(),
+        checks: record::check_rows(&checks),
+        references: reference_rows(&problem.problem.references, &quantities, &references),
+        warnings: record::warnings(loaded),
+        limitations: limitations(&problem, &checks),
+        next: vec![
+            format!("onsager derive {file}"),
+            format!("onsager check {file} --resolved"),
+        ],
+        ..Record::default()
+    };
+    let exit = judge(&record, &answers, &checks, common);
+    record.exit_code = i32::from(exit.code());
+    finish(request, &problem.problem.output, &record, exit)
+}
+
+fn solved(solution: &Solution<SimulateOutcome>) -> Solved {
+    let outcome = &solution.outcome;
+    Solved {
+        stopped: solution.stopped.to_string(),
+        converged: solution.stopped.is_converged(),
+        against: "no control".to_owned(),
+        work: work_counts(&solution.work),
+        facts: outcome
+            .facts
+            .iter()
+            .map(|(name, value)| Fact {
+                name: (*name).to_owned(),
+                value: *value,
+            })
+            .collect(),
+        quantities: outcome
+            .quantities
+            .iter()
+            .map(|quantity| MeasuredQuantity {
+                name: quantity.name.clone(),
+                value: Some(quantity.value),
+            })
+            .collect(),
+        seconds: solution.seconds,
+        ..Solved::default()
+    }
+}
+
+/// The main results, each by the solver that knows it best.
+fn headline(answers: &Answers<SimulateOutcome>) -> String {
+    let mut parts = Vec::new();
+    for name in TELLING {
+        let found = answers
+            .solutions
+            .iter()
+            .flat_map(|solution| {
+                solution
+                    .outcome
+                    .quantities
+                    .iter()
+                    .map(move |q| (solution, q))
+            })
+            .filter(|(_, quantity)| quantity.name == name)
+            .min_by(|(_, a), (_, b)| a.value.error.total_cmp(&b.value.error));
+        if let Some((solution, quantity)) = found {
+            parts.push(format!(
+                "{name} = {} by `{}`",
+                number::with_error(&quantity.value),
+                solution.id
+            ));
+        }
+    }
+    if parts.is_empty() {
+        return format!(
+            "{} of {} methods gave an answer.",
+            answers.solutions.len(),
+            answers.asked.len()
+        );
+    }
+    format!("{}.", parts.join("; "))
+}
+
+/// The typeset problem.
+fn statement(problem: &SimulateProblem) -> Vec<StatementLine> {
+    let stated = &problem.stated;
+    let graph = &stated.graph;
+    let (start, end) = stated.horizon;
+    let list = |entries: &[crate::expr::Expr]| {
+        let shown: Vec<String> = entries.iter().take(4).map(|e| graph.text(*e)).collect();
+        let more = if entries.len() > 4 { ", ..." } else { "" };
+        format!("({}{more})", shown.join(", "))
+    };
+    let rows: Vec<String> = stated
+        .diffusion
+        .iter()
+        .take(4)
+        .map(|row| list(row))
+        .collect();
+    vec![StatementLine {
+        name: "process".to_owned(),
+        text: format!(
+            "dX = f dt + G dW (Ito), t in [{start}, {end}], X at the start {}\nf = {}\nG = {}",
+            problem.start.family(),
+            list(&stated.drift),
+            rows.join("; ")
+        ),
+        latex: format!(r"dX = f(X,t)\,dt + G(X,t)\,dW,\quad t \in [{start}, {end}]"),
+        lines: None,
+    }]
+}
+
+/// What the run does not show, one sentence each.
+fn limitations(problem: &SimulateProblem, checks: &[CheckResult]) -> Vec<String> {
+    let mut sentences = vec![
+        "Errors of means over paths are standard errors: the bias of the step is not in them."
+            .to_owned(),
+    ];
+    if !problem.stops.is_empty() {
+        sentences.push(format!(
+            "Paths end at {}; the densities and the stationary law are those of the process without it.",
+            problem.stops.join(", ")
+        ));
+    }
+    for (found, word) in [
+        (Verdict::Inconclusive, "inconclusive"),
+        (Verdict::Skipped, "skipped"),
+    ] {
+        let names: Vec<String> = checks
+            .iter()
+            .filter(|c| c.verdict == found)
+            .map(|c| format!("{} on {}", c.check, c.on))
+            .collect();
+        if !names.is_empty() {
+            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
+        }
+    }
+    sentences
+}

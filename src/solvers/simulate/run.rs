@@ -1,0 +1,72 @@
+//! Runs one requested method on a simulation.
+
+use crate::numeric::random::Streams;
+use crate::problem::model::SolverSpec;
+use crate::solvers::simulate::density::Density;
+use crate::solvers::simulate::moments::Moments;
+use crate::solvers::simulate::passage::FirstPassage;
+use crate::solvers::simulate::paths::Paths;
+use crate::solvers::simulate::stationary::Stationary;
+use crate::solvers::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
+use std::time::Duration;
+
+/// Runs one solver; its random numbers depend on the seed and its id only.
+///
+/// # Errors
+/// [`Unsolved`]: refused, with what would be accepted, or failed.
+pub fn solve(
+    problem: &SimulateProblem,
+    spec: &SolverSpec,
+    deadline: Option<Duration>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Solution<SimulateOutcome>, Unsolved> {
+    let method = &spec.method;
+    let attempt = Attempt {
+        problem,
+        spec,
+        deadline,
+    };
+    if let Some(method) = Stationary::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = FirstPassage::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = Density::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = Moments::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = Paths::new(method) {
+        attempt.drive(&method, watch)
+    } else {
+        Err(Unsolved::Refused(Refusal {
+            method: method.name(),
+            reason: "it is not for kind `simulate`".to_owned(),
+            accepted: "stationary, first-passage, fpk, moments, euler-maruyama, heun, milstein, exponential-euler".to_owned(),
+        }))
+    }
+}
+
+/// One solver about to run.
+struct Attempt<'a> {
+    problem: &'a SimulateProblem,
+    spec: &'a SolverSpec,
+    deadline: Option<Duration>,
+}
+
+impl Attempt<'_> {
+    fn drive<M: Method<Problem = SimulateProblem, Outcome = SimulateOutcome>>(
+        &self,
+        method: &M,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<Solution<SimulateOutcome>, Unsolved> {
+        drive(
+            method,
+            self.problem,
+            &self.spec.id,
+            self.spec.method.name(),
+            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
+            self.deadline,
+            watch,
+        )
+    }
+}
