@@ -201,3 +201,6 @@ fn autonomous(method: &'static str, problem: &SimulateProblem) -> Result<(), Ref
         accepted: "coefficients free of time; or fpk and paths".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

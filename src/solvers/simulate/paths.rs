@@ -148,7 +148,7 @@ impl Method for Paths {
             .record
             .iter()
             .map(at)
-            .filter(|step| *step < self.steps)
+            .filter(|step| (1..self.steps).contains(step))
             .collect();
         recorded.push(self.steps);
         recorded.dedup();
@@ -236,7 +236,13 @@ impl Method for Paths {
             } else {
                 format!("_t{}", self.time(problem, *step))
             };
-            for (name, values) in names(problem).into_iter().zip(values) {
+            // On the way the observables only.
+            let count = match *step == self.steps {
+                true => values.len(),
+                false => problem.observables.outputs(),
+            };
+            let columns = names(problem).into_iter().zip(values).take(count);
+            for (name, values) in columns {
                 outcome.push(format!("{name}{suffix}"), Estimate::from_samples(values));
             }
         }
