@@ -113,7 +113,7 @@ fn events_between_steps_are_seen() {
 #[test]
 fn what_does_not_apply_is_refused() {
     let answers = run(
-        "[dynamics]\nstate = [\"x\", \"y\"]\ndrift = [\"-x^3\", \"-y\"]\ndiffusion = [[\"1\", \"0\"], [\"0\", \"x\"]]\ncalculus = \"ito\"\n\
+        "[dynamics]\nstate = \"z[x, y]\"\ndrift = [\"-x^3\", \"-y\"]\ndiffusion = [[\"1\", \"0\"], [\"0\", \"x\"]]\ncalculus = \"ito\"\n\
          [initial]\nfamily = \"delta\"\nat = [0.0, 0.0]\n\
          [run]\nsolvers = [\"milstein\", \"exponential-euler\", \"moments\", \"stationary\", \"fpk\", \"first-passage\"]\n",
     );
