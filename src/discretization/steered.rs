@@ -32,7 +32,8 @@ pub struct MatrixField {
 }
 
 impl MatrixField {
-    fn new(
+    /// Compiles a matrix of functions of `time` and `state`.
+    pub(super) fn new(
         graph: &Graph,
         matrix: &[Vec<Expr>],
         time: Expr,

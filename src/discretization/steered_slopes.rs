@@ -11,6 +11,7 @@
 //! `s08.discrete_adjoint` of the reference numbers; central differences of the discretized cost.
 
 use crate::derivation::controlled::Controlled;
+use crate::discretization::steered::MatrixField;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 
@@ -156,5 +157,62 @@ impl SteeredSlopes {
                 }
             }
         }
+    }
+}
+
+/// First and second derivatives at a point, for Newton steps along a path without noise.
+///
+/// Inputs are the state, then the control, then (second derivatives only) the slope `a` of the value.
+#[derive(Clone, Debug)]
+pub struct SteeredCurvature {
+    /// `d(b + B u)/dx`, states × states.
+    pub drift: MatrixField,
+    /// `d(q + 1/2 u'R u)/d(x, u)`, one row.
+    pub cost: MatrixField,
+    /// Second derivatives of `a.(b + B u)` in `(x, u)`.
+    pub drift_curvature: MatrixField,
+    /// Second derivatives of `q + 1/2 u'R u` in `(x, u)`.
+    pub cost_curvature: MatrixField,
+    /// `dPhi/dx`, one row.
+    pub end: MatrixField,
+    /// `d2 Phi/dx2`.
+    pub end_curvature: MatrixField,
+}
+
+impl SteeredCurvature {
+    /// Differentiates and compiles.
+    ///
+    /// # Errors
+    /// Names without a value.
+    pub fn new(parts: &Controlled) -> Result<Self, CompileError> {
+        let mut parts = parts.clone();
+        let control = parts.control.clone();
+        let drift = parts.steered(&control);
+        let cost = parts.cost_rate(&control);
+        let (time, state) = (parts.process.time, parts.process.state.clone());
+        let terminal = parts.terminal;
+        let graph = &mut parts.process.graph;
+        let adjoint = symbols(graph, "a", state.len());
+        let both = [state.as_slice(), &control].concat();
+        let all = [both.as_slice(), &adjoint].concat();
+        let jacobian: Vec<Vec<Expr>> = drift.iter().map(|f| graph.gradient(*f, &state)).collect();
+        let pushed = product(graph, &adjoint, &drift);
+        let slope = graph.gradient(cost, &both);
+        let end = graph.gradient(terminal, &state);
+        let mut hessian = |e: Expr, wrt: &[Expr]| -> Vec<Vec<Expr>> {
+            let slope = graph.gradient(e, wrt);
+            slope.iter().map(|s| graph.gradient(*s, wrt)).collect()
+        };
+        let [pushed, bent] = [pushed, cost].map(|e| hessian(e, &both));
+        let end_bent = hessian(terminal, &state);
+        let graph = &parts.process.graph;
+        Ok(Self {
+            drift: MatrixField::new(graph, &jacobian, time, &both)?,
+            cost: MatrixField::new(graph, &[slope], time, &both)?,
+            drift_curvature: MatrixField::new(graph, &pushed, time, &all)?,
+            cost_curvature: MatrixField::new(graph, &bent, time, &both)?,
+            end: MatrixField::new(graph, &[end], time, &state)?,
+            end_curvature: MatrixField::new(graph, &end_bent, time, &state)?,
+        })
     }
 }

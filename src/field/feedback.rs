@@ -165,13 +165,14 @@ impl Feedback {
             }
             Features::Chebyshev { degree } => {
                 for l in 0..states {
-                    for i in 0..points {
-                        let s = (design.get(i, 1 + l) / REACH).clamp(-1.0, 1.0);
-                        let (mut before, mut now) = (1.0, s);
-                        for k in 2..=*degree {
-                            (before, now) = (now, 2.0 * s * now - before);
-                            design.column_mut(self.polynomial(l, k, *degree))[i] = now;
-                        }
+                    let s: Vec<f64> = (design.column(1 + l).iter())
+                        .map(|xi| (xi / REACH).clamp(-1.0, 1.0))
+                        .collect();
+                    let (mut before, mut now) = (vec![1.0; points], s.clone());
+                    for k in 2..=*degree {
+                        recur(&s, &mut before, &mut now);
+                        let column = self.polynomial(l, k, *degree);
+                        design.column_mut(column).copy_from_slice(&now);
                     }
                 }
             }
@@ -277,18 +278,24 @@ impl Feedback {
             }
             Features::Chebyshev { degree } => {
                 for l in 0..states {
-                    let inside = 1.0 / (REACH * self.scale[l]);
-                    let slopes: Vec<Vec<f64>> = design
-                        .column(1 + l)
-                        .iter()
-                        .map(|xi| slopes(xi / REACH, *degree))
+                    let s: Vec<f64> = (design.column(1 + l).iter()).map(|xi| xi / REACH).collect();
+                    // Zero outside [-1, 1], where the polynomials are cut.
+                    let inside: Vec<f64> = (s.iter())
+                        .map(|s| f64::from(u8::from(s.abs() < 1.0)) / (REACH * self.scale[l]))
                         .collect();
+                    // T_k' = k U_(k-1), U_0 = 1, U_1 = 2 s.
+                    let mut before = vec![1.0; points];
+                    let mut now: Vec<f64> = s.iter().map(|s| 2.0 * s).collect();
                     for k in 2..=*degree {
                         lifted(self.polynomial(l, k, *degree), &mut weight);
                         let column = out.column_mut(l);
-                        for ((o, w), slopes) in column.iter_mut().zip(&weight).zip(&slopes) {
-                            *o += inside * w * slopes[k - 2];
+                        let parts = weight.iter().zip(&inside).zip(&now);
+                        for (o, ((w, inside), u)) in column.iter_mut().zip(parts) {
+                            if *inside > 0.0 {
+                                *o += k as f64 * inside * w * u;
+                            }
                         }
+                        recur(&s, &mut before, &mut now);
                     }
                 }
             }
@@ -296,19 +303,12 @@ impl Feedback {
     }
 }
 
-/// `T_k'(s)` for `k = 2..=degree`; zero outside \[-1, 1\], where the polynomials are cut.
-fn slopes(s: f64, degree: usize) -> Vec<f64> {
-    let mut out = vec![0.0; degree.saturating_sub(1)];
-    if s.abs() >= 1.0 {
-        return out;
+/// One step of the recurrence both kinds of Chebyshev polynomials share.
+fn recur(s: &[f64], before: &mut Vec<f64>, now: &mut Vec<f64>) {
+    for ((b, n), s) in before.iter_mut().zip(now.iter()).zip(s) {
+        *b = 2.0 * s * n - *b;
     }
-    // T_k' = k U_(k-1).
-    let (mut before, mut now) = (1.0, 2.0 * s);
-    for (k, slope) in (2..=degree).zip(&mut out) {
-        *slope = k as f64 * now;
-        (before, now) = (now, 2.0 * s * now - before);
-    }
-    out
+    std::mem::swap(before, now);
 }
 
 impl Field for Feedback {

@@ -392,7 +392,7 @@ impl Method for Riccati {
 }
 
 /// Mean and covariance of a start law.
-fn moments(law: &Law) -> (DVector<f64>, DMatrix<f64>) {
+pub(super) fn moments(law: &Law) -> (DVector<f64>, DMatrix<f64>) {
     match (law, law.mixture()) {
         (Law::Uniform(sides), _) => {
             let variances: Vec<f64> = sides.iter().map(|(a, b)| (b - a).powi(2) / 12.0).collect();

@@ -3,6 +3,7 @@
 use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
 use crate::solvers::control::annealed::Annealed;
+use crate::solvers::control::ddp::Ddp;
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::learned::Learned;
 use crate::solvers::control::path_integral::PathIntegral;
@@ -45,6 +46,8 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Learned::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Ddp::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = PathIntegral::new(method, found) {
         attempt.drive(&method, watch)
     } else {
@@ -54,7 +57,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, separable, path-integral, action; for kind `sample` annealed, path-integral, langevin, mala, hmc".to_owned(),
+            accepted: "riccati, hopf-cole, separable, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
         }))
     }
 }
