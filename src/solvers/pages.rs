@@ -29,13 +29,21 @@ pub const METHODS: &[Page] = &[
     ),
     method(
         "action",
-        "minimises the discretized action over a field family",
-        "S[u] = E[ Phi(X_T) + int (q + 1/2 |u|^2) dt ] on replayed noise; gradients by the discrete adjoint, the\nminimiser by argmin. The gap S - V is half the squared control error under the controlled law.",
+        "fits a control of a field family on simulated paths",
+        "relative-entropy: S[u] = E[ Phi(X_T) + int (q + 1/2 u'R u) dt ] on replayed noise; gradients by the discrete\nadjoint, the minimiser by argmin. The gap S - V is half the squared control error under the controlled law.\nKinds control and sample also have, by `objective`: log-variance, Var log dP^u/dP* on recorded paths; moment, the\nsame with an unknown constant; cross-entropy, the noise of weighted paths; adjoint-matching, the lean adjoint along\nown paths; socm, the lean adjoint under weights. The last three solve one linear system per iteration. All but\nrelative-entropy and adjoint-matching need a temperature.",
         &[
             ("gap too large", "a richer field, or more paths"),
             ("iteration limit", "raise max_iter, or tol"),
+            (
+                "small power of the weights",
+                "cross-entropy, socm: more iterations, or another objective",
+            ),
+            (
+                "refused: needs a temperature",
+                "relative-entropy or adjoint-matching",
+            ),
         ],
-        "[[solver]]\nmethod = \"action\"\nfield = { family = \"mixture\", components = 6 }",
+        "[[solver]]\nmethod = \"action\"\nobjective = \"adjoint-matching\"\nfield = { family = \"affine\", nodes = 8 }",
     ),
     method(
         "score-matching",
@@ -136,9 +144,15 @@ pub const METHODS: &[Page] = &[
     method(
         "ddp",
         "differential dynamic programming without noise",
-        "Newton steps on the deterministic problem; the answer for h -> 0, a lower reference for small noise.",
-        &[("other minimum", "several starts")],
-        "[[solver]]\nmethod = \"ddp\"",
+        "Newton steps on the deterministic problem, with a line search and a regularised expansion; the policy is the\nfeedback around the path found. `noise_free_cost` is the cost of that path in the limit of small steps, the answer\nfor vanishing noise; the cost is that of the policy with the noise in it.",
+        &[
+            ("other minimum", "several starts"),
+            (
+                "no step lowers the cost",
+                "more steps in time: the explicit steps are unstable",
+            ),
+        ],
+        "[[solver]]\nmethod = \"ddp\"\nsteps = 400",
     ),
     method(
         "annealed",
