@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod control_figures;
 mod control_record;
 mod derive;
 mod examples;

@@ -1,7 +1,9 @@
 //! The main job for problems of kind `control` and `sample`.
 
+use crate::cli::control_figures::pictures;
 use crate::cli::control_record::{headline, limitations, reference_rows, solver_rows, statement};
 use crate::cli::exit::Exit;
+use crate::cli::figures::Pictures;
 use crate::cli::record;
 use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
 use crate::comparison::control::compare_controls;
@@ -51,6 +53,9 @@ pub(super) fn run_control(
     let references = check_references(&problem.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");
+    let Pictures { figures, arrays } =
+        pictures(&problem, &answers.solutions, &comparison, &streams);
+    clock.lap("draw");
     let file = request.file.to_string_lossy();
     let mut record = Record {
         identity: record::identity(loaded, &file),
@@ -73,6 +78,8 @@ pub(super) fn run_control(
             format!("onsager derive {file}"),
             format!("onsager check {file} --resolved"),
         ],
+        figures,
+        arrays,
         ..Record::default()
     };
     let exit = judge(&record, &answers, &checks, common);

@@ -9,6 +9,7 @@ pub mod flow_likelihood;
 pub mod gaussian_family;
 pub mod generated;
 pub mod likelihood;
+pub mod policy_portraits;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;

@@ -488,6 +488,8 @@ impl<'a> Header<'a> {
 pub struct FigureData {
     /// Label, with unit, of each plotted coordinate: one, or the first two (or two principal ones).
     pub coordinates: Vec<String>,
+    /// Whether paths run with the time t, as in control, or against it, as in generation.
+    pub runs_forward: bool,
     /// The data, or draws from the data law.
     pub data: Option<PointSet>,
     /// Generated samples.

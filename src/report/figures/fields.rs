@@ -33,6 +33,22 @@ fn times(fields: &[FieldSlice]) -> Vec<f64> {
     times
 }
 
+/// What the curves of a control show.
+fn caption_of_curves(record: &Record) -> String {
+    let keys = keys(&record.figures.fields);
+    if !record.figures.runs_forward {
+        return format!("The control u = g ∂ log p/∂x of each solver. Arrays {keys}.");
+    }
+    let others = if record.identity.states.len() > 1 {
+        ", other states at their mean under the best control"
+    } else {
+        ""
+    };
+    format!(
+        "The first control u = −R⁻¹B′∇V of each solver against the first coordinate{others}. Arrays {keys}."
+    )
+}
+
 fn time_title(time: f64) -> String {
     format!("t = {}", number::typeset(time, 3))
 }
@@ -140,7 +156,15 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
 
 fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
     let figures = &record.figures;
-    let times = times(&figures.fields);
+    let mut times = times(&figures.fields);
+    if figures.runs_forward {
+        times.reverse();
+    }
+    let unit = if figures.runs_forward {
+        "u"
+    } else {
+        "u [1/√time]"
+    };
     let label = figures.coordinates.first().map_or("x", String::as_str);
     let panels: Vec<Panel> = times
         .iter()
@@ -152,7 +176,7 @@ fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
             Panel {
                 title: time_title(*time),
                 x: Axis::linear(label, xs),
-                y: Axis::linear("u [1/√time]", us),
+                y: Axis::linear(unit, us),
                 marks: slices
                     .iter()
                     .map(|field| Mark::Line {
@@ -169,10 +193,7 @@ fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
     Drawing {
         name: "field",
         title: "Optimal control field",
-        caption: format!(
-            "The control u = g ∂ log p/∂x of each solver. Arrays {}.",
-            keys(&figures.fields)
-        ),
+        caption: caption_of_curves(record),
         sheet: Sheet {
             panels,
             columns,

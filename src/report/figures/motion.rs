@@ -38,7 +38,7 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         .iter()
         .filter(|bundle| bundle.coordinates.len() > 1)
         .collect();
-    if bundles.is_empty() || figures.coordinates.len() < 2 {
+    if bundles.is_empty() || figures.coordinates.len() < 2 || figures.runs_forward {
         return None;
     }
     let axis = |n: usize| {
@@ -141,9 +141,14 @@ pub fn coordinate(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
             let ink = cast.ink(&bundle.solver);
             // A logarithmic axis would stretch the end of the walk over most of the panel.
             let (low, high) = extent(bundle.times.iter().copied(), |_| true).unwrap_or((0.0, 1.0));
-            let x = Axis::between("t", high, low);
+            let (x, title) = if figures.runs_forward {
+                (Axis::between("t", low, high), bundle.solver.clone())
+            } else {
+                let title = format!("{}, {}", bundle.solver, level(bundle.noise_level));
+                (Axis::between("t", high, low), title)
+            };
             Panel {
-                title: format!("{}, {}", bundle.solver, level(bundle.noise_level)),
+                title,
                 x,
                 y: y.clone(),
                 marks: bundle.coordinates[0]
@@ -163,7 +168,15 @@ pub fn coordinate(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     Some(Drawing {
         name: "paths-time",
         title: "Controlled paths against time",
-        caption: caption(record, "First coordinate against the noising time t", DRAWN),
+        caption: if figures.runs_forward {
+            let keys: Vec<String> = bundles.iter().map(|b| b.key.clone()).collect();
+            format!(
+                "First coordinate against time under the control of each solver, all driven by the same noise. Arrays {}.",
+                listed(&keys)
+            )
+        } else {
+            caption(record, "First coordinate against the noising time t", DRAWN)
+        },
         sheet: Sheet {
             panels,
             columns,

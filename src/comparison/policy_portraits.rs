@@ -1,0 +1,147 @@
+//! What a policy looks like: curves along the first coordinate, and paths under it.
+
+use crate::field::Field;
+use crate::numeric::batch::Batch;
+use crate::numeric::random::Stream;
+use crate::solvers::control::ControlProblem;
+use crate::solvers::control::steered_walk::SteeredWalk;
+
+/// States of the process under a policy, on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flight {
+    pub times: Vec<f64>,
+    /// One batch of states per time.
+    pub states: Vec<Batch>,
+}
+
+/// Walks `count` paths and keeps their states at about `frames` times, the first and the last among them.
+///
+/// # Cost
+/// Each frame is walked to from the start on the same noise: `frames/2` times the steps of one walk.
+pub fn flight(
+    problem: &ControlProblem,
+    policy: &dyn Field,
+    stream: &Stream,
+    count: usize,
+    frames: usize,
+) -> Flight {
+    let process = &problem.process;
+    let steps = problem.problem.time_settings.steps.max(1);
+    let stride = steps.div_ceil(frames.max(1)).max(1);
+    let start = problem.draw_start(stream, 0, count);
+    let length = process.end() - process.start();
+    let mut flight = Flight {
+        times: vec![process.start()],
+        states: vec![start.clone()],
+    };
+    let mut done = 0;
+    while done < steps {
+        done = (done + stride).min(steps);
+        let until = process.start() + length * done as f64 / steps as f64;
+        let walk = SteeredWalk {
+            problem,
+            policy,
+            reference: None,
+            steps: done,
+            finest: 0,
+            until,
+            stream,
+        };
+        flight.times.push(until);
+        flight.states.push(walk.run(start.as_ref(), 0).end);
+    }
+    flight
+}
+
+/// A control along the first coordinate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyCurve {
+    pub time: f64,
+    pub coordinate: Vec<f64>,
+    /// The first control.
+    pub control: Vec<f64>,
+}
+
+/// The first control against the first coordinate over `range`, the other states at `centre`.
+pub fn policy_curve(
+    policy: &dyn Field,
+    time: f64,
+    centre: &[f64],
+    (low, high): (f64, f64),
+    points: usize,
+) -> PolicyCurve {
+    let mut x = Batch::zeros(points, centre.len());
+    for (j, value) in centre.iter().enumerate() {
+        x.column_mut(j).fill(*value);
+    }
+    let share = |i: usize| i as f64 / (points - 1).max(1) as f64;
+    let coordinate: Vec<f64> = (0..points).map(|i| low + (high - low) * share(i)).collect();
+    x.column_mut(0).copy_from_slice(&coordinate);
+    let mut u = Batch::zeros(points, policy.outputs());
+    policy.eval(time, x.as_ref(), u.as_mut());
+    PolicyCurve {
+        time,
+        coordinate,
+        control: u.column(0).to_vec(),
+    }
+}
+
+/// Mean of every coordinate.
+pub fn mean(states: &Batch) -> Vec<f64> {
+    (0..states.columns())
+        .map(|j| states.column(j).iter().sum::<f64>() / states.points() as f64)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::random::Streams;
+    use crate::problem::parse_text;
+    use crate::solvers::control::steered_walk::Idle;
+    use std::path::Path;
+
+    const TEXT: &str = r#"
+format = 1
+[problem]
+name = "still"
+kind = "control"
+[dynamics]
+state = "x[2]"
+control = "u"
+drift = ["1", "u"]
+diffusion = [[0.0], [1.0]]
+[initial]
+family = "delta"
+at = [2.0, 0.0]
+[cost]
+running = "0.5*u^2"
+terminal = "x[1]^2"
+[time]
+steps = 10
+"#;
+
+    #[test]
+    fn a_frame_continues_the_one_before_it() {
+        let loaded = parse_text("still.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let problem = ControlProblem::new(loaded.problem).expect("a control problem");
+        let idle = Idle {
+            states: 2,
+            controls: 1,
+        };
+        let stream = Streams::new(1).role("flight");
+        let seen = flight(&problem, &idle, &stream, 4, 5);
+        assert_eq!(seen.times.len(), 6);
+        for (t, states) in seen.times.iter().zip(&seen.states) {
+            // The first coordinate moves at unit speed.
+            assert!(states.column(0).iter().all(|x| (x - 2.0 - t).abs() < 1e-12));
+        }
+        // Brownian increments over a fifth of the horizon: 20 of them within 5 standard deviations.
+        for pair in seen.states.windows(2) {
+            for (a, b) in pair[0].column(1).iter().zip(pair[1].column(1)) {
+                let step = (b - a).abs();
+                assert!(step > 0.0 && step < 5.0 * 0.2_f64.sqrt());
+            }
+        }
+    }
+}
