@@ -3,6 +3,7 @@
 use crate::cli::record::{answer_row, work_counts};
 use crate::comparison::control::{ControlComparison, ControlRow};
 use crate::comparison::quantities::Quantity;
+use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::model::Reference;
 use crate::problem::task::Task;
@@ -26,6 +27,12 @@ pub fn solver_rows(
         .collect()
 }
 
+/// A number the method found, by name.
+fn quantity(outcome: &ControlOutcome, name: &str) -> Option<Estimate> {
+    let mut quantities = outcome.quantities.iter();
+    quantities.find(|q| q.name == name).map(|q| q.value)
+}
+
 fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -> Solved {
     let row: Option<&ControlRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
     let performance = row.and_then(|r| r.performance.as_ref());
@@ -36,6 +43,7 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
         stopped: solution.stopped.to_string(),
         converged: solution.stopped.is_converged(),
         value: outcome.cost,
+        log_normalizer: quantity(outcome, "log_z"),
         control_error: error.map(|e| e.absolute),
         relative_control_error: error.map(|e| e.relative),
         against: match (is_reference, outcome.policy.is_some()) {
@@ -47,7 +55,9 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
         step_bias: performance.map(|p| p.step_bias),
         gap: performance.and_then(|p| p.gap),
         gap_integral: performance.and_then(|p| p.gap_integral),
-        effective_sample_size: performance.and_then(|p| p.effective_sample_size),
+        effective_sample_size: performance
+            .and_then(|p| p.effective_sample_size)
+            .or(quantity(outcome, "ess").map(|ess| ess.value)),
         log_weight_spread: performance.and_then(|p| p.log_weight_spread),
         work: work_counts(&solution.work),
         facts: outcome
@@ -78,6 +88,15 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
 
 /// The main result: the value by the most accurate method, and what no control would cost.
 pub fn headline(answers: &Answers<ControlOutcome>, comparison: &ControlComparison) -> String {
+    // Of several normalisers the one with the smallest error.
+    let normaliser = answers
+        .solutions
+        .iter()
+        .filter_map(|solution| Some((&solution.id, quantity(&solution.outcome, "log_z")?)))
+        .min_by(|a, b| a.1.error.total_cmp(&b.1.error));
+    if let Some((id, log_z)) = normaliser {
+        return format!("log Z = {} nats by `{id}`.", number::with_error(&log_z));
+    }
     let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
         return format!(
             "{} of {} methods gave an answer; none with a policy and an error of its own.",

@@ -124,6 +124,7 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
         step_bias: action.map(|a| a.step_bias),
         gap: action.and_then(|a| a.gap),
         gap_integral: action.and_then(|a| a.gap_integral),
+        log_normalizer: None,
         path_kl: error.map(|e| e.path_divergence),
         value: None,
         effective_sample_size: None,

@@ -222,6 +222,9 @@ pub struct Solved {
     /// The optimal cost by the method itself, averaged over the start law.
     #[serde(serialize_with = "maybe_estimate")]
     pub value: Option<Estimate>,
+    /// `log Z` of a sampled target.
+    #[serde(serialize_with = "maybe_estimate")]
+    pub log_normalizer: Option<Estimate>,
     /// The action S of the simulated control.
     #[serde(serialize_with = "maybe_estimate")]
     pub action: Option<Estimate>,

@@ -61,6 +61,7 @@ fn comparison(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
     html! {
         (columns(solved, cast, &[
             ("value V", "", &|s| estimate(&s.value)),
+            ("log Z", "nats", &|s| estimate(&s.log_normalizer)),
             ("control error", "1/√time", &control_error),
             ("relative", "", &|s| estimate(&s.relative_control_error)),
             ("action S", "nats", &|s| estimate(&s.action)),
