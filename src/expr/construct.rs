@@ -141,33 +141,31 @@ impl Graph {
         let mut constant = Rational::zero();
         let mut collected: BTreeMap<Expr, Rational> = BTreeMap::new();
         for (coefficient, part) in parts {
-            if !self.pay(1 + coefficient.steps() + constant.steps()) {
+            if !self.pay(1) {
                 return self.undefined();
             }
             let node = self.shared(*part);
             match &*node {
                 Node::Undefined => return *part,
-                Node::Number(value) => constant = &constant + &(coefficient * value),
+                Node::Number(value) => constant = self.plus_product(&constant, coefficient, value),
                 Node::Sum {
                     constant: inner,
                     terms,
                 } => {
-                    constant = &constant + &(coefficient * inner);
+                    constant = self.plus_product(&constant, coefficient, inner);
                     self.pay(terms.len());
                     for (term, factor) in terms {
-                        self.pay(factor.steps());
-                        accumulate(&mut collected, *term, coefficient * factor);
+                        self.accumulate(&mut collected, *term, coefficient, factor);
                     }
                 }
                 Node::Product {
                     coefficient: inner,
                     factors,
                 } if !inner.is_one() => {
-                    self.pay(inner.steps());
                     let term = self.bare_product(factors);
-                    accumulate(&mut collected, term, coefficient * inner);
+                    self.accumulate(&mut collected, term, coefficient, inner);
                 }
-                _ => accumulate(&mut collected, *part, coefficient.clone()),
+                _ => self.accumulate(&mut collected, *part, coefficient, &Rational::one()),
             }
         }
         let terms: Vec<_> = collected
@@ -179,6 +177,34 @@ impl Graph {
             [(term, coefficient)] if constant.is_zero() => self.scaled(coefficient.clone(), *term),
             _ => self.intern(Node::Sum { constant, terms }),
         }
+    }
+
+    /// `total + coefficient * value`, its steps paid; `total` when there are none left.
+    fn plus_product(
+        &mut self,
+        total: &Rational,
+        coefficient: &Rational,
+        value: &Rational,
+    ) -> Rational {
+        if !self.pay(coefficient.steps_with(value)) {
+            return total.clone();
+        }
+        let product = coefficient * value;
+        if !self.pay(total.steps_with(&product)) {
+            return total.clone();
+        }
+        total + &product
+    }
+
+    fn accumulate(
+        &mut self,
+        collected: &mut BTreeMap<Expr, Rational>,
+        term: Expr,
+        coefficient: &Rational,
+        value: &Rational,
+    ) {
+        let entry = collected.entry(term).or_insert_with(Rational::zero);
+        *entry = self.plus_product(entry, coefficient, value);
     }
 
     /// `coefficient * term` for a term that is neither number nor sum and has no coefficient.
@@ -331,7 +357,7 @@ impl Graph {
         let Some(folded) = folded else {
             return self.collect(base, exponent, build);
         };
-        self.pay(value.steps() + folded.steps());
+        self.pay(value.steps() + folded.steps_with(&build.coefficient));
         if power.is_integer() {
             build.coefficient = &build.coefficient * &folded;
             return;
@@ -385,7 +411,7 @@ impl Graph {
         if let Some(n) = power.to_integer() {
             match coefficient.power(n) {
                 Some(value) => {
-                    self.pay(value.steps());
+                    self.pay(value.steps_with(&build.coefficient));
                     build.coefficient = &build.coefficient * &value;
                 }
                 None => {
@@ -567,9 +593,4 @@ struct ProductBuild {
     work: Vec<(Expr, Expr)>,
     /// A division by zero was met.
     undefined: bool,
-}
-
-fn accumulate(collected: &mut BTreeMap<Expr, Rational>, term: Expr, coefficient: Rational) {
-    let entry = collected.entry(term).or_insert_with(Rational::zero);
-    *entry = &*entry + &coefficient;
 }

@@ -332,6 +332,8 @@ impl Add for &Rational {
                 );
                 Rational::from_wide(a * d + c * b, b * d)
             }
+            (Form::Small(0, _), _) => other.clone(),
+            (_, Form::Small(0, _)) => self.clone(),
             _ => Rational::from_big(self.big() + other.big()),
         }
     }
@@ -357,6 +359,8 @@ impl Mul for &Rational {
             // Long numbers look for common divisors, which takes most of the time.
             (Form::Small(1, 1), _) => other.clone(),
             (_, Form::Small(1, 1)) => self.clone(),
+            (Form::Small(-1, 1), _) => -other,
+            (_, Form::Small(-1, 1)) => -self,
             _ => Rational::from_big(self.big() * other.big()),
         }
     }
