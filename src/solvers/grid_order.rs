@@ -14,6 +14,9 @@ pub const GRID_ORDER_FACT: &str = "grid_order";
 /// Name of p'.
 pub const COARSER_ORDER_FACT: &str = "grid_order of the coarser levels";
 
+/// Name under which a method whose order is not two records its own.
+pub const EXPECTED_ORDER_FACT: &str = "order of the scheme";
+
 /// Both orders from mean squares of the differences between neighbouring levels, finest first; nothing where
 /// two levels are equal.
 pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
@@ -27,10 +30,10 @@ pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
     }
 }
 
-/// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes, and by
-/// how much it exceeds what the scheme can have, which only terms beyond the leading one explain.
+/// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes (over three
+/// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can have, which only terms beyond the leading one explain.
 pub fn unsettled(order: f64, coarser: f64, expected: f64) -> f64 {
-    ((coarser - order).abs() / 3.0).max(order - expected)
+    ((coarser - order).abs() / (expected.exp2() - 1.0)).max(order - expected)
 }
 
 /// Mean over time, from `t_min` on, of values at increasing times, by the trapezoid rule; each value of fixed length.

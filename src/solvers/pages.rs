@@ -105,10 +105,13 @@ pub const METHODS: &[Page] = &[
     method(
         "hjb",
         "the nonlinear equation of the value, with policy iteration",
-        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid. scheme = \"monotone\" converges for kinked values\nat first order, \"central\" at second where the value is smooth.",
+        "-V_t = min_u { l + f V' + 1/2 D V'' } for states that nothing couples, each on a grid of its own; noise may depend\non the state, controls may have bounds. scheme = \"monotone\" converges for kinked values at first order, \"central\"\nat second where the value is smooth. Four nested grids give the error and the observed order.",
         &[
             ("policy flips", "monotone scheme, more points"),
-            ("more than three states", "separable, or path-integral"),
+            (
+                "refused",
+                "coupled states: hopf-cole, riccati or path-integral",
+            ),
         ],
         "[[solver]]\nmethod = \"hjb\"\nscheme = \"monotone\"",
     ),

@@ -1,7 +1,9 @@
 //! The observed order of grid methods.
 
 use crate::problem::model::CheckSpec;
-use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
+use crate::solvers::grid_order::{
+    COARSER_ORDER_FACT, EXPECTED_ORDER_FACT, GRID_ORDER_FACT, unsettled,
+};
 use crate::verification::identity::{CheckResult, skipped};
 use crate::verification::verdict::{Residual, Verdict};
 
@@ -15,7 +17,6 @@ pub(super) fn grid_order<'a>(
     spec: &CheckSpec,
     answers: impl Iterator<Item = (&'a str, &'a [(&'static str, f64)])>,
 ) -> Vec<CheckResult> {
-    let target = spec.order.unwrap_or(GRID_ORDER);
     let mut results = Vec::new();
     for (id, facts) in answers {
         let fact = |name: &str| facts.iter().find(|fact| fact.0 == name).map(|fact| fact.1);
@@ -25,6 +26,8 @@ pub(super) fn grid_order<'a>(
         else {
             continue;
         };
+        let own = fact(EXPECTED_ORDER_FACT).unwrap_or(GRID_ORDER);
+        let target = spec.order.unwrap_or(own);
         let change = unsettled(order, coarser, target);
         let tolerance = spec.tolerance.unwrap_or(GRID_ORDER_TOLERANCE);
         let mut residual = Residual::deterministic(order, change, tolerance);
@@ -40,7 +43,7 @@ pub(super) fn grid_order<'a>(
             residual: Some(residual),
             verdict,
             reason,
-            equation: "error ~ step^2",
+            equation: "error ~ step^order",
             source: "consistency of the discretization",
             ..skipped(spec, id, "")
         });

@@ -7,8 +7,8 @@
 //! | a temperature, groups of up to two states | `separable` |
 //! | a temperature, up to two states | `hopf-cole` |
 //! | a temperature, more states | `path-integral` |
-//! | none of these, up to three states | `hjb` |
-//! | none of these, more states | refused: code E320 |
+//! | none of these, groups of one state | `hjb` |
+//! | none of these, larger groups | refused: code E320 |
 
 use crate::derivation::{product_form, riccati};
 use crate::problem::task::Kind;
@@ -16,8 +16,8 @@ use crate::solvers::Refusal;
 use crate::solvers::control::ControlProblem;
 use crate::solvers::control::hopf_cole::MOST_STATES;
 
-/// States up to which `hjb` has a grid.
-const GRID_STATES: usize = 3;
+/// Coupled states up to which `hjb` has a grid.
+const GRID_STATES: usize = 1;
 
 /// Names of methods, most trusted first.
 ///
@@ -43,17 +43,23 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
     if linear && !bounded && groups.len() > 1 && small {
         return Ok(vec!["separable"]);
     }
-    match (linear && !bounded, d <= GRID_STATES) {
+    let largest = groups.iter().map(Vec::len).max().unwrap_or(d);
+    match (linear && !bounded, largest <= GRID_STATES) {
         (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
         (true, _) => Ok(vec!["path-integral"]),
         (false, true) => Ok(vec!["hjb"]),
-        (false, false) => Err(refusal(problem, d, &couplings)),
+        (false, false) => Err(refusal(problem, largest, &couplings)),
     }
 }
 
-fn refusal(problem: &ControlProblem, d: usize, couplings: &[product_form::Coupling]) -> Refusal {
-    let mut reason =
-        format!("{d} states are too many for a grid ({GRID_STATES}), and no structure helps");
+fn refusal(
+    problem: &ControlProblem,
+    largest: usize,
+    couplings: &[product_form::Coupling],
+) -> Refusal {
+    let mut reason = format!(
+        "{largest} coupled states are too many for hjb ({GRID_STATES}), and no structure helps"
+    );
     let mut accepted = Vec::new();
     if let Err(missing) = &problem.temperature {
         reason.push_str(&format!("; no linear equation: {}", missing.because));

@@ -27,8 +27,8 @@
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
 mod level;
-mod region;
-mod space_time;
+pub(super) mod region;
+pub(super) mod space_time;
 
 use crate::expr::Expr;
 use crate::numeric::batch::Batch;

@@ -12,6 +12,7 @@
 pub mod annealed;
 pub mod choice;
 pub mod ddp;
+pub mod hjb;
 pub mod hopf_cole;
 pub mod learned;
 pub mod path_integral;

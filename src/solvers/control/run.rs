@@ -4,6 +4,7 @@ use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
 use crate::solvers::control::annealed::Annealed;
 use crate::solvers::control::ddp::Ddp;
+use crate::solvers::control::hjb::Hjb;
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::learned::Learned;
 use crate::solvers::control::path_integral::PathIntegral;
@@ -38,6 +39,8 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = HopfCole::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Hjb::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = Separable::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = Annealed::new(method) {
@@ -57,7 +60,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, separable, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
+            accepted: "riccati, hopf-cole, hjb, separable, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
         }))
     }
 }

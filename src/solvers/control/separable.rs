@@ -328,7 +328,7 @@ fn one_group(couplings: &[Coupling]) -> Refusal {
 }
 
 /// The problem of one group; `constants` are what the costs are where all states vanish.
-fn group_problem(
+pub(super) fn group_problem(
     problem: &ControlProblem,
     parts: &Controlled,
     group: &[usize],
@@ -404,13 +404,13 @@ fn marginal(law: &Law, group: &[usize]) -> Law {
 }
 
 /// A sum of fields, each of some of the states.
-struct Summed {
+pub(super) struct Summed {
     parts: Vec<(Vec<usize>, Box<dyn Field + Send>)>,
     inputs: usize,
 }
 
 impl Summed {
-    fn new(parts: Vec<(Vec<usize>, Box<dyn Field + Send>)>, inputs: usize) -> Self {
+    pub(super) fn new(parts: Vec<(Vec<usize>, Box<dyn Field + Send>)>, inputs: usize) -> Self {
         Self { parts, inputs }
     }
 }

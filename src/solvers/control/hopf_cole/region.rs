@@ -14,14 +14,14 @@ const REACH: f64 = 4.0;
 const MARGIN: f64 = 0.125;
 
 /// Uncontrolled paths, at some of their times.
-pub(super) struct Scout {
-    pub(super) times: Vec<f64>,
+pub(in crate::solvers::control) struct Scout {
+    pub(in crate::solvers::control) times: Vec<f64>,
     /// All paths at each time.
-    pub(super) points: Vec<Batch>,
+    pub(in crate::solvers::control) points: Vec<Batch>,
 }
 
 /// Walks without control; paths that leave the doubles are left out by whoever reads them.
-pub(super) fn scout(problem: &ControlProblem, streams: &Streams) -> Scout {
+pub(in crate::solvers::control) fn scout(problem: &ControlProblem, streams: &Streams) -> Scout {
     let process = &problem.process;
     let (d, k) = (process.dimension(), process.noises());
     let dt = (process.end() - process.start()) / STEPS as f64;
@@ -57,14 +57,19 @@ pub(super) fn scout(problem: &ControlProblem, streams: &Streams) -> Scout {
 }
 
 /// The box around the paths and around what the noise alone could reach from the start, with a margin.
-pub(super) fn automatic(problem: &ControlProblem, scout: &Scout) -> Vec<(f64, f64)> {
+pub(in crate::solvers::control) fn automatic(
+    problem: &ControlProblem,
+    scout: &Scout,
+) -> Vec<(f64, f64)> {
     let process = &problem.process;
     let dt = (process.end() - process.start()) / STEPS as f64;
+    // Where noise depends on the state: that of one of the starts.
+    let centre = scout.points[0].row(0);
     (0..process.dimension())
         .map(|j| {
             let variance: f64 = scout.times[..STEPS]
                 .iter()
-                .map(|t| dt * process.diffusion().at(*t, &[]).row(j).norm_squared())
+                .map(|t| dt * process.diffusion().at(*t, &centre).row(j).norm_squared())
                 .sum();
             let reach = REACH * variance.sqrt();
             let range = |points: &Batch, pad: f64| {

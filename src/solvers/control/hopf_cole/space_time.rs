@@ -10,14 +10,14 @@ use std::sync::Arc;
 const STENCIL: usize = 4;
 
 /// Splines in space, the cubic through four neighbouring times in time.
-pub(super) struct SpaceTime {
+pub(in crate::solvers::control) struct SpaceTime {
     times: Vec<f64>,
     splines: Vec<GridInterpolant>,
 }
 
 impl SpaceTime {
     /// Times increase; there is at least one.
-    pub(super) fn new(kept: Vec<(f64, GridInterpolant)>) -> Self {
+    pub(in crate::solvers::control) fn new(kept: Vec<(f64, GridInterpolant)>) -> Self {
         let (times, splines) = kept.into_iter().unzip();
         Self { times, splines }
     }
@@ -46,11 +46,17 @@ impl SpaceTime {
 
 /// `V = sum_k w_k V_k` over grids: the extrapolated value.
 #[derive(Clone)]
-pub(super) struct Extrapolated(pub(super) Vec<(f64, Arc<SpaceTime>)>);
+pub(in crate::solvers::control) struct Extrapolated(
+    pub(in crate::solvers::control) Vec<(f64, Arc<SpaceTime>)>,
+);
 
 impl Extrapolated {
     /// Value and gradient at a block of points.
-    pub(super) fn eval_with_gradient(&self, t: f64, x: BatchRef<'_>) -> (Vec<f64>, Batch) {
+    pub(in crate::solvers::control) fn eval_with_gradient(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+    ) -> (Vec<f64>, Batch) {
         let mut value = vec![0.0; x.points()];
         let mut gradient = Batch::zeros(x.points(), x.columns());
         let (mut v, mut g) = (value.clone(), gradient.clone());
@@ -67,9 +73,9 @@ impl Extrapolated {
 }
 
 /// `V(x, t)` as a field.
-pub(super) struct GridValue {
-    pub(super) value: Extrapolated,
-    pub(super) dimension: usize,
+pub(in crate::solvers::control) struct GridValue {
+    pub(in crate::solvers::control) value: Extrapolated,
+    pub(in crate::solvers::control) dimension: usize,
 }
 
 impl Field for GridValue {
@@ -88,9 +94,9 @@ impl Field for GridValue {
 }
 
 /// `u* = -R^-1 B' grad V`.
-pub(super) struct GridPolicy {
-    pub(super) value: Extrapolated,
-    pub(super) process: SteeredProcess,
+pub(in crate::solvers::control) struct GridPolicy {
+    pub(in crate::solvers::control) value: Extrapolated,
+    pub(in crate::solvers::control) process: SteeredProcess,
 }
 
 impl Field for GridPolicy {
