@@ -13,15 +13,13 @@
 )]
 
 use crate::field::mixture_components::{Components, Expansion, GROUP, Shape};
+use crate::field::mixture_few::{Isotropic, Points};
+use crate::field::mixture_rows::{AlignedRow, Row, Rows, TILE};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::{exp_of_negative, log};
 use faer::{Accum, MatMut, MatRef, Par};
-
-/// Points per tile: long enough that loops over it vectorise and are not unrolled first.
-const TILE: usize = 64;
-/// One number per point of a tile.
-type Row = [f64; TILE];
+use std::ops::Range;
 
 /// Largest dimension whose full covariances are applied row by row instead of by matrix products.
 const SMALL: usize = 12;
@@ -42,6 +40,7 @@ pub(super) fn evaluate(components: &Components, x: BatchRef<'_>, mut targets: Ta
     );
     let mut tile = Tile::new(
         components,
+        targets.log_density.is_some(),
         targets.score.is_some() || targets.divergence.is_some(),
         targets.divergence.is_some(),
     );
@@ -89,7 +88,7 @@ pub(super) fn log_responsibilities(
     x: BatchRef<'_>,
     mut out: BatchMut<'_>,
 ) {
-    let mut tile = Tile::new(components, false, false);
+    let mut tile = Tile::new(components, true, false, false);
     let mut rows = [0; TILE];
     for start in (0..x.points()).step_by(TILE) {
         let count = TILE.min(x.points() - start);
@@ -122,33 +121,39 @@ pub(super) fn log_responsibilities(
 struct Tile {
     /// Components treated together.
     block: usize,
+    logs_wanted: bool,
     slopes_wanted: bool,
     divergence_wanted: bool,
     /// One row per coordinate.
-    x: Vec<Row>,
+    x: Rows,
     /// `|x|²`, relative to the centre of the expansion.
-    squares: Row,
+    squares: AlignedRow,
     /// One row per component of the block: log densities, then responsibilities relative to the maximum
     /// (times the precision for isotropic components).
-    logs: Vec<Row>,
+    logs: Rows,
     /// `|a_k|²`, for shapes where the log density does not give it away.
-    slope_squares: Vec<Row>,
+    slope_squares: Rows,
     /// `a_k`, one row per component and coordinate, for full covariances only.
-    slopes: Vec<Row>,
+    slopes: Rows,
     /// `x − m` and `W (x − m)` of one component, for full covariances only.
-    offsets: Vec<Row>,
-    whitened: Vec<Row>,
-    maximum: Row,
+    offsets: Rows,
+    whitened: Rows,
+    maximum: AlignedRow,
     /// `Σ exp(L_k − maximum)`.
-    total: Row,
+    total: AlignedRow,
     /// `Σ r_k (|a_k|² − tr C_k⁻¹)`.
-    pull: Row,
+    pull: AlignedRow,
     /// `Σ r_k a_k`, one row per coordinate.
-    score: Vec<Row>,
+    score: Rows,
 }
 
 impl Tile {
-    fn new(components: &Components, slopes_wanted: bool, divergence_wanted: bool) -> Self {
+    fn new(
+        components: &Components,
+        logs_wanted: bool,
+        slopes_wanted: bool,
+        divergence_wanted: bool,
+    ) -> Self {
         let d = components.dimension;
         let padded = components.log_weights.len();
         let full = matches!(components.shape, Shape::Full { .. });
@@ -160,21 +165,23 @@ impl Tile {
             256
         };
         let block = block.min(padded);
-        let when = |wanted: bool, rows: usize| vec![[0.0; TILE]; if wanted { rows } else { 0 }];
+        let when = |wanted: bool, rows: usize| Rows::zeros(if wanted { rows } else { 0 });
+        let row = AlignedRow([0.0; TILE]);
         Self {
             block,
+            logs_wanted,
             slopes_wanted,
             divergence_wanted,
             x: when(true, d),
-            squares: [0.0; TILE],
+            squares: row,
             logs: when(true, block),
             slope_squares: when(divergence_wanted && !isotropic, block),
             slopes: when(slopes_wanted && full, block * d),
             offsets: when(full, d),
             whitened: when(full, d),
-            maximum: [0.0; TILE],
-            total: [0.0; TILE],
-            pull: [0.0; TILE],
+            maximum: row,
+            total: row,
+            pull: row,
             score: when(true, d),
         }
     }
@@ -183,8 +190,12 @@ impl Tile {
     fn load(&mut self, x: BatchRef<'_>, rows: &[usize]) {
         for (j, lanes) in self.x.iter_mut().enumerate() {
             let column = x.column(j);
-            for (lane, row) in lanes.iter_mut().zip(rows) {
-                *lane = column[*row];
+            if let Some(run) = run(rows) {
+                lanes[..rows.len()].copy_from_slice(&column[run]);
+            } else {
+                for (lane, row) in lanes.iter_mut().zip(rows) {
+                    *lane = column[*row];
+                }
             }
             let last = lanes[rows.len() - 1];
             lanes[rows.len()..].fill(last);
@@ -195,10 +206,41 @@ impl Tile {
         self.score.fill([0.0; TILE]);
     }
 
+    /// One block of isotropic components in D states; false, with nothing done, in other dimensions.
+    #[inline(always)]
+    fn merged<const FMA: bool, const D: usize>(
+        &mut self,
+        components: &Components,
+        precisions: &[f64],
+    ) -> bool {
+        let (Some(x), Some(score)) = (self.x.first_chunk(), self.score.first_chunk_mut()) else {
+            return false;
+        };
+        let isotropic = Isotropic {
+            means: &components.means.as_chunks::<D>().0[..components.count],
+            precisions,
+            log_weights: &components.log_weights,
+        };
+        let mut points = Points {
+            x,
+            logs: &mut self.logs,
+            maximum: &mut self.maximum,
+            total: &mut self.total,
+            pull: &mut self.pull,
+            score,
+        };
+        if self.divergence_wanted {
+            points.sum::<FMA, true>(&isotropic);
+        } else {
+            points.sum::<FMA, false>(&isotropic);
+        }
+        true
+    }
+
     fn centre(&mut self, expansion: &Expansion) {
         self.squares.fill(0.0);
         for (row, centre) in self.x.iter_mut().zip(&expansion.centre) {
-            for (x, square) in row.iter_mut().zip(&mut self.squares) {
+            for (x, square) in row.iter_mut().zip(self.squares.iter_mut()) {
                 *x -= centre;
                 *square += *x * *x;
             }
@@ -209,22 +251,32 @@ impl Tile {
     fn store(&mut self, rows: &[usize], targets: &mut Targets<'_>) {
         dispatch(Finish { tile: self });
         if let Some(out) = &mut targets.log_density {
-            for (row, value) in rows.iter().zip(&self.maximum) {
-                out[*row] = *value;
-            }
+            scatter(rows, &self.maximum, out);
         }
         if let Some(out) = &mut targets.score {
             for (j, lanes) in self.score.iter().enumerate() {
-                let column = out.column_mut(j);
-                for (row, value) in rows.iter().zip(lanes) {
-                    column[*row] = *value;
-                }
+                scatter(rows, lanes, out.column_mut(j));
             }
         }
         if let Some(out) = &mut targets.divergence {
-            for (row, value) in rows.iter().zip(&self.pull) {
-                out[*row] = *value;
-            }
+            scatter(rows, &self.pull, out);
+        }
+    }
+}
+
+/// The range that ascending rows fill without a gap.
+fn run(rows: &[usize]) -> Option<Range<usize>> {
+    let (first, last) = (*rows.first()?, *rows.last()?);
+    (last - first + 1 == rows.len()).then_some(first..last + 1)
+}
+
+/// Writes lanes to their ascending rows.
+fn scatter(rows: &[usize], lanes: &Row, out: &mut [f64]) {
+    if let Some(run) = run(rows) {
+        out[run].copy_from_slice(&lanes[..rows.len()]);
+    } else {
+        for (row, value) in rows.iter().zip(lanes) {
+            out[*row] = *value;
         }
     }
 }
@@ -241,6 +293,20 @@ impl Kernel for Direct<'_> {
     fn run<const FMA: bool>(self) {
         let Self { components, tile } = self;
         let count = components.log_weights.len();
+        if let Shape::Isotropic { precisions, .. } = &components.shape
+            && tile.slopes_wanted
+            && count <= tile.block
+        {
+            let merged = match components.dimension {
+                1 => tile.merged::<FMA, 1>(components, precisions),
+                2 => tile.merged::<FMA, 2>(components, precisions),
+                3 => tile.merged::<FMA, 3>(components, precisions),
+                _ => false,
+            };
+            if merged {
+                return;
+            }
+        }
         for first in (0..count).step_by(tile.block) {
             let last = (first + tile.block).min(count);
             logs::<FMA>(components, tile, first, last);
@@ -359,7 +425,7 @@ fn full_logs<const FMA: bool>(
     row: usize,
 ) {
     let d = means.len();
-    for ((offsets, x), mean) in tile.offsets.iter_mut().zip(&tile.x).zip(means) {
+    for ((offsets, x), mean) in tile.offsets.iter_mut().zip(tile.x.iter()).zip(means) {
         for lane in 0..TILE {
             offsets[lane] = x[lane] - mean;
         }
@@ -454,11 +520,11 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
     if first > 0 {
         let factors = rescaling::<FMA>(&tile.maximum, &maximum);
         let sums = if tile.slopes_wanted {
-            tile.score.as_mut_slice()
+            &mut *tile.score
         } else {
             &mut []
         };
-        for row in sums.iter_mut().chain([&mut tile.total, &mut tile.pull]) {
+        for row in sums.iter_mut().chain([&mut *tile.total, &mut *tile.pull]) {
             for lane in 0..TILE {
                 row[lane] *= factors[lane];
             }
@@ -466,7 +532,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
     }
     tile.maximum = maximum;
     // Subtracting 0 instead of minus infinity makes vanishing terms 0 rather than NaN.
-    for m in &mut maximum {
+    for m in maximum.iter_mut() {
         *m = if *m > f64::NEG_INFINITY { *m } else { 0.0 };
     }
     let (mut total, mut pull) = (tile.total, tile.pull);
@@ -662,7 +728,7 @@ impl Kernel for Expanded<'_> {
             multiply(terms.as_flattened(), means, score, Accum::Add, 1.0);
         }
         if tile.slopes_wanted {
-            for (sums, x) in tile.score.iter_mut().zip(&tile.x) {
+            for (sums, x) in tile.score.iter_mut().zip(tile.x.iter()) {
                 for lane in 0..TILE {
                     sums[lane] = multiply_add::<FMA>(-weight[lane], x[lane], sums[lane]);
                 }
@@ -681,14 +747,18 @@ impl Kernel for Finish<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let tile = self.tile;
-        let mut inverse = [0.0; TILE];
+        let mut inverse = AlignedRow([0.0; TILE]);
         for lane in 0..TILE {
             inverse[lane] = 1.0 / tile.total[lane];
-            tile.maximum[lane] += log::<FMA>(tile.total[lane]);
             tile.pull[lane] *= inverse[lane];
         }
+        if tile.logs_wanted {
+            for lane in 0..TILE {
+                tile.maximum[lane] += log::<FMA>(tile.total[lane]);
+            }
+        }
         if tile.slopes_wanted {
-            for sums in &mut tile.score {
+            for sums in tile.score.iter_mut() {
                 for lane in 0..TILE {
                     sums[lane] *= inverse[lane];
                     tile.pull[lane] = multiply_add::<FMA>(-sums[lane], sums[lane], tile.pull[lane]);

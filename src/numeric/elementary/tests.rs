@@ -181,6 +181,58 @@ fn exp_of_negative_numbers_is_exp_until_results_are_subnormal() {
     }
 }
 
+/// The slice form only exists for the test.
+struct PowerOfTwo<'a>(&'a mut [f64]);
+
+impl Kernel for PowerOfTwo<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let (fours, rest) = self.0.as_chunks_mut::<4>();
+        for four in fours {
+            *four = exp2_of_negative::<FMA, 4>(*four);
+        }
+        for x in rest {
+            [*x] = exp2_of_negative::<FMA, 1>([*x]);
+        }
+    }
+}
+
+#[test]
+fn powers_of_two_are_within_an_ulp_and_a_half_and_never_vanish() {
+    let mut arguments: Vec<f64> = fractions(700).map(|u| -1021.0 * u).collect();
+    arguments.extend(fractions(1500).map(|u| -u));
+    arguments.extend([
+        -1e-20,
+        -5e-324,
+        -0.5,
+        -0.500_000_1,
+        -1020.999,
+        -1020.5,
+        -1021.0,
+    ]);
+    for isa in Isa::available() {
+        let mut values = arguments.clone();
+        isa.run(PowerOfTwo(&mut values));
+        for (x, value) in arguments.iter().zip(&values) {
+            let (n, exact) = exact_exp(&((fixed(*x) * log_2()) >> BITS));
+            let error = ulps(*value, &exact, n);
+            assert!(error <= 1.5, "{error} ulp at {x} with {}", isa.name());
+        }
+        let integers: Vec<f64> = (0..=1021).map(|n| -f64::from(n)).collect();
+        let mut values = integers.clone();
+        isa.run(PowerOfTwo(&mut values));
+        for (x, value) in integers.iter().zip(values) {
+            assert_eq!(value, x.exp2());
+        }
+        let mut held = [-1021.5, f64::NEG_INFINITY, f64::MIN, -0.0, f64::NAN];
+        isa.run(PowerOfTwo(&mut held));
+        assert_eq!(held[..3], [2.0_f64.powi(-1021); 3]);
+        assert_eq!(held[3], 1.0);
+        assert!(held[4].is_nan());
+    }
+}
+
 #[test]
 fn log_is_within_one_ulp() {
     let mut arguments: Vec<f64> = fractions(500).map(|u| (1400.0 * u - 700.0).exp()).collect();

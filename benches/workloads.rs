@@ -1,0 +1,296 @@
+//! The workloads of `problems/benchmarks`, on one thread and on two, beside what the machine allows.
+//!
+//! `cargo bench --bench workloads -- p1` takes one of them, `-- p1 table` without criterion. First a table is printed: rates by processor
+//! time (what a free machine would give) and by the clock, the limit of the arithmetic per core from rates
+//! measured on the spot, and the fraction of it reached. Then criterion times the same functions. The numbers
+//! computed by one thread and by two are asserted to be the same bits.
+//!
+//! `benches/README.md` states the work that each limit counts.
+
+mod limits;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use limits::{Limits, least_seconds};
+use onsager::comparison::flow_likelihood::carry;
+use onsager::discretization::time_grid::TimeGrid;
+use onsager::field::draws::draw_mixture;
+use onsager::field::family::Family;
+use onsager::numeric::batch::Batch;
+use onsager::numeric::blocks::{BLOCK, with_threads};
+use onsager::numeric::random::Streams;
+use onsager::problem::load;
+use onsager::problem::model::{FieldSpec, MethodSpec, SolverSpec};
+use onsager::solvers::ReverseProblem;
+use onsager::solvers::path_cost::{ControlVariate, PathCost};
+use onsager::solvers::reverse_sampling::Walk;
+use onsager::solvers::run::solve;
+use std::path::Path;
+
+/// A function to be timed.
+struct Workload {
+    name: &'static str,
+    unit: &'static str,
+    /// Units one run does.
+    work: f64,
+    /// Least seconds of one core per unit.
+    least: f64,
+    /// Everything the run computed.
+    run: Box<dyn Fn() -> Vec<f64> + Sync>,
+    repetitions: usize,
+}
+
+fn problem(file: &str) -> ReverseProblem {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/benchmarks");
+    let loaded = load(&folder.join(file), &[]).unwrap_or_else(|report| panic!("{report}"));
+    ReverseProblem::new(loaded.problem).expect("the benchmark lowers")
+}
+
+/// The solver of a problem that is not the closed form.
+fn solver(problem: &ReverseProblem) -> SolverSpec {
+    let specs = &problem.problem.solvers;
+    let other = specs.iter().find(|s| s.method != MethodSpec::Exact);
+    other.expect("a solver beside the closed form").clone()
+}
+
+/// Exponentials, normals and floating-point operations of a reverse step with the exact score.
+fn score_cost(problem: &ReverseProblem, limits: &Limits) -> f64 {
+    let law = problem.exact.as_ref().expect("a closed form").mixture();
+    let (count, states) = (law.components() as f64, law.dimension() as f64);
+    // Distances, then the weighted sum of means; in the plane they hide behind the exponentials.
+    let products = if states > 2.0 {
+        4.0 * count * states
+    } else {
+        0.0
+    };
+    count / limits.exponentials + states / limits.normals + products / limits.flops
+}
+
+/// Reverse paths with the exact score, as many as given or as the file says.
+fn paths(
+    name: &'static str,
+    file: &str,
+    paths: Option<usize>,
+    limits: &Limits,
+    repetitions: usize,
+) -> Workload {
+    let problem = problem(file);
+    let settings = problem.problem.sample.clone();
+    let paths = paths.unwrap_or(settings.paths);
+    let t_min = problem.problem.time_settings.t_min;
+    let grid = TimeGrid::new(&problem.noising, t_min, settings.steps, settings.spacing);
+    let streams = Streams::new(1);
+    let start = draw_mixture(&problem.prior, &streams.role("start"), 0, paths);
+    let stream = streams.role("noise");
+    Workload {
+        name,
+        unit: "path-steps",
+        work: (paths * settings.steps) as f64,
+        least: score_cost(&problem, limits),
+        run: Box::new(move || {
+            let walk = Walk {
+                noising: &problem.noising,
+                score: problem.exact.as_ref().expect("a closed form"),
+                grid: &grid,
+                noise_level: 1.0,
+                integrator: settings.integrator,
+                stream: &stream,
+                block: BLOCK,
+            };
+            walk.run(start.as_ref()).as_slice().to_vec()
+        }),
+        repetitions,
+    }
+}
+
+/// The probability flow with its divergence; the limit counts the exponentials of the evaluations made.
+fn likelihood(limits: &Limits) -> Workload {
+    const POINTS: usize = 10_000;
+    let problem = problem("p3_flow_likelihood.toml");
+    let law = problem.exact.clone().expect("a closed form");
+    let points = draw_mixture(law.mixture(), &Streams::new(1).role("points"), 0, POINTS);
+    let (noising, end) = (problem.noising.clone(), problem.noising.end());
+    let run =
+        move || carry(&noising, &law, points.as_ref(), 0.0, end, 1e-6).expect("the flow ends");
+    let components = problem.data.mixture().expect("a mixture").components() as f64;
+    let evaluations = run().evaluations as f64 / POINTS as f64;
+    Workload {
+        name: "p3",
+        unit: "points",
+        work: POINTS as f64,
+        least: evaluations * components / limits.exponentials,
+        run: Box::new(move || {
+            let carried = run();
+            [carried.points.as_slice(), &carried.divergence].concat()
+        }),
+        repetitions: 5,
+    }
+}
+
+/// The gradient of the action; the limit counts one exponential per feature and one normal per state, once
+/// forwards and once backwards.
+fn gradient(limits: &Limits) -> Workload {
+    let problem = problem("p5_action_gradient.toml");
+    let MethodSpec::Action {
+        field,
+        paths,
+        steps,
+        ..
+    } = solver(&problem).method
+    else {
+        panic!("the second solver minimises the action");
+    };
+    let FieldSpec::Rbf { centers, .. } = field else {
+        panic!("the field is a sum of Gaussian features");
+    };
+    let law = problem.exact.as_ref().expect("a closed form");
+    let settings = &problem.problem.time_settings;
+    let grid = TimeGrid::new(&problem.noising, settings.t_min, steps, settings.spacing);
+    let streams = Streams::new(1);
+    let cost = PathCost::new(law, &problem.prior, &grid, paths, &streams);
+    let mut family =
+        Family::new(&field, &problem.noising, law, settings.t_min, &streams).expect("two states");
+    family.prepare(&cost.times());
+    let step = centers as f64 / limits.exponentials + 2.0 / limits.normals;
+    Workload {
+        name: "p5",
+        unit: "gradients",
+        work: 1.0,
+        least: 2.0 * (paths * steps) as f64 * step,
+        run: Box::new(move || {
+            let mut gradient = vec![0.0; family.get().parameters().len()];
+            cost.mean_and_gradient(family.get(), ControlVariate::Own, &mut gradient);
+            gradient
+        }),
+        repetitions: 20,
+    }
+}
+
+/// Score matching with many features; the limit counts one exponential per feature and draw, and the
+/// multiply-adds of one half of the Gram matrices and of their factorisations.
+fn matching(limits: &Limits) -> Workload {
+    let problem = problem("p6_score_matching.toml");
+    let spec = solver(&problem);
+    let MethodSpec::ScoreMatching {
+        samples, ref field, ..
+    } = spec.method
+    else {
+        panic!("the second solver matches scores");
+    };
+    let FieldSpec::Rbf { centers, nodes } = *field else {
+        panic!("the field is a sum of Gaussian features");
+    };
+    let (n, k, nodes) = (samples as f64, centers as f64, nodes as f64);
+    // Two coordinates: each feature has two components, and both enter the Gram matrix.
+    let products = 2.0 * n * k * k + nodes * k * k * k / 3.0;
+    let probes = Batch::from_rows(2, &[[0.3, -0.2], [1.9, 2.1], [-4.0, 0.1]]);
+    Workload {
+        name: "p6",
+        unit: "fits",
+        work: 1.0,
+        least: n * k / limits.exponentials + products / limits.flops,
+        run: Box::new(move || {
+            let Ok(solution) = solve(&problem, &spec, None, &mut |_| {}) else {
+                panic!("the fit is solved");
+            };
+            let mut out = Batch::zeros(3, 2);
+            let mut values = Vec::new();
+            for t in [0.01, 0.3, 1.0] {
+                solution
+                    .outcome
+                    .score
+                    .eval(t, probes.as_ref(), out.as_mut());
+                values.extend_from_slice(out.as_slice());
+            }
+            values.extend(solution.outcome.facts.iter().map(|(_, value)| *value));
+            values
+        }),
+        repetitions: 1,
+    }
+}
+
+/// Prints one row per thread count and checks that the numbers are the same.
+fn measure(workload: &Workload) {
+    let mut first: Option<Vec<f64>> = None;
+    let mut single = f64::NAN;
+    for threads in [1, 2] {
+        let mut result = Vec::new();
+        let (processor, wall) = with_threads(threads, || {
+            least_seconds(threads, workload.repetitions, || result = (workload.run)())
+        });
+        let same = first.get_or_insert_with(|| result.clone());
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
+        assert_eq!(
+            bits(same),
+            bits(&result),
+            "{}: {threads} threads",
+            workload.name
+        );
+        let rate = workload.work / processor;
+        single = if threads == 1 { rate } else { single };
+        println!(
+            "{:<4} {threads} thread{} {:>10.4e} {} per s ({:>10.4e} by the clock), limit {:>10.4e}, fraction {:.3}, {:.2} times one thread",
+            workload.name,
+            if threads == 1 { " " } else { "s" },
+            rate,
+            workload.unit,
+            workload.work / wall,
+            threads as f64 / workload.least,
+            rate * workload.least / threads as f64,
+            rate / single,
+        );
+    }
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    // `table` alone is no workload: it leaves criterion out.
+    let table_only = wanted.iter().any(|w| w == "table");
+    let all = wanted.iter().all(|w| w == "table");
+    let mut criterion = (!table_only).then(|| {
+        let criterion = Criterion::default().sample_size(10);
+        criterion.configure_from_args()
+    });
+    let limits = Limits::measure();
+    println!(
+        "one core: {:.3e} exponentials, {:.3e} normals, {:.3e} floating-point operations, {:.3e} bytes per s",
+        limits.exponentials, limits.normals, limits.flops, limits.bytes
+    );
+    let makers: [(&str, &dyn Fn() -> Workload); 6] = [
+        ("p1", &|| {
+            paths("p1", "p1_mixture_paths.toml", None, &limits, 3)
+        }),
+        ("p2", &|| {
+            paths("p2", "p2_mixture_paths_64.toml", None, &limits, 3)
+        }),
+        ("p3", &|| likelihood(&limits)),
+        ("p4", &|| {
+            paths("p4", "p4_digits_paths.toml", Some(512), &limits, 3)
+        }),
+        ("p5", &|| gradient(&limits)),
+        ("p6", &|| matching(&limits)),
+    ];
+    for (name, make) in makers {
+        if !all && !wanted.iter().any(|w| w == name) {
+            continue;
+        }
+        let workload = make();
+        measure(&workload);
+        let Some(criterion) = &mut criterion else {
+            continue;
+        };
+        let mut group = criterion.benchmark_group(workload.name);
+        group.throughput(Throughput::Elements(workload.work as u64));
+        for threads in [1, 2] {
+            group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
+                with_threads(threads, || bencher.iter(|| (workload.run)()));
+            });
+        }
+        group.finish();
+    }
+    if let Some(criterion) = criterion {
+        criterion.final_summary();
+    }
+}
