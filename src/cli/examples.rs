@@ -30,6 +30,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("control/double_well_ten.toml"),
     example!("control/linear_ornstein_uhlenbeck.toml"),
     example!("control/lq_oscillator.toml"),
+    example!("control/pendulum_swing_up.toml"),
     example!("control/push_one.toml"),
     example!("control/quadratic_easy.toml"),
     example!("control/quadratic_hard.toml"),

@@ -13,6 +13,7 @@ pub mod interpolation;
 pub mod least_squares;
 pub mod log_sum_exp;
 pub mod panels;
+pub mod pentadiagonal;
 pub mod quadrature;
 pub mod random;
 pub mod runge_kutta;

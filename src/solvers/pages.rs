@@ -105,12 +105,12 @@ pub const METHODS: &[Page] = &[
     method(
         "hjb",
         "the nonlinear equation of the value, with policy iteration",
-        "-V_t = min_u { l + f V' + 1/2 D V'' } for states that nothing couples, each on a grid of its own; noise may depend\non the state, controls may have bounds. scheme = \"monotone\" converges for kinked values at first order, \"central\"\nat second where the value is smooth. Four nested grids give the error and the observed order.",
+        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two that something couples. Noise\nmay depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.",
         &[
             ("policy flips", "monotone scheme, more points"),
             (
-                "refused",
-                "coupled states: hopf-cole, riccati or path-integral",
+                "three coupled states, or a noise or control that acts on both",
+                "riccati, hopf-cole or path-integral",
             ),
         ],
         "[[solver]]\nmethod = \"hjb\"\nscheme = \"monotone\"",

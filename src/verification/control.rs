@@ -117,6 +117,9 @@ impl<'a> Bench<'a> {
             {
                 "path weights need a temperature: G G' = lambda B R^-1 B'"
             }
+            "zero-variance" | "feynman-kac" if self.is_bounded() => {
+                "path weights lead to the value of a control without bounds"
+            }
             "log-z" | "evidence-bracket" => {
                 "needs a method with log_z, and target.log_z in the file"
             }
@@ -126,12 +129,16 @@ impl<'a> Bench<'a> {
             "hopf-cole" => "needs two methods with a value",
             "riccati-residual" => "no riccati solution",
             "grid-order" => "no grid method recorded several levels",
-            "hjb-residual" if self.problem.problem.control_bounds.is_some() => {
+            "hjb-residual" if self.is_bounded() => {
                 "the equation it evaluates is that of a control without bounds"
             }
             "derivatives" => "no random point gave finite values",
             _ => "no answer it is about",
         }
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.problem.problem.control_bounds.is_some()
     }
 
     /// Solutions a check is about: those listed, else all.
@@ -167,7 +174,7 @@ impl<'a> Bench<'a> {
         about: impl Fn(&str) -> bool,
     ) -> Vec<CheckResult> {
         let mut results = Vec::new();
-        if self.problem.problem.control_bounds.is_some() {
+        if self.is_bounded() {
             // With bounds the minimum has another form.
             return results;
         }
@@ -296,6 +303,9 @@ impl<'a> Bench<'a> {
         solution: &Solution<ControlOutcome>,
         row: &ControlRow,
     ) -> Option<CheckResult> {
+        if self.is_bounded() {
+            return None;
+        }
         let performance = row.performance.as_ref()?;
         let weighted = performance.weighted_value?;
         let value = self.comparison.value.or(row.value)?;
@@ -328,6 +338,9 @@ impl<'a> Bench<'a> {
         solution: &Solution<ControlOutcome>,
         row: &ControlRow,
     ) -> Option<CheckResult> {
+        if self.is_bounded() {
+            return None;
+        }
         let policy = solution.outcome.policy.as_deref()?;
         let lambda = *self.problem.temperature.as_ref().ok()?;
         // The identity holds for the optimal policy only: a learned one is judged where the file asks.

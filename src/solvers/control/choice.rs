@@ -7,17 +7,15 @@
 //! | a temperature, groups of up to two states | `separable` |
 //! | a temperature, up to two states | `hopf-cole` |
 //! | a temperature, more states | `path-integral` |
-//! | none of these, groups of one state | `hjb` |
+//! | none of these, groups of up to two states | `hjb` |
 //! | none of these, larger groups | refused: code E320 |
 
 use crate::derivation::{product_form, riccati};
 use crate::problem::task::Kind;
 use crate::solvers::Refusal;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::hjb;
 use crate::solvers::control::hopf_cole::MOST_STATES;
-
-/// Coupled states up to which `hjb` has a grid.
-const GRID_STATES: usize = 1;
 
 /// Names of methods, most trusted first.
 ///
@@ -44,7 +42,7 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
         return Ok(vec!["separable"]);
     }
     let largest = groups.iter().map(Vec::len).max().unwrap_or(d);
-    match (linear && !bounded, largest <= GRID_STATES) {
+    match (linear && !bounded, largest <= hjb::MOST_STATES) {
         (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
         (true, _) => Ok(vec!["path-integral"]),
         (false, true) => Ok(vec!["hjb"]),
@@ -58,7 +56,8 @@ fn refusal(
     couplings: &[product_form::Coupling],
 ) -> Refusal {
     let mut reason = format!(
-        "{largest} coupled states are too many for hjb ({GRID_STATES}), and no structure helps"
+        "{largest} coupled states are too many for hjb ({}), and no structure helps",
+        hjb::MOST_STATES
     );
     let mut accepted = Vec::new();
     if let Err(missing) = &problem.temperature {

@@ -1,23 +1,25 @@
-//! The nonlinear equation of the value, on a grid per state.
+//! The nonlinear equation of the value, on a grid for one state or for two that something couples.
 //!
 //! ```text
-//! -V_t = min over u of { (b + B u) V_x + 1/2 D V_xx + q + 1/2 u' R u } - rho V,      V = Phi at the end
+//! -V_t = min over u of { (b + B u) . grad V + 1/2 sum_i D_ii V_ii + q + 1/2 u' R u } - rho V,      V = Phi at the end
 //! ```
 //!
 //! with `u` in the box of `control_bounds`. Every step back is implicit; its policy is found by policy iteration: the
-//! best control for the value, the value for the control, until the value stays. Costs and policies of states that
-//! nothing couples are added, each on a grid of its own.
+//! best control for the value, the value for the control, until the value stays. Two states are swept one after the
+//! other, line by line. Costs and policies of groups of states that nothing couples are added.
 //!
-//! | scheme | space | time |
-//! |---|---|---|
-//! | `monotone` | slopes against the drift, one for each of its signs, minimised over both exactly | implicit Euler |
-//! | `central` | central differences | TR-BDF2 |
+//! | scheme | slopes | time | two states |
+//! |---|---|---|---|
+//! | `monotone` | of two nodes against the drift, the minimum over both of its signs exactly | implicit Euler | one after the other |
+//! | `central` | the same of three nodes | TR-BDF2 | half of one, the other, half of the first |
 //!
-//! Edges reflect. Four grids, points and steps halved from each to the next, show the order; the finest gives the
-//! answer, and its distance from the second (a third of it for `central`) is the error.
+//! Second differences are central. Edges reflect where the file says so; elsewhere nothing curves the value at an edge,
+//! and at every edge a drift across it has no effect. Four grids, points and steps halved from each to the next, show
+//! the order; the finest gives the answer, and its distance from the second (a third of it for `central`) is the error.
 //!
 //! # Assumes
-//! Groups of one state; a drift affine in the control and a price quadratic in it. Noise may depend on the state and
+//! Groups of one or two states; a drift affine in the control and a price quadratic in it. In a group of two each noise
+//! moves one state, each control pushes one, and no price joins controls of both. Noise may depend on the state and
 //! vanish, and needs no temperature. The domain is that of the file; else uncontrolled paths and the reach of the
 //! noise show it.
 //!
@@ -26,23 +28,26 @@
 //!
 //! # Source
 //! Barles and Souganidis (1991) for monotone schemes; Howard (1960), Forsyth and Labahn (2007) for policy iteration;
-//! Bank et al. (1985) for TR-BDF2.
+//! Bank et al. (1985) for TR-BDF2; Strang (1968) for the order of the states in a step.
 //!
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
 mod best;
 mod level;
+mod line;
 
+use crate::derivation::controlled::Controlled;
 use crate::derivation::product_form::groups_of;
 use crate::field::Field;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::problem::model::{Boundary, MethodSpec, Scheme};
 use crate::solvers::control::hjb::best::{Coefficients, Response};
-use crate::solvers::control::hjb::level::{Level, Settings, Trouble};
+use crate::solvers::control::hjb::level::Level;
+use crate::solvers::control::hjb::line::{Settings, Trouble};
 use crate::solvers::control::hopf_cole::region::{automatic, scout};
 use crate::solvers::control::hopf_cole::space_time::{Extrapolated, GridValue, SpaceTime};
 use crate::solvers::control::separable::{Summed, group_problem};
@@ -53,8 +58,9 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str =
-    "states that nothing couples, edges that reflect or are never reached, no events";
+const ACCEPTED: &str = "groups of one or two states, each noise and each control acting on one of them; edges that reflect or are never reached; no events; else hopf-cole, riccati or path-integral";
+/// Most coupled states a grid is made for.
+pub const MOST_STATES: usize = 2;
 /// Grids, finest first.
 const LEVELS: usize = 4;
 const COARSEST: usize = 1 << (LEVELS - 1);
@@ -101,7 +107,7 @@ impl Hjb {
     }
 }
 
-/// One problem per state.
+/// One problem per group of states.
 pub struct Admitted(Vec<Group>);
 
 struct Group {
@@ -151,7 +157,7 @@ impl Method for Hjb {
         }
         let mut parts = problem.parts.clone();
         let (groups, couplings) = groups_of(&mut parts);
-        if let Some(large) = groups.iter().find(|group| group.len() > 1) {
+        if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
             let smallest = couplings.iter().min_by_key(|coupling| coupling.size);
             let because = smallest.map_or(String::new(), |coupling| {
                 format!(": {} in {}", coupling.term, coupling.place)
@@ -161,8 +167,11 @@ impl Method for Hjb {
         }
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
-            let own = group_problem(problem, &parts, &states, g == 0)
+            let mut own = group_problem(problem, &parts, &states, g == 0)
                 .map_err(|error| refusal(error.to_string(), ACCEPTED))?;
+            if let Some(reason) = diagonal_use(&mut own.parts) {
+                return Err(refusal(reason, ACCEPTED));
+            }
             found.push(Group {
                 states,
                 problem: Arc::new(own),
@@ -191,18 +200,23 @@ impl Method for Hjb {
             let given = group.problem.problem.dynamics.domain.clone();
             let domain = given
                 .unwrap_or_else(|| automatic(&group.problem, &scout(&group.problem, &streams)));
-            let (low, high) = domain[0];
-            let points = self.points[group.states[0]];
-            let cells = (points.max(2) - 1)
-                .next_multiple_of(COARSEST)
-                .max(8 * COARSEST);
-            nodes = nodes.max(cells + 1);
+            let axes = |k: usize| -> Vec<UniformAxis> {
+                let axis = |((low, high), state): (&(f64, f64), &usize)| {
+                    let cells = (self.points[*state].max(2) - 1)
+                        .next_multiple_of(COARSEST)
+                        .max(8 * COARSEST);
+                    UniformAxis::between(*low, *high, (cells >> k) + 1)
+                };
+                domain.iter().zip(&group.states).map(axis).collect()
+            };
             for k in 0..LEVELS {
-                let axis = UniformAxis::between(low, high, (cells >> k) + 1);
+                let axes = axes(k);
+                let count: usize = axes.iter().map(|axis| axis.count).product();
+                nodes = nodes.max(count);
                 let steps = steps >> k;
-                let stride = ((steps + 1) * axis.count).div_ceil(MOST_KEPT);
-                let coefficients = Coefficients::new(group.problem.clone(), axis);
-                waiting.push((g, Level::new(coefficients, axis, steps, stride, settings)));
+                let stride = ((steps + 1) * count).div_ceil(MOST_KEPT);
+                let coefficients = Coefficients::new(group.problem.clone(), &axes);
+                waiting.push((g, Level::new(coefficients, &axes, steps, stride, settings)));
             }
         }
         Ok(State {
@@ -302,7 +316,7 @@ impl Method for Hjb {
                 group.states.clone(),
                 Box::new(GridValue {
                     value: value.clone(),
-                    dimension: 1,
+                    dimension: group.states.len(),
                 }) as Box<dyn Field + Send>,
             ));
             policies.push((
@@ -326,7 +340,46 @@ impl Method for Hjb {
     }
 }
 
-/// The best control for the slope of a value.
+/// Where a noise, a control or a price acts on two states at once.
+fn diagonal_use(parts: &mut Controlled) -> Option<String> {
+    let d = parts.dimension();
+    let name = |parts: &Controlled, i: usize| parts.process.graph.text(parts.process.state[i]);
+    for i in 0..d {
+        for j in 0..i {
+            let entry = parts.process.diffusivity[i][j];
+            let graph = &mut parts.process.graph;
+            if !graph.is_zero(entry) && !graph.is_provably_zero(entry) {
+                let text = graph.text(entry);
+                let (a, b) = (name(parts, j), name(parts, i));
+                return Some(format!(
+                    "a noise moves both {a} and {b}: G G'[{i}][{j}] = {text}"
+                ));
+            }
+        }
+    }
+    let graph = &parts.process.graph;
+    let acts = |i: usize, k: usize| !graph.is_zero(parts.channel[i][k]);
+    let controls = parts.channel.first().map_or(0, Vec::len);
+    let pushed = |k: usize| (0..d).filter(move |i| acts(*i, k));
+    for k in 0..controls {
+        let states: Vec<String> = pushed(k).map(|i| name(parts, i)).collect();
+        if states.len() > 1 {
+            return Some(format!("control {k} pushes {}", states.join(" and ")));
+        }
+        for l in 0..k {
+            let joined = !graph.is_zero(parts.effort[k][l]);
+            if joined && pushed(k).any(|i| pushed(l).any(|j| i != j)) {
+                return Some(format!(
+                    "a price joins controls of two states: R[{k}][{l}] = {}",
+                    graph.text(parts.effort[k][l])
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// The best controls for the slopes of a value.
 struct GreedyPolicy {
     value: Extrapolated,
     response: Response,
@@ -334,7 +387,7 @@ struct GreedyPolicy {
 
 impl Field for GreedyPolicy {
     fn inputs(&self) -> usize {
-        1
+        self.response.states()
     }
 
     fn outputs(&self) -> usize {
@@ -344,10 +397,12 @@ impl Field for GreedyPolicy {
     fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
         let (_, slope) = self.value.eval_with_gradient(t, x);
         let prices = self.response.at(t, x);
-        let mut u = Batch::zeros(1, self.outputs());
+        let mut u = vec![0.0; self.outputs()];
         for i in 0..x.points() {
-            prices.best(i, slope.get(i, 0), u.as_mut_slice());
-            for (j, u) in u.as_slice().iter().enumerate() {
+            for state in 0..self.inputs() {
+                prices.best(i, state, slope.get(i, state), &mut u);
+            }
+            for (j, u) in u.iter().enumerate() {
                 out.column_mut(j)[i] = *u;
             }
         }

@@ -26,7 +26,7 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
-mod level;
+pub(super) mod level;
 pub(super) mod region;
 pub(super) mod space_time;
 

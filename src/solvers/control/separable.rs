@@ -372,6 +372,10 @@ pub(super) fn group_problem(
     if let Some(domain) = &mut whole.dynamics.domain {
         *domain = group.iter().map(|i| domain[*i]).collect();
     }
+    let boundary = &mut whole.dynamics.boundary;
+    if boundary.len() == state.len() {
+        *boundary = group.iter().map(|i| boundary[*i]).collect();
+    }
     Ok(ControlProblem {
         problem: whole,
         stated: problem.stated.clone(),

@@ -1,4 +1,4 @@
-//! The best control at a node, in the box of its bounds.
+//! The best controls at a node, in the box of their bounds, state by state.
 //!
 //! ```text
 //! min over u of  v B u + 1/2 u' R u,      u_j <- clamp( -(v B_j + sum_{k != j} R_jk u_k) / R_jj )
@@ -6,9 +6,13 @@
 //!
 //! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R.
 
+use crate::derivation::controlled::Controlled;
+use crate::expr::Expr;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::interpolation::UniformAxis;
+use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::hopf_cole::level::nodes_of;
 use std::sync::Arc;
 
 /// Most rounds over the coordinates.
@@ -18,28 +22,53 @@ const STILL: f64 = 1e-14;
 /// Bisections to the control that stops the drift.
 const BISECTIONS: usize = 60;
 
-/// What the best control of one state depends on.
+/// What the best controls of a group of states depend on.
 #[derive(Clone)]
 pub(super) struct Response {
     problem: Arc<ControlProblem>,
     bounds: Vec<(f64, f64)>,
-    /// Controls that move the state; the others are those of other groups and stay at zero.
-    acting: Vec<usize>,
+    /// By state, the controls that push it; those of other groups stay at zero.
+    acting: Vec<Vec<usize>>,
+    /// By state, entries of `B` in its row: place and control.
+    pushes: Vec<Vec<(usize, usize)>>,
+    /// By state, entries of `R` of its controls: place, row and column.
+    prices: Vec<Vec<(usize, usize, usize)>>,
 }
 
 impl Response {
+    /// No control pushes two states of the group, and no price joins controls of two states.
     pub(super) fn new(problem: Arc<ControlProblem>) -> Self {
         let controls = problem.process.controls();
         let given = problem.problem.control_bounds.clone();
         let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
         let places = problem.process.channel().places();
+        let of_state = |state: usize| -> Vec<(usize, usize)> {
+            let own = places.iter().enumerate().filter(|place| place.1.0 == state);
+            own.map(|(k, (_, control))| (k, *control)).collect()
+        };
+        let pushes: Vec<Vec<(usize, usize)>> =
+            (0..problem.process.dimension()).map(of_state).collect();
+        let acting = |own: &Vec<(usize, usize)>| own.iter().map(|(_, j)| *j).collect();
+        let acting: Vec<Vec<usize>> = pushes.iter().map(acting).collect();
+        let efforts = problem.process.effort().places();
+        let priced = |own: &Vec<usize>| {
+            let entries = efforts.iter().enumerate();
+            entries
+                .filter(|(_, (a, _))| own.contains(a))
+                .map(|(k, (a, b))| (k, *a, *b))
+                .collect()
+        };
         Self {
-            acting: (0..controls)
-                .filter(|j| places.iter().any(|(_, column)| column == j))
-                .collect(),
+            prices: acting.iter().map(priced).collect(),
+            acting,
+            pushes,
             bounds: given.unwrap_or_else(|| vec![everywhere; controls]),
             problem,
         }
+    }
+
+    pub(super) fn states(&self) -> usize {
+        self.acting.len()
     }
 
     pub(super) fn controls(&self) -> usize {
@@ -47,25 +76,21 @@ impl Response {
     }
 
     /// `B` and `R` at a block of points.
-    pub(super) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices<'_> {
+    pub(super) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
         let process = &self.problem.process;
         Prices {
-            response: self,
             channel: process.channel().values(t, x),
-            channel_places: process.channel().places(),
             effort: process.effort().values(t, x),
-            effort_places: process.effort().places(),
+            response: self.clone(),
         }
     }
 }
 
 /// `B` and `R` at a block of points.
-pub(super) struct Prices<'a> {
-    response: &'a Response,
+pub(super) struct Prices {
+    response: Response,
     channel: Batch,
-    channel_places: &'a [(usize, usize)],
     effort: Batch,
-    effort_places: &'a [(usize, usize)],
 }
 
 /// One row where the entries are free of the state.
@@ -73,63 +98,71 @@ fn entry(values: &Batch, i: usize, place: usize) -> f64 {
     values.column(place)[i.min(values.points() - 1)]
 }
 
-impl Prices<'_> {
-    /// `B u` at point `i`.
-    pub(super) fn push(&self, i: usize, u: &[f64]) -> f64 {
-        let places = self.channel_places.iter().enumerate();
-        places
-            .map(|(k, (_, j))| entry(&self.channel, i, k) * u[*j])
+impl Prices {
+    /// `(B u)` of a state at point `i`.
+    pub(super) fn push(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+        let pushes = self.response.pushes[state].iter();
+        pushes
+            .map(|(k, j)| entry(&self.channel, i, *k) * u[*j])
             .sum()
     }
 
-    /// `1/2 u' R u` at point `i`.
-    pub(super) fn price(&self, i: usize, u: &[f64]) -> f64 {
-        let places = self.effort_places.iter().enumerate();
-        let twice: f64 = places
-            .map(|(k, (a, b))| entry(&self.effort, i, k) * u[*a] * u[*b])
+    /// `1/2 u' R u` of the controls of a state at point `i`.
+    pub(super) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+        let prices = self.response.prices[state].iter();
+        let twice: f64 = prices
+            .map(|(k, a, b)| entry(&self.effort, i, *k) * u[*a] * u[*b])
             .sum();
         0.5 * twice
     }
 
-    /// The best control for a slope `v`.
-    pub(super) fn best(&self, i: usize, slope: f64, u: &mut [f64]) {
-        u.fill(0.0);
+    /// The best controls of a state for a slope `v` along it.
+    pub(super) fn best(&self, i: usize, state: usize, slope: f64, u: &mut [f64]) {
+        let acting = &self.response.acting[state];
+        acting.iter().for_each(|j| u[*j] = 0.0);
         for _ in 0..ROUNDS {
             let mut moved = 0.0_f64;
-            for &j in &self.response.acting {
-                let (mut pull, mut own) = (0.0, 0.0);
-                for (k, (_, column)) in self.channel_places.iter().enumerate() {
-                    if *column == j {
-                        pull += slope * entry(&self.channel, i, k);
+            for (k, j) in &self.response.pushes[state] {
+                let (mut pull, mut own) = (slope * entry(&self.channel, i, *k), 0.0);
+                for (k, row, column) in &self.response.prices[state] {
+                    if row == j && column == j {
+                        own = entry(&self.effort, i, *k);
+                    } else if row == j {
+                        pull += entry(&self.effort, i, *k) * u[*column];
                     }
                 }
-                for (k, (row, column)) in self.effort_places.iter().enumerate() {
-                    if *row == j && *column == j {
-                        own = entry(&self.effort, i, k);
-                    } else if *row == j {
-                        pull += entry(&self.effort, i, k) * u[*column];
-                    }
-                }
-                let (low, high) = self.response.bounds[j];
+                let (low, high) = self.response.bounds[*j];
                 let next = (-pull / own).max(low).min(high);
-                moved = moved.max((next - u[j]).abs() / (1.0 + next.abs()));
-                u[j] = next;
+                moved = moved.max((next - u[*j]).abs() / (1.0 + next.abs()));
+                u[*j] = next;
             }
-            if moved < STILL || self.response.acting.len() < 2 {
+            if moved < STILL || acting.len() < 2 {
                 return;
             }
         }
     }
 
-    /// The best control that leaves the drift `b + B u` at zero, between the slopes below and above which it has
-    /// either sign.
-    pub(super) fn balancing(&self, i: usize, drift: f64, slopes: (f64, f64), u: &mut [f64]) {
+    /// Whether any control pushes a state.
+    pub(super) fn is_steered(&self, state: usize) -> bool {
+        !self.response.acting[state].is_empty()
+    }
+
+    /// The best controls of a state that leave its drift `b + B u` at zero, between the slopes below and above which
+    /// it has either sign.
+    pub(super) fn balancing(
+        &self,
+        i: usize,
+        state: usize,
+        drift: f64,
+        slopes: (f64, f64),
+        u: &mut [f64],
+    ) {
         let (mut low, mut high) = slopes;
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
-            self.best(i, middle, u);
+            self.best(i, state, middle, u);
             // The drift falls as the slope grows.
-            if drift + self.push(i, u) > 0.0 {
+            if drift + self.push(i, state, u) > 0.0 {
                 low = middle;
             } else {
                 high = middle;
@@ -141,31 +174,49 @@ impl Prices<'_> {
 /// What the equation asks for on the nodes of a grid.
 pub(super) struct Coefficients {
     problem: Arc<ControlProblem>,
-    pub(super) response: Response,
+    response: Response,
     nodes: Batch,
+    /// Of all times, where nothing depends on time.
+    still: Option<Arc<Frame>>,
 }
 
 /// `b`, `D` and `q` at one time.
-pub(super) struct Frame<'a> {
-    pub(super) drift: Vec<f64>,
-    pub(super) diffusivity: Vec<f64>,
+pub(super) struct Frame {
+    /// Nodes × states.
+    pub(super) drift: Batch,
+    /// Diagonal of D, nodes × states.
+    pub(super) diffusivity: Batch,
     pub(super) cost: Vec<f64>,
-    pub(super) prices: Prices<'a>,
+    pub(super) prices: Prices,
 }
 
 impl Coefficients {
-    pub(super) fn new(problem: Arc<ControlProblem>, axis: UniformAxis) -> Self {
-        let nodes = (0..axis.count).map(|i| axis.node(i)).collect();
-        Self {
+    pub(super) fn new(problem: Arc<ControlProblem>, axes: &[UniformAxis]) -> Self {
+        let mut coefficients = Self {
             response: Response::new(problem.clone()),
-            nodes: Batch::from_columns(axis.count, 1, nodes),
+            nodes: nodes_of(axes),
+            still: None,
             problem,
+        };
+        if is_autonomous(&coefficients.problem.parts) {
+            coefficients.still = Some(coefficients.at(coefficients.horizon().0));
         }
+        coefficients
     }
 
     pub(super) fn horizon(&self) -> (f64, f64) {
         let process = &self.problem.process;
         (process.start(), process.end())
+    }
+
+    pub(super) fn controls(&self) -> usize {
+        self.response.controls()
+    }
+
+    /// Whether the edges of a state throw back.
+    pub(super) fn reflects(&self, state: usize) -> bool {
+        let boundary = &self.problem.problem.dynamics.boundary;
+        boundary.get(state) == Some(&Boundary::Reflect)
     }
 
     pub(super) fn discount(&self) -> f64 {
@@ -179,23 +230,37 @@ impl Coefficients {
         out
     }
 
-    pub(super) fn at(&self, t: f64) -> Frame<'_> {
+    pub(super) fn at(&self, t: f64) -> Arc<Frame> {
+        if let Some(still) = &self.still {
+            return still.clone();
+        }
         let (process, x) = (&self.problem.process, self.nodes.as_ref());
-        let n = x.points();
-        let mut drift = Batch::zeros(n, 1);
+        let (n, d) = (x.points(), process.dimension());
+        let mut drift = Batch::zeros(n, d);
         process.drift(t, x, drift.as_mut());
         let mut cost = vec![0.0; n];
         process.running(t, x, &mut cost);
         let noise = process.diffusion().values(t, x);
-        let places = 0..process.diffusion().places().len();
-        let diffusivity = (0..n)
-            .map(|i| places.clone().map(|k| entry(&noise, i, k).powi(2)).sum())
-            .collect();
-        Frame {
-            drift: drift.column(0).to_vec(),
+        let mut diffusivity = Batch::zeros(n, d);
+        for (k, (state, _)) in process.diffusion().places().iter().enumerate() {
+            let sums = diffusivity.column_mut(*state).iter_mut();
+            sums.enumerate()
+                .for_each(|(i, sum)| *sum += entry(&noise, i, k).powi(2));
+        }
+        Arc::new(Frame {
+            drift,
             diffusivity,
             cost,
             prices: self.response.at(t, x),
-        }
+        })
     }
+}
+
+/// Whether dynamics and running costs are the same at all times.
+fn is_autonomous(parts: &Controlled) -> bool {
+    let process = &parts.process;
+    let matrices = [&process.diffusion, &parts.channel, &parts.effort];
+    let mut entries = matrices.into_iter().flatten().flatten();
+    let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
+    !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
 }

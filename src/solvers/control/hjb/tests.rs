@@ -74,15 +74,86 @@ fn bounds_are_kept() {
     );
 }
 
+/// A noisy oscillator pushed towards rest, with its own Riccati equation as the other route.
 #[test]
-fn coupled_states_are_refused_by_name() {
-    let refused = answer(
-        "[dynamics]\nstate = \"z[x, v]\"\ncontrol = \"u\"\ndrift = [\"v\", \"u\"]\ndiffusion = [[\"0\"], [\"0.3\"]]\n\
-         [initial]\nfamily = \"delta\"\nat = [1.0, 0.0]\n[cost]\nrunning = \"0.5*u^2\"\nterminal = \"x^2\"\n\
-         [[solver]]\nid = \"d\"\nmethod = \"hjb\"\n",
-    );
-    let Err(Unsolved::Refused(refusal)) = refused else {
-        panic!("refused");
+fn two_coupled_states_agree_with_the_riccati_equation() {
+    let body = |solver: &str| {
+        format!(
+            "[dynamics]\nstate = \"x[q, v]\"\ncontrol = \"u\"\ndrift = [\"v\", \"-q - 0.4*v + u\"]\n\
+             diffusion = [[\"0\"], [\"0.5\"]]\ndomain = [[-4.0, 4.0], [-5.0, 5.0]]\n\
+             [initial]\nfamily = \"delta\"\nat = [1.0, 0.0]\n\
+             [cost]\nrunning = \"0.5*q^2 + 0.05*v^2 + 0.1*u^2\"\nterminal = \"q^2 + 0.5*v^2\"\n\
+             [[solver]]\nid = \"d\"\n{solver}\n"
+        )
     };
-    assert!(refusal.reason.contains("2 states are coupled"), "{refusal}");
+    let exact = answer(&body("method = \"riccati\"")).unwrap_or_else(|e| panic!("{e}"));
+    let exact = exact.outcome.cost.expect("a value").value;
+    for (scheme, order, near) in [("monotone", 1.0, 0.2), ("central", 2.0, 2e-3)] {
+        let [value, error, observed] = numbers(&body(&format!(
+            "method = \"hjb\"\nscheme = \"{scheme}\"\npoints = [65, 65]\nsteps = 48"
+        )));
+        let off = (value - exact).abs();
+        assert!(
+            off < near && off < 2.0 * error,
+            "{scheme}: {value} ± {error}, {exact}"
+        );
+        assert!((observed - order).abs() < 0.3, "{scheme}: order {observed}");
+    }
+}
+
+/// `dq = v dt`, `dv = u dt + noise`, `|u| <= 1`, cost `int u^2/4 - q(T)`: at a time `s` before the end the best control is
+/// `min(2 s, 1)` wherever the state is, so `V = -q - v T - (1/24 + 1/4)` for `T = 1`.
+#[test]
+fn a_bounded_push_on_two_states_saturates_as_it_should() {
+    for scheme in ["monotone", "central"] {
+        let [value, error, _] = numbers(&format!(
+            "[dynamics]\nstate = \"x[q, v]\"\ncontrol = \"u\"\ncontrol_bounds = [-1.0, 1.0]\n\
+             drift = [\"v\", \"u\"]\ndiffusion = [[\"0\"], [\"0.3\"]]\ndomain = [[-6.0, 6.0], [-4.0, 4.0]]\n\
+             [initial]\nfamily = \"delta\"\nat = [0.5, -0.25]\n[cost]\nrunning = \"0.25*u^2\"\nterminal = \"-q\"\n\
+             [[solver]]\nid = \"d\"\nmethod = \"hjb\"\nscheme = \"{scheme}\"\npoints = [65, 49]\nsteps = 40\n"
+        ));
+        let exact = -0.25 - 7.0 / 24.0;
+        let off = (value - exact).abs();
+        assert!(
+            off < 0.02 && off < 2.0 * error,
+            "{scheme}: {value} ± {error}, {exact}"
+        );
+    }
+}
+
+#[test]
+fn what_acts_on_two_states_is_refused_by_name() {
+    let because = |state: &str, at: &str, drift: &str, diffusion: &str| {
+        let refused = answer(&format!(
+            "[dynamics]\nstate = \"{state}\"\ncontrol = \"u\"\ndrift = {drift}\ndiffusion = {diffusion}\n\
+             [initial]\nfamily = \"delta\"\nat = {at}\n[cost]\nrunning = \"0.5*u^2\"\nterminal = \"z[0]^2\"\n\
+             [[solver]]\nid = \"d\"\nmethod = \"hjb\"\n",
+        ));
+        let Err(Unsolved::Refused(refusal)) = refused else {
+            panic!("refused");
+        };
+        refusal.reason
+    };
+    let reason = because(
+        "z[a, b, c]",
+        "[0.0, 0.0, 0.0]",
+        "[\"b\", \"c\", \"u\"]",
+        "[[\"0\"], [\"0\"], [\"1\"]]",
+    );
+    assert!(reason.contains("3 states are coupled: "), "{reason}");
+    let reason = because(
+        "z[a, b]",
+        "[0.0, 0.0]",
+        "[\"b\", \"u\"]",
+        "[[\"0.5\"], [\"1\"]]",
+    );
+    assert!(reason.contains("a noise moves both"), "{reason}");
+    assert!(reason.ends_with("G G'[1][0] = 1/2"), "{reason}");
+    let reason = because(
+        "z[a, b]",
+        "[0.0, 0.0]",
+        "[\"b + u\", \"u\"]",
+        "[[\"0\"], [\"1\"]]",
+    );
+    assert!(reason.contains("control 0 pushes"), "{reason}");
 }

@@ -255,7 +255,7 @@ impl Level {
 }
 
 /// All nodes, the first axis slowest.
-pub(super) fn nodes_of(axes: &[UniformAxis]) -> Batch {
+pub(in crate::solvers::control) fn nodes_of(axes: &[UniformAxis]) -> Batch {
     let count: usize = axes.iter().map(|axis| axis.count).product();
     let mut nodes = Batch::zeros(count, axes.len());
     let mut inner = count;
