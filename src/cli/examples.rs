@@ -27,6 +27,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("bridge/corners.toml"),
     example!("control/double_well_control.toml"),
     example!("control/double_well_one.toml"),
+    example!("control/double_well_stay.toml"),
     example!("control/double_well_ten.toml"),
     example!("control/linear_ornstein_uhlenbeck.toml"),
     example!("control/lq_oscillator.toml"),

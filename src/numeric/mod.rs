@@ -17,4 +17,5 @@ pub mod pentadiagonal;
 pub mod quadrature;
 pub mod random;
 pub mod runge_kutta;
+pub mod spectrum;
 pub mod tridiagonal;

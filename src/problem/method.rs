@@ -205,6 +205,13 @@ pub enum MethodSpec {
         points: Vec<usize>,
         steps: usize,
     },
+    /// Ground state, and the last stretch of the horizon.
+    LongHorizon {
+        /// Points per state.
+        points: Vec<usize>,
+        /// Of the last stretch.
+        steps: usize,
+    },
     /// Differential dynamic programming of the noise-free problem.
     Ddp {
         steps: usize,
@@ -346,7 +353,7 @@ impl MethodSpec {
             Self::PathIntegral { paths, steps, .. }
             | Self::Walk { paths, steps, .. }
             | Self::Simulation { paths, steps, .. } => format!("{paths} paths x {steps} steps"),
-            Self::Separable { points, steps } => {
+            Self::Separable { points, steps } | Self::LongHorizon { points, steps } => {
                 let points: Vec<String> = points.iter().map(usize::to_string).collect();
                 format!("{} points x {steps} steps", points.join(" + "))
             }
@@ -389,6 +396,7 @@ impl MethodSpec {
             Self::Hjb { .. } => "hjb",
             Self::Riccati { .. } => "riccati",
             Self::Separable { .. } => "separable",
+            Self::LongHorizon { .. } => "long-horizon",
             Self::Ddp { .. } => "ddp",
             Self::Annealed { .. } => "annealed",
             Self::Walk { walk, .. } => match walk {

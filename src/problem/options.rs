@@ -87,6 +87,10 @@ fn control_options(
             points: points(context, reader, section, vec![801; structure.dimension]),
             steps: reader.count(section, "steps", context.steps, 1),
         },
+        "long-horizon" => MethodSpec::LongHorizon {
+            points: points(context, reader, section, vec![801; structure.dimension]),
+            steps: reader.count(section, "steps", context.steps, 1),
+        },
         "ddp" => MethodSpec::Ddp {
             steps: reader.count(section, "steps", context.steps, 1),
             tolerance: reader.number_or(section, "tol", 1e-9, Bound::Positive),

@@ -52,6 +52,7 @@ pub const METHODS: &[Name] = &[
     name("hjb", CONTROLLED),
     name("riccati", CONTROL),
     name("separable", CONTROL),
+    name("long-horizon", CONTROL),
     name("ddp", CONTROL),
     name("annealed", SAMPLE),
     name("langevin", SAMPLE),

@@ -81,6 +81,10 @@ pub enum SolveError {
         pivot: f64,
         suggestion: String,
     },
+    #[error(
+        "the grid cuts the optimal process off, where it has {density:e} of its largest density; try {suggestion}"
+    )]
+    Cut { density: f64, suggestion: String },
     #[error("the optimizer failed: {message}; try {suggestion}")]
     Optimizer { message: String, suggestion: String },
 }

@@ -145,6 +145,22 @@ pub const METHODS: &[Page] = &[
         "[[solver]]\nmethod = \"separable\"\npoints = 1601",
     ),
     method(
+        "long-horizon",
+        "a horizon of any length at the cost of a short one",
+        "The ground state of H = -lambda L + q gives the cost per time of the best policy that goes on for ever\n(average_cost) and how long the end of the horizon is felt; hopf-cole goes back over that time, and before it the\nvalue rises by the average cost. Each state on a grid of its own.",
+        &[
+            (
+                "refused",
+                "no dynamics.domain, coupled states, or time in the dynamics: hopf-cole",
+            ),
+            (
+                "the grid cuts the optimal process off",
+                "a larger domain, or a running cost that keeps it within",
+            ),
+        ],
+        "[[solver]]\nmethod = \"long-horizon\"\npoints = 801",
+    ),
+    method(
         "ddp",
         "differential dynamic programming without noise",
         "Newton steps on the deterministic problem, with a line search and a regularised expansion; the policy is the\nfeedback around the path found. `noise_free_cost` is the cost of that path in the limit of small steps, the answer\nfor vanishing noise; the cost is that of the policy with the noise in it.",

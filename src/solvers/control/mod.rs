@@ -15,6 +15,7 @@ pub mod ddp;
 pub mod hjb;
 pub mod hopf_cole;
 pub mod learned;
+pub mod long_horizon;
 pub mod path_integral;
 pub mod riccati;
 pub mod run;
@@ -30,7 +31,7 @@ use crate::derivation::dispatch::lowered;
 use crate::derivation::stated::Stated;
 use crate::derivation::temperature::{NoTemperature, temperature};
 use crate::discretization::steered::SteeredProcess;
-use crate::expr::CompileError;
+use crate::expr::{CompileError, Expr};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
@@ -111,6 +112,15 @@ impl ControlProblem {
             start,
             temperature,
         })
+    }
+
+    /// Whether dynamics and running costs are the same at all times.
+    pub fn is_autonomous(&self) -> bool {
+        let (parts, process) = (&self.parts, &self.parts.process);
+        let matrices = [&process.diffusion, &parts.channel, &parts.effort];
+        let mut entries = matrices.into_iter().flatten().flatten();
+        let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
+        !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
     }
 
     /// Draws `first..first + points` of the start law.

@@ -7,6 +7,7 @@ use crate::solvers::control::ddp::Ddp;
 use crate::solvers::control::hjb::Hjb;
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::learned::Learned;
+use crate::solvers::control::long_horizon::LongHorizon;
 use crate::solvers::control::path_integral::PathIntegral;
 use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::separable::Separable;
@@ -41,6 +42,8 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Hjb::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = LongHorizon::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = Separable::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = Annealed::new(method) {
@@ -60,7 +63,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, hjb, separable, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
+            accepted: "riccati, hopf-cole, hjb, separable, long-horizon, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
         }))
     }
 }

@@ -68,7 +68,7 @@ impl Separable {
 }
 
 /// A group being solved by a method.
-trait Solving {
+pub(super) trait Solving {
     fn start(&mut self, streams: &Streams) -> Result<(), SolveError>;
     fn advance(&mut self, work: &mut Work) -> Result<(), SolveError>;
     fn progress(&self) -> Progress;
@@ -284,7 +284,7 @@ impl Separable {
     }
 }
 
-fn admitted<M>(method: M, problem: ControlProblem) -> Result<Box<dyn Solving>, Refusal>
+pub(super) fn admitted<M>(method: M, problem: ControlProblem) -> Result<Box<dyn Solving>, Refusal>
 where
     M: Method<Problem = ControlProblem, Outcome = ControlOutcome> + 'static,
 {

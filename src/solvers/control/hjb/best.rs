@@ -6,8 +6,6 @@
 //!
 //! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R.
 
-use crate::derivation::controlled::Controlled;
-use crate::expr::Expr;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::interpolation::UniformAxis;
 use crate::problem::model::Boundary;
@@ -198,7 +196,7 @@ impl Coefficients {
             still: None,
             problem,
         };
-        if is_autonomous(&coefficients.problem.parts) {
+        if coefficients.problem.is_autonomous() {
             coefficients.still = Some(coefficients.at(coefficients.horizon().0));
         }
         coefficients
@@ -254,13 +252,4 @@ impl Coefficients {
             prices: self.response.at(t, x),
         })
     }
-}
-
-/// Whether dynamics and running costs are the same at all times.
-fn is_autonomous(parts: &Controlled) -> bool {
-    let process = &parts.process;
-    let matrices = [&process.diffusion, &parts.channel, &parts.effort];
-    let mut entries = matrices.into_iter().flatten().flatten();
-    let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
-    !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
 }
