@@ -5,7 +5,7 @@ use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
 use std::collections::BTreeMap;
 
-/// Products of terms one call may form before it gives up on a node and leaves it as it is.
+/// Factors that the products of terms in one call may have, together, before it leaves nodes as they are.
 const BUDGET: usize = 200_000;
 
 /// Terms (products without coefficient; one for the constant) with their coefficients.
@@ -17,9 +17,10 @@ impl Graph {
     /// Atoms are symbols, unknown functions, function values (with expanded arguments), and sums under a
     /// negative or fractional power, which are divided by their content. `cos(u)^2` becomes
     /// `1 - sin(u)^2`, and logarithms of products with positive parts are split. Expressions that differ
-    /// only by polynomial algebra over their atoms expand to the same node. A product that would need more than 200 000
-    /// term products (of machine words) is left as it is.
+    /// only by polynomial algebra over their atoms expand to the same node. Products for which the 200 000 factors (times
+    /// machine words) of one call are not enough are left as they are.
     pub fn expand(&mut self, e: Expr) -> Expr {
+        let mut budget = BUDGET;
         let order = self.reachable_until(&[e], |n| self.expansions.contains_key(&n));
         for n in order {
             let node = self.shared(n);
@@ -33,7 +34,6 @@ impl Graph {
                         .iter()
                         .map(|(b, e)| (self.expansions[b], self.expansions[e]))
                         .collect();
-                    let mut budget = BUDGET;
                     match self.expand_product(coefficient, &images, &mut budget) {
                         Some(terms) => self.sum_of(terms),
                         None => self.product(coefficient.clone(), images),
@@ -42,9 +42,9 @@ impl Graph {
                 Node::Apply(function @ (Function::Exp | Function::Log), arguments) => {
                     let argument = self.expansions[&arguments[0]];
                     if *function == Function::Exp {
-                        self.expand_exp(argument)
+                        self.expand_exp(argument, &mut budget)
                     } else {
-                        self.expand_log(argument)
+                        self.expand_log(argument, &mut budget)
                     }
                 }
                 _ => {
@@ -204,8 +204,8 @@ impl Graph {
         let mut product = Terms::new();
         for (x, c) in a {
             for (y, d) in b {
-                // Long coefficients cost more than one product of words.
-                let steps = 1 + c.steps() + d.steps();
+                // Every factor is looked up; long coefficients cost more than one product of words.
+                let steps = self.factor_count(*x) + self.factor_count(*y) + c.steps() + d.steps();
                 *budget = budget.checked_sub(steps)?;
                 if !self.pay(steps) {
                     return None;
@@ -226,6 +226,13 @@ impl Graph {
         }
         product.retain(|_, c| !c.is_zero());
         Some(product)
+    }
+
+    fn factor_count(&self, term: Expr) -> usize {
+        match self.node(term) {
+            Node::Product { factors, .. } => factors.len(),
+            _ => 1,
+        }
     }
 
     /// A product of terms may have gained a power that multiplies out; then it is expanded again.
@@ -258,7 +265,7 @@ impl Graph {
     }
 
     /// `exp(a + r log u)` = `u^r exp(a)`.
-    fn expand_exp(&mut self, argument: Expr) -> Expr {
+    fn expand_exp(&mut self, argument: Expr, budget: &mut usize) -> Expr {
         let terms = self.terms_of(argument);
         let (mut logs, mut rest) = (Vec::new(), Vec::new());
         for (term, coefficient) in terms {
@@ -272,8 +279,7 @@ impl Graph {
         for (base, power) in logs {
             factors.push((base, self.exact(power)));
         }
-        let mut budget = BUDGET;
-        match self.expand_product(&Rational::one(), &factors, &mut budget) {
+        match self.expand_product(&Rational::one(), &factors, budget) {
             Some(terms) => self.sum_of(terms),
             None => self.product(Rational::one(), factors),
         }
@@ -281,7 +287,7 @@ impl Graph {
 
     /// Splits what is surely positive off a logarithm of a product, and odd or fractional powers of a
     /// single factor.
-    fn expand_log(&mut self, argument: Expr) -> Expr {
+    fn expand_log(&mut self, argument: Expr, budget: &mut usize) -> Expr {
         let node = self.shared(argument);
         let Node::Product {
             coefficient,
@@ -322,9 +328,8 @@ impl Graph {
         let mut total = Terms::new();
         let one = self.one();
         for (term, coefficient) in self.terms_of(sum) {
-            let mut budget = BUDGET;
             let factors = [(term, one)];
-            match self.expand_product(&coefficient, &factors, &mut budget) {
+            match self.expand_product(&coefficient, &factors, budget) {
                 Some(terms) => {
                     for (e, c) in terms {
                         let entry = total.entry(e).or_insert_with(Rational::zero);

@@ -5,18 +5,41 @@ use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// An exact rational in lowest terms with positive denominator.
 ///
-/// The small form is used whenever it fits, so derived equality and hashing are equality of numbers.
+/// The small form is used whenever it fits, so equality and hashing of the forms are those of numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rational(Form);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 enum Form {
     Small(i64, i64),
     Big(Box<BigRational>),
+}
+
+// Written out because those of `BigRational` divide until they know that two fractions in lowest terms are equal.
+impl PartialEq for Form {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Small(a, b), Self::Small(c, d)) => a == c && b == d,
+            (Self::Big(a), Self::Big(b)) => a.numer() == b.numer() && a.denom() == b.denom(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Form {}
+
+impl Hash for Form {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Small(n, d) => (n, d).hash(state),
+            Self::Big(value) => (value.numer(), value.denom()).hash(state),
+        }
+    }
 }
 
 /// Digits of a number that is read.
