@@ -48,6 +48,25 @@ impl<const D: usize> Points<'_, D> {
         &mut self,
         components: &Isotropic<'_, D>,
     ) {
+        let precision = components.precisions[0];
+        if components.precisions.iter().any(|p| *p != precision) {
+            self.sum_over::<FMA, DIVERGENCE, false>(components);
+            return;
+        }
+        // A common factor is left for the end.
+        self.sum_over::<FMA, DIVERGENCE, true>(components);
+        for row in self.score.iter_mut().chain([&mut *self.pull]) {
+            for value in row {
+                *value *= precision;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sum_over<const FMA: bool, const DIVERGENCE: bool, const COMMON: bool>(
+        &mut self,
+        components: &Isotropic<'_, D>,
+    ) {
         let count = components.means.len();
         let grouped = count - count % GROUP;
         for first in (0..grouped).step_by(GROUP) {
@@ -62,10 +81,10 @@ impl<const D: usize> Points<'_, D> {
             *m = if *m > f64::NEG_INFINITY { *m } else { 0.0 };
         }
         for first in (0..grouped).step_by(GROUP) {
-            self.add::<FMA, DIVERGENCE, GROUP>(components, first, &maximum);
+            self.add::<FMA, DIVERGENCE, COMMON, GROUP>(components, first, &maximum);
         }
         for first in grouped..count {
-            self.add::<FMA, DIVERGENCE, 1>(components, first, &maximum);
+            self.add::<FMA, DIVERGENCE, COMMON, 1>(components, first, &maximum);
         }
         for m in self.maximum.iter_mut() {
             *m *= LN_2;
@@ -107,9 +126,9 @@ impl<const D: usize> Points<'_, D> {
         }
     }
 
-    /// The terms of G components.
+    /// The terms of G components; a common precision is left out.
     #[inline(always)]
-    fn add<const FMA: bool, const DIVERGENCE: bool, const G: usize>(
+    fn add<const FMA: bool, const DIVERGENCE: bool, const COMMON: bool, const G: usize>(
         &mut self,
         components: &Isotropic<'_, D>,
         first: usize,
@@ -131,7 +150,7 @@ impl<const D: usize> Points<'_, D> {
                 exp2_of_negative::<FMA, G>(std::array::from_fn(|g| logs[g][lane] - maximum[lane]));
             for g in 0..G {
                 let (log, term) = (logs[g][lane], terms[g]);
-                let weighted = term * precisions[g];
+                let weighted = if COMMON { term } else { term * precisions[g] };
                 sum += term;
                 for j in 0..D {
                     let offset = means[g][j] - x[j][lane];

@@ -19,6 +19,7 @@ use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::{exp_of_negative, log};
 use faer::{Accum, MatMut, MatRef, Par};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Largest dimension whose full covariances are applied row by row instead of by matrix products.
@@ -38,12 +39,12 @@ pub(super) fn evaluate(components: &Components, x: BatchRef<'_>, mut targets: Ta
         components.dimension,
         "points have the mixture's dimension"
     );
-    let mut tile = Tile::new(
+    let mut tile = Tile::take(Layout::new(
         components,
         targets.log_density.is_some(),
         targets.score.is_some() || targets.divergence.is_some(),
         targets.divergence.is_some(),
-    );
+    ));
     let expansion = match &components.shape {
         Shape::Isotropic { expansion, .. } => expansion.as_ref(),
         _ => None,
@@ -80,6 +81,7 @@ pub(super) fn evaluate(components: &Components, x: BatchRef<'_>, mut targets: Ta
         });
         tile.store(&rows[..count], &mut targets);
     }
+    tile.keep();
 }
 
 /// Logarithms of the responsibilities: `out[i][k] = log r_k(x_i)`.
@@ -88,7 +90,7 @@ pub(super) fn log_responsibilities(
     x: BatchRef<'_>,
     mut out: BatchMut<'_>,
 ) {
-    let mut tile = Tile::new(components, true, false, false);
+    let mut tile = Tile::new(Layout::new(components, true, false, false));
     let mut rows = [0; TILE];
     for start in (0..x.points()).step_by(TILE) {
         let count = TILE.min(x.points() - start);
@@ -99,8 +101,8 @@ pub(super) fn log_responsibilities(
             tile: &mut tile,
         });
         dispatch(Finish { tile: &mut tile });
-        for first in (0..components.count).step_by(tile.block) {
-            let last = (first + tile.block).min(components.log_weights.len());
+        for first in (0..components.count).step_by(tile.layout.block) {
+            let last = (first + tile.layout.block).min(components.log_weights.len());
             dispatch(Logs {
                 components,
                 tile: &mut tile,
@@ -117,13 +119,55 @@ pub(super) fn log_responsibilities(
     }
 }
 
-/// One tile of points with everything accumulated over components.
-struct Tile {
+/// What decides the sizes of a tile's tables.
+#[derive(Clone, Copy, PartialEq)]
+struct Layout {
+    dimension: usize,
     /// Components treated together.
     block: usize,
+    full: bool,
+    isotropic: bool,
     logs_wanted: bool,
     slopes_wanted: bool,
     divergence_wanted: bool,
+}
+
+impl Layout {
+    fn new(
+        components: &Components,
+        logs_wanted: bool,
+        slopes_wanted: bool,
+        divergence_wanted: bool,
+    ) -> Self {
+        let full = matches!(components.shape, Shape::Full { .. });
+        // Keep a block's tables within the second-level cache.
+        let block = if full {
+            (1024 / components.dimension)
+                .next_multiple_of(GROUP)
+                .max(GROUP)
+        } else {
+            256
+        };
+        Self {
+            dimension: components.dimension,
+            block: block.min(components.log_weights.len()),
+            full,
+            isotropic: matches!(components.shape, Shape::Isotropic { .. }),
+            logs_wanted,
+            slopes_wanted,
+            divergence_wanted,
+        }
+    }
+}
+
+thread_local! {
+    /// The last tile of this thread: evaluations of few points spend more on clearing tables than on sums.
+    static SPARE: Cell<Option<Tile>> = const { Cell::new(None) };
+}
+
+/// One tile of points with everything accumulated over components.
+struct Tile {
+    layout: Layout,
     /// One row per coordinate.
     x: Rows,
     /// `|x|²`, relative to the centre of the expansion.
@@ -148,41 +192,43 @@ struct Tile {
 }
 
 impl Tile {
-    fn new(
-        components: &Components,
-        logs_wanted: bool,
-        slopes_wanted: bool,
-        divergence_wanted: bool,
-    ) -> Self {
-        let d = components.dimension;
-        let padded = components.log_weights.len();
-        let full = matches!(components.shape, Shape::Full { .. });
-        let isotropic = matches!(components.shape, Shape::Isotropic { .. });
-        // Keep a block's tables within the second-level cache.
-        let block = if full {
-            (1024 / d).next_multiple_of(GROUP).max(GROUP)
-        } else {
-            256
-        };
-        let block = block.min(padded);
+    fn new(layout: Layout) -> Self {
+        let Layout {
+            dimension,
+            block,
+            full,
+            ..
+        } = layout;
         let when = |wanted: bool, rows: usize| Rows::zeros(if wanted { rows } else { 0 });
         let row = AlignedRow([0.0; TILE]);
         Self {
-            block,
-            logs_wanted,
-            slopes_wanted,
-            divergence_wanted,
-            x: when(true, d),
+            layout,
+            x: when(true, dimension),
             squares: row,
             logs: when(true, block),
-            slope_squares: when(divergence_wanted && !isotropic, block),
-            slopes: when(slopes_wanted && full, block * d),
-            offsets: when(full, d),
-            whitened: when(full, d),
+            slope_squares: when(layout.divergence_wanted && !layout.isotropic, block),
+            slopes: when(layout.slopes_wanted && full, block * dimension),
+            offsets: when(full, dimension),
+            whitened: when(full, dimension),
             maximum: row,
             total: row,
             pull: row,
-            score: when(true, d),
+            score: when(true, dimension),
+        }
+    }
+
+    /// This thread's last tile if it fits, else a new one.
+    fn take(layout: Layout) -> Self {
+        match SPARE.take() {
+            Some(tile) if tile.layout == layout => tile,
+            _ => Self::new(layout),
+        }
+    }
+
+    fn keep(self) {
+        // Slopes of padding are multiplied by zero, so they must not be left over from other points.
+        if !self.layout.full {
+            SPARE.set(Some(self));
         }
     }
 
@@ -218,7 +264,7 @@ impl Tile {
         };
         let isotropic = Isotropic {
             means: &components.means.as_chunks::<D>().0[..components.count],
-            precisions,
+            precisions: &precisions[..components.count],
             log_weights: &components.log_weights,
         };
         let mut points = Points {
@@ -229,7 +275,7 @@ impl Tile {
             pull: &mut self.pull,
             score,
         };
-        if self.divergence_wanted {
+        if self.layout.divergence_wanted {
             points.sum::<FMA, true>(&isotropic);
         } else {
             points.sum::<FMA, false>(&isotropic);
@@ -294,8 +340,8 @@ impl Kernel for Direct<'_> {
         let Self { components, tile } = self;
         let count = components.log_weights.len();
         if let Shape::Isotropic { precisions, .. } = &components.shape
-            && tile.slopes_wanted
-            && count <= tile.block
+            && tile.layout.slopes_wanted
+            && count <= tile.layout.block
         {
             let merged = match components.dimension {
                 1 => tile.merged::<FMA, 1>(components, precisions),
@@ -307,11 +353,11 @@ impl Kernel for Direct<'_> {
                 return;
             }
         }
-        for first in (0..count).step_by(tile.block) {
-            let last = (first + tile.block).min(count);
+        for first in (0..count).step_by(tile.layout.block) {
+            let last = (first + tile.layout.block).min(count);
             logs::<FMA>(components, tile, first, last);
             weigh::<FMA>(components, tile, first, last);
-            if tile.slopes_wanted {
+            if tile.layout.slopes_wanted {
                 accumulate::<FMA>(components, tile, first, last);
             }
         }
@@ -359,7 +405,7 @@ fn logs<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize,
                 for lane in 0..TILE {
                     logs[lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
                 }
-                if tile.divergence_wanted {
+                if tile.layout.divergence_wanted {
                     tile.slope_squares[row] = squares;
                 }
             }
@@ -446,7 +492,7 @@ fn full_logs<const FMA: bool>(
     for lane in 0..TILE {
         logs[lane] = multiply_add::<FMA>(sums[lane], -0.5, log_weight);
     }
-    if !tile.slopes_wanted {
+    if !tile.layout.slopes_wanted {
         return;
     }
     let slopes = &mut tile.slopes[row * d..(row + 1) * d];
@@ -462,7 +508,7 @@ fn full_logs<const FMA: bool>(
         let whitened = tile.whitened.as_flattened();
         multiply(whitened, w, slopes.as_flattened_mut(), Accum::Replace, -1.0);
     }
-    if tile.divergence_wanted {
+    if tile.layout.divergence_wanted {
         let mut squares = [0.0; TILE];
         add_squares::<FMA>(slopes, &mut squares);
         tile.slope_squares[row] = squares;
@@ -519,7 +565,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
     }
     if first > 0 {
         let factors = rescaling::<FMA>(&tile.maximum, &maximum);
-        let sums = if tile.slopes_wanted {
+        let sums = if tile.layout.slopes_wanted {
             &mut *tile.score
         } else {
             &mut []
@@ -539,7 +585,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
     for (row, logs) in block.iter_mut().enumerate() {
         let k = first + row;
         match &components.shape {
-            Shape::Isotropic { precisions, .. } if !tile.divergence_wanted => {
+            Shape::Isotropic { precisions, .. } if !tile.layout.divergence_wanted => {
                 let precision = precisions[k];
                 for lane in 0..TILE {
                     let term = exp_of_negative::<FMA>(logs[lane] - maximum[lane]);
@@ -568,7 +614,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
                     total[lane] += term;
                     logs[lane] = term;
                 }
-                if tile.divergence_wanted {
+                if tile.layout.divergence_wanted {
                     let squares = &tile.slope_squares[row];
                     for lane in 0..TILE {
                         let inside = squares[lane] - traces[k];
@@ -684,8 +730,8 @@ impl Kernel for Expanded<'_> {
         let count = components.log_weights.len();
         // Σ r_k p_k, by which the point itself pulls.
         let mut weight = [0.0; TILE];
-        for first in (0..count).step_by(tile.block) {
-            let last = (first + tile.block).min(count);
+        for first in (0..count).step_by(tile.layout.block) {
+            let last = (first + tile.layout.block).min(count);
             let means = &expansion.means[first * d..last * d];
             let logs = &mut tile.logs[..last - first];
             let transposed = MatRef::from_column_major_slice(means, d, last - first);
@@ -710,7 +756,7 @@ impl Kernel for Expanded<'_> {
             }
             let before = tile.maximum;
             weigh::<FMA>(components, tile, first, last);
-            if !tile.slopes_wanted {
+            if !tile.layout.slopes_wanted {
                 continue;
             }
             let factors = rescaling::<FMA>(&before, &tile.maximum);
@@ -727,7 +773,7 @@ impl Kernel for Expanded<'_> {
             let score = tile.score.as_flattened_mut();
             multiply(terms.as_flattened(), means, score, Accum::Add, 1.0);
         }
-        if tile.slopes_wanted {
+        if tile.layout.slopes_wanted {
             for (sums, x) in tile.score.iter_mut().zip(tile.x.iter()) {
                 for lane in 0..TILE {
                     sums[lane] = multiply_add::<FMA>(-weight[lane], x[lane], sums[lane]);
@@ -750,17 +796,25 @@ impl Kernel for Finish<'_> {
         let mut inverse = AlignedRow([0.0; TILE]);
         for lane in 0..TILE {
             inverse[lane] = 1.0 / tile.total[lane];
-            tile.pull[lane] *= inverse[lane];
         }
-        if tile.logs_wanted {
+        if tile.layout.logs_wanted {
             for lane in 0..TILE {
                 tile.maximum[lane] += log::<FMA>(tile.total[lane]);
             }
         }
-        if tile.slopes_wanted {
+        if tile.layout.slopes_wanted {
             for sums in tile.score.iter_mut() {
                 for lane in 0..TILE {
                     sums[lane] *= inverse[lane];
+                }
+            }
+        }
+        if tile.layout.divergence_wanted {
+            for lane in 0..TILE {
+                tile.pull[lane] *= inverse[lane];
+            }
+            for sums in tile.score.iter() {
+                for lane in 0..TILE {
                     tile.pull[lane] = multiply_add::<FMA>(-sums[lane], sums[lane], tile.pull[lane]);
                 }
             }

@@ -13,6 +13,9 @@ fn mixture(kind: usize, d: usize, count: usize) -> Mixture {
     let total: f64 = (1..=count).map(|k| k as f64).sum();
     let covariance = |k: usize| match kind {
         0 => Covariance::Isotropic(0.3 + 0.1 * noise(k)),
+        // One variance for all; so small that most components vanish at most points.
+        3 => Covariance::Isotropic(0.4),
+        4 => Covariance::Isotropic(0.02),
         1 => Covariance::Diagonal((0..d).map(|i| 0.5 + 0.3 * noise(k + 7 * i)).collect()),
         _ => {
             let entry = |i: usize, j: usize| {
@@ -94,7 +97,7 @@ fn every_shape_and_size_agrees_with_the_definition_and_its_derivatives() {
         (16, 150),
         (40, 60),
     ];
-    for (kind, (d, count)) in (0..3).flat_map(|kind| sizes.map(|size| (kind, size))) {
+    for (kind, (d, count)) in (0..5).flat_map(|kind| sizes.map(|size| (kind, size))) {
         let law = mixture(kind, d, count);
         let at = MixtureAt::new(&law);
         let x = points(70, d);
@@ -161,7 +164,16 @@ fn score_and_hessian_are_derivatives_of_the_log_density() {
 
 #[test]
 fn bits_do_not_depend_on_how_the_points_are_cut() {
-    for (kind, d, count) in [(0, 2, 25), (0, 20, 200), (1, 4, 30), (2, 3, 10), (2, 15, 5)] {
+    let cases = [
+        (0, 2, 25),
+        (3, 2, 25),
+        (0, 20, 200),
+        (4, 20, 600),
+        (1, 4, 30),
+        (2, 3, 10),
+        (2, 15, 5),
+    ];
+    for (kind, d, count) in cases {
         let at = MixtureAt::new(&mixture(kind, d, count));
         let mut x = points(150, d);
         // Points beyond the reach of the expansion take another path; that is per point, too.
