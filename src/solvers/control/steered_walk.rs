@@ -387,11 +387,13 @@ fn lift(
 ) {
     let mut add = |matrix: &DMatrix<f64>, rows: std::ops::Range<usize>| {
         for k in 0..matrix.nrows() {
-            let column = out.column_mut(k);
-            for i in rows.clone() {
-                column[i] = (0..matrix.ncols())
-                    .map(|j| matrix[(k, j)] * control.get(i, j))
-                    .sum();
+            let column = &mut out.column_mut(k)[rows.clone()];
+            column.fill(0.0);
+            // Most of these matrices are sparse.
+            for (j, entry) in matrix.row(k).iter().enumerate().filter(|(_, m)| **m != 0.0) {
+                for (o, u) in column.iter_mut().zip(&control.column(j)[rows.clone()]) {
+                    *o += entry * u;
+                }
             }
         }
     };
