@@ -1,8 +1,7 @@
 //! What one core of this machine can do, measured on the spot, and the clock to measure it by.
 //!
 //! Rates are the best of several repetitions by processor time, so that other programs on the machine
-//! matter little; without Linux's scheduler statistics they are by wall time. Those statistics move in steps of
-//! milliseconds, hence repetitions of some fifty.
+//! matter little; elsewhere than on 64-bit Linux they are by wall time.
 
 use onsager::numeric::batch::Batch;
 use onsager::numeric::dispatch::{Kernel, dispatch};
@@ -31,15 +30,30 @@ impl Limits {
     }
 }
 
-/// Processor seconds of all threads of this process that still live.
+/// Processor seconds of all threads of this process, past ones too.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub fn processor_seconds() -> Option<f64> {
-    let mut nanoseconds = 0.0;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let path = task.ok()?.path().join("schedstat");
-        let text = std::fs::read_to_string(path).ok()?;
-        nanoseconds += text.split_whitespace().next()?.parse::<f64>().ok()?;
+    #[repr(C)]
+    struct Time {
+        seconds: i64,
+        nanoseconds: i64,
     }
-    Some(1e-9 * nanoseconds)
+    unsafe extern "C" {
+        fn clock_gettime(clock: i32, time: *mut Time) -> i32;
+    }
+    const PROCESS: i32 = 2;
+    let mut time = Time {
+        seconds: 0,
+        nanoseconds: 0,
+    };
+    // SAFETY: the C library, which the standard library links, fills the two numbers in.
+    let status = unsafe { clock_gettime(PROCESS, &mut time) };
+    (status == 0).then_some(time.seconds as f64 + 1e-9 * time.nanoseconds as f64)
+}
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+pub fn processor_seconds() -> Option<f64> {
+    None
 }
 
 /// Least seconds that `work` took over repetitions: processor seconds shared by `threads`, and wall.
