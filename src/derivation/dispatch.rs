@@ -2,6 +2,7 @@
 
 use crate::derivation::evidence::Refuted;
 use crate::derivation::matrix;
+use crate::derivation::mixture_density::log_mixture;
 use crate::derivation::noising::{Noising, dot};
 use crate::derivation::passage::StoppingEvent;
 use crate::derivation::path_action::Functional;
@@ -92,19 +93,23 @@ pub fn stated(problem: &Problem) -> Stated {
 /// The control problem that a problem is lowered to: as typed for kind `control`; for kinds `reverse` and
 /// `sample` the reverse process of [`crate::derivation::lowering`], steered through its own noise at unit
 /// price, in the reverse time `tau = t_0 + t_1 - t` under the name of `t`. The end cost is `-log rho` where
-/// the target has an expression, else zero.
+/// the target has an expression or is a mixture of few Gaussians, else zero.
 pub fn lowered(problem: &Problem) -> Stated {
-    let log_density = match &problem.task {
-        Task::Sample(task) => match &task.target {
-            Law::LogDensity(law) => Some(law.log_density),
-            _ => None,
-        },
+    let target = match &problem.task {
+        Task::Sample(task) => Some(&task.target),
         Task::Reverse(_) => None,
         _ => return stated(problem),
     };
     let process = reverse::noising(problem);
     let (start, end) = problem.dynamics.horizon;
     let mut graph = process.graph;
+    let log_density = match target {
+        Some(Law::LogDensity(law)) => Some(law.log_density),
+        Some(law) => law
+            .mixture()
+            .and_then(|mixture| log_mixture(&mut graph, &problem.state, &mixture)),
+        None => None,
+    };
     let whole = graph.number(start + end);
     let turned = graph.sub(whole, problem.time);
     let mut at_reverse_time = |e: Expr| graph.substitute(e, &[(problem.time, turned)]);

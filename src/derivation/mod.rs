@@ -60,6 +60,7 @@ pub mod ito;
 pub mod likelihood_expansion;
 pub mod lowering;
 pub mod matrix;
+pub mod mixture_density;
 pub mod nelson;
 pub mod noising;
 mod notation;

@@ -145,6 +145,10 @@ impl Method for Hjb {
                 "scheme = \"monotone\" or \"central\"",
             ));
         }
+        if !problem.has_end_cost() {
+            let reason = "the density of the target is not an expression".to_owned();
+            return Err(refusal(reason, ACCEPTED));
+        }
         if problem.problem.task.events().iter().any(|event| event.stop) {
             return Err(refusal("an event ends a path".to_owned(), ACCEPTED));
         }

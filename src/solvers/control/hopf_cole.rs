@@ -130,6 +130,11 @@ impl Method for HopfCole {
                 });
             }
         };
+        if !problem.has_end_cost() {
+            return Err(refusal(
+                "the density of the target is not an expression".to_owned(),
+            ));
+        }
         let d = problem.process.dimension();
         if d > MOST_STATES {
             return Err(refusal(format!("{d} states are too many for its grid")));

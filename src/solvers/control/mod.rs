@@ -114,6 +114,16 @@ impl ControlProblem {
         })
     }
 
+    /// Whether the end cost is in the equations: that of a sampling problem is not where its target is a mixture of many
+    /// components, which only methods that ask for the density itself can do.
+    pub fn has_end_cost(&self) -> bool {
+        let known = match &self.problem.task {
+            Task::Sample(task) => matches!(task.target, Law::LogDensity(_)),
+            _ => true,
+        };
+        known || !self.parts.process.graph.is_zero(self.parts.terminal)
+    }
+
     /// Whether dynamics and running costs are the same at all times.
     pub fn is_autonomous(&self) -> bool {
         let (parts, process) = (&self.parts, &self.parts.process);

@@ -29,7 +29,6 @@ use crate::field::peaks::Peaks;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::Law;
 use crate::problem::method::{MethodSpec, PathKernel};
 use crate::problem::task::Task;
 use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
@@ -185,7 +184,6 @@ impl Method for PathIntegral<'_> {
         match &problem.problem.task {
             Task::Sample(task) => {
                 let target = Target::new(problem, NAME)?;
-                let typed = matches!(task.target, Law::LogDensity(_));
                 let Some(prior) = task.prior.mixture().filter(has_density) else {
                     return refuse(
                         format!("the prior is a {} without a density", task.prior.family()),
@@ -194,7 +192,7 @@ impl Method for PathIntegral<'_> {
                 };
                 Ok(Weighing::Sample {
                     prior: Peaks::of(&prior),
-                    target: (!typed).then_some(target),
+                    target: (!problem.has_end_cost()).then_some(target),
                 })
             }
             _ if problem.start_point().is_some() => Ok(Weighing::Control { temperature }),

@@ -122,3 +122,31 @@ fn what_it_cannot_do_is_refused() {
         "{reason}"
     );
 }
+
+/// A target of two Gaussians: `V(x, tau) = -log p_t(x)` at `t = T - tau`, each component narrowed by `a = e^{-int beta/2}`
+/// and widened by `1 - a^2`, for two states at once.
+#[test]
+fn a_mixture_as_target_is_noised_in_closed_form() {
+    let outcome = solved(
+        "format = 1\nproblem = { name = \"t\", kind = \"sample\" }\n[target]\nfamily = \"mixture\"\nweights = [0.3, 0.7]\n\
+         means = [[-1.5, 0.0], [1.0, 0.5]]\ncovs = 0.5\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 4.0]\nhorizon = [0.0, 1.0]\n\
+         domain = [[-6.0, 6.0], [-6.0, 6.0]]\n[[solver]]\nid = \"grid\"\nmethod = \"hopf-cole\"\npoints = 129\nsteps = 96\n",
+    );
+    for tau in [0.0, 0.75] {
+        let t: f64 = 1.0 - tau;
+        let a = (-0.5 * (0.1 * t + 1.95 * t * t)).exp();
+        let variance = 0.5 * a * a + 1.0 - a * a;
+        for x in [[-1.0, 0.3], [0.4, -0.8], [1.5, 1.0]] {
+            let peak = |weight: f64, mean: [f64; 2]| {
+                let square = (x[0] - a * mean[0]).powi(2) + (x[1] - a * mean[1]).powi(2);
+                weight * (-0.5 * square / variance).exp() / (2.0 * std::f64::consts::PI * variance)
+            };
+            let exact = -(peak(0.3, [-1.5, 0.0]) + peak(0.7, [1.0, 0.5])).ln();
+            let value = at(outcome.value.as_deref().map(|v| v as _), tau, &x)[0];
+            assert!(
+                (value - exact).abs() < 1e-4,
+                "{x:?}, {tau}: {value} {exact}"
+            );
+        }
+    }
+}

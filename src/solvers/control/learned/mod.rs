@@ -36,7 +36,6 @@ use crate::numeric::blocks::{map_blocks, pairwise_add};
 use crate::numeric::dense::DenseError;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::Law;
 use crate::problem::method::{FieldSpec, MethodSpec, Optimizer, PathObjective};
 use crate::problem::model::Boundary;
 use crate::problem::task::Task;
@@ -186,13 +185,13 @@ impl Learned {
     /// The density of the starts, where the weights contain it.
     fn starts(&self, problem: &ControlProblem) -> Result<Option<Peaks>, Refusal> {
         if let Task::Sample(task) = &problem.problem.task {
-            if !matches!(task.target, Law::LogDensity(_)) {
+            if !problem.has_end_cost() {
                 return refuse(
                     format!(
                         "the end cost of a {} target is not an expression",
                         task.target.family()
                     ),
-                    "family = \"log-density\" in [target]",
+                    "a mixture of few Gaussians, a density or a log-density as [target]",
                 );
             }
             return match task.prior.mixture().filter(has_density) {
