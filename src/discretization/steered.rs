@@ -25,10 +25,10 @@ pub struct MatrixField {
     entries: Kernel,
     /// Whether an entry contains the state.
     of_state: bool,
-    /// Whether an entry contains the state or the time.
-    constant: bool,
     /// Entries that vanish identically: (row, column) of the others, in the order of `entries`.
     places: Vec<(usize, usize)>,
+    /// The entries where they are constant.
+    fixed: Option<Batch>,
 }
 
 impl MatrixField {
@@ -52,14 +52,18 @@ impl MatrixField {
         let of_state = entries.iter().any(|e| graph.depends_on_any(*e, state));
         let of_time = entries.iter().any(|e| graph.depends_on(*e, time));
         let inputs: &[Expr] = if of_state { state } else { &[] };
-        Ok(Self {
+        let mut field = Self {
             rows: matrix.len(),
             columns: matrix.first().map_or(0, Vec::len),
             entries: Kernel::compile(graph, &entries, time, inputs)?,
             of_state,
-            constant: !of_state && !of_time,
             places,
-        })
+            fixed: None,
+        };
+        if !of_state && !of_time {
+            field.fixed = Some(field.values(0.0, Batch::zeros(1, 0).as_ref()));
+        }
+        Ok(field)
     }
 
     pub fn rows(&self) -> usize {
@@ -77,7 +81,7 @@ impl MatrixField {
 
     /// Whether no entry depends on state or time.
     pub fn is_constant(&self) -> bool {
-        self.constant
+        self.fixed.is_some()
     }
 
     /// The matrix at one point; `x` may be empty where the entries are free of the state.
@@ -147,7 +151,14 @@ impl MatrixField {
         mut out: BatchMut<'_>,
         transposed: bool,
     ) {
-        let values = self.values(t, x);
+        let evaluated;
+        let values = match &self.fixed {
+            Some(values) => values,
+            None => {
+                evaluated = self.values(t, x);
+                &evaluated
+            }
+        };
         for (k, &(i, j)) in self.places.iter().enumerate() {
             let (from, to) = if transposed { (i, j) } else { (j, i) };
             let entry = values.column(k);
@@ -166,6 +177,19 @@ impl MatrixField {
     }
 }
 
+/// Singular values of the noise below this fraction of the largest carry none.
+const RANK: f64 = 1e-12;
+
+/// `G^+ B`.
+fn leverage(channel: &DMatrix<f64>, diffusion: &DMatrix<f64>) -> DMatrix<f64> {
+    let svd = diffusion.clone().svd(true, true);
+    let cut = RANK * svd.singular_values.amax();
+    match svd.pseudo_inverse(cut) {
+        Ok(inverse) => inverse * channel,
+        Err(_) => unreachable!("both factors were asked for and the cut is not negative"),
+    }
+}
+
 /// The coefficients of a control problem as batch evaluators.
 #[derive(Clone, Debug)]
 pub struct SteeredProcess {
@@ -179,6 +203,8 @@ pub struct SteeredProcess {
     inverse_effort: MatrixField,
     running: Kernel,
     terminal: Kernel,
+    /// `G^+ B` where both are constant.
+    leverage: Option<DMatrix<f64>>,
 }
 
 impl SteeredProcess {
@@ -190,15 +216,18 @@ impl SteeredProcess {
         let process = &parts.process;
         let (graph, time, state) = (&process.graph, process.time, &process.state);
         let matrix = |m: &[Vec<Expr>]| MatrixField::new(graph, m, time, state);
+        let (channel, diffusion) = (matrix(&parts.channel)?, matrix(&process.diffusion)?);
+        let constant = channel.is_constant() && diffusion.is_constant();
         Ok(Self {
+            leverage: constant.then(|| leverage(&channel.at(0.0, &[]), &diffusion.at(0.0, &[]))),
             start: parts.horizon.0,
             end: parts.horizon.1,
             discount: graph
                 .as_number(parts.discount)
                 .map_or(0.0, |rate| rate.to_f64()),
             drift: Kernel::compile(graph, &process.drift, time, state)?,
-            channel: matrix(&parts.channel)?,
-            diffusion: matrix(&process.diffusion)?,
+            channel,
+            diffusion,
             effort: matrix(&parts.effort)?,
             inverse_effort: matrix(&parts.inverse_effort)?,
             running: Kernel::compile(graph, &[parts.running], time, state)?,
@@ -241,6 +270,15 @@ impl SteeredProcess {
     /// `G`, states × noises.
     pub fn diffusion(&self) -> &MatrixField {
         &self.diffusion
+    }
+
+    /// `theta = G^+ B u` gives the control in units of the noise: `G^+ B`, noises × controls, at one point; `x` may be
+    /// empty where neither contains the state.
+    pub fn leverage(&self, t: f64, x: &[f64]) -> DMatrix<f64> {
+        match &self.leverage {
+            Some(matrix) => matrix.clone(),
+            None => leverage(&self.channel.at(t, x), &self.diffusion.at(t, x)),
+        }
     }
 
     /// `R`, controls × controls.

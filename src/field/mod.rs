@@ -28,6 +28,11 @@ pub trait Field: Sync {
     fn outputs(&self) -> usize;
     /// `x`: points × inputs, one contiguous column per coordinate; `out`: points × outputs.
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>);
+    /// The field at one time, where preparing it pays before many blocks are evaluated; equal to [`Field::eval`] up to
+    /// rounding.
+    fn frozen(&self, _t: f64) -> Option<Box<dyn Field + '_>> {
+        None
+    }
 }
 
 /// A field of state size whose divergence `Σ ∂_i s_i` is known.
@@ -53,6 +58,10 @@ impl<F: Field + ?Sized> Field for &F {
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         (**self).eval(t, x, out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        (**self).frozen(t)
     }
 }
 

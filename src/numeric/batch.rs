@@ -1,5 +1,6 @@
 //! Blocks of points laid out coordinate by coordinate.
 
+use nalgebra::DMatrix;
 use std::ops::Range;
 
 /// An owned table of `points` × `columns`, one contiguous column per coordinate.
@@ -267,6 +268,22 @@ impl<'a> BatchMut<'a> {
         assert_eq!(source.columns(), self.columns, "same coordinates");
         for j in 0..self.columns {
             self.column_mut(j).copy_from_slice(source.column(j));
+        }
+    }
+
+    /// `self += scale M v`, point by point; entries of M that vanish cost nothing.
+    pub fn add_product(&mut self, scale: f64, matrix: &DMatrix<f64>, v: BatchRef<'_>) {
+        assert_eq!(matrix.shape(), (self.columns, v.columns()), "M fits");
+        for i in 0..matrix.nrows() {
+            let column = self.column_mut(i);
+            for j in 0..matrix.ncols() {
+                let entry = scale * matrix[(i, j)];
+                if entry != 0.0 {
+                    for (o, v) in column.iter_mut().zip(v.column(j)) {
+                        *o += entry * v;
+                    }
+                }
+            }
         }
     }
 }

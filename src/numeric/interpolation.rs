@@ -104,6 +104,21 @@ impl GridInterpolant {
         Ok(interpolant)
     }
 
+    /// The weighted sum of splines on one grid, of which there must be at least one.
+    pub fn blended(parts: &[(f64, &Self)]) -> Self {
+        let mut sum = parts[0].1.clone();
+        sum.nodes.fill([0.0; 4]);
+        for (weight, part) in parts {
+            assert!(part.axes == sum.axes, "blended splines share their grid");
+            for (node, values) in sum.nodes.iter_mut().zip(&part.nodes) {
+                for (s, v) in node.iter_mut().zip(values) {
+                    *s += weight * v;
+                }
+            }
+        }
+        sum
+    }
+
     /// New values on the same grid.
     pub fn set_values(&mut self, values: &[f64]) {
         assert_eq!(values.len(), self.nodes.len(), "one value per node");

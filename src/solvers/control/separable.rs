@@ -428,19 +428,67 @@ impl Field for Summed {
         self.parts[0].1.outputs()
     }
 
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        out.fill(0.0);
-        let mut own = Batch::zeros(x.points(), self.outputs());
-        for (group, field) in &self.parts {
-            let mut at = Batch::zeros(x.points(), group.len());
-            for (j, i) in group.iter().enumerate() {
-                at.column_mut(j).copy_from_slice(x.column(*i));
-            }
-            field.eval(t, at.as_ref(), own.as_mut());
-            for j in 0..out.columns() {
-                for (o, v) in out.column_mut(j).iter_mut().zip(own.column(j)) {
-                    *o += v;
-                }
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let parts = self.parts.iter();
+        let fields = parts.map(|(group, field)| (group.as_slice(), &**field as &dyn Field));
+        add_up(fields, t, x, out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        let frozen: Vec<_> = self.parts.iter().map(|part| part.1.frozen(t)).collect();
+        if frozen.iter().all(Option::is_none) {
+            return None;
+        }
+        Some(Box::new(FrozenSum {
+            whole: self,
+            frozen,
+        }))
+    }
+}
+
+/// A sum of fields at one time; where a part has nothing to prepare, the part itself.
+struct FrozenSum<'a> {
+    whole: &'a Summed,
+    frozen: Vec<Option<Box<dyn Field + 'a>>>,
+}
+
+impl Field for FrozenSum<'_> {
+    fn inputs(&self) -> usize {
+        self.whole.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.whole.outputs()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let parts = self.whole.parts.iter().zip(&self.frozen);
+        let fields = parts.map(|((group, field), frozen)| match frozen {
+            Some(frozen) => (group.as_slice(), &**frozen),
+            None => (group.as_slice(), &**field as &dyn Field),
+        });
+        add_up(fields, t, x, out);
+    }
+}
+
+/// The sum of fields that each see some of the states.
+fn add_up<'a>(
+    fields: impl Iterator<Item = (&'a [usize], &'a dyn Field)>,
+    t: f64,
+    x: BatchRef<'_>,
+    mut out: BatchMut<'_>,
+) {
+    out.fill(0.0);
+    let mut own = Batch::zeros(x.points(), out.columns());
+    for (group, field) in fields {
+        let mut at = Batch::zeros(x.points(), group.len());
+        for (j, i) in group.iter().enumerate() {
+            at.column_mut(j).copy_from_slice(x.column(*i));
+        }
+        field.eval(t, at.as_ref(), own.as_mut());
+        for j in 0..out.columns() {
+            for (o, v) in out.column_mut(j).iter_mut().zip(own.column(j)) {
+                *o += v;
             }
         }
     }

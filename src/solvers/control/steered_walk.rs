@@ -16,18 +16,16 @@
 //! # Assumes
 //! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there.
 
-use crate::discretization::steered::MatrixField;
 use crate::expr::Kernel;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::blocks::block;
 use crate::numeric::random::Stream;
 use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
-use nalgebra::DMatrix;
-
-/// Singular values of the noise below this fraction of the largest carry none.
-const RANK: f64 = 1e-12;
+use nalgebra::DVector;
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// The control that does nothing.
 pub struct Idle {
@@ -117,29 +115,28 @@ impl SteeredPaths {
     }
 }
 
-/// `theta = G^+ B u`, the control in units of the noise.
-enum Leverage {
-    /// One matrix a time.
-    Shared,
-    /// One matrix a point.
-    Own,
+/// One step of all paths.
+struct Step {
+    t: f64,
+    dt: f64,
+    /// Steps of the finest walk that it spans.
+    fine: Range<usize>,
 }
 
-/// `G^+ B`.
-pub fn leverage(channel: &DMatrix<f64>, diffusion: &DMatrix<f64>) -> DMatrix<f64> {
-    let svd = diffusion.clone().svd(true, true);
-    let cut = RANK * svd.singular_values.amax();
-    match svd.pseudo_inverse(cut) {
-        Ok(inverse) => inverse * channel,
-        Err(_) => unreachable!("both factors were asked for and the cut is not negative"),
-    }
+/// A block of paths under way, with its scratch.
+struct Walking {
+    /// Number of its first path.
+    first: u64,
+    x: Batch,
+    sums: SteeredPaths,
+    scratch: Scratch,
 }
 
-/// Scratch of one block.
 struct Scratch {
     control: Batch,
     reference: Batch,
     drift: Batch,
+    moved: Batch,
     normals: Batch,
     increment: Batch,
     theta: Batch,
@@ -154,19 +151,47 @@ impl SteeredWalk<'_> {
     pub fn run(&self, start: BatchRef<'_>, level: u32) -> SteeredPaths {
         assert!(level <= self.finest, "noise is drawn at the finest level");
         let margins = self.margins();
-        let blocks = map_blocks(start.points(), block(), |range| {
-            let first = range.start as u64;
-            self.run_block(start.rows(range), first, level, margins.as_ref())
-        });
+        let size = block();
+        let mut blocks: Vec<Walking> = (0..start.points())
+            .step_by(size)
+            .map(|first| {
+                let rows = start.rows(first..(first + size).min(start.points()));
+                self.begin(first as u64, rows, margins.as_ref())
+            })
+            .collect();
+        let steps = self.steps << level;
+        let substeps = 1usize << (self.finest - level);
+        for step in 0..steps {
+            let at = self.step(step, steps, substeps);
+            let policy = self.policy.frozen(at.t);
+            let reference = self.reference.and_then(|field| field.frozen(at.t));
+            let frozen = SteeredWalk {
+                policy: policy.as_deref().unwrap_or(self.policy),
+                reference: reference.as_deref().or(self.reference),
+                ..*self
+            };
+            blocks
+                .par_iter_mut()
+                .for_each(|block| frozen.go(&at, block, margins.as_ref()));
+        }
+        blocks.par_iter_mut().for_each(|block| self.arrive(block));
         let mut total = SteeredPaths::zeros(0);
         total.end = Batch::zeros(start.points(), start.columns());
-        let mut row = 0;
         for block in &blocks {
-            total.append(block);
-            total.end.write_rows(row, block.end.as_ref());
-            row += block.cost.len();
+            total.append(&block.sums);
+            total.end.write_rows(block.first as usize, block.x.as_ref());
         }
         total
+    }
+
+    fn step(&self, step: usize, steps: usize, substeps: usize) -> Step {
+        let start = self.problem.process.start();
+        let length = self.until - start;
+        Step {
+            t: start + length * step as f64 / steps as f64,
+            dt: length / steps as f64,
+            fine: step * substeps..(step + 1) * substeps,
+        }
     }
 
     /// What stops a path: positive once the event has happened.
@@ -181,49 +206,55 @@ impl SteeredWalk<'_> {
         Some(kernel.unwrap_or_else(|e| unreachable!("events were compiled by the solvers: {e}")))
     }
 
-    fn run_block(
-        &self,
-        start: BatchRef<'_>,
-        first: u64,
-        level: u32,
-        margins: Option<&Kernel>,
-    ) -> SteeredPaths {
+    fn begin(&self, first: u64, start: BatchRef<'_>, margins: Option<&Kernel>) -> Walking {
         let process = &self.problem.process;
         let (points, states) = (start.points(), start.columns());
         let (controls, noises) = (process.controls(), process.noises());
-        let mut scratch = Scratch {
-            control: Batch::zeros(points, controls),
-            reference: Batch::zeros(points, controls),
-            drift: Batch::zeros(points, states),
-            normals: Batch::zeros(points, noises),
-            increment: Batch::zeros(points, noises),
-            theta: Batch::zeros(points, noises),
-            rate: vec![0.0; points],
-            effort: vec![0.0; points],
-            alive: vec![1.0; points],
-            margins: Batch::zeros(points, margins.map_or(0, Kernel::outputs)),
-        };
-        let mut sums = SteeredPaths::zeros(points);
-        let mut x = start.to_batch();
-        let steps = self.steps << level;
-        let substeps = 1usize << (self.finest - level);
-        let length = self.until - process.start();
-        let dt = length / steps as f64;
-        for step in 0..steps {
-            let t = process.start() + length * step as f64 / steps as f64;
-            self.stop(t, &x, margins, &mut scratch);
-            self.observe(t, dt, &x, &mut sums, &mut scratch);
-            self.draw_increment(first, step * substeps, substeps, dt, &mut scratch);
-            self.weigh(t, dt, &x, &mut sums, &mut scratch);
-            self.advance(t, dt, &mut x, &mut scratch);
+        Walking {
+            first,
+            x: start.to_batch(),
+            sums: SteeredPaths::zeros(points),
+            scratch: Scratch {
+                control: Batch::zeros(points, controls),
+                reference: Batch::zeros(points, controls),
+                drift: Batch::zeros(points, states),
+                moved: Batch::zeros(points, states),
+                normals: Batch::zeros(points, noises),
+                increment: Batch::zeros(points, noises),
+                theta: Batch::zeros(points, noises),
+                rate: vec![0.0; points],
+                effort: vec![0.0; points],
+                alive: vec![1.0; points],
+                margins: Batch::zeros(points, margins.map_or(0, Kernel::outputs)),
+            },
         }
-        process.terminal(x.as_ref(), &mut scratch.rate);
-        let late = (-process.discount() * length).exp();
-        for (cost, end) in sums.cost.iter_mut().zip(&scratch.rate) {
-            *cost += late * end;
+    }
+
+    /// One step of a block.
+    fn go(&self, at: &Step, block: &mut Walking, margins: Option<&Kernel>) {
+        let Walking {
+            first,
+            x,
+            sums,
+            scratch,
+        } = block;
+        let Step { t, dt, fine } = at;
+        self.stop(*t, x, margins, scratch);
+        self.observe(*t, *dt, x, sums, scratch);
+        self.draw_increment(*first, fine.clone(), *dt, scratch);
+        self.weigh(*t, *dt, x, sums, scratch);
+        self.advance(*t, *dt, x, scratch);
+    }
+
+    /// The cost of where a block ends.
+    fn arrive(&self, block: &mut Walking) {
+        let process = &self.problem.process;
+        let ends = &mut block.scratch.rate;
+        process.terminal(block.x.as_ref(), ends);
+        let late = (-process.discount() * (self.until - process.start())).exp();
+        for (cost, end) in block.sums.cost.iter_mut().zip(ends) {
+            *cost += late * *end;
         }
-        sums.end = x;
-        sums
     }
 
     /// Marks the paths that have met a stopping event.
@@ -283,17 +314,10 @@ impl SteeredWalk<'_> {
     }
 
     /// The Brownian increment over one step, a sum of increments at the finest level.
-    fn draw_increment(
-        &self,
-        first: u64,
-        from: usize,
-        substeps: usize,
-        dt: f64,
-        scratch: &mut Scratch,
-    ) {
+    fn draw_increment(&self, first: u64, fine: Range<usize>, dt: f64, scratch: &mut Scratch) {
         scratch.increment.as_mut().fill(0.0);
-        let scale = (dt / substeps as f64).sqrt();
-        for fine in from..from + substeps {
+        let scale = (dt / fine.len() as f64).sqrt();
+        for fine in fine {
             let step = u32::try_from(fine).unwrap_or(u32::MAX);
             self.stream.normals(first, step, scratch.normals.as_mut());
             scratch.increment.add_scaled(scale, &scratch.normals);
@@ -303,17 +327,20 @@ impl SteeredWalk<'_> {
     /// Adds the logarithm of the density ratio of one step.
     fn weigh(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
         let process = &self.problem.process;
-        let (channel, diffusion) = (process.channel(), process.diffusion());
-        let own = channel.depends_on_state() || diffusion.depends_on_state();
-        let kind = if own { Leverage::Own } else { Leverage::Shared };
-        lift(
-            kind,
-            (channel, diffusion),
-            t,
-            x,
-            scratch.control.as_ref(),
-            scratch.theta.as_mut(),
-        );
+        scratch.theta.fill(0.0);
+        if process.channel().depends_on_state() || process.diffusion().depends_on_state() {
+            for i in 0..x.points() {
+                let control = DVector::from_vec(scratch.control.row(i));
+                let theta = process.leverage(t, &x.row(i)) * control;
+                for (j, value) in theta.iter().enumerate() {
+                    scratch.theta.column_mut(j)[i] = *value;
+                }
+            }
+        } else {
+            let matrix = process.leverage(t, &[]);
+            let control = scratch.control.as_ref();
+            scratch.theta.as_mut().add_product(1.0, &matrix, control);
+        }
         for j in 0..scratch.theta.columns() {
             let theta = scratch.theta.column(j);
             for (i, dw) in scratch.increment.column(j).iter().enumerate() {
@@ -329,16 +356,16 @@ impl SteeredWalk<'_> {
         process
             .channel()
             .add_times(t, x.as_ref(), 1.0, control, scratch.drift.as_mut());
-        let mut moved = x.clone();
+        scratch.moved.as_mut().copy_from(x.as_ref());
         process.diffusion().add_times(
             t,
             x.as_ref(),
             1.0,
             scratch.increment.as_ref(),
-            moved.as_mut(),
+            scratch.moved.as_mut(),
         );
         for j in 0..x.columns() {
-            let (drift, to) = (scratch.drift.column(j), moved.column(j));
+            let (drift, to) = (scratch.drift.column(j), scratch.moved.column(j));
             for (i, value) in x.column_mut(j).iter_mut().enumerate() {
                 if scratch.alive[i] > 0.0 {
                     *value = to[i] + dt * drift[i];
@@ -371,42 +398,6 @@ impl SteeredWalk<'_> {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// `out = G^+ B u`.
-fn lift(
-    kind: Leverage,
-    (channel, diffusion): (&MatrixField, &MatrixField),
-    t: f64,
-    x: &Batch,
-    control: BatchRef<'_>,
-    mut out: BatchMut<'_>,
-) {
-    let mut add = |matrix: &DMatrix<f64>, rows: std::ops::Range<usize>| {
-        for k in 0..matrix.nrows() {
-            let column = &mut out.column_mut(k)[rows.clone()];
-            column.fill(0.0);
-            // Most of these matrices are sparse.
-            for (j, entry) in matrix.row(k).iter().enumerate().filter(|(_, m)| **m != 0.0) {
-                for (o, u) in column.iter_mut().zip(&control.column(j)[rows.clone()]) {
-                    *o += entry * u;
-                }
-            }
-        }
-    };
-    match kind {
-        Leverage::Shared => {
-            let matrix = leverage(&channel.at(t, &[]), &diffusion.at(t, &[]));
-            add(&matrix, 0..x.points());
-        }
-        Leverage::Own => {
-            for i in 0..x.points() {
-                let point = x.as_ref().row(i);
-                let matrix = leverage(&channel.at(t, &point), &diffusion.at(t, &point));
-                add(&matrix, i..i + 1);
             }
         }
     }

@@ -22,8 +22,8 @@ impl SpaceTime {
         Self { times, splines }
     }
 
-    /// Value and gradient; beyond the horizon those at its ends.
-    fn eval(&self, t: f64, x: BatchRef<'_>, value: &mut [f64], gradient: BatchMut<'_>) {
+    /// The splines that a time is made of, with their weights; beyond the horizon those at its ends.
+    fn at(&self, t: f64) -> Vec<(f64, &GridInterpolant)> {
         let (times, count) = (&self.times, self.times.len());
         let t = t.clamp(times[0], times[count - 1]);
         let after = times.partition_point(|node| *node <= t);
@@ -36,11 +36,8 @@ impl SpaceTime {
                 .map(|j| (t - times[j]) / (times[i] - times[j]))
                 .product()
         };
-        let parts = stencil
-            .clone()
-            .map(|i| (weight(i), &self.splines[i]))
-            .filter(|(weight, _)| *weight != 0.0);
-        Blend::new(parts.collect()).eval(x, value, gradient, None);
+        let parts = stencil.clone().map(|i| (weight(i), &self.splines[i]));
+        parts.filter(|(weight, _)| *weight != 0.0).collect()
     }
 }
 
@@ -61,7 +58,7 @@ impl Extrapolated {
         let mut gradient = Batch::zeros(x.points(), x.columns());
         let (mut v, mut g) = (value.clone(), gradient.clone());
         for (weight, part) in &self.0 {
-            part.eval(t, x, &mut v, g.as_mut());
+            Blend::new(part.at(t)).eval(x, &mut v, g.as_mut(), None);
             value
                 .iter_mut()
                 .zip(&v)
@@ -69,6 +66,33 @@ impl Extrapolated {
             gradient.add_scaled(*weight, &g);
         }
         (value, gradient)
+    }
+}
+
+/// `u* = -R^-1 B' grad V` at one time.
+struct FrozenPolicy<'a> {
+    /// One spline per grid, its weight in it.
+    splines: Vec<GridInterpolant>,
+    process: &'a SteeredProcess,
+}
+
+impl Field for FrozenPolicy<'_> {
+    fn inputs(&self) -> usize {
+        self.process.dimension()
+    }
+
+    fn outputs(&self) -> usize {
+        self.process.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let mut slope = Batch::zeros(x.points(), x.columns());
+        let (mut value, mut part) = (vec![0.0; x.points()], slope.clone());
+        for spline in &self.splines {
+            spline.eval(x, &mut value, part.as_mut(), None);
+            slope.add_scaled(1.0, &part);
+        }
+        self.process.best_response(t, x, slope.as_ref(), out);
     }
 }
 
@@ -111,5 +135,17 @@ impl Field for GridPolicy {
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         let (_, slope) = self.value.eval_with_gradient(t, x);
         self.process.best_response(t, x, slope.as_ref(), out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        let of_grid = |(weight, part): &(f64, Arc<SpaceTime>)| {
+            let mut parts = part.at(t);
+            parts.iter_mut().for_each(|part| part.0 *= weight);
+            GridInterpolant::blended(&parts)
+        };
+        Some(Box::new(FrozenPolicy {
+            splines: self.value.0.iter().map(of_grid).collect(),
+            process: &self.process,
+        }))
     }
 }

@@ -5,6 +5,8 @@
 use crate::field::feedback::{Feedback, Share};
 use crate::numeric::batch::Batch;
 use crate::numeric::dense::{Cholesky, DenseError};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use nalgebra::DMatrix;
 
 /// Added to the form, as a share of its mean diagonal: directions no path has visited stay where they are.
@@ -34,31 +36,27 @@ impl Layout {
 
     /// Adds `sum over points of weight phi phi'`.
     pub fn add(&self, at: Share, design: &Batch, weight: Option<&[f64]>, blocks: &mut [f64]) {
-        let p = self.features;
+        let (p, points) = (self.features, design.points());
         let (square, half) = (p * p, self.nodes * p * p);
-        let mut weighted = vec![0.0; design.points()];
-        let (left, right) = (1.0 - at.share, at.share);
-        for a in 0..p {
-            weighted.copy_from_slice(design.column(a));
-            if let Some(weight) = weight {
-                for (v, w) in weighted.iter_mut().zip(weight) {
+        let mut weighted = design.clone();
+        if let Some(weight) = weight {
+            for a in 0..p {
+                for (v, w) in weighted.column_mut(a).iter_mut().zip(weight) {
                     *v *= w;
                 }
             }
-            for b in 0..=a {
-                let product: f64 = weighted
-                    .iter()
-                    .zip(design.column(b))
-                    .map(|(x, y)| x * y)
-                    .sum();
-                for (i, j) in [(a, b), (b, a)].iter().take(1 + usize::from(a != b)) {
-                    let place = i * p + j;
-                    blocks[at.node * square + place] += left * left * product;
-                    if right > 0.0 {
-                        blocks[(at.node + 1) * square + place] += right * right * product;
-                        blocks[half + at.node * square + place] += left * right * product;
-                    }
-                }
+        }
+        let left = MatRef::from_column_major_slice(weighted.as_slice(), points, p);
+        let right = MatRef::from_column_major_slice(design.as_slice(), points, p);
+        let mut products = vec![0.0; square];
+        let out = MatMut::from_column_major_slice_mut(&mut products, p, p);
+        matmul(out, Accum::Replace, left.transpose(), right, 1.0, Par::Seq);
+        let (left, right) = (1.0 - at.share, at.share);
+        for (place, product) in products.iter().enumerate() {
+            blocks[at.node * square + place] += left * left * product;
+            if right > 0.0 {
+                blocks[(at.node + 1) * square + place] += right * right * product;
+                blocks[half + at.node * square + place] += left * right * product;
             }
         }
     }

@@ -19,7 +19,7 @@
 use crate::field::feedback::Feedback;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{map_blocks, pairwise_add, pairwise_sum};
-use crate::solvers::control::learned::replay::{Block, PATHS, Replay, Tape, multiply};
+use crate::solvers::control::learned::replay::{Block, PATHS, Replay, Tape};
 use nalgebra::DMatrix;
 
 /// What of a block of paths enters the ratio.
@@ -57,8 +57,10 @@ impl Ratio {
             let watch = |k: usize, block: &Block| {
                 let mut push = Batch::zeros(block.x.points(), block.control.columns());
                 let increment = block.increment.as_ref();
-                multiply(1.0, &levers[k].transpose(), increment, push.as_mut());
-                multiply(dt, &squares[k], block.control.as_ref(), push.as_mut());
+                push.as_mut()
+                    .add_product(1.0, &levers[k].transpose(), increment);
+                push.as_mut()
+                    .add_product(dt, &squares[k], block.control.as_ref());
                 pushes.push(push);
             };
             replay.forward(policy, &mut block, watch, Some(&mut tape));
@@ -118,7 +120,8 @@ impl Ratio {
     /// `scale dt M u`.
     fn priced(&self, k: usize, control: BatchRef<'_>, scale: f64) -> Batch {
         let mut out = Batch::zeros(control.points(), control.columns());
-        multiply(scale * self.dt, &self.squares[k], control, out.as_mut());
+        out.as_mut()
+            .add_product(scale * self.dt, &self.squares[k], control);
         out
     }
 

@@ -31,7 +31,7 @@ use crate::numeric::blocks::{map_blocks, pairwise_add};
 use crate::numeric::dense::{Cholesky, DenseError};
 use crate::problem::model::PathObjective;
 use crate::solvers::control::learned::metric::Layout;
-use crate::solvers::control::learned::replay::{Block, PATHS, Replay, Tape, multiply};
+use crate::solvers::control::learned::replay::{Block, PATHS, Replay, Tape};
 use crate::solvers::control::weights::{effective_share, normalised};
 use nalgebra::DMatrix;
 
@@ -90,7 +90,9 @@ pub fn log_weights(
         let watch = |k: usize, block: &Block| {
             let lever = replay.leverage(replay.time(k));
             let mut theta = Batch::zeros(block.x.points(), lever.nrows());
-            multiply(1.0, &lever, block.control.as_ref(), theta.as_mut());
+            theta
+                .as_mut()
+                .add_product(1.0, &lever, block.control.as_ref());
             for j in 0..theta.columns() {
                 let pairs = theta.column(j).iter().zip(block.increment.column(j));
                 for (ratio, (theta, dw)) in ratio.iter_mut().zip(pairs) {
@@ -208,7 +210,9 @@ fn noise_target(replay: &Replay, k: usize, block: &Block, weights: Option<&[f64]
     };
     let mut target = Batch::zeros(block.x.points(), inverse.nrows());
     let increment = block.increment.as_ref();
-    multiply(1.0 / replay.dt(), &inverse, increment, target.as_mut());
+    target
+        .as_mut()
+        .add_product(1.0 / replay.dt(), &inverse, increment);
     for j in 0..target.columns() {
         let controls = block.control.column(j);
         for (i, value) in target.column_mut(j).iter_mut().enumerate() {

@@ -15,10 +15,9 @@
 use crate::discretization::steered::SteeredProcess;
 use crate::discretization::steered_slopes::SteeredSlopes;
 use crate::field::feedback::Feedback;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{map_blocks, pairwise_add, pairwise_sum};
 use crate::numeric::random::Stream;
-use crate::solvers::control::steered_walk::leverage;
 use nalgebra::DMatrix;
 use std::ops::Range;
 
@@ -96,8 +95,7 @@ impl Replay {
 
     /// `G^+ B` at a time, for coefficients free of the state.
     pub fn leverage(&self, t: f64) -> DMatrix<f64> {
-        let (channel, diffusion) = (self.process.channel(), self.process.diffusion());
-        leverage(&channel.at(t, &[]), &diffusion.at(t, &[]))
+        self.process.leverage(t, &[])
     }
 
     pub fn block(&self, range: Range<usize>) -> Block {
@@ -210,12 +208,8 @@ impl Replay {
     fn lever(&self, anchor: &Anchor, t: f64, increment: &Batch) -> Batch {
         let matrix = self.leverage(t);
         let mut out = Batch::zeros(increment.points(), matrix.ncols());
-        multiply(
-            anchor.temperature,
-            &matrix.transpose(),
-            increment.as_ref(),
-            out.as_mut(),
-        );
+        out.as_mut()
+            .add_product(anchor.temperature, &matrix.transpose(), increment.as_ref());
         out
     }
 
@@ -322,21 +316,6 @@ impl Replay {
             }
             adjoint = next;
             watch(k, &adjoint);
-        }
-    }
-}
-
-/// `out += scale M v`, point by point.
-pub fn multiply(scale: f64, matrix: &DMatrix<f64>, v: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for i in 0..matrix.nrows() {
-        let column = out.column_mut(i);
-        for j in 0..matrix.ncols() {
-            let entry = scale * matrix[(i, j)];
-            if entry != 0.0 {
-                for (o, v) in column.iter_mut().zip(v.column(j)) {
-                    *o += entry * v;
-                }
-            }
         }
     }
 }
