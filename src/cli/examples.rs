@@ -51,6 +51,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("sample/funnel.toml"),
     example!("sample/gmm_nine.toml"),
     example!("sample/many_well_32.toml"),
+    example!("sample/many_well_fifty.toml"),
     example!("sample/many_well_five.toml"),
     example!("simulate/double_well_multiplicative.toml"),
 ];
