@@ -57,6 +57,20 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Work against precision: every method a problem admits, with more and more work, against the truth
+    Bench {
+        /// Problem files, or folders of them
+        #[arg(required = true, value_name = "FILE|FOLDER")]
+        paths: Vec<PathBuf>,
+        /// Only these solvers, by id
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Amounts of work: what the file asks for, and so many less one halvings of it
+        #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+        levels: u32,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
     /// Names, one per row: kinds, methods, checks, structures, examples or codes
     List { what: String },
     /// One page about a code, check, method, structure or kind, or `exit-codes`

@@ -1,6 +1,7 @@
 //! Asking for it: the command line. It contains no mathematics and no result the library cannot give.
 
 mod arguments;
+mod bench;
 mod check;
 mod control_figures;
 mod control_record;
@@ -28,6 +29,7 @@ use crate::derivation::{self, Derivation};
 use crate::problem::diagnostic::Report;
 use crate::problem::{Loaded, Override, load};
 use arguments::{Arguments, Command, Common, Overrides};
+use bench::BenchRequest;
 use clap::Parser;
 use exit::Exit;
 use session::Request;
@@ -78,6 +80,18 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             identities_only: false,
         }),
         Command::Verify { file, overrides } => verify::verify(file, overrides, common),
+        Command::Bench {
+            paths,
+            only,
+            levels,
+            overrides,
+        } => bench::bench(&BenchRequest {
+            paths,
+            only,
+            levels: *levels,
+            overrides,
+            common,
+        }),
         Command::List { what } => explain::list(what),
         Command::Explain { name } => explain::explain(name),
         Command::Schema { table } => schema::schema(table.as_deref(), common),

@@ -10,6 +10,7 @@ use crate::cli::{derive_problem, load_problem, refuse};
 use crate::numeric::blocks::with_pool;
 use crate::problem::Loaded;
 use crate::problem::diagnostic::{Diagnostic, Report};
+use crate::problem::model::SolverSpec;
 use crate::problem::suggest::did_you_mean;
 use crate::problem::task::Kind;
 use crate::solvers::control::ControlProblem;
@@ -25,7 +26,7 @@ pub fn solve(request: &Request<'_>) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    if let Some(exit) = unknown_solver(&loaded, request.only) {
+    if let Some(exit) = unknown_solver(&loaded.problem.solvers, request.only) {
         return exit;
     }
     let threads = request.common.threads.unwrap_or(loaded.problem.run.threads);
@@ -34,7 +35,7 @@ pub fn solve(request: &Request<'_>) -> Exit {
 
 /// Where the file leaves the choice of solvers to the structure of the problem: the same file with the choice
 /// in it, so that their options get the defaults of the format.
-fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Loaded, Exit> {
+pub(super) fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Loaded, Exit> {
     let problem = &loaded.problem;
     if !problem.automatic {
         return Ok(loaded);
@@ -84,13 +85,8 @@ fn control_methods(request: &Request<'_>, loaded: &Loaded) -> Result<Vec<&'stati
 }
 
 /// `--only` names that no solver has.
-fn unknown_solver(loaded: &Loaded, only: &[String]) -> Option<Exit> {
-    let ids: Vec<&str> = loaded
-        .problem
-        .solvers
-        .iter()
-        .map(|s| s.id.as_str())
-        .collect();
+pub(super) fn unknown_solver(solvers: &[SolverSpec], only: &[String]) -> Option<Exit> {
+    let ids: Vec<&str> = solvers.iter().map(|s| s.id.as_str()).collect();
     let wrong = only.iter().find(|id| !ids.contains(&id.as_str()))?;
     let hint = did_you_mean(wrong, ids.iter().copied());
     eprintln!(

@@ -53,7 +53,7 @@ pub fn verify(path: &Path, overrides: &Overrides, common: &Common) -> Exit {
 }
 
 /// The `.toml` files of a folder, by name.
-fn problem_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn problem_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -154,11 +154,8 @@ pub fn compare_controls(
         }
     };
     if let Some(reference) = reference {
-        for (name, estimate) in named(problem, reference) {
+        for (name, estimate) in numbers_of(problem, reference) {
             push(name, estimate);
-        }
-        for quantity in &reference.outcome.quantities {
-            push(quantity.name.clone(), quantity.value);
         }
     }
     // Of several answers under one name the one that knows itself best.
@@ -275,18 +272,33 @@ fn policy_error(along: &SteeredPaths, optimal: Option<&SteeredPaths>) -> PolicyE
     }
 }
 
-/// `value` and, at a start point, `control` by component.
-fn named(
+/// The numbers of one answer by name: `value`, at a start point `control` by component, and what the method calls its
+/// quantities.
+pub fn numbers_of(
     problem: &ControlProblem,
-    reference: &Solution<ControlOutcome>,
+    solution: &Solution<ControlOutcome>,
 ) -> Vec<(String, Estimate)> {
+    let outcome = &solution.outcome;
     let mut out = Vec::new();
-    if let Some(value) = reference.outcome.cost {
+    if let Some(value) = outcome.cost {
         out.push(("value".to_owned(), value));
     }
-    let (Some(point), Some(policy)) = (problem.start_point(), &reference.outcome.policy) else {
-        return out;
-    };
+    if let (Some(point), Some(policy)) = (problem.start_point(), &outcome.policy) {
+        out.extend(first_control(problem, policy.as_ref(), point, outcome.cost));
+    }
+    let quantities = outcome.quantities.iter();
+    out.extend(quantities.map(|quantity| (quantity.name.clone(), quantity.value)));
+    out
+}
+
+/// The control at the start, by component.
+fn first_control(
+    problem: &ControlProblem,
+    policy: &dyn Field,
+    point: &[f64],
+    cost: Option<Estimate>,
+) -> Vec<(String, Estimate)> {
+    let mut out = Vec::new();
     let mut x = Batch::zeros(1, point.len());
     for (j, value) in point.iter().enumerate() {
         x.column_mut(j)[0] = *value;
@@ -295,7 +307,7 @@ fn named(
     let mut u = Batch::zeros(1, controls);
     policy.eval(problem.process.start(), x.as_ref(), u.as_mut());
     // The control follows from the slope of the value: its relative error is taken to be the value's.
-    let relative = reference.outcome.cost.map_or(0.0, |cost| {
+    let relative = cost.map_or(0.0, |cost| {
         cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
     });
     for j in 0..controls {

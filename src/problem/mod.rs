@@ -67,6 +67,7 @@ pub mod tables;
 pub mod task;
 mod units;
 pub mod vocabulary;
+pub mod work_ladder;
 
 pub use document::Override;
 pub use load::{Loaded, load, parse_text};

@@ -9,10 +9,12 @@
 //! | [`json`] | `result.json`, `derivation.json` | programs |
 //! | [`events`] | `events.jsonl` | programs that watch a run |
 //! | [`npz`] | `arrays.npz` | NumPy |
+//! | [`work_precision`] | standard output and `bench.jsonl` of a benchmark | reading, and programs |
 //! | [`html`] | `report.html`, `plots/*.svg` | people, on paper too |
 //!
-//! [`run_folder`] writes all of them at once, or nothing.
+//! [`run_folder`] writes all of them at once, or nothing; [`bench_folder`] does for a benchmark.
 
+pub mod bench_folder;
 pub mod chart;
 pub mod encoding;
 pub mod events;
@@ -25,3 +27,4 @@ pub mod record;
 pub mod run_folder;
 pub mod table;
 pub mod terminal;
+pub mod work_precision;

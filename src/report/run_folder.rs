@@ -50,20 +50,36 @@ pub fn write_run(
     parts: Parts,
     parent: &Path,
 ) -> Result<PathBuf, WriteError> {
-    let target = parent.join(record.folder_name());
-    let unfinished = parent.join(format!(
-        ".{}.{}.unfinished",
-        record.folder_name(),
-        std::process::id()
-    ));
+    write_whole(parent, &record.folder_name(), |folder| {
+        write_files(record, events, parts, folder)
+    })
+}
+
+/// Fills a hidden folder and renames it to `parent/name` when it is complete.
+pub(super) fn write_whole(
+    parent: &Path,
+    name: &str,
+    fill: impl FnOnce(&Path) -> Result<(), WriteError>,
+) -> Result<PathBuf, WriteError> {
+    let target = parent.join(name);
+    let unfinished = parent.join(format!(".{name}.{}.unfinished", std::process::id()));
     create(&unfinished)?;
-    let written = write_files(record, events, parts, &unfinished)
-        .and_then(|()| replace(&unfinished, &target));
+    let written = fill(&unfinished).and_then(|()| replace(&unfinished, &target));
     if written.is_err() {
         // The first error is the one to report.
         let _ = std::fs::remove_dir_all(&unfinished);
     }
     written.map(|()| target)
+}
+
+/// Writes one file of a folder.
+pub(super) fn save(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).map_err(|source| WriteError::Files {
+        action: "write",
+        path,
+        source,
+    })
 }
 
 fn write_files(
@@ -72,14 +88,7 @@ fn write_files(
     parts: Parts,
     folder: &Path,
 ) -> Result<(), WriteError> {
-    let save = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).map_err(|source| WriteError::Files {
-            action: "write",
-            path,
-            source,
-        })
-    };
+    let save = |name: &str, bytes: &[u8]| save(folder, name, bytes);
     save("problem.toml", record.identity.text.as_bytes())?;
     save("resolved.toml", record.identity.resolved.as_bytes())?;
     save("derivation.json", json::derivation(record)?.as_bytes())?;

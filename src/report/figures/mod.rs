@@ -9,6 +9,7 @@ pub mod densities;
 pub mod drawing;
 pub mod fields;
 pub mod motion;
+pub mod work_precision;
 
 use crate::report::figures::drawing::{Cast, Drawing};
 use crate::report::record::Record;

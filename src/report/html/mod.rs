@@ -7,6 +7,7 @@ mod answers;
 pub mod badge;
 mod problem;
 pub mod typeset;
+pub mod work_precision;
 
 use crate::report::chart::sheet::page_style;
 use crate::report::figures::drawing::Drawing;
@@ -14,7 +15,7 @@ use crate::report::html::badge::symbol;
 use crate::report::html::typeset::Typesetter;
 use crate::report::json;
 use crate::report::number;
-use crate::report::record::Record;
+use crate::report::record::{Environment, Record};
 use crate::verification::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -55,35 +56,39 @@ pub fn page(record: &Record, drawings: &[Drawing]) -> Result<String, serde_json:
         ),
         ("reproduce", "Reproduce", reproduce(record, &result)),
     ];
+    let body = html! {
+        (banner(record, title))
+        nav {
+            @for (id, name, _) in sections.iter().filter(|s| !is_empty(&s.2)) {
+                a href={ "#" (id) } { (name) } " "
+            }
+        }
+        @for (id, name, body) in sections.iter().filter(|s| !is_empty(&s.2)) {
+            section id=(id) {
+                h2 { (name) }
+                (body)
+            }
+        }
+    };
+    Ok(document(title, &record.environment, &body))
+}
+
+/// A page with its head and styles.
+fn document(title: &str, environment: &Environment, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ (record.environment.program) " " (record.environment.version) };
+                meta name="generator" content={ (environment.program) " " (environment.version) };
                 title { (title) }
                 style { (PreEscaped(STYLE)) (PreEscaped(page_style())) }
             }
-            body {
-                main {
-                    (banner(record, title))
-                    nav {
-                        @for (id, name, _) in sections.iter().filter(|s| !is_empty(&s.2)) {
-                            a href={ "#" (id) } { (name) } " "
-                        }
-                    }
-                    @for (id, name, body) in sections.iter().filter(|s| !is_empty(&s.2)) {
-                        section id=(id) {
-                            h2 { (name) }
-                            (body)
-                        }
-                    }
-                }
-            }
+            body { main { (body) } }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
 }
 
 fn is_empty(markup: &Markup) -> bool {

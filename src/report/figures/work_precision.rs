@@ -1,0 +1,105 @@
+//! Work against precision, one panel per quantity.
+
+use crate::report::chart::axis::Axis;
+use crate::report::chart::ink::Ink;
+use crate::report::chart::mark::{Mark, Shape};
+use crate::report::chart::sheet::{Key, LegendEntry, Panel, Sheet};
+use crate::report::work_precision::BenchRecord;
+use crate::verification::work_precision::{Ladder, Rung};
+
+/// Widths of panels where they stand alone and side by side.
+const ALONE: f64 = 620.0;
+const BESIDE: f64 = 390.0;
+
+/// Error against time; dots are known distances, rings bounds, crosses at the top attempts without an answer. The thin
+/// line is what the method says of itself; the grey area is below the tolerance of the truth.
+pub fn work_precision(record: &BenchRecord) -> Sheet {
+    let solvers = record.solvers();
+    let ink = |id: &str| match solvers.iter().position(|known| *known == id) {
+        Some(place) => Ink::Solver(place),
+        None => Ink::Guide,
+    };
+    let alone = record.ladders.len() < 2;
+    Sheet {
+        panels: record
+            .ladders
+            .iter()
+            .map(|ladder| panel(record, ladder, ink))
+            .collect(),
+        columns: if alone { 1 } else { 2 },
+        panel: (if alone { ALONE } else { BESIDE }, 270.0),
+        shared: false,
+        legend: solvers
+            .iter()
+            .map(|id| LegendEntry {
+                label: (*id).to_owned(),
+                ink: ink(id),
+                key: Key::Line,
+            })
+            .collect(),
+    }
+}
+
+fn panel(record: &BenchRecord, ladder: &Ladder, ink: impl Fn(&str) -> Ink) -> Panel {
+    let failed: Vec<_> = record
+        .failures()
+        .filter(|(attempt, _)| attempt.seconds > 0.0)
+        .collect();
+    let times = ladder.rungs.iter().map(|rung| rung.seconds);
+    let x = Axis::log(
+        "time [s]",
+        times.chain(failed.iter().map(|(attempt, _)| attempt.seconds)),
+    );
+    let y = Axis::log(
+        "error",
+        ladder
+            .rungs
+            .iter()
+            .flat_map(|rung| [rung.bound, rung.error.max(rung.bound * 1e-2)]),
+    );
+    let mut marks = Vec::new();
+    let tolerance = ladder.truth.tolerance;
+    if tolerance > y.range.0 {
+        marks.push(Mark::Area {
+            ink: Ink::Guide,
+            x: vec![x.range.0, x.range.1],
+            y: vec![tolerance; 2],
+        });
+    }
+    for solver in ladder.solvers() {
+        let ink = ink(solver);
+        let curve = |pick: fn(&Rung) -> f64, thin| Mark::Line {
+            ink,
+            x: ladder.of(solver).map(|rung| rung.seconds).collect(),
+            y: ladder.of(solver).map(pick).collect(),
+            thin,
+        };
+        marks.push(curve(|rung| rung.own.error, true));
+        marks.push(curve(|rung| rung.bound, false));
+        marks.extend(ladder.of(solver).map(|rung| Mark::Whisker {
+            ink,
+            shape: if rung.is_resolved() {
+                Shape::Dot
+            } else {
+                Shape::Ring
+            },
+            value: rung.seconds,
+            bar: (rung.seconds, rung.seconds),
+            y: rung.bound,
+        }));
+    }
+    let top = y.range.1 / 1.15;
+    marks.extend(failed.iter().map(|(attempt, _)| Mark::Whisker {
+        ink: ink(&attempt.solver),
+        shape: Shape::Cross,
+        value: attempt.seconds,
+        bar: (attempt.seconds, attempt.seconds),
+        y: top,
+    }));
+    Panel {
+        title: ladder.quantity.clone(),
+        x,
+        y,
+        marks,
+    }
+}
