@@ -2,7 +2,7 @@
 //! Cholesky with a report of the pivot that failed.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
-use faer::{MatMut, MatRef, Side};
+use faer::{MatMut, MatRef, Par, Side};
 use nalgebra::{DMatrix, DVector};
 
 /// Why a matrix could not be used.
@@ -16,8 +16,17 @@ pub enum DenseError {
     NotStable { norm: f64, time: f64 },
 }
 
-/// A column-major matrix seen by faer, without copying.
+/// Keeps faer's factorisations on the thread that asks for them: their rounding would depend on the number of
+/// threads otherwise, and ours own whole blocks of work already.
+pub fn factorise_alone() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| faer::set_global_parallelism(Par::Seq));
+}
+
+/// A column-major matrix seen by faer, without copying; what is then asked of it runs on one thread
+/// ([`factorise_alone`]).
 pub fn faer_view(matrix: &DMatrix<f64>) -> MatRef<'_, f64> {
+    factorise_alone();
     MatRef::from_column_major_slice(matrix.as_slice(), matrix.nrows(), matrix.ncols())
 }
 

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::numeric::batch::BatchRef;
-use crate::numeric::dense::faer_view;
+use crate::numeric::dense::{factorise_alone, faer_view};
 use faer::linalg::solvers::{Solve, SolveLstsq};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use nalgebra::DMatrix;
@@ -63,6 +63,7 @@ pub fn least_squares_qr(
     if !all_finite(matrix.as_ref()) || !all_finite(right.as_ref()) {
         return Err(LeastSquaresError::NotFinite);
     }
+    factorise_alone();
     let factor = matrix.col_piv_qr();
     let pivots: Vec<f64> = (0..count).map(|i| factor.R()[(i, i)].abs()).collect();
     let largest = pivots.iter().fold(0.0_f64, |a, b| a.max(*b));
@@ -136,6 +137,7 @@ pub fn seminormal_equations(
     if !all_finite(matrix.as_ref()) || moments.iter().any(|x| !x.is_finite()) {
         return Err(LeastSquaresError::NotFinite);
     }
+    factorise_alone();
     let factor = matrix.qr();
     let r = DMatrix::from_fn(count, count, |i, j| factor.thin_R()[(i, j)]);
     let values = r.singular_values();
@@ -259,6 +261,22 @@ fn residual_norms(
 mod tests {
     use super::*;
     use crate::numeric::batch::Batch;
+    use crate::numeric::blocks::with_threads;
+
+    #[test]
+    fn large_normal_equations_have_the_same_bits_for_any_number_of_threads() {
+        let n = 600;
+        let gram = DMatrix::from_fn(n, n, |i, j| 0.9_f64.powi(i.abs_diff(j) as i32));
+        let moments = DMatrix::from_fn(n, 2, |i, j| ((i + 7 * j) as f64).sin());
+        let solve = |threads| {
+            with_threads(threads, || {
+                solve_normal_equations(&gram, &moments, 1e-3).expect("definite")
+            })
+        };
+        let (one, two) = (solve(1), solve(2));
+        assert_eq!(one.solution, two.solution);
+        assert_eq!(one.condition.to_bits(), two.condition.to_bits());
+    }
 
     /// Monomials 1, x, x², x³ at equally spaced points, and two targets of known coefficients.
     fn cubic_fit() -> (Batch, Batch) {

@@ -1,5 +1,6 @@
 //! Reads a role table, such as `[data]` or `[target]`, into a [`Law`].
 
+use crate::numeric::dense::factorise_alone;
 use crate::problem::curve;
 use crate::problem::diagnostic::Diagnostic;
 use crate::problem::document::{Node, Value};
@@ -402,6 +403,7 @@ fn positive_definite(
             }
         }
     }
+    factorise_alone();
     let symmetric = Mat::from_fn(d, d, |i, j| 0.5 * (matrix[i][j] + matrix[j][i]));
     let smallest = symmetric
         .self_adjoint_eigenvalues(Side::Lower)
