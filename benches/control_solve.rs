@@ -83,7 +83,7 @@ terminal = "0.1*dot(x, x)"
 }
 
 /// Name, problem, and the solver's table.
-fn jobs() -> [(&'static str, String, &'static str); 5] {
+fn jobs() -> [(&'static str, String, &'static str); 4] {
     [
         (
             "line, hopf-cole",
@@ -99,11 +99,6 @@ fn jobs() -> [(&'static str, String, &'static str); 5] {
             "plane, hopf-cole",
             PLANE.to_owned(),
             "method = \"hopf-cole\"\npoints = [257, 257]\nsteps = 504",
-        ),
-        (
-            "plane, hjb",
-            PLANE.to_owned(),
-            "method = \"hjb\"\npoints = [257, 257]\nsteps = 504",
         ),
         (
             "hundred states, riccati",
