@@ -2,15 +2,18 @@
 
 use super::graph::{Expr, Graph};
 
+/// Factors an expansion may handle: a fraction of a second.
+const FACTORS: usize = 200_000;
+
 impl Graph {
     /// Coefficients `c` and constant `c0` with `e = sum c_i s_i + c0`, none of them depending on `symbols`.
     ///
-    /// `None` unless proved: each derivative is free of the symbols, if need be after expansion.
+    /// `None` unless proved: each derivative is free of the symbols, if need be after an expansion of moderate length.
     pub fn affine_coefficients(&mut self, e: Expr, symbols: &[Expr]) -> Option<(Vec<Expr>, Expr)> {
         let mut coefficients = self.gradient(e, symbols);
         for coefficient in &mut coefficients {
             if self.depends_on_any(*coefficient, symbols) {
-                *coefficient = self.expand(*coefficient);
+                *coefficient = self.expand_within(*coefficient, FACTORS)?;
             }
         }
         if coefficients

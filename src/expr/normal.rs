@@ -5,8 +5,8 @@ use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
 use std::collections::BTreeMap;
 
-/// Factors that the products of terms in one call may have, together, before it leaves nodes as they are.
-const BUDGET: usize = 200_000;
+/// Factors that the products of terms of one node may have, together, before it is left as it is.
+const BUDGET: usize = 800_000;
 
 /// Terms (products without coefficient; one for the constant) with their coefficients.
 type Terms = BTreeMap<Expr, Rational>;
@@ -17,50 +17,79 @@ impl Graph {
     /// Atoms are symbols, unknown functions, function values (with expanded arguments), and sums under a
     /// negative or fractional power, which are divided by their content. `cos(u)^2` becomes
     /// `1 - sin(u)^2`, and logarithms of products with positive parts are split. Expressions that differ
-    /// only by polynomial algebra over their atoms expand to the same node. Products for which the 200 000 factors (times
-    /// machine words) of one call are not enough are left as they are.
+    /// only by polynomial algebra over their atoms expand to the same node. A node that would need products with more than
+    /// 800 000 factors (times machine words) is left as it is.
     pub fn expand(&mut self, e: Expr) -> Expr {
-        let mut budget = BUDGET;
-        let order = self.reachable_until(&[e], |n| self.expansions.contains_key(&n));
-        for n in order {
-            let node = self.shared(n);
-            let before = self.len();
-            let image = match &*node {
-                Node::Product {
-                    coefficient,
-                    factors,
-                } => {
-                    let images: Vec<_> = factors
-                        .iter()
-                        .map(|(b, e)| (self.expansions[b], self.expansions[e]))
-                        .collect();
-                    match self.expand_product(coefficient, &images, &mut budget) {
-                        Some(terms) => self.sum_of(terms),
-                        None => self.product(coefficient.clone(), images),
-                    }
-                }
-                Node::Apply(function @ (Function::Exp | Function::Log), arguments) => {
-                    let argument = self.expansions[&arguments[0]];
-                    if *function == Function::Exp {
-                        self.expand_exp(argument, &mut budget)
-                    } else {
-                        self.expand_log(argument, &mut budget)
-                    }
-                }
-                _ => {
-                    let mut images = BTreeMap::new();
-                    node.children(|child| {
-                        images.insert(child, self.expansions[&child]);
-                    });
-                    self.rebuild(&node, |child| images[&child])
-                }
-            };
-            self.mark_derived(n, before);
-            self.expansions.insert(n, image);
-            // What is expanded stays as it is.
-            self.expansions.entry(image).or_insert(image);
+        for n in self.unexpanded(e) {
+            let (image, _) = self.expand_node(n, &mut { BUDGET });
+            self.remember(n, image);
         }
         self.expansions[&e]
+    }
+
+    /// As [`Self::expand`], `None` where all nodes together would need more factors than `budget`.
+    pub(super) fn expand_within(&mut self, e: Expr, mut budget: usize) -> Option<Expr> {
+        for n in self.unexpanded(e) {
+            let (image, whole) = self.expand_node(n, &mut budget);
+            if !whole {
+                return None;
+            }
+            self.remember(n, image);
+        }
+        Some(self.expansions[&e])
+    }
+
+    /// Everything below `e` (and `e`) that has no expansion yet, children before parents.
+    fn unexpanded(&self, e: Expr) -> Vec<Expr> {
+        self.reachable_until(&[e], |n| self.expansions.contains_key(&n))
+    }
+
+    fn remember(&mut self, n: Expr, image: Expr) {
+        self.expansions.insert(n, image);
+        // What is expanded stays as it is.
+        self.expansions.entry(image).or_insert(image);
+    }
+
+    /// Expands a node whose children are expanded; false where the budget did not last and it is left as it is.
+    fn expand_node(&mut self, n: Expr, budget: &mut usize) -> (Expr, bool) {
+        let node = self.shared(n);
+        let before = self.len();
+        let mut whole = true;
+        let image = match &*node {
+            Node::Product {
+                coefficient,
+                factors,
+            } => {
+                let images: Vec<_> = factors
+                    .iter()
+                    .map(|(b, e)| (self.expansions[b], self.expansions[e]))
+                    .collect();
+                match self.expand_product(coefficient, &images, budget) {
+                    Some(terms) => self.sum_of(terms),
+                    None => {
+                        whole = false;
+                        self.product(coefficient.clone(), images)
+                    }
+                }
+            }
+            Node::Apply(function @ (Function::Exp | Function::Log), arguments) => {
+                let argument = self.expansions[&arguments[0]];
+                if *function == Function::Exp {
+                    self.expand_exp(argument, budget)
+                } else {
+                    self.expand_log(argument, budget)
+                }
+            }
+            _ => {
+                let mut images = BTreeMap::new();
+                node.children(|child| {
+                    images.insert(child, self.expansions[&child]);
+                });
+                self.rebuild(&node, |child| images[&child])
+            }
+        };
+        self.mark_derived(n, before);
+        (image, whole)
     }
 
     fn terms_of(&mut self, e: Expr) -> Terms {
