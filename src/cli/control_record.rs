@@ -10,6 +10,7 @@ use crate::problem::task::Task;
 use crate::report::number;
 use crate::report::record::{Fact, HistoryPoint, ReferenceRow, Solved, SolverRow, StatementLine};
 use crate::solvers::Solution;
+use crate::solvers::control::riccati::DISCRETE_VALUE;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::run::Answers;
 use crate::verification::identity::CheckResult;
@@ -87,7 +88,11 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
 }
 
 /// The main result: the value by the most accurate method, and what no control would cost.
-pub fn headline(answers: &Answers<ControlOutcome>, comparison: &ControlComparison) -> String {
+pub fn headline(
+    answers: &Answers<ControlOutcome>,
+    comparison: &ControlComparison,
+    steps: usize,
+) -> String {
     // Of several normalisers the one with the smallest error.
     let normaliser = answers
         .solutions
@@ -112,6 +117,13 @@ pub fn headline(answers: &Answers<ControlOutcome>, comparison: &ControlCompariso
         text.push_str(&format!("; no control costs {}", number::with_error(idle)));
     }
     text.push('.');
+    let discrete = comparison.quantities.iter();
+    if let Some(discrete) = discrete.into_iter().find(|q| q.name == DISCRETE_VALUE) {
+        text.push_str(&format!(
+            " At {steps} explicit steps nothing costs less than {}.",
+            number::significant(discrete.estimate.value, 7)
+        ));
+    }
     let mut found = Vec::new();
     for row in &comparison.rows {
         let Some(error) = row.error.as_ref() else {

@@ -60,7 +60,7 @@ pub(super) fn run_control(
     let mut record = Record {
         identity: record::identity(loaded, &file),
         environment: record::environment(loaded, &command_line(request), clock.phases),
-        headline: headline(&answers, &comparison),
+        headline: headline(&answers, &comparison, problem.problem.time_settings.steps),
         unverified: record::unverified(request.only, &problem.problem.checks),
         statement: statement(loaded, &problem),
         derivation: record::derivation_steps(derivation),

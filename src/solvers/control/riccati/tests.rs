@@ -50,11 +50,12 @@ fn cost(outcome: &ControlOutcome) -> Estimate {
 }
 
 fn uncontrolled(outcome: &ControlOutcome) -> Estimate {
-    let [quantity] = outcome.quantities.as_slice() else {
-        panic!("one quantity");
-    };
-    assert_eq!(quantity.name, "uncontrolled_cost");
-    quantity.value
+    quantity(outcome, "uncontrolled_cost")
+}
+
+fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
+    let found = outcome.quantities.iter().find(|q| q.name == name);
+    found.unwrap_or_else(|| panic!("{name}")).value
 }
 
 fn close(got: f64, exact: f64, allowed: f64, what: &str) {
@@ -346,5 +347,63 @@ fn what_is_not_linear_quadratic_is_refused_with_the_term() {
             panic!("{text}");
         };
         assert!(refusal.reason.contains(words), "{refusal}");
+    }
+}
+
+/// `dX = (a X + u) dt + s dW`: before a form `p x^2/2` a step of length `h` has the least cost
+/// `h x^2/10 + p y^2/(2 (1 + h p)) + h p s^2/2`, `y = (1 + h a) x`, as the derivative in `u` shows.
+#[test]
+fn two_steps_have_the_least_cost_found_by_hand() {
+    let [a, s, p, x, h]: [f64; 5] = [0.4, 0.7, 3.0, 1.3, 0.5];
+    let outcome = solved(
+        &(file(
+            &format!(
+                "state = \"x\"\ncontrol = \"u\"\ndrift = \"{a}*x + u\"\ndiffusion = \"{s}\"\nhorizon = [0.0, 1.0]"
+            ),
+            &format!("family = \"delta\"\nat = [{x}]"),
+            &format!(
+                "running = \"0.5*u^2 + 0.1*x^2\"\nterminal = \"{}*x^2\"",
+                0.5 * p
+            ),
+        ) + "\n[time]\nsteps = 2\n"),
+    );
+    let before = |p: f64| 0.2 * h + p * (1.0 + h * a).powi(2) / (1.0 + h * p);
+    let earlier = before(p);
+    let noise = 0.5 * h * s * s * (p + earlier);
+    let exact = 0.5 * before(earlier) * x * x + noise;
+    close(
+        quantity(&outcome, DISCRETE_VALUE).value,
+        exact,
+        1e-12,
+        "two steps",
+    );
+}
+
+/// The least cost at 50 and 150 steps of the published twenty-state problems, made with other software.
+#[test]
+fn published_problems_have_their_least_cost_at_their_steps() {
+    for (name, at_50, at_150) in [
+        ("quadratic_easy", 5.79045, 5.80903),
+        ("quadratic_hard", 28.74881, 28.65897),
+    ] {
+        let path = format!(
+            "{}/problems/control/{name}.toml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        for (steps, exact) in [(50, at_50), (150, at_150)] {
+            let steps = crate::problem::Override {
+                key: "time.steps".to_owned(),
+                value: steps.to_string(),
+            };
+            let loaded = crate::problem::load(Path::new(&path), &[steps])
+                .unwrap_or_else(|report| panic!("{report}"));
+            let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
+            let spec = &problem.problem.solvers[0];
+            let outcome = run(&problem, spec, &[], None, &mut |_| ())
+                .unwrap_or_else(|e| panic!("{e}"))
+                .outcome;
+            let found = quantity(&outcome, DISCRETE_VALUE).value;
+            close(found, exact, 6e-6, name);
+        }
     }
 }
