@@ -36,7 +36,7 @@ use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::law::{Law, Mixture};
-use crate::problem::model::Problem;
+use crate::problem::model::{Problem, SolverSpec};
 use std::time::{Duration, Instant};
 
 /// Reverse diffusion lowered to control, with numbers in it.
@@ -255,6 +255,32 @@ pub enum Unsolved {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Failed(#[from] SolveError),
+}
+
+/// One solver about to run; its random numbers depend on the seed and its id only.
+pub(crate) struct Attempt<'a, P> {
+    pub problem: &'a P,
+    pub spec: &'a SolverSpec,
+    pub seed: u64,
+    pub deadline: Option<Duration>,
+}
+
+impl<P> Attempt<'_, P> {
+    pub fn drive<M: Method<Problem = P>>(
+        &self,
+        method: &M,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<Solution<M::Outcome>, Unsolved> {
+        drive(
+            method,
+            self.problem,
+            &self.spec.id,
+            self.spec.method.name(),
+            &Streams::new(self.seed).scoped(&self.spec.id),
+            self.deadline,
+            watch,
+        )
+    }
 }
 
 /// The one loop: admit, start, advance until stopped or out of time, finish.

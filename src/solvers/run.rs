@@ -2,7 +2,6 @@
 
 use crate::discretization::noising::{Noising, NoisingError};
 use crate::field::noised_mixture::NoisedMixture;
-use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Problem, SolverSpec};
 use crate::problem::task::{Kind, Reverse};
 use crate::solvers::action::Action;
@@ -11,9 +10,7 @@ use crate::solvers::exact::Exact;
 use crate::solvers::fokker_planck::FokkerPlanck;
 use crate::solvers::hopf_cole::HopfCole;
 use crate::solvers::score_matching::ScoreMatching;
-use crate::solvers::{
-    Method, Outcome, Progress, Refusal, ReverseProblem, Solution, Unsolved, drive,
-};
+use crate::solvers::{Attempt, Outcome, Progress, Refusal, ReverseProblem, Solution, Unsolved};
 use std::time::Duration;
 
 /// Why a problem could not be lowered to numbers.
@@ -102,6 +99,7 @@ pub fn solve(
     let attempt = Attempt {
         problem,
         spec,
+        seed: problem.problem.run.seed,
         deadline,
     };
     if let Some(method) = Action::new(method) {
@@ -125,30 +123,5 @@ pub fn solve(
             ),
             accepted: "exact, action, score-matching, hopf-cole, fokker-planck, bridge".to_owned(),
         }))
-    }
-}
-
-/// One solver about to run.
-struct Attempt<'a> {
-    problem: &'a ReverseProblem,
-    spec: &'a SolverSpec,
-    deadline: Option<Duration>,
-}
-
-impl Attempt<'_> {
-    fn drive<M: Method<Problem = ReverseProblem, Outcome = Outcome>>(
-        &self,
-        method: &M,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Solution, Unsolved> {
-        drive(
-            method,
-            self.problem,
-            &self.spec.id,
-            self.spec.method.name(),
-            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
-            self.deadline,
-            watch,
-        )
     }
 }

@@ -1,6 +1,5 @@
 //! Runs one requested method on a control problem.
 
-use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
 use crate::solvers::control::annealed::Annealed;
 use crate::solvers::control::ddp::Ddp;
@@ -13,7 +12,7 @@ use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::separable::Separable;
 use crate::solvers::control::walk::Chains;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
-use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
+use crate::solvers::{Attempt, Progress, Refusal, Solution, Unsolved};
 use std::time::Duration;
 
 /// Solutions found so far: a method may use the policy of another (`use = "id"`).
@@ -34,6 +33,7 @@ pub fn solve(
     let attempt = Attempt {
         problem,
         spec,
+        seed: problem.problem.run.seed,
         deadline,
     };
     if let Some(method) = Riccati::new(method) {
@@ -65,30 +65,5 @@ pub fn solve(
             ),
             accepted: "riccati, hopf-cole, hjb, separable, long-horizon, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
         }))
-    }
-}
-
-/// One solver about to run.
-struct Attempt<'a> {
-    problem: &'a ControlProblem,
-    spec: &'a SolverSpec,
-    deadline: Option<Duration>,
-}
-
-impl Attempt<'_> {
-    fn drive<M: Method<Problem = ControlProblem, Outcome = ControlOutcome>>(
-        &self,
-        method: &M,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Solution<ControlOutcome>, Unsolved> {
-        drive(
-            method,
-            self.problem,
-            &self.spec.id,
-            self.spec.method.name(),
-            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
-            self.deadline,
-            watch,
-        )
     }
 }

@@ -1,6 +1,5 @@
 //! Runs one requested method on a simulation.
 
-use crate::numeric::random::Streams;
 use crate::problem::model::SolverSpec;
 use crate::solvers::simulate::density::Density;
 use crate::solvers::simulate::moments::Moments;
@@ -8,7 +7,7 @@ use crate::solvers::simulate::passage::FirstPassage;
 use crate::solvers::simulate::paths::Paths;
 use crate::solvers::simulate::stationary::Stationary;
 use crate::solvers::simulate::{SimulateOutcome, SimulateProblem};
-use crate::solvers::{Method, Progress, Refusal, Solution, Unsolved, drive};
+use crate::solvers::{Attempt, Progress, Refusal, Solution, Unsolved};
 use std::time::Duration;
 
 /// Runs one solver; its random numbers depend on the seed and its id only.
@@ -25,6 +24,7 @@ pub fn solve(
     let attempt = Attempt {
         problem,
         spec,
+        seed: problem.problem.run.seed,
         deadline,
     };
     if let Some(method) = Stationary::new(method) {
@@ -43,30 +43,5 @@ pub fn solve(
             reason: "it is not for kind `simulate`".to_owned(),
             accepted: "stationary, first-passage, fpk, moments, euler-maruyama, heun, milstein, exponential-euler".to_owned(),
         }))
-    }
-}
-
-/// One solver about to run.
-struct Attempt<'a> {
-    problem: &'a SimulateProblem,
-    spec: &'a SolverSpec,
-    deadline: Option<Duration>,
-}
-
-impl Attempt<'_> {
-    fn drive<M: Method<Problem = SimulateProblem, Outcome = SimulateOutcome>>(
-        &self,
-        method: &M,
-        watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Solution<SimulateOutcome>, Unsolved> {
-        drive(
-            method,
-            self.problem,
-            &self.spec.id,
-            self.spec.method.name(),
-            &Streams::new(self.problem.problem.run.seed).scoped(&self.spec.id),
-            self.deadline,
-            watch,
-        )
     }
 }
