@@ -257,6 +257,13 @@ pub enum Unsolved {
     Failed(#[from] SolveError),
 }
 
+/// A number found on the way, under the name that references use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantity {
+    pub name: String,
+    pub value: Estimate,
+}
+
 /// One solver about to run; its random numbers depend on the seed and its id only.
 pub(crate) struct Attempt<'a, P> {
     pub problem: &'a P,

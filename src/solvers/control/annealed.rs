@@ -36,8 +36,10 @@ use crate::problem::model::MethodSpec;
 use crate::solvers::control::target::Target;
 use crate::solvers::control::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
 use crate::solvers::control::weights::{effective_share, log_mean, normalised};
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
-use crate::solvers::{HistoryEntry, Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::{
+    HistoryEntry, Method, Progress, Quantity, Refusal, SolveError, StopReason, Work,
+};
 
 const NAME: &str = "annealed";
 /// Independent populations.

@@ -38,8 +38,10 @@ use crate::problem::method::MethodSpec;
 use crate::problem::model::Boundary;
 use crate::solvers::control::learned::fresh_cost;
 use crate::solvers::control::riccati::moments;
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
-use crate::solvers::{HistoryEntry, Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::{
+    HistoryEntry, Method, Progress, Quantity, Refusal, SolveError, StopReason, Work,
+};
 use nalgebra::{DMatrix, DVector};
 
 const NAME: &str = "ddp";

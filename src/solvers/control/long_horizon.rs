@@ -38,10 +38,10 @@ use crate::problem::model::{Boundary, MethodSpec};
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::long_horizon::ground::{COARSEST, Ground, NoGround, ground};
 use crate::solvers::control::separable::{Solving, Summed, admitted, group_problem};
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::observed_orders;
 use crate::solvers::start_law::start_nodes;
-use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::{Method, Progress, Quantity, Refusal, SolveError, StopReason, Work};
 
 const NAME: &str = "long-horizon";
 const ACCEPTED: &str = "dynamics.domain, a temperature, groups of one state, no discount, nothing that depends on time, natural edges, no events; else hopf-cole over the whole horizon";

@@ -39,8 +39,8 @@ use crate::numeric::random::Stream;
 use crate::problem::law::Law;
 use crate::problem::model::Problem;
 use crate::problem::task::Task;
-use crate::solvers::HistoryEntry;
 use crate::solvers::start_law::{draw_start, is_drawn};
+use crate::solvers::{HistoryEntry, Quantity};
 
 /// Why a problem could not be lowered to numbers.
 #[derive(Debug, thiserror::Error)]
@@ -145,13 +145,6 @@ impl ControlProblem {
             _ => None,
         }
     }
-}
-
-/// A number found on the way, under the name that references use.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantity {
-    pub name: String,
-    pub value: Estimate,
 }
 
 /// What every method answers.

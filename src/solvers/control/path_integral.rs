@@ -36,9 +36,9 @@ use crate::solvers::control::target::{Target, has_density};
 use crate::solvers::control::weights::{
     HEAVIEST, effective_share, log_mean, pareto_shape, weighted_value,
 };
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{
-    HistoryEntry, Method, Progress, Refusal, Solution, SolveError, StopReason, Work,
+    HistoryEntry, Method, Progress, Quantity, Refusal, Solution, SolveError, StopReason, Work,
 };
 
 const NAME: &str = "path-integral";

@@ -39,8 +39,8 @@ use crate::problem::law::Law;
 use crate::problem::model::MethodSpec;
 use crate::solvers::control::riccati::discrete::least_cost;
 use crate::solvers::control::riccati::equations::{Equations, Table, averaged, column, parts_of};
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
-use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::{Method, Progress, Quantity, Refusal, SolveError, StopReason, Work};
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 

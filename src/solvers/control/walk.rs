@@ -26,8 +26,8 @@ use crate::numeric::random::Streams;
 use crate::problem::method::{MethodSpec, Walk};
 use crate::solvers::control::target::Target;
 use crate::solvers::control::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
-use crate::solvers::control::{ControlOutcome, ControlProblem, Quantity};
-use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::{Method, Progress, Quantity, Refusal, SolveError, StopReason, Work};
 
 /// Leapfrog steps of a Hamiltonian trajectory.
 const LEAPFROGS: usize = 8;

@@ -27,9 +27,8 @@ use crate::numeric::interpolation::UniformAxis;
 use crate::problem::law::Law;
 use crate::problem::model::{Boundary, Problem};
 use crate::problem::task::Task;
-use crate::solvers::control::Quantity;
 use crate::solvers::start_law::is_drawn;
-use crate::solvers::{HistoryEntry, Refusal};
+use crate::solvers::{HistoryEntry, Quantity, Refusal};
 
 /// Why a problem could not be lowered to numbers.
 #[derive(Debug, thiserror::Error)]

@@ -167,14 +167,9 @@ impl Method for Stationary {
         for (k, mode) in modes.all.iter().enumerate() {
             outcome.push(format!("mode[{k}]"), *mode);
         }
-        outcome.quantities.extend(
-            modes
-                .highest
-                .map(|value| crate::solvers::control::Quantity {
-                    name: "mode".to_owned(),
-                    value,
-                }),
-        );
+        if let Some(highest) = modes.highest {
+            outcome.push("mode".to_owned(), highest);
+        }
         for ((name, value), (_, other)) in exact.iter().zip(&rough) {
             // The sums themselves round.
             let rounding = 64.0 * f64::EPSILON * value.abs();

@@ -1,5 +1,5 @@
 use crate::problem::parse_text;
-use crate::solvers::control::Quantity;
+use crate::solvers::Quantity;
 use crate::solvers::simulate::SimulateProblem;
 use crate::solvers::simulate::run::solve;
 use std::path::Path;
