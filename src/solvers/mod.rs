@@ -184,6 +184,17 @@ pub enum Progress {
     Stopped(StopReason),
 }
 
+impl Progress {
+    /// This part of a known amount of work is done; nothing is minimised on the way.
+    pub(crate) fn part(fraction: f64) -> Self {
+        Self::Going {
+            fraction,
+            objective: f64::NAN,
+            measured: 1.0 - fraction,
+        }
+    }
+}
+
 /// A recorded grid density, for plots and arrays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridRecord {

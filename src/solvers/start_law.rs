@@ -1,7 +1,7 @@
 //! Draws of the law a process starts from, and averages over it.
 
 use crate::field::draws::{CovarianceRoot, draw_mixture, draw_uniform};
-use crate::numeric::batch::Batch;
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Stream;
 use crate::problem::law::{Covariance, Law};
@@ -25,8 +25,22 @@ pub(crate) fn draw_start(law: &Law, stream: &Stream, first: u64, points: usize) 
     }
 }
 
-/// Points and weights whose sum is the average over the start law.
-pub(crate) fn start_nodes(law: &Law) -> (Batch, Vec<f64>) {
+/// Points and weights whose sum is the average over a law.
+pub(crate) struct StartNodes {
+    pub points: Batch,
+    pub weights: Vec<f64>,
+}
+
+impl StartNodes {
+    /// The average of what has these values at a block of points.
+    pub fn average(&self, values: impl FnOnce(BatchRef<'_>) -> Vec<f64>) -> f64 {
+        let values = values(self.points.as_ref());
+        values.iter().zip(&self.weights).map(|(v, w)| v * w).sum()
+    }
+}
+
+/// The nodes of a law that [`is_drawn`].
+pub(crate) fn start_nodes(law: &Law) -> StartNodes {
     let mut rows: Vec<Vec<f64>> = Vec::new();
     let mut weights = Vec::new();
     match (law, law.mixture()) {
@@ -62,7 +76,10 @@ pub(crate) fn start_nodes(law: &Law) -> (Batch, Vec<f64>) {
         }
         _ => unreachable!("{REFUSED}"),
     }
-    (Batch::from_rows(rows[0].len(), &rows), weights)
+    StartNodes {
+        points: Batch::from_rows(rows[0].len(), &rows),
+        weights,
+    }
 }
 
 fn product(rules: &[Rule]) -> Vec<(Vec<f64>, f64)> {

@@ -45,12 +45,12 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::problem::model::{Boundary, MethodSpec, Scheme};
+use crate::solvers::control::groups::{Summed, group_problem, smallest_coupling};
 use crate::solvers::control::hjb::best::{Coefficients, Response};
 use crate::solvers::control::hjb::level::Level;
 use crate::solvers::control::hjb::line::{Settings, Trouble};
 use crate::solvers::control::hopf_cole::region::{automatic, scout};
 use crate::solvers::control::hopf_cole::space_time::{Extrapolated, GridValue, SpaceTime};
-use crate::solvers::control::separable::{Summed, group_problem};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::start_law::start_nodes;
@@ -162,10 +162,7 @@ impl Method for Hjb {
         let mut parts = problem.parts.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
-            let smallest = couplings.iter().min_by_key(|coupling| coupling.size);
-            let because = smallest.map_or(String::new(), |coupling| {
-                format!(": {} in {}", coupling.term, coupling.place)
-            });
+            let because = smallest_coupling(&couplings);
             let reason = format!("{} states are coupled{because}", large.len());
             return Err(refusal(reason, ACCEPTED));
         }
@@ -284,11 +281,7 @@ impl Method for Hjb {
             return Progress::Stopped(StopReason::Direct);
         }
         let fraction = state.taken as f64 / state.steps as f64;
-        Progress::Going {
-            fraction,
-            objective: f64::NAN,
-            measured: 1.0 - fraction,
-        }
+        Progress::part(fraction)
     }
 
     fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
@@ -305,11 +298,10 @@ impl Method for Hjb {
         let (mut costs, mut error) = ([0.0; LEVELS], 0.0);
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         for (group, done) in state.groups.into_iter().zip(&state.done) {
-            let (points, weights) = start_nodes(&group.problem.start);
-            let average = |level: &Arc<SpaceTime>| -> f64 {
+            let start = start_nodes(&group.problem.start);
+            let average = |level: &Arc<SpaceTime>| {
                 let value = Extrapolated(vec![(1.0, level.clone())]);
-                let at = value.eval_with_gradient(problem.process.start(), points.as_ref());
-                at.0.iter().zip(&weights).map(|(v, w)| v * w).sum()
+                start.average(|points| value.eval_with_gradient(problem.process.start(), points).0)
             };
             let own: Vec<f64> = done.iter().rev().map(average).collect();
             error += (own[0] - own[1]).abs() / f64::from((1 << self.order()) - 1);

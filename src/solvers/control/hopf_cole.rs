@@ -219,11 +219,7 @@ impl Method for HopfCole {
             return Progress::Stopped(StopReason::Direct);
         }
         let fraction = state.taken as f64 / state.steps as f64;
-        Progress::Going {
-            fraction,
-            objective: f64::NAN,
-            measured: 1.0 - fraction,
-        }
+        Progress::part(fraction)
     }
 
     fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
@@ -245,10 +241,9 @@ impl Method for HopfCole {
             ])
         };
         let value = extrapolated(finest, half);
-        let (points, weights) = start_nodes(&problem.start);
-        let average = |value: &Extrapolated| -> f64 {
-            let at = value.eval_with_gradient(problem.process.start(), points.as_ref());
-            at.0.iter().zip(&weights).map(|(v, w)| v * w).sum()
+        let start = start_nodes(&problem.start);
+        let average = |value: &Extrapolated| {
+            start.average(|points| value.eval_with_gradient(problem.process.start(), points).0)
         };
         let cost = average(&value);
         let error = ERROR_SHARE * (cost - average(&extrapolated(half, quarter))).abs();

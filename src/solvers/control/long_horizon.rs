@@ -35,9 +35,11 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::model::{Boundary, MethodSpec};
+use crate::solvers::control::groups::{
+    Solving, Summed, admitted, group_problem, smallest_coupling,
+};
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::long_horizon::ground::{COARSEST, Ground, NoGround, ground};
-use crate::solvers::control::separable::{Solving, Summed, admitted, group_problem};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::observed_orders;
 use crate::solvers::start_law::start_nodes;
@@ -160,10 +162,7 @@ impl Method for LongHorizon {
         let mut parts = problem.parts.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if groups.iter().any(|group| group.len() > 1) {
-            let smallest = couplings.iter().min_by_key(|coupling| coupling.size);
-            let because = smallest.map_or(String::new(), |coupling| {
-                format!(": {} in {}", coupling.term, coupling.place)
-            });
+            let because = smallest_coupling(&couplings);
             return Err(refusal(format!("states are coupled{because}")));
         }
         let mut found = Vec::new();
@@ -277,11 +276,7 @@ impl Method for LongHorizon {
             _ => 1.0,
         };
         let fraction = (state.current as f64 + own) / state.groups.len() as f64;
-        Progress::Going {
-            fraction,
-            objective: f64::NAN,
-            measured: 1.0 - fraction,
-        }
+        Progress::part(fraction)
     }
 
     fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
@@ -334,11 +329,11 @@ impl Method for LongHorizon {
                 from,
                 rate: rate.value,
             };
-            let (points, weights) = start_nodes(&group.problem.start);
-            let mut at = Batch::zeros(points.points(), 1);
-            value.eval(process.start(), points.as_ref(), at.as_mut());
-            let sum = at.column(0).iter().zip(&weights);
-            cost += sum.map(|(v, w)| v * w).sum::<f64>();
+            cost += start_nodes(&group.problem.start).average(|points| {
+                let mut at = Batch::zeros(points.points(), 1);
+                value.eval(process.start(), points, at.as_mut());
+                at.column(0).to_vec()
+            });
             error += own.error;
             if before > 0.0 {
                 error += before * rate.error + answer.excess / group.ground.gap;

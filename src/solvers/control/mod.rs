@@ -12,6 +12,7 @@
 pub mod annealed;
 pub mod choice;
 pub mod ddp;
+mod groups;
 pub mod hjb;
 pub mod hopf_cole;
 pub mod learned;

@@ -28,7 +28,7 @@ use crate::numeric::random::Streams;
 use crate::problem::model::{Boundary, MethodSpec};
 use crate::solvers::simulate::line::Line;
 use crate::solvers::simulate::{SimulateOutcome, SimulateProblem, autonomous, one_state};
-use crate::solvers::start_law::start_nodes;
+use crate::solvers::start_law::{StartNodes, start_nodes};
 use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::num::NonZeroUsize;
 
@@ -102,8 +102,8 @@ impl Method for FirstPassage {
             ));
         }
         let line = Line::new(problem).map_err(|e| refusal(e.to_string(), "numbers"))?;
-        let (x, weights) = start_nodes(&problem.start);
-        let x = x.column(0).to_vec();
+        let StartNodes { points, weights } = start_nodes(&problem.start);
+        let x = points.column(0).to_vec();
         let low = x.iter().copied().fold(f64::INFINITY, f64::min);
         let high = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let outer = line.interval(problem);

@@ -1,6 +1,8 @@
 //! Shipped problems with known values, and one grid for all states as the other road.
 
 use super::*;
+use crate::field::Field;
+use crate::numeric::batch::Batch;
 use crate::problem::parse_text;
 use crate::solvers::control::run::solve;
 use crate::solvers::{Solution, Unsolved};
