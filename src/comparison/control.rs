@@ -12,6 +12,9 @@ use crate::solvers::control::weights::{effective_share, weighted_value};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{Solution, StopReason, Work};
 
+/// Name of the cost of no control.
+const UNCONTROLLED: &str = "uncontrolled_cost";
+
 /// How a policy does when it is simulated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Performance {
@@ -135,21 +138,9 @@ pub fn compare_controls(
             stopped: solution.stopped,
         });
     }
-    let idle = Idle {
-        states: problem.process.dimension(),
-        controls: problem.process.controls(),
-    };
-    let uncontrolled = SteeredWalk {
-        reference: None,
-        ..walk(&idle)
-    };
-    let uncontrolled = extrapolated(
-        &uncontrolled.run(start.as_ref(), 0),
-        &uncontrolled.run(start.as_ref(), 1),
-    );
-    let mut quantities = Vec::new();
+    let mut quantities: Vec<Quantity> = Vec::new();
     let mut push = |name: String, estimate: Estimate| {
-        if quantities.iter().all(|q: &Quantity| q.name != name) {
+        if quantities.iter().all(|q| q.name != name) {
             quantities.push(Quantity { name, estimate });
         }
     };
@@ -167,7 +158,23 @@ pub fn compare_controls(
     for quantity in found {
         push(quantity.name.clone(), quantity.value);
     }
-    push("uncontrolled_cost".to_owned(), uncontrolled);
+    // Simulated unless a method knows it better.
+    let found = |solution: &Solution<ControlOutcome>| {
+        let mut names = solution.outcome.quantities.iter();
+        names.any(|quantity| quantity.name == UNCONTROLLED)
+    };
+    if !solutions.iter().any(found) {
+        let idle = Idle {
+            states: problem.process.dimension(),
+            controls: problem.process.controls(),
+        };
+        let walk = SteeredWalk {
+            reference: None,
+            ..walk(&idle)
+        };
+        let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));
+        push(UNCONTROLLED.to_owned(), fine.limit_cost(&coarse));
+    }
     if let Some(optimal) = &optimal {
         for (name, estimate) in observed(problem, &optimal.end) {
             push(name, estimate);
@@ -182,10 +189,9 @@ pub fn compare_controls(
             push(format!("cost_{id}"), performance.cost);
         }
     }
-    // A method may know it better than the simulation.
     let uncontrolled = quantities
         .iter()
-        .find(|q| q.name == "uncontrolled_cost")
+        .find(|q| q.name == UNCONTROLLED)
         .map(|q| q.estimate);
     ControlComparison {
         reference: reference.map(|r| r.id.clone()),
@@ -200,17 +206,6 @@ fn mean_of(values: &[f64]) -> Estimate {
     Estimate::from_samples(values)
 }
 
-/// The limit of small steps from two of them, for a scheme of order 1; half the change is added to the error.
-fn extrapolated(coarse: &SteeredPaths, fine: &SteeredPaths) -> Estimate {
-    let limit: Vec<f64> = fine
-        .cost
-        .iter()
-        .zip(&coarse.cost)
-        .map(|(f, c)| 2.0 * f - c)
-        .collect();
-    mean_of(&limit)
-}
-
 fn perform(
     problem: &ControlProblem,
     walk: &SteeredWalk<'_>,
@@ -218,7 +213,12 @@ fn perform(
     optimal: Option<&SteeredPaths>,
 ) -> Performance {
     let fine = walk.run(start.as_ref(), 1);
-    let coarse = walk.run(start.as_ref(), 0);
+    // Of the coarse walk only the cost is asked for.
+    let coarse = SteeredWalk {
+        reference: None,
+        ..*walk
+    }
+    .run(start.as_ref(), 0);
     let cost = mean_of(&fine.cost);
     let gap = optimal.map(|optimal| {
         let above: Vec<f64> = fine

@@ -20,6 +20,7 @@ use crate::expr::Kernel;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::block;
+use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
@@ -103,6 +104,14 @@ impl SteeredPaths {
         self.squared_difference.extend(&other.squared_difference);
         self.squared_control.extend(&other.squared_control);
         self.log_ratio.extend(&other.log_ratio);
+    }
+
+    /// The mean cost in the limit of small steps, from these paths and the same with steps twice as long, for a scheme of
+    /// order 1; the error is that of the mean.
+    pub fn limit_cost(&self, coarse: &Self) -> Estimate {
+        let pairs = self.cost.iter().zip(&coarse.cost);
+        let limit: Vec<f64> = pairs.map(|(f, c)| 2.0 * f - c).collect();
+        Estimate::from_samples(&limit)
     }
 
     /// `log dP*/dP^u` up to a constant: `-(S - 1/2 ∫u'Ru)/lambda + log dP^0/dP^u`.

@@ -645,9 +645,8 @@ pub fn fresh_cost(
         until: problem.process.end(),
         stream: &stream,
     };
-    let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level).cost);
-    let pairs = fine.iter().zip(&coarse);
-    let limit = Estimate::from_samples(&pairs.map(|(f, c)| 2.0 * f - c).collect::<Vec<f64>>());
+    let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));
+    let limit = fine.limit_cost(&coarse);
     if !limit.value.is_finite() {
         return Err(SolveError::NotFinite {
             what: "the cost of a fresh path",
@@ -656,7 +655,7 @@ pub fn fresh_cost(
             suggestion: "more paths, or a smaller field".to_owned(),
         });
     }
-    let bias = 0.5 * (limit.value - Estimate::from_samples(&fine).value).abs();
+    let bias = 0.5 * (limit.value - Estimate::from_samples(&fine.cost).value).abs();
     let kind = if bias > limit.error {
         ErrorKind::Step
     } else {
