@@ -1,20 +1,17 @@
 //! Fills the record of a control or sampling run. Copies and names; computes nothing.
 
-use crate::cli::record::{answer_row, work_counts};
+use crate::cli::record::{self, answer_row, work_counts};
 use crate::comparison::control::{ControlComparison, ControlRow};
-use crate::comparison::quantities::Quantity;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
-use crate::problem::model::Reference;
 use crate::problem::task::Task;
 use crate::report::number;
-use crate::report::record::{Fact, HistoryPoint, ReferenceRow, Solved, SolverRow, StatementLine};
+use crate::report::record::{Fact, HistoryPoint, Solved, SolverRow, StatementLine};
 use crate::solvers::Solution;
 use crate::solvers::control::riccati::DISCRETE_VALUE;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::run::Answers;
 use crate::verification::identity::CheckResult;
-use crate::verification::verdict::Verdict;
 
 /// One row per requested solver.
 pub fn solver_rows(
@@ -144,31 +141,6 @@ pub fn headline(
     text
 }
 
-/// The file's known numbers beside what the run gave.
-pub fn reference_rows(
-    references: &[Reference],
-    quantities: &[Quantity],
-    results: &[CheckResult],
-) -> Vec<ReferenceRow> {
-    references
-        .iter()
-        .zip(results)
-        .map(|(reference, result)| ReferenceRow {
-            name: reference.name.clone(),
-            value: reference.value,
-            measured: quantities
-                .iter()
-                .find(|q| q.name == reference.name)
-                .map(|q| q.estimate),
-            on: String::new(),
-            tolerance: reference.tolerance,
-            source: reference.source.clone(),
-            verdict: result.verdict,
-            reason: result.reason.clone(),
-        })
-        .collect()
-}
-
 /// What the run does not show, one sentence each.
 pub fn limitations(
     problem: &ControlProblem,
@@ -188,19 +160,7 @@ pub fn limitations(
                 .to_owned(),
         ),
     }
-    for (found, word) in [
-        (Verdict::Inconclusive, "inconclusive"),
-        (Verdict::Skipped, "skipped"),
-    ] {
-        let names: Vec<String> = checks
-            .iter()
-            .filter(|c| c.verdict == found)
-            .map(|c| format!("{} on {}", c.check, c.on))
-            .collect();
-        if !names.is_empty() {
-            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
-        }
-    }
+    sentences.extend(record::undecided(checks));
     sentences
 }
 
@@ -208,18 +168,6 @@ pub fn limitations(
 pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine> {
     let graph = &problem.stated.graph;
     let (start, end) = problem.stated.horizon;
-    let list = |entries: &[crate::expr::Expr]| {
-        let shown: Vec<String> = entries.iter().take(4).map(|e| graph.text(*e)).collect();
-        let more = if entries.len() > 4 { ", ..." } else { "" };
-        format!("({}{more})", shown.join(", "))
-    };
-    let rows: Vec<String> = problem
-        .stated
-        .diffusion
-        .iter()
-        .take(4)
-        .map(|row| list(row))
-        .collect();
     let mut lines = Vec::new();
     if matches!(loaded.problem.task, Task::Sample(_)) {
         lines.push(StatementLine {
@@ -233,9 +181,8 @@ pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine
     lines.push(StatementLine {
         name: "controlled process".to_owned(),
         text: format!(
-            "dX = f dt + G dW, t in [{start}, {end}]\nf = {}\nG = {}",
-            list(&problem.stated.drift),
-            rows.join("; ")
+            "dX = f dt + G dW, t in [{start}, {end}]\n{}",
+            record::drift_and_noise(&problem.stated)
         ),
         latex: format!(r"dX = f(X,u,t)\,dt + G\,dW,\quad t \in [{start}, {end}]"),
         lines: None,

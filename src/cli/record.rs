@@ -1,13 +1,15 @@
 //! Fills the record of a run from what the rooms found. Copies and names; computes nothing.
 
 use crate::comparison::generated::Generation;
+use crate::comparison::quantities::Quantity;
 use crate::comparison::{Comparison, ComparisonRow};
+use crate::derivation::stated::Stated;
 use crate::derivation::{self, Derivation};
 use crate::expr::Expr;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::law::Law;
-use crate::problem::model::{CheckSpec, Problem, SolverSpec};
+use crate::problem::model::{CheckSpec, Problem, Reference, SolverSpec};
 use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
@@ -17,6 +19,9 @@ use crate::solvers::run::Answers;
 use crate::solvers::{ReverseProblem, Solution, Unsolved, Work};
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
+
+/// Entries of a vector that a statement shows.
+const LISTED: usize = 4;
 
 /// Which file was solved.
 pub fn identity(loaded: &Loaded, file: &str) -> Identity {
@@ -437,19 +442,17 @@ pub fn unverified(only: &[String], checks: &[CheckSpec]) -> Option<String> {
 
 /// The file's known numbers beside what the run gave.
 pub fn reference_rows(
-    problem: &Problem,
-    comparison: &Comparison,
+    references: &[Reference],
+    quantities: &[Quantity],
     results: &[CheckResult],
 ) -> Vec<ReferenceRow> {
-    problem
-        .references
+    references
         .iter()
         .zip(results)
         .map(|(reference, result)| ReferenceRow {
             name: reference.name.clone(),
             value: reference.value,
-            measured: comparison
-                .quantities
+            measured: quantities
                 .iter()
                 .find(|q| q.name == reference.name)
                 .map(|q| q.estimate),
@@ -460,6 +463,38 @@ pub fn reference_rows(
             reason: result.reason.clone(),
         })
         .collect()
+}
+
+/// One sentence each on the checks that did not come to a verdict, and on those that were not run.
+pub fn undecided(checks: &[CheckResult]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (found, word) in [
+        (Verdict::Inconclusive, "inconclusive"),
+        (Verdict::Skipped, "skipped"),
+    ] {
+        let names: Vec<String> = checks
+            .iter()
+            .filter(|c| c.verdict == found)
+            .map(|c| format!("{} on {}", c.check, c.on))
+            .collect();
+        if !names.is_empty() {
+            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
+        }
+    }
+    sentences
+}
+
+/// Drift and noise of a process, `f = (...)` and `G = (...); ...`, the first few entries of each.
+pub fn drift_and_noise(stated: &Stated) -> String {
+    let list = |entries: &[Expr]| {
+        let few = entries.iter().take(LISTED);
+        let shown: Vec<String> = few.map(|e| stated.graph.text(*e)).collect();
+        let more = if entries.len() > LISTED { ", ..." } else { "" };
+        format!("({}{more})", shown.join(", "))
+    };
+    let rows = stated.diffusion.iter().take(LISTED);
+    let rows: Vec<String> = rows.map(|row| list(row)).collect();
+    format!("f = {}\nG = {}", list(&stated.drift), rows.join("; "))
 }
 
 /// What the run does not show, one sentence each.
@@ -496,19 +531,7 @@ pub fn limitations(
             "No answer could serve as reference, so control errors were not measured.".to_owned(),
         ),
     }
-    for (found, word) in [
-        (Verdict::Inconclusive, "inconclusive"),
-        (Verdict::Skipped, "skipped"),
-    ] {
-        let names: Vec<String> = checks
-            .iter()
-            .filter(|c| c.verdict == found)
-            .map(|c| format!("{} on {}", c.check, c.on))
-            .collect();
-        if !names.is_empty() {
-            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
-        }
-    }
+    sentences.extend(undecided(checks));
     sentences
 }
 

@@ -1,7 +1,7 @@
 //! The main job for problems of kind `control` and `sample`.
 
 use crate::cli::control_figures::pictures;
-use crate::cli::control_record::{headline, limitations, reference_rows, solver_rows, statement};
+use crate::cli::control_record::{headline, limitations, solver_rows, statement};
 use crate::cli::exit::Exit;
 use crate::cli::figures::Pictures;
 use crate::cli::record;
@@ -67,7 +67,7 @@ pub(super) fn run_control(
         structures: record::structures(derivation),
         solvers: solver_rows(&answers, &comparison),
         checks: record::check_rows(&checks),
-        references: reference_rows(
+        references: record::reference_rows(
             &problem.problem.references,
             &comparison.quantities,
             &references,

@@ -98,7 +98,11 @@ fn assemble(request: &Request<'_>, found: &Found<'_>, phases: Vec<Phase>) -> Rec
         structures: record::structures(found.derivation),
         solvers: record::solver_rows(found.answers, found.comparison, &expected_modes),
         checks: record::check_rows(found.checks),
-        references: record::reference_rows(problem, found.comparison, found.references),
+        references: record::reference_rows(
+            &problem.references,
+            &found.comparison.quantities,
+            found.references,
+        ),
         warnings: record::warnings(found.loaded),
         limitations: record::limitations(found.problem, found.comparison, found.checks),
         next: vec![

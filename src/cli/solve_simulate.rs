@@ -1,6 +1,5 @@
 //! The main job for problems of kind `simulate`.
 
-use crate::cli::control_record::reference_rows;
 use crate::cli::exit::Exit;
 use crate::cli::record::{self, answer_row, work_counts};
 use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
@@ -18,7 +17,6 @@ use crate::solvers::simulate::{SimulateOutcome, SimulateProblem};
 use crate::verification::identity::CheckResult;
 use crate::verification::references::check_references;
 use crate::verification::simulate::verify_simulation;
-use crate::verification::verdict::Verdict;
 
 /// Names of the headline, most telling first.
 const TELLING: [&str; 4] = ["passage_time", "mode", "mean_square", "mean_square_end"];
@@ -65,7 +63,7 @@ pub(super) fn run_simulation(
             .map(|spec| answer_row(spec, &answers, solved))
             .collect(),
         checks: record::check_rows(&checks),
-        references: reference_rows(&problem.problem.references, &quantities, &references),
+        references: record::reference_rows(&problem.problem.references, &quantities, &references),
         warnings: record::warnings(loaded),
         limitations: limitations(&problem, &checks),
         next: vec![
@@ -144,26 +142,13 @@ fn headline(answers: &Answers<SimulateOutcome>) -> String {
 /// The typeset problem.
 fn statement(problem: &SimulateProblem) -> Vec<StatementLine> {
     let stated = &problem.stated;
-    let graph = &stated.graph;
     let (start, end) = stated.horizon;
-    let list = |entries: &[crate::expr::Expr]| {
-        let shown: Vec<String> = entries.iter().take(4).map(|e| graph.text(*e)).collect();
-        let more = if entries.len() > 4 { ", ..." } else { "" };
-        format!("({}{more})", shown.join(", "))
-    };
-    let rows: Vec<String> = stated
-        .diffusion
-        .iter()
-        .take(4)
-        .map(|row| list(row))
-        .collect();
     vec![StatementLine {
         name: "process".to_owned(),
         text: format!(
-            "dX = f dt + G dW (Ito), t in [{start}, {end}], X at the start {}\nf = {}\nG = {}",
+            "dX = f dt + G dW (Ito), t in [{start}, {end}], X at the start {}\n{}",
             problem.start.family(),
-            list(&stated.drift),
-            rows.join("; ")
+            record::drift_and_noise(stated)
         ),
         latex: format!(r"dX = f(X,t)\,dt + G(X,t)\,dW,\quad t \in [{start}, {end}]"),
         lines: None,
@@ -182,18 +167,6 @@ fn limitations(problem: &SimulateProblem, checks: &[CheckResult]) -> Vec<String>
             problem.stops.join(", ")
         ));
     }
-    for (found, word) in [
-        (Verdict::Inconclusive, "inconclusive"),
-        (Verdict::Skipped, "skipped"),
-    ] {
-        let names: Vec<String> = checks
-            .iter()
-            .filter(|c| c.verdict == found)
-            .map(|c| format!("{} on {}", c.check, c.on))
-            .collect();
-        if !names.is_empty() {
-            sentences.push(format!("Checks {word}: {}.", names.join(", ")));
-        }
-    }
+    sentences.extend(record::undecided(checks));
     sentences
 }

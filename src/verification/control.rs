@@ -26,7 +26,7 @@ use crate::solvers::control::weights::effective_share;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::verification::bellman_terms::BellmanTerms;
 use crate::verification::grid_order::grid_order;
-use crate::verification::identity::{CheckResult, DERIVATION, skipped};
+use crate::verification::identity::{CheckResult, DERIVATION, run_all, skipped};
 use crate::verification::normaliser::{bracket, draws, log_z};
 use crate::verification::verdict::{Residual, Verdict};
 
@@ -63,15 +63,11 @@ pub fn verify_controls(
         comparison,
         streams: streams.scoped("verification"),
     };
-    let mut results = Vec::new();
-    for spec in &problem.problem.checks {
-        let found = bench.run(spec);
-        if found.is_empty() {
-            results.push(skipped(spec, "all", bench.why_not(&spec.check)));
-        }
-        results.extend(found);
-    }
-    results
+    run_all(
+        &problem.problem.checks,
+        |spec| bench.run(spec),
+        |check| bench.why_not(check),
+    )
 }
 
 impl<'a> Bench<'a> {

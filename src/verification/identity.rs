@@ -143,6 +143,23 @@ impl CheckResult {
     }
 }
 
+/// Every check of a list; one that is about nothing here is skipped with the reason.
+pub(super) fn run_all(
+    checks: &[CheckSpec],
+    run: impl Fn(&CheckSpec) -> Vec<CheckResult>,
+    why_not: impl Fn(&str) -> &'static str,
+) -> Vec<CheckResult> {
+    let mut results = Vec::new();
+    for spec in checks {
+        let found = run(spec);
+        if found.is_empty() {
+            results.push(skipped(spec, "all", why_not(&spec.check)));
+        }
+        results.extend(found);
+    }
+    results
+}
+
 /// A check that did not run; the start of the answer of one that did.
 pub fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
     CheckResult {

@@ -23,7 +23,7 @@ use crate::solvers::simulate::paths::{level_distances, path_distances, scheme};
 use crate::solvers::simulate::{DensityRecord, SimulateOutcome, SimulateProblem};
 use crate::verification::control::cross_checked;
 use crate::verification::grid_order::grid_order;
-use crate::verification::identity::{CheckResult, skipped};
+use crate::verification::identity::{CheckResult, run_all, skipped};
 use crate::verification::verdict::{Residual, Verdict};
 
 /// Paths of the checks that walk.
@@ -58,15 +58,11 @@ pub fn verify_simulation(
         solutions,
         streams: streams.scoped("verification"),
     };
-    let mut results = Vec::new();
-    for spec in &problem.problem.checks {
-        let found = bench.run(spec);
-        if found.is_empty() {
-            results.push(skipped(spec, "all", bench.why_not(&spec.check)));
-        }
-        results.extend(found);
-    }
-    results
+    run_all(
+        &problem.problem.checks,
+        |spec| bench.run(spec),
+        |check| bench.why_not(check),
+    )
 }
 
 impl<'a> Bench<'a> {
