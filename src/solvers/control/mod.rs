@@ -12,6 +12,8 @@
 pub mod annealed;
 pub mod choice;
 pub mod ddp;
+#[cfg(test)]
+mod fixture;
 mod groups;
 pub mod hjb;
 pub mod hopf_cole;

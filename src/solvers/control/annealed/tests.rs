@@ -1,8 +1,9 @@
 //! Targets whose normaliser is known in closed form or by quadrature.
 
 use super::*;
-use crate::problem::{load, parse_text};
+use crate::problem::load;
 use crate::solvers::Solution;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve;
 use std::path::Path;
 
@@ -22,9 +23,7 @@ fn text(target: &str, states: usize, particles: usize) -> ControlProblem {
          preset = \"vp\"\nbeta = [0.1, 10.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 5\n[[solver]]\nid = \"a\"\n\
          method = \"annealed\"\nparticles = {particles}\nsteps = 256\n"
     );
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    ControlProblem::new(loaded.problem).expect("the problem lowers")
+    lowered(&text)
 }
 
 fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {

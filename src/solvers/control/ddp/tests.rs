@@ -1,15 +1,8 @@
 //! The gain of `riccati`, closed forms, and controls next to the answer.
 
 use super::*;
-use crate::problem::parse_text;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve as run;
-use std::path::Path;
-
-fn lowered(text: &str) -> ControlProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    ControlProblem::new(loaded.problem).expect("the problem lowers")
-}
 
 fn answer(problem: &ControlProblem, id: &str) -> ControlOutcome {
     let solvers = &problem.problem.solvers;

@@ -1,22 +1,5 @@
-use crate::problem::parse_text;
-use crate::solvers::control::run::solve;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
-use crate::solvers::{Solution, Unsolved};
-use std::path::Path;
-
-fn answer(body: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}");
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}"));
-    let problem = ControlProblem::new(loaded.problem).expect("lowers");
-    solve(
-        &problem,
-        &problem.problem.solvers[0],
-        &[],
-        None,
-        &mut |_| (),
-    )
-}
+use crate::solvers::Unsolved;
+use crate::solvers::control::fixture::answer;
 
 /// Value, its error and the observed order.
 fn numbers(body: &str) -> [f64; 3] {

@@ -2,17 +2,14 @@
 
 use crate::field::Field;
 use crate::numeric::batch::Batch;
-use crate::problem::parse_text;
+use crate::solvers::control::ControlOutcome;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::GRID_ORDER_FACT;
 use crate::solvers::{Solution, Unsolved};
-use std::path::Path;
 
 fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
+    let problem = lowered(text);
     let mut solvers = problem.problem.solvers.iter();
     let spec = solvers.find(|spec| spec.method.name() == "hopf-cole");
     let spec = spec.expect("the file asks for hopf-cole");

@@ -2,16 +2,9 @@
 
 use super::*;
 use crate::numeric::random::Stream;
-use crate::problem::parse_text;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve as run;
 use serde_json::Value;
-use std::path::Path;
-
-fn lowered(text: &str) -> ControlProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    ControlProblem::new(loaded.problem).expect("the problem lowers")
-}
 
 fn record(id: &str) -> (Value, Vec<f64>) {
     let text = include_str!("../../../../tests/reference/section08.json");

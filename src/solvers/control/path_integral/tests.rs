@@ -2,17 +2,10 @@
 
 use super::*;
 use crate::numeric::batch::{BatchMut, BatchRef};
-use crate::problem::parse_text;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve;
 use crate::solvers::{Unsolved, Work};
 use serde_json::Value;
-use std::path::Path;
-
-fn problem(text: &str) -> ControlProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    ControlProblem::new(loaded.problem).expect("the problem lowers")
-}
 
 fn attempt(
     problem: &ControlProblem,
@@ -46,7 +39,7 @@ impl Field for Constant {
 }
 
 fn linear(initial: &str, guide: &str) -> ControlProblem {
-    problem(&format!(
+    lowered(&format!(
         "format = 1\n[problem]\nname = \"linear\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n\
          drift = \"-0.8*x + 0.9*u\"\ndiffusion = \"0.9*sqrt(0.7)\"\nhorizon = [0.0, 1.0]\n[initial]\n{initial}\n\
          [cost]\nrunning = \"u^2/2\"\nterminal = \"1.1*x\"\n[run]\nseed = 12\n[[solver]]\nid = \"guide\"\n\
@@ -126,7 +119,7 @@ fn what_it_cannot_do_is_refused() {
 }
 
 fn sample(target: &str) -> ControlOutcome {
-    let problem = problem(&format!(
+    let problem = lowered(&format!(
         "format = 1\n[problem]\nname = \"gaussian\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[1]\"\n\
          preset = \"vp\"\nbeta = [0.1, 1.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 13\n[[solver]]\nid = \"paths\"\n\
          method = \"path-integral\"\nkernel = \"monte-carlo\"\npaths = 20000\nsteps = 100\n"

@@ -1,20 +1,14 @@
 //! Closed forms, reference numbers made with other software, and a scalar integration written out by hand.
 
 use super::*;
-use crate::problem::parse_text;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve as run;
 use crate::solvers::{Solution, Unsolved};
 use serde_json::Value;
 use std::path::Path;
 
-fn problem(text: &str) -> ControlProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    ControlProblem::new(loaded.problem).expect("the problem lowers")
-}
-
 fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let problem = problem(text);
+    let problem = lowered(text);
     let spec = problem
         .problem
         .solvers

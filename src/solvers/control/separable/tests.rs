@@ -3,15 +3,12 @@
 use super::*;
 use crate::field::Field;
 use crate::numeric::batch::Batch;
-use crate::problem::parse_text;
+use crate::solvers::control::fixture::lowered;
 use crate::solvers::control::run::solve;
 use crate::solvers::{Solution, Unsolved};
-use std::path::Path;
 
 fn attempt(text: &str, method: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[])
-        .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
+    let problem = lowered(text);
     let mut solvers = problem.problem.solvers.iter();
     let spec = solvers.find(|spec| spec.method.name() == method);
     solve(&problem, spec.expect(method), &[], None, &mut |_| ())
