@@ -167,6 +167,11 @@ impl<'a> BatchRef<'a> {
         &self.data[j * self.stride..j * self.stride + self.points]
     }
 
+    /// The storage, and the distance from one column to the next.
+    pub fn strided(&self) -> (&'a [f64], usize) {
+        (self.data, self.stride)
+    }
+
     /// A sub-block of points.
     pub fn rows(&self, range: Range<usize>) -> BatchRef<'a> {
         assert!(range.end <= self.points, "rows within the block");

@@ -21,7 +21,7 @@ use crate::field::time_nodes::{Basis, Located, Regressors};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dense::Cholesky;
 use crate::numeric::least_squares::{
-    LeastSquaresError, add_normal_equations, least_squares_qr, seminormal_equations,
+    LeastSquaresError, add_normal_equations, least_squares_qr, mirror_lower, seminormal_equations,
     solve_normal_equations,
 };
 use nalgebra::{DMatrix, DVector};
@@ -57,6 +57,7 @@ pub fn gram<B: Basis>(basis: &B, at: &Located, xi: BatchRef<'_>, weights: &[f64]
         add_normal_equations(features.as_ref(), none, &mut gram, &mut no_moments);
         start = end;
     }
+    mirror_lower(&mut gram);
     gram
 }
 
@@ -72,14 +73,14 @@ fn weighted_design<B: Basis>(
     let count = match basis.regressors() {
         Regressors::Shared { count } | Regressors::Coupled { count } => count,
     };
-    design.clear();
     design.resize(n * scales.len() * count, 0.0);
     basis.design(xi, design);
-    for column in design.chunks_exact_mut(n * scales.len()) {
-        for (component, scale) in column.chunks_exact_mut(n).zip(scales) {
-            for (v, w) in component.iter_mut().zip(weights) {
-                *v *= w.sqrt() / scale;
-            }
+    let factors: Vec<f64> = (scales.iter())
+        .flat_map(|scale| weights.iter().map(move |w| w.sqrt() / scale))
+        .collect();
+    for column in design.chunks_exact_mut(factors.len()) {
+        for (v, factor) in column.iter_mut().zip(&factors) {
+            *v *= factor;
         }
     }
 }
