@@ -8,7 +8,7 @@
     reason = "one index walks the same lane of several rows; zipped iterators hide that and vectorise worse"
 )]
 
-use crate::field::mixture_rows::{AlignedRow, Row, TILE};
+use crate::field::tile_rows::{AlignedRow, Row, TILE};
 use crate::numeric::dispatch::multiply_add;
 use crate::numeric::elementary::exp2_of_negative;
 use std::f64::consts::{LN_2, LOG2_E};

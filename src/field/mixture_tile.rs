@@ -14,7 +14,7 @@
 
 use crate::field::mixture_components::{Components, Expansion, GROUP, Shape};
 use crate::field::mixture_few::{Isotropic, Points};
-use crate::field::mixture_rows::{AlignedRow, Row, Rows, TILE};
+use crate::field::tile_rows::{AlignedRow, Row, Rows, TILE};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::{exp_of_negative, log};

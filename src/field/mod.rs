@@ -12,12 +12,14 @@ pub mod grid_field;
 mod mixture_components;
 mod mixture_few;
 pub mod mixture_potential;
-mod mixture_rows;
 mod mixture_tile;
+pub mod network;
 pub mod noised_mixture;
 pub mod peaks;
 pub mod rbf;
+mod rbf_few;
 pub mod scaled;
+mod tile_rows;
 pub mod time_nodes;
 
 use crate::numeric::batch::{BatchMut, BatchRef};

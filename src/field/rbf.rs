@@ -4,11 +4,13 @@ use crate::discretization::noising::Noising;
 use crate::field::affine::{add_scaled, dot};
 use crate::field::draws::draw_noised;
 use crate::field::noised_mixture::NoisedMixture;
+use crate::field::rbf_few;
 use crate::field::time_nodes::{Basis, Regressors, TimeNodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp;
 use crate::numeric::random::Stream;
+use std::ops::Range;
 
 /// Above this many states the affine part is diagonal: a full matrix would outnumber the bumps.
 const FULL_AFFINE: usize = 8;
@@ -90,14 +92,24 @@ impl RadialBasis {
         theta
     }
 
-    fn bumps(&self) -> impl Iterator<Item = Bump<'_>> {
+    fn bumps(&self, range: Range<usize>) -> impl Iterator<Item = Bump<'_>> {
         self.centres
             .chunks_exact(self.dimension)
             .zip(&self.widths)
+            .take(range.end)
+            .skip(range.start)
             .map(|(centre, width)| Bump {
                 centre,
                 inverse: 1.0 / width,
             })
+    }
+}
+
+/// The bumps of a basis in `D` states.
+fn few<const D: usize>(basis: &RadialBasis, range: Range<usize>) -> rbf_few::Bumps<'_, D> {
+    rbf_few::Bumps {
+        centres: &basis.centres.as_chunks::<D>().0[range.clone()],
+        widths: &basis.widths[range],
     }
 }
 
@@ -195,12 +207,33 @@ impl Bump<'_> {
     }
 }
 
-/// Adds `Σ_k a_k φ_k (−δ_k)` to `out`.
+/// Adds `Σ_k a_k φ_k (−δ_k)` to `out`, over a range of bumps.
 struct Combine<'a, 'b> {
     basis: &'a RadialBasis,
+    range: Range<usize>,
     xi: BatchRef<'a>,
     weights: &'a [f64],
     out: BatchMut<'b>,
+}
+
+impl<'a, 'b> Combine<'a, 'b> {
+    fn dispatch(self) {
+        match self.basis.dimension {
+            1 => dispatch(self.few::<1>()),
+            2 => dispatch(self.few::<2>()),
+            3 => dispatch(self.few::<3>()),
+            _ => dispatch(self),
+        }
+    }
+
+    fn few<const D: usize>(self) -> rbf_few::Combine<'a, 'b, D> {
+        rbf_few::Combine {
+            bumps: few(self.basis, self.range),
+            xi: self.xi,
+            weights: self.weights,
+            out: self.out,
+        }
+    }
 }
 
 impl Kernel for Combine<'_, '_> {
@@ -208,7 +241,7 @@ impl Kernel for Combine<'_, '_> {
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let mut height = vec![0.0; self.xi.points()];
-        for (bump, a) in self.basis.bumps().zip(self.weights) {
+        for (bump, a) in self.basis.bumps(self.range).zip(self.weights) {
             bump.heights::<FMA>(self.xi, &mut height);
             let factor = -a * bump.inverse;
             for (j, c) in bump.centre.iter().enumerate() {
@@ -231,13 +264,34 @@ struct PullBack<'a, 'b> {
     state: Option<(&'a [f64], BatchMut<'b>)>,
 }
 
+impl<'a, 'b> PullBack<'a, 'b> {
+    fn dispatch(self) {
+        match self.basis.dimension {
+            1 => dispatch(self.few::<1>()),
+            2 => dispatch(self.few::<2>()),
+            3 => dispatch(self.few::<3>()),
+            _ => dispatch(self),
+        }
+    }
+
+    fn few<const D: usize>(self) -> rbf_few::PullBack<'a, 'b, D> {
+        rbf_few::PullBack {
+            bumps: few(self.basis, 0..self.basis.widths.len()),
+            xi: self.xi,
+            cotangent: self.cotangent,
+            gradient: self.gradient,
+            state: self.state,
+        }
+    }
+}
+
 impl Kernel for PullBack<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let n = self.xi.points();
         let (mut height, mut along) = (vec![0.0; n], vec![0.0; n]);
-        for (k, bump) in self.basis.bumps().enumerate() {
+        for (k, bump) in self.basis.bumps(0..self.basis.widths.len()).enumerate() {
             bump.heights::<FMA>(self.xi, &mut height);
             along.fill(0.0);
             for (j, c) in bump.centre.iter().enumerate() {
@@ -318,12 +372,14 @@ impl Basis for RadialBasis {
                 None => column.iter_mut().for_each(|o| *o += theta),
             }
         }
-        dispatch(Combine {
+        Combine {
             basis: self,
+            range: 0..weights.len(),
             xi,
             weights,
             out,
-        });
+        }
+        .dispatch();
     }
 
     fn divergence(&self, xi: BatchRef<'_>, coefficients: &[f64], scale: &[f64], out: &mut [f64]) {
@@ -336,7 +392,7 @@ impl Basis for RadialBasis {
                 .sum(),
         );
         let (mut height, mut term) = (vec![0.0; xi.points()], vec![0.0; xi.points()]);
-        for (bump, a) in self.bumps().zip(weights) {
+        for (bump, a) in self.bumps(0..weights.len()).zip(weights) {
             dispatch(Divergence {
                 bump,
                 xi,
@@ -351,13 +407,14 @@ impl Basis for RadialBasis {
     fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
         let (linear, bumps) = gradient.split_at_mut(self.affine.len());
         self.pull_back_affine(xi, cotangent, linear);
-        dispatch(PullBack {
+        PullBack {
             basis: self,
             xi,
             cotangent,
             gradient: Some(bumps),
             state: None,
-        });
+        }
+        .dispatch();
     }
 
     fn pull_back_state(
@@ -369,13 +426,14 @@ impl Basis for RadialBasis {
     ) {
         let (linear, weights) = coefficients.split_at(self.affine.len());
         self.pull_back_affine_state(linear, cotangent, out.reborrow());
-        dispatch(PullBack {
+        PullBack {
             basis: self,
             xi,
             cotangent,
             gradient: None,
             state: Some((weights, out)),
-        });
+        }
+        .dispatch();
     }
 
     fn pull_back_both(
@@ -390,13 +448,14 @@ impl Basis for RadialBasis {
         let (linear_gradient, bumps) = gradient.split_at_mut(self.affine.len());
         self.pull_back_affine(xi, cotangent, linear_gradient);
         self.pull_back_affine_state(linear, cotangent, out.reborrow());
-        dispatch(PullBack {
+        PullBack {
             basis: self,
             xi,
             cotangent,
             gradient: Some(bumps),
             state: Some((weights, out)),
-        });
+        }
+        .dispatch();
     }
 
     fn pull_back_divergence(
@@ -414,7 +473,7 @@ impl Basis for RadialBasis {
             }
         }
         let (mut height, mut term) = (vec![0.0; xi.points()], vec![0.0; xi.points()]);
-        for (bump, g) in self.bumps().zip(bumps) {
+        for (bump, g) in self.bumps(0..bumps.len()).zip(bumps) {
             dispatch(Divergence {
                 bump,
                 xi,
@@ -439,28 +498,19 @@ impl Basis for RadialBasis {
         }
         bumps.fill(0.0);
         for (k, rows) in bumps.chunks_exact_mut(n * d).enumerate() {
-            dispatch(Combine {
-                basis: &self.single(k),
+            Combine {
+                basis: self,
+                range: k..k + 1,
                 xi,
                 weights: &[1.0],
                 out: BatchMut::new(rows, n, d, n),
-            });
+            }
+            .dispatch();
         }
     }
 }
 
 impl RadialBasis {
-    /// The basis of bump k alone.
-    fn single(&self, k: usize) -> Self {
-        let d = self.dimension;
-        Self {
-            dimension: d,
-            affine: Vec::new(),
-            centres: self.centres[k * d..(k + 1) * d].to_vec(),
-            widths: vec![self.widths[k]],
-        }
-    }
-
     fn pull_back_affine(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
         for ((j, l), g) in self.affine.iter().zip(gradient) {
             let c = cotangent.column(*j);
