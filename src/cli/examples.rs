@@ -23,6 +23,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("benchmarks/p3_flow_likelihood.toml"),
     example!("benchmarks/p4_digits_paths.toml"),
     example!("benchmarks/p5_action_gradient.toml"),
+    example!("benchmarks/p5_network_gradient.toml"),
     example!("benchmarks/p6_score_matching.toml"),
     example!("bridge/corners.toml"),
     example!("control/double_well_control.toml"),

@@ -4,6 +4,7 @@ use crate::discretization::noising::Noising;
 use crate::field::affine::Affine;
 use crate::field::chebyshev::Chebyshev;
 use crate::field::mixture_potential::MixturePotential;
+use crate::field::network::Network;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf::RadialBasis;
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
@@ -18,6 +19,7 @@ pub enum Family {
     Radial(NodeField<RadialBasis>),
     Chebyshev(NodeField<Chebyshev>),
     Mixture(MixturePotential),
+    Network(Network),
 }
 
 /// Why a family cannot represent the score of a problem.
@@ -86,6 +88,10 @@ impl Family {
                 let standard = basis.standard();
                 Self::Chebyshev(started(NodeField::new(basis, nodes), &standard))
             }
+            FieldSpec::Network { layers } => {
+                let stream = streams.role("network-start");
+                Self::Network(Network::new(dimension, nodes, layers, &stream))
+            }
             FieldSpec::Mixture { .. } => return Err(FamilyError::NoTransition),
         })
     }
@@ -96,6 +102,7 @@ impl Family {
             Self::Radial(field) => field,
             Self::Chebyshev(field) => field,
             Self::Mixture(field) => field,
+            Self::Network(field) => field,
         }
     }
 
@@ -105,6 +112,7 @@ impl Family {
             Self::Radial(field) => field,
             Self::Chebyshev(field) => field,
             Self::Mixture(field) => field,
+            Self::Network(field) => field,
         }
     }
 
@@ -130,17 +138,22 @@ impl Family {
             Self::Radial(field) => Box::new(field),
             Self::Chebyshev(field) => Box::new(field),
             Self::Mixture(field) => Box::new(field),
+            Self::Network(field) => Box::new(field),
         }
     }
 }
 
-/// Time nodes of a family; one for a family without.
+/// Nodes of the table that whitens a network's input.
+const NETWORK_NODES: usize = 24;
+
+/// Time nodes of a family; one for a family without. A network has none, but its clock and its whitening do.
 pub fn spec_nodes(spec: &FieldSpec) -> usize {
     match spec {
         FieldSpec::Affine { nodes }
         | FieldSpec::Rbf { nodes, .. }
         | FieldSpec::Chebyshev { nodes, .. } => *nodes,
         FieldSpec::Mixture { .. } => 1,
+        FieldSpec::Network { .. } => NETWORK_NODES,
     }
 }
 

@@ -163,7 +163,7 @@ impl Located {
     }
 
     /// Divides every column by its scale.
-    fn divide(&self, mut batch: BatchMut<'_>) {
+    pub(super) fn divide(&self, mut batch: BatchMut<'_>) {
         for (j, w) in self.scale.iter().enumerate() {
             let inverse = 1.0 / w;
             batch.column_mut(j).iter_mut().for_each(|v| *v *= inverse);

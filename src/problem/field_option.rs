@@ -77,6 +77,7 @@ fn read_field_entry(reader: &mut Reader, node: &Node, structure: Structure) -> O
         "affine" => &["family", "time", "nodes"],
         "rbf" => &["family", "time", "nodes", "centers"],
         "mixture" => &["family", "components"],
+        "network" => &["family", "layers"],
         _ => &["family", "time", "nodes", "degree"],
     };
     check_field_keys(reader, table, family, valid)?;
@@ -101,6 +102,16 @@ fn read_field_entry(reader: &mut Reader, node: &Node, structure: Structure) -> O
                 structure.components.map_or(12, spare),
                 1,
             )?,
+        }),
+        "network" => Some(FieldSpec::Network {
+            layers: match table.get("layers") {
+                Some(entry) => reader.whole_numbers(
+                    &entry.node,
+                    "solver.field.layers",
+                    "one width per layer",
+                )?,
+                None => vec![64, 64],
+            },
         }),
         _ if structure.dimension > 2 => {
             reader.push(Diagnostic::error(
@@ -176,6 +187,9 @@ fn field_text(field: &FieldSpec) -> String {
         ),
         FieldSpec::Mixture { components } => {
             format!("{{ family = \"mixture\", components = {components} }}")
+        }
+        FieldSpec::Network { layers } => {
+            format!("{{ family = \"network\", layers = {layers:?} }}")
         }
         FieldSpec::Chebyshev { degree, nodes } => format!(
             "{{ family = \"chebyshev\", degree = {degree}, time = \"nodes\", nodes = {nodes} }}"

@@ -33,6 +33,8 @@ pub enum FieldSpec {
     Mixture { components: usize },
     /// Tensor Chebyshev polynomials of at most this degree (one or two states).
     Chebyshev { degree: usize, nodes: usize },
+    /// Hidden tanh layers of these widths.
+    Network { layers: Vec<usize> },
 }
 
 impl std::fmt::Display for FieldSpec {
@@ -44,6 +46,7 @@ impl std::fmt::Display for FieldSpec {
             Self::Chebyshev { degree, nodes } => {
                 write!(f, "chebyshev of degree {degree} at {nodes} times")
             }
+            Self::Network { layers } => write!(f, "network of layers {layers:?}"),
         }
     }
 }

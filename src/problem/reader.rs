@@ -334,6 +334,33 @@ impl Reader {
         }
     }
 
+    /// An array of whole numbers of at least one.
+    pub(crate) fn whole_numbers(
+        &mut self,
+        node: &Node,
+        place: &str,
+        what: &str,
+    ) -> Option<Vec<usize>> {
+        let Value::Array(items) = &node.value else {
+            let label = format!("this is {}", node.value.kind());
+            self.push(
+                Diagnostic::error(
+                    "E012",
+                    node.span.clone(),
+                    format!("`{place}` must be an array of whole numbers, {what}"),
+                )
+                .label(label),
+            );
+            return None;
+        };
+        let values: Vec<Option<usize>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.whole_number(item, &format!("{place}[{i}]"), 1))
+            .collect();
+        values.into_iter().collect()
+    }
+
     /// Grid points: one count for all states, or one per state.
     pub(crate) fn points_at(
         &mut self,

@@ -311,9 +311,9 @@ pub const SCHEMES: [&str; 3] = ["monotone", "central", "spectral"];
 pub const SENSES: [&str; 2] = ["min", "max"];
 pub const SWEEP_MODES: [&str; 3] = ["grid", "zip", "random"];
 pub const KERNELS: [&str; 2] = ["transfer", "monte-carlo"];
-pub const FIELDS: [&str; 4] = ["affine", "rbf", "mixture", "chebyshev"];
+pub const FIELDS: [&str; 5] = ["affine", "rbf", "mixture", "chebyshev", "network"];
 /// Field families of the format that this version does not have.
-pub const LATER_FIELDS: [&str; 3] = ["fourier", "grid", "network"];
+pub const LATER_FIELDS: [&str; 2] = ["fourier", "grid"];
 pub const OBJECTIVES: [&str; 2] = ["denoising", "implicit"];
 pub const INTEGRATORS: [&str; 4] = ["euler-maruyama", "heun", "exponential-euler", "ddpm"];
 pub const LATER_INTEGRATORS: [&str; 1] = ["rk45"];

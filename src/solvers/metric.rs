@@ -25,15 +25,52 @@ const RIDGE: f64 = 1e-4;
 const DRAWS_PER_COEFFICIENT: usize = 4;
 const MIN_DRAWS: usize = 512;
 /// Largest number of parameters for which the whole matrix is formed by probing.
-const PROBED_PARAMETERS: usize = 600;
+pub const PROBED_PARAMETERS: usize = 600;
 
 /// `θ = origin + L⁻ᵀ η`, block by block.
 #[derive(Clone, Debug)]
 pub struct Metric {
     origin: Vec<f64>,
-    /// Lower factors of unscaled matrices.
-    factors: Vec<DMatrix<f64>>,
+    /// Factors of unscaled matrices.
+    factors: Vec<Factor>,
     blocks: Vec<Block>,
+}
+
+/// `L` of a matrix `L Lᵀ`.
+#[derive(Clone, Debug)]
+enum Factor {
+    Lower(DMatrix<f64>),
+    Diagonal(Vec<f64>),
+}
+
+impl Factor {
+    fn size(&self) -> usize {
+        match self {
+            Self::Lower(l) => l.nrows(),
+            Self::Diagonal(l) => l.len(),
+        }
+    }
+
+    /// `L⁻ᵀ v`.
+    fn solve_transposed(&self, v: &mut DVector<f64>) {
+        match self {
+            // The diagonal of the factor is positive, so the solve succeeds.
+            Self::Lower(l) => {
+                l.tr_solve_lower_triangular_mut(v);
+            }
+            Self::Diagonal(l) => v.iter_mut().zip(l).for_each(|(v, l)| *v /= l),
+        }
+    }
+
+    /// `L⁻¹ v`.
+    fn solve(&self, v: &mut DVector<f64>) {
+        match self {
+            Self::Lower(l) => {
+                l.solve_lower_triangular_mut(v);
+            }
+            Self::Diagonal(_) => self.solve_transposed(v),
+        }
+    }
 }
 
 /// Parameters from `first` on have the matrix `scale · L Lᵀ`.
@@ -63,7 +100,7 @@ impl Metric {
             Family::Affine(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Radial(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Chebyshev(field) => Self::of_nodes(field, noising, law, &stream),
-            Family::Mixture(_) => Self::probed(family, paths, frozen),
+            Family::Mixture(_) | Family::Network(_) => Self::probed(family, paths, frozen),
         };
         metric.origin = family.get().parameters().to_vec();
         metric
@@ -115,12 +152,33 @@ impl Metric {
 
     fn probed(family: &Family, paths: &PathCost, frozen: &[usize]) -> Self {
         let p = family.get().parameters().len();
-        let matrix = if p <= PROBED_PARAMETERS {
-            paths.fisher(family.get())
+        if p <= PROBED_PARAMETERS {
+            Self::of_matrix(Vec::new(), paths.fisher(family.get()), frozen)
         } else {
-            DMatrix::from_diagonal(&DVector::from_vec(paths.fisher_diagonal(family.get())))
-        };
-        Self::of_matrix(Vec::new(), matrix, frozen)
+            Self::of_diagonal(Vec::new(), paths.fisher_diagonal(family.get()), frozen)
+        }
+    }
+
+    /// No couplings: for parameters too many for a matrix.
+    pub fn of_diagonal(origin: Vec<f64>, mut diagonal: Vec<f64>, frozen: &[usize]) -> Self {
+        for i in frozen {
+            diagonal[*i] = 1.0;
+        }
+        let ridge = ridge(diagonal.iter().sum(), diagonal.len());
+        let roots = diagonal.iter().map(|d| (d + ridge).sqrt()).collect();
+        Self::one_block(origin, Factor::Diagonal(roots))
+    }
+
+    fn one_block(origin: Vec<f64>, factor: Factor) -> Self {
+        Self {
+            origin,
+            factors: vec![factor],
+            blocks: vec![Block {
+                first: 0,
+                factor: 0,
+                scale: 1.0,
+            }],
+        }
     }
 
     /// One block.
@@ -130,15 +188,7 @@ impl Metric {
             matrix.column_mut(*i).fill(0.0);
             matrix[(*i, *i)] = 1.0;
         }
-        Self {
-            origin,
-            factors: vec![factor(matrix)],
-            blocks: vec![Block {
-                first: 0,
-                factor: 0,
-                scale: 1.0,
-            }],
-        }
+        Self::one_block(origin, factor(matrix))
     }
 
     /// The parameters at η.
@@ -146,10 +196,9 @@ impl Metric {
         let mut theta = self.origin.clone();
         for block in &self.blocks {
             let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.nrows();
+            let range = block.first..block.first + l.size();
             let mut part = DVector::from_column_slice(&eta[range.clone()]);
-            // The diagonal of the factor is positive, so the solve succeeds.
-            l.tr_solve_lower_triangular_mut(&mut part);
+            l.solve_transposed(&mut part);
             let scale = 1.0 / block.scale.sqrt();
             for (t, e) in theta[range].iter_mut().zip(part.iter()) {
                 *t += scale * e;
@@ -162,9 +211,9 @@ impl Metric {
     pub fn pull_back(&self, gradient: &mut [f64]) {
         for block in &self.blocks {
             let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.nrows();
+            let range = block.first..block.first + l.size();
             let mut part = DVector::from_column_slice(&gradient[range.clone()]);
-            l.solve_lower_triangular_mut(&mut part);
+            l.solve(&mut part);
             let scale = 1.0 / block.scale.sqrt();
             for (g, e) in gradient[range].iter_mut().zip(part.iter()) {
                 *g = scale * e;
@@ -174,17 +223,21 @@ impl Metric {
 }
 
 /// The lower factor of `matrix + ridge`.
-fn factor(mut matrix: DMatrix<f64>) -> DMatrix<f64> {
+fn factor(mut matrix: DMatrix<f64>) -> Factor {
     let n = matrix.nrows();
-    let ridge = (RIDGE * matrix.trace() / n as f64).max(f64::MIN_POSITIVE);
+    let ridge = ridge(matrix.trace(), n);
     for i in 0..n {
         matrix[(i, i)] += ridge;
     }
     match Cholesky::new(&matrix) {
-        Ok(cholesky) => cholesky.lower(),
+        Ok(cholesky) => Factor::Lower(cholesky.lower()),
         // Not finite: the identity leaves the coordinates alone.
-        Err(_) => DMatrix::identity(n, n),
+        Err(_) => Factor::Diagonal(vec![1.0; n]),
     }
+}
+
+fn ridge(trace: f64, n: usize) -> f64 {
+    (RIDGE * trace / n as f64).max(f64::MIN_POSITIVE)
 }
 
 #[cfg(test)]

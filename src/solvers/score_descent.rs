@@ -4,7 +4,7 @@ use crate::field::family::Family;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{CHUNK, pairwise_add, pairwise_sum};
 use crate::numeric::random::Streams;
-use crate::solvers::metric::Metric;
+use crate::solvers::metric::{Metric, PROBED_PARAMETERS};
 use crate::solvers::optimizer::Objective;
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -42,15 +42,23 @@ impl ScoreDescent {
         let mut objective = Self {
             times,
             chunks,
-            metric: Metric::of_matrix(
-                origin.clone(),
-                DMatrix::identity(origin.len(), origin.len()),
-                &[],
-            ),
+            metric: Metric::of_diagonal(origin.clone(), vec![1.0; origin.len()], &[]),
             family: Mutex::new(family),
         };
-        let matrix = objective.fisher(streams, origin.len());
-        objective.metric = Metric::of_matrix(origin, matrix, &[]);
+        let p = origin.len();
+        objective.metric = if p <= PROBED_PARAMETERS {
+            let products = objective.probe(streams, p * p, |g, out| {
+                for (row, a) in out.chunks_exact_mut(p).zip(g) {
+                    row.iter_mut().zip(g).for_each(|(o, b)| *o = a * b);
+                }
+            });
+            Metric::of_matrix(origin, DMatrix::from_vec(p, p, products), &[])
+        } else {
+            let squares = objective.probe(streams, p, |g, out| {
+                out.iter_mut().zip(g).for_each(|(o, a)| *o = a * a);
+            });
+            Metric::of_diagonal(origin, squares, &[])
+        };
         objective
     }
 
@@ -63,8 +71,14 @@ impl ScoreDescent {
         self.metric.parameters(eta)
     }
 
-    /// `Σ weight E (∂s/∂θ)ᵀ (∂s/∂θ)` with one random probe per chunk.
-    fn fisher(&self, streams: &Streams, p: usize) -> DMatrix<f64> {
+    /// `Σ weight E (∂s/∂θ)ᵀ (∂s/∂θ)` with one random probe per chunk: `collect` writes the products of a pulled-back
+    /// probe that are wanted.
+    fn probe(
+        &self,
+        streams: &Streams,
+        size: usize,
+        collect: impl Fn(&[f64], &mut [f64]) + Sync,
+    ) -> Vec<f64> {
         let stream = streams.role("metric-probe");
         let family = self.family.lock().unwrap_or_else(PoisonError::into_inner);
         let family = family.get();
@@ -75,23 +89,16 @@ impl ScoreDescent {
                 let (time, x) = self.chunk(*k, *first);
                 let mut probe = Batch::zeros(x.points(), x.columns());
                 stream.normals(*first as u64, *k as u32, probe.as_mut());
-                let mut g = vec![0.0; p];
+                let mut g = vec![0.0; family.parameters().len()];
                 family.pull_back(time.time, x, probe.as_ref(), &mut g);
                 let scale = time.weight / time.x.points() as f64;
-                let mut square = vec![0.0; p * p];
-                for (row, a) in square.chunks_exact_mut(p).zip(&g) {
-                    for (s, b) in row.iter_mut().zip(&g) {
-                        *s = scale * a * b;
-                    }
-                }
-                square
+                let mut products = vec![0.0; size];
+                collect(&g, &mut products);
+                products.iter_mut().for_each(|p| *p *= scale);
+                products
             })
             .collect();
-        DMatrix::from_vec(
-            p,
-            p,
-            pairwise_add(partials).unwrap_or_else(|| vec![0.0; p * p]),
-        )
+        pairwise_add(partials).unwrap_or_else(|| vec![0.0; size])
     }
 
     fn chunk(&self, k: usize, first: usize) -> (&ScoreTime, BatchRef<'_>) {

@@ -7,7 +7,7 @@
 //!
 //! With the weight g² (the trace of D per state) this is, up to a constant, the divergence of the noising
 //! path law from the model's. Fields linear in their parameters are fitted node by node in closed form, at
-//! the nodes' own times, where the objective decouples; a mixture is fitted by descent.
+//! the nodes' own times, where the objective decouples; mixtures and networks are fitted by descent.
 //!
 //! # Source
 //! Hyvärinen (2005), Vincent (2011); Song, Durkan, Murray, Ermon (2021) for the weight.
@@ -50,6 +50,8 @@ pub struct ScoreMatching {
 
 /// Ridges tried above the smallest.
 const RIDGES: [f64; 10] = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
+/// Ridges in a row without gain after which larger ones are not tried.
+const RISES: usize = 3;
 /// Condition number of the features beyond which normal equations, which square it, give way to QR: their
 /// relative error is then about 1e-6.
 const ILL_CONDITIONED: f64 = 1e5;
@@ -284,15 +286,21 @@ impl ScoreMatching {
     ) -> (f64, Option<[Vec<f64>; 2]>) {
         let [a, b] = halves;
         let mut best = (f64::INFINITY, self.ridge, None);
+        let mut rises = 0;
         let larger = RIDGES.iter().copied().filter(|r| *r > self.ridge);
         for ridge in std::iter::once(self.ridge).chain(larger) {
+            if rises == RISES {
+                break;
+            }
             let fits = gram::minimiser(basis, at, &a.0, &a.1, origin, ridge)
                 .zip(gram::minimiser(basis, at, &b.0, &b.1, origin, ridge));
             if let Some((on_a, on_b)) = fits {
                 let loss = gram::objective(basis, at, &b.0, &b.1, &on_a)
                     + gram::objective(basis, at, &a.0, &a.1, &on_b);
+                rises += 1;
                 if loss < best.0 {
                     best = (loss, ridge, Some([on_a, on_b]));
+                    rises = 0;
                 }
             }
         }
@@ -310,7 +318,9 @@ impl ScoreMatching {
             Family::Affine(field) => self.fit_field(problem, source, field, node, theta),
             Family::Radial(field) => self.fit_field(problem, source, field, node, theta),
             Family::Chebyshev(field) => self.fit_field(problem, source, field, node, theta),
-            Family::Mixture(_) => unreachable!("mixtures are fitted by descent"),
+            Family::Mixture(_) | Family::Network(_) => {
+                unreachable!("not linear in the parameters: fitted by descent")
+            }
         };
         fitted.map_err(|error| match error {
             LeastSquaresError::RankDeficient { .. } => SolveError::Singular {
@@ -395,7 +405,7 @@ fn nodes_of(family: &Family) -> Option<&TimeNodes> {
         Family::Affine(field) => Some(field.nodes()),
         Family::Radial(field) => Some(field.nodes()),
         Family::Chebyshev(field) => Some(field.nodes()),
-        Family::Mixture(_) => None,
+        Family::Mixture(_) | Family::Network(_) => None,
     }
 }
 
@@ -464,7 +474,9 @@ impl Method for ScoreMatching {
     ) -> Result<State, SolveError> {
         let mut family = admitted.family;
         let work = match &family {
-            Family::Mixture(_) => self.descend(problem, &admitted.data, &mut family, streams)?,
+            Family::Mixture(_) | Family::Network(_) => {
+                self.descend(problem, &admitted.data, &mut family, streams)?
+            }
             _ => Fitting::Nodes(Vec::new()),
         };
         Ok(State {

@@ -40,6 +40,7 @@ fn families(d: usize) -> Vec<Family> {
             nodes: 3,
         },
         FieldSpec::Mixture { components: 3 },
+        FieldSpec::Network { layers: vec![4, 3] },
     ];
     if d <= 2 {
         specs.push(FieldSpec::Chebyshev {

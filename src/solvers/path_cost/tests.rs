@@ -72,6 +72,7 @@ fn gradients_are_the_derivatives_of_the_mean_cost() {
             nodes: 2,
         },
         FieldSpec::Mixture { components: 2 },
+        FieldSpec::Network { layers: vec![5] },
         FieldSpec::Chebyshev {
             degree: 2,
             nodes: 2,

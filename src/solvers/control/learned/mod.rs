@@ -296,7 +296,9 @@ impl Learned {
                 (Features::Chebyshev { degree: *degree }, *nodes)
             }
             FieldSpec::Affine { nodes } => (Features::Affine, *nodes),
-            FieldSpec::Mixture { .. } => unreachable!("admission refused a mixture"),
+            FieldSpec::Mixture { .. } | FieldSpec::Network { .. } => {
+                unreachable!("admission refused families of scores")
+            }
         };
         Ok(Feedback::new(
             features,
@@ -492,9 +494,9 @@ impl Method for Learned {
                 "natural boundaries and no stopping event; or a grid method",
             );
         }
-        if let FieldSpec::Mixture { .. } = self.field {
+        if let FieldSpec::Mixture { .. } | FieldSpec::Network { .. } = self.field {
             return refuse(
-                "a mixture is a family of scores, not of controls".to_owned(),
+                format!("a {} is a family of scores, not of controls", self.field),
                 "field = \"affine\", \"rbf\" or \"chebyshev\"",
             );
         }
