@@ -13,6 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use limits::{Limits, least_seconds};
 use onsager::comparison::flow_likelihood::carry;
 use onsager::discretization::time_grid::TimeGrid;
+use onsager::field::LogDensity;
 use onsager::field::draws::draw_mixture;
 use onsager::field::family::Family;
 use onsager::numeric::batch::Batch;
@@ -109,10 +110,22 @@ fn likelihood(limits: &Limits) -> Workload {
     let law = problem.exact.clone().expect("a closed form");
     let points = draw_mixture(law.mixture(), &Streams::new(1).role("points"), 0, POINTS);
     let (noising, end) = (problem.noising.clone(), problem.noising.end());
+    let (mut before, mut after) = (vec![0.0; POINTS], vec![0.0; POINTS]);
+    law.log_density(0.0, points.as_ref(), &mut before);
+    let end_law = law.clone();
     let run =
         move || carry(&noising, &law, points.as_ref(), 0.0, end, 1e-6).expect("the flow ends");
+    let carried = run();
+    end_law.log_density(end, carried.points.as_ref(), &mut after);
+    let errors = (after.iter().zip(&carried.divergence)).zip(&before);
+    let errors: Vec<f64> = errors.map(|((a, d), b)| (a + d - b).abs()).collect();
+    println!(
+        "p3   log-likelihoods wrong by {:.1e} at most, {:.1e} in the root mean square",
+        errors.iter().fold(0.0, |a: f64, b| a.max(*b)),
+        (errors.iter().map(|e| e * e).sum::<f64>() / POINTS as f64).sqrt()
+    );
     let components = problem.data.mixture().expect("a mixture").components() as f64;
-    let evaluations = run().evaluations as f64 / POINTS as f64;
+    let evaluations = carried.evaluations as f64 / POINTS as f64;
     Workload {
         name: "p3",
         unit: "points",
@@ -126,10 +139,10 @@ fn likelihood(limits: &Limits) -> Workload {
     }
 }
 
-/// The gradient of the action; the limit counts one exponential per feature and one normal per state, once
-/// forwards and once backwards.
-fn gradient(limits: &Limits) -> Workload {
-    let problem = problem("p5_action_gradient.toml");
+/// The gradient of the action. The limit counts two normals a path-step forwards and again backwards, and for
+/// radial features one exponential each, for a network six operations a weight and one exponential a unit.
+fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
+    let problem = problem(file);
     let MethodSpec::Action {
         field,
         paths,
@@ -139,9 +152,6 @@ fn gradient(limits: &Limits) -> Workload {
     else {
         panic!("the second solver minimises the action");
     };
-    let FieldSpec::Rbf { centers, .. } = field else {
-        panic!("the field is a sum of Gaussian features");
-    };
     let law = problem.exact.as_ref().expect("a closed form");
     let settings = &problem.problem.time_settings;
     let grid = TimeGrid::new(&problem.noising, settings.t_min, steps, settings.spacing);
@@ -150,12 +160,21 @@ fn gradient(limits: &Limits) -> Workload {
     let mut family =
         Family::new(&field, &problem.noising, law, settings.t_min, &streams).expect("two states");
     family.prepare(&cost.times());
-    let step = centers as f64 / limits.exponentials + 2.0 / limits.normals;
+    let noise = 4.0 / limits.normals;
+    let step = match &field {
+        FieldSpec::Rbf { centers, .. } => noise + 2.0 * *centers as f64 / limits.exponentials,
+        FieldSpec::Network { layers } => {
+            let units = layers.iter().sum::<usize>() as f64;
+            let weights = family.get().parameters().len() as f64;
+            noise + 6.0 * weights / limits.flops + units / limits.exponentials
+        }
+        other => panic!("no limit is known for {other}"),
+    };
     Workload {
-        name: "p5",
+        name,
         unit: "gradients",
         work: 1.0,
-        least: 2.0 * (paths * steps) as f64 * step,
+        least: (paths * steps) as f64 * step,
         run: Box::new(move || {
             let mut gradient = vec![0.0; family.get().parameters().len()];
             cost.mean_and_gradient(family.get(), ControlVariate::Own, &mut gradient);
@@ -258,7 +277,7 @@ fn main() {
         "one core: {:.3e} exponentials, {:.3e} normals, {:.3e} floating-point operations, {:.3e} bytes per s",
         limits.exponentials, limits.normals, limits.flops, limits.bytes
     );
-    let makers: [(&str, &dyn Fn() -> Workload); 6] = [
+    let makers: [(&str, &dyn Fn() -> Workload); 7] = [
         ("p1", &|| {
             paths("p1", "p1_mixture_paths.toml", None, &limits, 3)
         }),
@@ -269,7 +288,10 @@ fn main() {
         ("p4", &|| {
             paths("p4", "p4_digits_paths.toml", Some(512), &limits, 3)
         }),
-        ("p5", &|| gradient(&limits)),
+        ("p5", &|| gradient("p5", "p5_action_gradient.toml", &limits)),
+        ("p5-network", &|| {
+            gradient("p5-network", "p5_network_gradient.toml", &limits)
+        }),
         ("p6", &|| matching(&limits)),
     ];
     for (name, make) in makers {
