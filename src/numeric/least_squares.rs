@@ -261,7 +261,8 @@ pub fn solve_normal_equations(
         factor.solve_in_place(MatMut::from_column_major_slice_mut(out, n, 1));
     });
     let condition = largest * inverse;
-    if !(condition * f64::EPSILON * (n as f64) < 1.0) {
+    let resolved = condition * f64::EPSILON * (n as f64) < 1.0;
+    if !resolved {
         return Err(deficient(view));
     }
     let solution = factor.solve(faer_view(moments));

@@ -134,7 +134,7 @@ pub fn largest_eigenvalue(n: usize, mut apply: impl FnMut(&[f64], &mut [f64])) -
         }
         let length = norm(&next);
         // The vectors so far span an invariant space.
-        if !(length > 1e-14 * before) {
+        if length <= 1e-14 * before || length.is_nan() {
             break;
         }
         off.push(length);
