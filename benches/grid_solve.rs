@@ -5,7 +5,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use onsager::problem::load;
-use onsager::problem::model::{MethodSpec, SolverSpec};
+use onsager::problem::model::{MethodSpec, Scheme, SolverSpec};
 use onsager::solvers::ReverseProblem;
 use onsager::solvers::run::solve;
 use std::path::Path;
@@ -25,6 +25,7 @@ fn grid_solve(criterion: &mut Criterion) {
             MethodSpec::HopfCole {
                 points: points.clone(),
                 steps,
+                scheme: Scheme::Central,
             },
             MethodSpec::FokkerPlanck {
                 points: points.clone(),

@@ -152,7 +152,7 @@ fn definitions_parameters_and_places_reach_the_derivation() {
     close(problem.references[2].value, 0.791123);
     let methods: Vec<&MethodSpec> = problem.solvers.iter().map(|s| &s.method).collect();
     assert!(
-        matches!(methods[0], MethodSpec::Separable { points, steps: 400 } if *points == [1601; 3])
+        matches!(methods[0], MethodSpec::Separable { points, steps: 400, .. } if *points == [1601; 3])
     );
     assert!(matches!(
         methods[1],

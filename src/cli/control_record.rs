@@ -8,7 +8,7 @@ use crate::problem::task::Task;
 use crate::report::number;
 use crate::report::record::{Fact, HistoryPoint, Solved, SolverRow, StatementLine};
 use crate::solvers::Solution;
-use crate::solvers::control::riccati::DISCRETE_VALUE;
+use crate::solvers::control::discrete_value::DISCRETE_VALUE;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::run::Answers;
 use crate::verification::identity::CheckResult;

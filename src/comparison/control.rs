@@ -7,6 +7,7 @@ use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
+use crate::solvers::control::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
 use crate::solvers::control::weights::{effective_share, weighted_value};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
@@ -175,6 +176,20 @@ pub fn compare_controls(
         let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));
         push(UNCONTROLLED.to_owned(), fine.limit_cost(&coarse));
     }
+    // By dynamic programming unless a method knows it.
+    if quantities.iter().all(|q| q.name != DISCRETE_VALUE)
+        && let Some(estimate) = discrete_value(problem, &streams.scoped(DISCRETE_VALUE))
+    {
+        quantities.push(Quantity {
+            name: DISCRETE_VALUE.to_owned(),
+            estimate,
+        });
+    }
+    let mut push = |name: String, estimate: Estimate| {
+        if quantities.iter().all(|q| q.name != name) {
+            quantities.push(Quantity { name, estimate });
+        }
+    };
     if let Some(optimal) = &optimal {
         for (name, estimate) in observed(problem, &optimal.end) {
             push(name, estimate);

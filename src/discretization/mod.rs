@@ -16,3 +16,4 @@ pub mod steered_slopes;
 pub mod time_grid;
 pub mod transport;
 pub mod value_step;
+pub mod waves;

@@ -1,7 +1,7 @@
 //! Every key of every table: what it holds, its default, what it means.
 
 use crate::problem::key::{Form, Key};
-use crate::problem::method::PathObjective;
+use crate::problem::method::{PathObjective, RiccatiForm};
 use crate::problem::task::{Kind, PathFunctional};
 use crate::problem::vocabulary as names;
 
@@ -535,6 +535,12 @@ pub const SOLVER: &[Key] = &[
         Form::Choice(|| names::SCHEMES.to_vec()),
         "by method",
         "how derivatives are taken on a grid",
+    ),
+    key(
+        "form",
+        Form::Choice(|| RiccatiForm::NAMES.to_vec()),
+        "differential",
+        "riccati: integrated, or by matrix exponentials",
     ),
     key(
         "kernel",

@@ -139,6 +139,19 @@ pub enum Walk {
     Hmc,
 }
 
+/// How the Riccati equation is solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RiccatiForm {
+    /// Integrated as a differential equation.
+    Differential,
+    /// Matrix exponentials of the linear equations it is made of.
+    Hamiltonian,
+}
+
+impl RiccatiForm {
+    pub const NAMES: [&'static str; 2] = ["differential", "hamiltonian"];
+}
+
 /// A time-stepping scheme for paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepper {
@@ -172,7 +185,9 @@ pub enum MethodSpec {
     },
     HopfCole {
         points: Vec<usize>,
+        /// None where `scheme` is spectral.
         steps: usize,
+        scheme: Scheme,
     },
     FokkerPlanck {
         points: Vec<usize>,
@@ -200,13 +215,17 @@ pub enum MethodSpec {
         max_iterations: usize,
     },
     Riccati {
+        /// One where the form has none.
         relative_tolerance: f64,
+        form: RiccatiForm,
     },
     /// One problem per group of coupled states.
     Separable {
         /// Points per state.
         points: Vec<usize>,
+        /// None where `scheme` is spectral.
         steps: usize,
+        scheme: Scheme,
     },
     /// Ground state, and the last stretch of the horizon.
     LongHorizon {
@@ -336,7 +355,20 @@ impl MethodSpec {
                 };
                 format!("{objective}, {field}, {samples} samples")
             }
-            Self::HopfCole { points, steps } | Self::FokkerPlanck { points, steps } => {
+            Self::HopfCole {
+                points,
+                scheme: Scheme::Spectral,
+                ..
+            }
+            | Self::Separable {
+                points,
+                scheme: Scheme::Spectral,
+                ..
+            } => {
+                let points: Vec<String> = points.iter().map(usize::to_string).collect();
+                format!("{} waves", points.join(" + "))
+            }
+            Self::HopfCole { points, steps, .. } | Self::FokkerPlanck { points, steps } => {
                 format!("{} points x {steps} steps", lattice(points))
             }
             Self::Bridge { points, .. }
@@ -356,11 +388,18 @@ impl MethodSpec {
             Self::PathIntegral { paths, steps, .. }
             | Self::Walk { paths, steps, .. }
             | Self::Simulation { paths, steps, .. } => format!("{paths} paths x {steps} steps"),
-            Self::Separable { points, steps } | Self::LongHorizon { points, steps } => {
+            Self::Separable { points, steps, .. } | Self::LongHorizon { points, steps } => {
                 let points: Vec<String> = points.iter().map(usize::to_string).collect();
                 format!("{} points x {steps} steps", points.join(" + "))
             }
-            Self::Riccati { relative_tolerance } | Self::Moments { relative_tolerance } => {
+            Self::Riccati {
+                form: RiccatiForm::Hamiltonian,
+                ..
+            } => "matrix exponentials".to_owned(),
+            Self::Riccati {
+                relative_tolerance, ..
+            }
+            | Self::Moments { relative_tolerance } => {
                 format!("relative tolerance {relative_tolerance:e}")
             }
             Self::Ddp { steps, .. } => format!("{steps} steps"),

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 pub use crate::problem::method::{
-    FieldSpec, MethodSpec, Optimizer, PathKernel, PathObjective, Scheme, ScoreObjective,
-    SolverSpec, Stepper, Walk,
+    FieldSpec, MethodSpec, Optimizer, PathKernel, PathObjective, RiccatiForm, Scheme,
+    ScoreObjective, SolverSpec, Stepper, Walk,
 };
 
 /// A scalar function of time in a preset: constant, linear over the horizon, or the user's expression.

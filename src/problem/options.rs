@@ -2,13 +2,17 @@
 
 use crate::problem::field_option::{read_field, read_policy_field};
 use crate::problem::model::{
-    MethodSpec, Optimizer, PathKernel, PathObjective, Scheme, ScoreObjective, Stepper, Walk,
+    MethodSpec, Optimizer, PathKernel, PathObjective, RiccatiForm, Scheme, ScoreObjective, Stepper,
+    Walk,
 };
 use crate::problem::objective::read_scheme;
 use crate::problem::reader::{Bound, Reader, Section};
 use crate::problem::structure::{Context, Structure};
 use crate::problem::task::{Duration, Kind, PathFunctional};
 use crate::problem::vocabulary::{KERNELS, OBJECTIVES, OPTIMIZERS};
+
+/// Waves per state of a spectral scheme.
+const WAVES: usize = 161;
 
 /// The options of a method.
 pub(crate) fn read_options(
@@ -50,10 +54,18 @@ fn control_options(
             max_iterations: reader.count(section, "max_iter", 300, 1),
         },
         "score-matching" => score_options(reader, section, structure),
-        "hopf-cole" => MethodSpec::HopfCole {
-            points: points(context, reader, section, structure.points()),
-            steps: reader.count(section, "steps", 200, 1),
-        },
+        "hopf-cole" => {
+            let scheme = linear_scheme(reader, section, context);
+            let default = match scheme {
+                Scheme::Spectral => vec![WAVES; structure.dimension],
+                _ => structure.points(),
+            };
+            MethodSpec::HopfCole {
+                points: points(context, reader, section, default),
+                steps: linear_steps(reader, section, scheme, 200),
+                scheme,
+            }
+        }
         "fokker-planck" => MethodSpec::FokkerPlanck {
             points: points(context, reader, section, structure.points()),
             steps: reader.count(section, "steps", 200, 1),
@@ -80,13 +92,19 @@ fn control_options(
             tolerance: reader.number_or(section, "tol", 1e-9, Bound::Positive),
             max_iterations: reader.count(section, "max_iter", 50, 1),
         },
-        "riccati" => MethodSpec::Riccati {
-            relative_tolerance: reader.number_or(section, "rtol", 1e-10, Bound::Positive),
-        },
-        "separable" => MethodSpec::Separable {
-            points: points(context, reader, section, vec![801; structure.dimension]),
-            steps: reader.count(section, "steps", context.steps, 1),
-        },
+        "riccati" => riccati_options(reader, section),
+        "separable" => {
+            let scheme = linear_scheme(reader, section, context);
+            let default = match scheme {
+                Scheme::Spectral => WAVES,
+                _ => 801,
+            };
+            MethodSpec::Separable {
+                points: points(context, reader, section, vec![default; structure.dimension]),
+                steps: linear_steps(reader, section, scheme, context.steps),
+                scheme,
+            }
+        }
         "long-horizon" => MethodSpec::LongHorizon {
             points: points(context, reader, section, vec![801; structure.dimension]),
             steps: reader.count(section, "steps", context.steps, 1),
@@ -104,6 +122,20 @@ fn control_options(
         "mala" => walk_options(reader, section, Walk::Mala, context),
         "hmc" => walk_options(reader, section, Walk::Hmc, context),
         _ => MethodSpec::Exact,
+    }
+}
+
+fn riccati_options(reader: &mut Reader, section: &Section<'_>) -> MethodSpec {
+    let names = RiccatiForm::NAMES;
+    match reader.choice(section, "form", &names, Some(names[0])) {
+        Some("hamiltonian") => MethodSpec::Riccati {
+            relative_tolerance: 1.0,
+            form: RiccatiForm::Hamiltonian,
+        },
+        _ => MethodSpec::Riccati {
+            relative_tolerance: reader.number_or(section, "rtol", 1e-10, Bound::Positive),
+            form: RiccatiForm::Differential,
+        },
     }
 }
 
@@ -335,6 +367,36 @@ fn scheme(
 ) -> Scheme {
     let default = context.grid.scheme.unwrap_or(default);
     read_scheme(reader, section, default).unwrap_or(default)
+}
+
+/// Scheme of the linear equation: `central`, or `spectral` where the solver or `[grid]` says so. The grids of reverse
+/// diffusion have no choice.
+fn linear_scheme(reader: &mut Reader, section: &Section<'_>, context: Context<'_>) -> Scheme {
+    if context.kind == Kind::Reverse {
+        return Scheme::Central;
+    }
+    let names = [Scheme::Central, Scheme::Spectral].map(Scheme::name);
+    let default = match context.grid.scheme {
+        Some(Scheme::Spectral) => names[1],
+        _ => names[0],
+    };
+    match reader.choice(section, "scheme", &names, Some(default)) {
+        Some("spectral") => Scheme::Spectral,
+        _ => Scheme::Central,
+    }
+}
+
+/// Time steps of the linear equation; a spectral scheme has none.
+fn linear_steps(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    scheme: Scheme,
+    default: usize,
+) -> usize {
+    match scheme {
+        Scheme::Spectral => 0,
+        _ => reader.count(section, "steps", default, 1),
+    }
 }
 
 fn read_optimizer(reader: &mut Reader, section: &Section<'_>) -> Optimizer {

@@ -1,6 +1,6 @@
 //! The same method with less work, for studies of what work buys.
 
-use crate::problem::method::{MethodSpec, PathKernel};
+use crate::problem::method::{MethodSpec, PathKernel, RiccatiForm, Scheme};
 
 /// Coarsest grid and shortest run of steps that still mean something.
 const FEWEST_POINTS: usize = 17;
@@ -17,7 +17,7 @@ impl MethodSpec {
     ///
     /// Every rung doubles the error that the leading error of the method allows, as far as it is known: grids have half
     /// the intervals in each state and half the steps, sampled means a quarter of the samples, adaptive integrations a
-    /// hundred times the tolerance, learned fields half the paths and half the iterations. `None` where the method has
+    /// hundred times the tolerance, spectral schemes three quarters of the waves, learned fields half the paths and half the iterations. `None` where the method has
     /// nothing to reduce or too little would be left.
     pub fn with_less_work(&self, level: u32) -> Option<Self> {
         let mut less = self.clone();
@@ -30,11 +30,26 @@ impl MethodSpec {
     /// One rung down.
     fn halve(&mut self) -> Option<()> {
         match self {
-            Self::Exact | Self::GaussianBridge => None,
-            Self::HopfCole { points, steps }
+            Self::Exact
+            | Self::GaussianBridge
+            | Self::Riccati {
+                form: RiccatiForm::Hamiltonian,
+                ..
+            } => None,
+            Self::HopfCole {
+                points,
+                scheme: Scheme::Spectral,
+                ..
+            }
+            | Self::Separable {
+                points,
+                scheme: Scheme::Spectral,
+                ..
+            } => fewer_waves(points),
+            Self::HopfCole { points, steps, .. }
             | Self::FokkerPlanck { points, steps }
             | Self::Hjb { points, steps, .. }
-            | Self::Separable { points, steps }
+            | Self::Separable { points, steps, .. }
             | Self::LongHorizon { points, steps }
             | Self::Fpk { points, steps, .. }
             | Self::PathIntegral {
@@ -70,7 +85,10 @@ impl MethodSpec {
             Self::ScoreMatching { samples, .. } | Self::LightBridge { samples, .. } => {
                 fewer(samples, 4, FEWEST_PATHS)
             }
-            Self::Riccati { relative_tolerance } | Self::Moments { relative_tolerance } => {
+            Self::Riccati {
+                relative_tolerance, ..
+            }
+            | Self::Moments { relative_tolerance } => {
                 *relative_tolerance *= LOOSER;
                 (*relative_tolerance <= LOOSEST).then_some(())
             }
@@ -99,6 +117,17 @@ fn coarsen(points: &mut [usize]) -> Option<()> {
     Some(())
 }
 
+/// Three quarters of the waves of every state: their error falls faster than any power.
+fn fewer_waves(points: &mut [usize]) -> Option<()> {
+    for count in points {
+        *count = *count * 3 / 4;
+        if *count < FEWEST_POINTS {
+            return None;
+        }
+    }
+    Some(())
+}
+
 fn fewer(count: &mut usize, divisor: usize, least: usize) -> Option<()> {
     *count /= divisor;
     (*count >= least).then_some(())
@@ -113,11 +142,13 @@ mod tests {
         let full = MethodSpec::HopfCole {
             points: vec![129],
             steps: 64,
+            scheme: Scheme::Central,
         };
         let expected = |points: usize, steps| {
             Some(MethodSpec::HopfCole {
                 points: vec![points],
                 steps,
+                scheme: Scheme::Central,
             })
         };
         assert_eq!(full.with_less_work(0), Some(full.clone()));
@@ -131,6 +162,7 @@ mod tests {
         assert_eq!(MethodSpec::Exact.with_less_work(1), None);
         let loose = MethodSpec::Riccati {
             relative_tolerance: 1e-8,
+            form: RiccatiForm::Differential,
         };
         assert!(loose.with_less_work(3).is_some());
         assert_eq!(loose.with_less_work(4), None);

@@ -41,7 +41,7 @@ impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
     pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
-            MethodSpec::HopfCole { points, steps } => Some(Self {
+            MethodSpec::HopfCole { points, steps, .. } => Some(Self {
                 points: points.clone(),
                 steps: *steps,
             }),

@@ -85,6 +85,10 @@ pub enum SolveError {
         "the grid cuts the optimal process off, where it has {density:e} of its largest density; try {suggestion}"
     )]
     Cut { density: f64, suggestion: String },
+    #[error(
+        "psi at the start is {share:e} of its largest once the drift is taken out, which rounding hides; try {suggestion}"
+    )]
+    Underflow { share: f64, suggestion: String },
     #[error("the optimizer failed: {message}; try {suggestion}")]
     Optimizer { message: String, suggestion: String },
 }

@@ -58,7 +58,7 @@ pub const METHODS: &[Page] = &[
     method(
         "hopf-cole",
         "linear backward equation, solved for its logarithm",
-        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; four nested grids give the value, its error and the observed order. Control: steps along the\ndrift with Gauss-Hermite noise, any lambda > 0, noise on some states only; without dynamics.domain uncontrolled\npaths and the reach of the noise choose it.",
+        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; four nested grids give the value, its error and the observed order. Control: steps along the\ndrift with Gauss-Hermite noise, any lambda > 0, noise on some states only; without dynamics.domain uncontrolled\npaths and the reach of the noise choose it. scheme = \"spectral\" (control, one state, nothing that depends on time) takes all\ntimes from the levels of the symmetric form on cosines: ten digits from 161 points where psi is not lost to rounding.",
         &[
             (
                 "refused",
@@ -71,6 +71,10 @@ pub const METHODS: &[Page] = &[
             (
                 "the value became inf or NaN",
                 "a smaller dynamics.domain, or more steps",
+            ),
+            (
+                "spectral: psi at the start is hidden by rounding",
+                "scheme = \"central\" (V itself is stored), or a smaller domain",
             ),
         ],
         "[[solver]]\nmethod = \"hopf-cole\"\npoints = 401",
@@ -118,7 +122,7 @@ pub const METHODS: &[Page] = &[
     method(
         "riccati",
         "value and gain of linear-quadratic problems",
-        "V = 1/2 x' P x + p' x + c, u* = -R^-1 B' (P x + p). Error-controlled integration backwards in time.",
+        "V = 1/2 x' P x + p' x + c, u* = -R^-1 B' (P x + p). Error-controlled integration backwards in time;\nform = \"hamiltonian\" takes P from matrix exponentials instead, where no coefficient depends on time: a route that\nshares nothing with the integration but the coefficients.",
         &[
             (
                 "refused",
@@ -134,7 +138,7 @@ pub const METHODS: &[Page] = &[
     method(
         "separable",
         "one small problem per group of coupled states",
-        "V(x) = sum over groups; each group is solved by riccati where it is linear-quadratic, else by hopf-cole on a\ngrid of its own. Errors are added.",
+        "V(x) = sum over groups; each group is solved by riccati where it is linear-quadratic, else by hopf-cole on a\ngrid of its own, with scheme = \"spectral\" by its waves. Errors are added.",
         &[
             ("refused", "one group only: the coupling terms are named"),
             (

@@ -35,7 +35,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
-use crate::problem::model::MethodSpec;
+use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::hopf_cole::level::Level;
 use crate::solvers::control::hopf_cole::region::Scout;
 use crate::solvers::control::hopf_cole::space_time::{
@@ -79,7 +79,11 @@ impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
     pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
-            MethodSpec::HopfCole { points, steps } => Some(Self {
+            MethodSpec::HopfCole {
+                points,
+                steps,
+                scheme: Scheme::Central | Scheme::Monotone,
+            } => Some(Self {
                 points: points.clone(),
                 steps: *steps,
             }),

@@ -12,6 +12,7 @@
 pub mod annealed;
 pub mod choice;
 pub mod ddp;
+pub mod discrete_value;
 #[cfg(test)]
 mod fixture;
 mod groups;
@@ -23,6 +24,7 @@ pub mod path_integral;
 pub mod riccati;
 pub mod run;
 pub mod separable;
+pub mod spectral;
 pub mod steered_walk;
 pub mod target;
 pub mod tempered;

@@ -7,7 +7,8 @@
 //! c' = rho c - a.r + 1/2 r.S r - 1/2 tr(D P) - q_0,     c(T) = m_0
 //! ```
 //!
-//! integrated backwards from the end of the horizon. The cost over the start law needs its mean and covariance
+//! integrated backwards from the end of the horizon, or with `form = "hamiltonian"` by the matrix exponentials of
+//! [`hamiltonian`]. The cost over the start law needs its mean and covariance
 //! only. With `S = 0` the same equations give the cost of no control.
 //!
 //! # Assumes
@@ -26,6 +27,7 @@
 
 mod discrete;
 mod equations;
+pub mod hamiltonian;
 
 use crate::derivation::riccati;
 use crate::discretization::steered::SteeredProcess;
@@ -36,7 +38,8 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece};
 use crate::problem::law::Law;
-use crate::problem::model::MethodSpec;
+use crate::problem::model::{MethodSpec, RiccatiForm};
+use crate::solvers::control::discrete_value::DISCRETE_VALUE;
 use crate::solvers::control::riccati::discrete::least_cost;
 use crate::solvers::control::riccati::equations::{Equations, Table, averaged, column, parts_of};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
@@ -46,8 +49,8 @@ use std::sync::Arc;
 
 const NAME: &str = "riccati";
 const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control";
-/// The quantity that says what the best control costs at the steps of `[time]`.
-pub const DISCRETE_VALUE: &str = "discrete_value";
+/// Name of the cost of no control.
+const UNCONTROLLED: &str = "uncontrolled_cost";
 /// Relative rounding of as many matrix products as there are steps.
 const ROUNDING: f64 = 1e-12;
 /// The tolerance of the run the error is measured by, over that of the answer.
@@ -63,7 +66,10 @@ impl Riccati {
     /// The method as asked for; `None` for another method's settings.
     pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
-            MethodSpec::Riccati { relative_tolerance } => Some(Self {
+            MethodSpec::Riccati {
+                relative_tolerance,
+                form: RiccatiForm::Differential,
+            } => Some(Self {
                 relative_tolerance: *relative_tolerance,
             }),
             _ => None,
@@ -110,30 +116,7 @@ impl Method for Riccati {
     type State = State;
 
     fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        let refusal = |reason: String| Refusal {
-            method: NAME,
-            reason,
-            accepted: ACCEPTED.to_owned(),
-        };
-        if problem.problem.control_bounds.is_some() {
-            return Err(refusal("the control is bounded".to_owned()));
-        }
-        let mut parts = problem.parts.clone();
-        let lq = riccati::linear_quadratic(&mut parts).map_err(|blocked| refusal(blocked.words))?;
-        let compiled = |error: CompileError| refusal(error.to_string());
-        let equations = Equations::new(&parts, &lq, problem).map_err(compiled)?;
-        let terminal = [
-            lq.terminal.matrix.clone(),
-            column(&lq.terminal.vector),
-            column(&[lq.terminal.constant]),
-        ];
-        let terminal = Table::new(&parts, &terminal).map_err(compiled)?;
-        let d = lq.shift.len();
-        let mut matrices = [(d, d), (d, 1), (1, 1)].map(|(n, m)| DMatrix::zeros(n, m));
-        let mut values = Batch::zeros(1, terminal.places.len());
-        terminal.fill(problem.process.end(), &mut values, &mut matrices);
-        let end = matrices.iter().flat_map(|m| m.iter().copied()).collect();
-        Ok(Admitted { equations, end })
+        admitted(problem)
     }
 
     fn start(
@@ -217,7 +200,7 @@ impl Method for Riccati {
                 .as_ref()
                 .filter(|_| state.idle_done())
                 .map(|[loose, tight]| Quantity {
-                    name: "uncontrolled_cost".to_owned(),
+                    name: UNCONTROLLED.to_owned(),
                     value: cost(loose, tight),
                 });
         let discrete = least_cost(
@@ -249,6 +232,34 @@ impl Method for Riccati {
     }
 }
 
+/// What both forms of the equation start from.
+fn admitted(problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    let refusal = |reason: String| Refusal {
+        method: NAME,
+        reason,
+        accepted: ACCEPTED.to_owned(),
+    };
+    if problem.problem.control_bounds.is_some() {
+        return Err(refusal("the control is bounded".to_owned()));
+    }
+    let mut parts = problem.parts.clone();
+    let lq = riccati::linear_quadratic(&mut parts).map_err(|blocked| refusal(blocked.words))?;
+    let compiled = |error: CompileError| refusal(error.to_string());
+    let equations = Equations::new(&parts, &lq, problem).map_err(compiled)?;
+    let terminal = [
+        lq.terminal.matrix.clone(),
+        column(&lq.terminal.vector),
+        column(&[lq.terminal.constant]),
+    ];
+    let terminal = Table::new(&parts, &terminal).map_err(compiled)?;
+    let d = lq.shift.len();
+    let mut matrices = [(d, d), (d, 1), (1, 1)].map(|(n, m)| DMatrix::zeros(n, m));
+    let mut values = Batch::zeros(1, terminal.places.len());
+    terminal.fill(problem.process.end(), &mut values, &mut matrices);
+    let end = matrices.iter().flat_map(|m| m.iter().copied()).collect();
+    Ok(Admitted { equations, end })
+}
+
 /// Mean and covariance of a start law.
 pub(super) fn moments(law: &Law) -> (DVector<f64>, DMatrix<f64>) {
     match (law, law.mixture()) {
@@ -272,21 +283,27 @@ pub(super) fn moments(law: &Law) -> (DVector<f64>, DMatrix<f64>) {
     }
 }
 
+/// `P` (column by column), `r`, `c` at all times.
+trait OverTime: std::fmt::Debug + Send + Sync {
+    fn at(&self, t: f64) -> Vec<f64>;
+}
+
+impl OverTime for DenseSolution {
+    fn at(&self, t: f64) -> Vec<f64> {
+        let mut y = vec![0.0; self.size()];
+        self.value(t, &mut y);
+        y
+    }
+}
+
 /// `V(x, t) = 1/2 x'P x + r.x + c`.
 #[derive(Clone, Debug)]
-pub struct QuadraticForm {
+struct QuadraticForm {
     dimension: usize,
-    solution: Arc<DenseSolution>,
+    solution: Arc<dyn OverTime>,
 }
 
 impl QuadraticForm {
-    /// `P` (column by column), `r`, `c` at one time.
-    fn at(&self, t: f64) -> Vec<f64> {
-        let mut y = vec![0.0; self.solution.size()];
-        self.solution.value(t, &mut y);
-        y
-    }
-
     /// `P x + r`.
     fn slope(&self, y: &[f64], x: BatchRef<'_>) -> Batch {
         let d = self.dimension;
@@ -318,7 +335,7 @@ impl Field for QuadraticForm {
     }
 
     fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        let y = self.at(t);
+        let y = self.solution.at(t);
         let slope = self.slope(&y, x);
         let (_, vector, constant) = parts_of(&y, self.dimension);
         let out = out.column_mut(0);
@@ -347,7 +364,7 @@ impl Field for LinearPolicy {
     }
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
-        let slope = self.form.slope(&self.form.at(t), x);
+        let slope = self.form.slope(&self.form.solution.at(t), x);
         self.process.best_response(t, x, slope.as_ref(), out);
     }
 }

@@ -9,7 +9,9 @@ use crate::solvers::control::learned::Learned;
 use crate::solvers::control::long_horizon::LongHorizon;
 use crate::solvers::control::path_integral::PathIntegral;
 use crate::solvers::control::riccati::Riccati;
+use crate::solvers::control::riccati::hamiltonian::Hamiltonian;
 use crate::solvers::control::separable::Separable;
+use crate::solvers::control::spectral::Spectral;
 use crate::solvers::control::walk::Chains;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::{Attempt, Progress, Refusal, Solution, Unsolved};
@@ -38,7 +40,11 @@ pub fn solve(
     };
     if let Some(method) = Riccati::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Hamiltonian::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = HopfCole::new(method) {
+        attempt.drive(&method, watch)
+    } else if let Some(method) = Spectral::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = Hjb::new(method) {
         attempt.drive(&method, watch)

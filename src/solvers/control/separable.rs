@@ -4,7 +4,7 @@
 //! V(x, t) = sum_g V_g(x_g, t),      u* = sum_g -R^-1 B_g' grad V_g
 //! ```
 //!
-//! Each group goes to `riccati` where it is linear-quadratic and to `hopf-cole` otherwise. What the costs are where
+//! Each group goes to `riccati` where it is linear-quadratic and to `hopf-cole` with the same `scheme` otherwise. What the costs are where
 //! all states vanish is given to the first group. Errors of the costs are added.
 //!
 //! # Assumes
@@ -23,10 +23,11 @@ use crate::derivation::product_form::{Coupling, groups_of};
 use crate::derivation::riccati::linear_quadratic;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::model::MethodSpec;
+use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::groups::{Solving, Summed, admitted, group_problem};
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::riccati::Riccati;
+use crate::solvers::control::spectral::Spectral;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
 use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
@@ -45,15 +46,21 @@ const NAMED: usize = 3;
 pub struct Separable {
     pub points: Vec<usize>,
     pub steps: usize,
+    pub scheme: Scheme,
 }
 
 impl Separable {
     /// The method as asked for; `None` for another method's settings.
     pub fn new(spec: &MethodSpec) -> Option<Self> {
         match spec {
-            MethodSpec::Separable { points, steps } => Some(Self {
+            MethodSpec::Separable {
+                points,
+                steps,
+                scheme,
+            } => Some(Self {
                 points: points.clone(),
                 steps: *steps,
+                scheme: *scheme,
             }),
             _ => None,
         }
@@ -199,6 +206,9 @@ impl Separable {
         let solving = if quadratic {
             let relative_tolerance = RELATIVE_TOLERANCE;
             admitted(Riccati { relative_tolerance }, problem)
+        } else if self.scheme == Scheme::Spectral {
+            let points = self.points[states[0]];
+            admitted(Spectral { points }, problem)
         } else {
             let points = states.iter().map(|i| self.points[*i]).collect();
             let steps = self.steps;

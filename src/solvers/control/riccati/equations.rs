@@ -119,6 +119,11 @@ impl Equations {
         idle
     }
 
+    /// Whether the coefficients are free of time.
+    pub(super) fn is_constant(&self) -> bool {
+        self.table.constant
+    }
+
     pub(super) fn load(&mut self, t: f64) {
         self.table.fill(t, &mut self.values, &mut self.coefficients);
     }

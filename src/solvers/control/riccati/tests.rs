@@ -401,3 +401,66 @@ fn published_problems_have_their_least_cost_at_their_steps() {
         }
     }
 }
+
+/// Coupled states with drifts, costs and start of every kind, discounted: both forms share only the coefficients.
+#[test]
+fn matrix_exponentials_agree_with_the_differential_equation() {
+    let body = |form: &str| {
+        format!(
+            "[dynamics]\nstate = \"x[2]\"\ncontrol = \"u\"\ndrift = [\"x[1] + 0.2\", \"-x[0] - 0.3*x[1] + u\"]\n\
+             diffusion = [[\"0.3\", \"0\"], [\"0.1\", \"0.7\"]]\nhorizon = [0.5, 3.0]\n\
+             [initial]\nfamily = \"gaussian\"\nmean = [1.0, -0.5]\ncov = 0.09\n\
+             [cost]\nrunning = \"x[0]^2 + x[0]*x[1] + x[1]^2 + 0.4*x[1] + 0.7 + 0.2*u^2\"\nterminal = \"2*x[0]^2 + x[1] - 1\"\n\
+             discount = 0.4\n[[solver]]\nid = \"r\"\nmethod = \"riccati\"\n{form}\n"
+        )
+    };
+    let [tight, exponential] = ["rtol = 1e-12", "form = \"hamiltonian\""].map(|form| {
+        let solved = crate::solvers::control::fixture::answer(&body(form));
+        solved
+            .unwrap_or_else(|unsolved| panic!("{unsolved}"))
+            .outcome
+    });
+    for (a, b) in [
+        (cost(&tight), cost(&exponential)),
+        (uncontrolled(&tight), uncontrolled(&exponential)),
+    ] {
+        let allowed = 1e-10 * a.value.abs();
+        close(b.value, a.value, allowed, "the cost");
+        assert!(b.error < allowed, "{b:?}");
+    }
+    for t in [0.5, 1.3, 2.99, 3.0] {
+        let x = [0.4, -1.1];
+        close(
+            value(&exponential, t, &x),
+            value(&tight, t, &x),
+            1e-10,
+            "the value",
+        );
+        let (a, b) = (policy(&exponential, t, &x), policy(&tight, t, &x));
+        close(a[0], b[0], 1e-9, "the control");
+    }
+}
+
+#[test]
+fn matrix_exponentials_refuse_time_and_name_an_escape() {
+    let attempt = |drift: &str, end: &str| {
+        crate::solvers::control::fixture::answer(&format!(
+            "[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"{drift}\"\ndiffusion = 1\n\
+             [initial]\nfamily = \"delta\"\nat = 0.0\n[cost]\nrunning = \"0.5*u^2\"\nterminal = \"{end}\"\n\
+             [[solver]]\nid = \"r\"\nmethod = \"riccati\"\nform = \"hamiltonian\"\n"
+        ))
+    };
+    match attempt("t*x + u", "x^2") {
+        Err(Unsolved::Refused(refusal)) => {
+            assert!(refusal.reason.contains("depend on time"), "{refusal}");
+        }
+        _ => panic!("refused"),
+    }
+    // P' = P^2 from -2: infinite half a time unit before the end.
+    match attempt("u", "-x^2") {
+        Err(Unsolved::Failed(SolveError::NotFinite { time, .. })) => {
+            assert!((time - 0.5).abs() <= 0.5, "{time}");
+        }
+        _ => panic!("it escapes"),
+    }
+}
