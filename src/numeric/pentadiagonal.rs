@@ -68,6 +68,67 @@ pub fn solve_pentadiagonal(
     Ok(())
 }
 
+/// The same on a circle: entries that would multiply a `y` outside `0..n` multiply the one `n` further.
+///
+/// The last two unknowns are kept out of the elimination and found from their own equations: three solutions and a
+/// system of two.
+///
+/// # Panics
+/// Below five equations, where an entry would meet another on its way round.
+///
+/// # Errors
+/// A pivot one cannot divide by.
+pub fn solve_cyclic(
+    bands: [&[f64]; 5],
+    rhs: &mut [f64],
+    scratch: &mut [Vec<f64>; 2],
+) -> Result<(), PivotError> {
+    let n = rhs.len();
+    assert!(n >= 5, "a circle of five equations at least");
+    let m = n - 2;
+    let inner = bands.map(|band| &band[..m]);
+    let [a, b, c, d, e] = bands;
+    // Columns of the last two unknowns in the first m equations.
+    let mut columns = [vec![0.0; m], vec![0.0; m]];
+    columns[0][0] = a[0];
+    columns[1][0] = b[0];
+    columns[1][1] = a[1];
+    columns[0][m - 2] += e[m - 2];
+    columns[0][m - 1] += d[m - 1];
+    columns[1][m - 1] += e[m - 1];
+    // Their own equations: entries of the first two, of the last two before them, and of themselves.
+    let own = [
+        ([e[m], 0.0], [a[m], b[m]], [c[m], d[m]]),
+        ([d[m + 1], e[m + 1]], [0.0, a[m + 1]], [b[m + 1], c[m + 1]]),
+    ];
+    let row = |k: usize, y: &[f64]| {
+        let (first, last, _) = own[k];
+        first[0] * y[0] + first[1] * y[1] + last[0] * y[m - 2] + last[1] * y[m - 1]
+    };
+    let (inside, last) = rhs.split_at_mut(m);
+    solve_pentadiagonal(inner, inside, scratch)?;
+    for column in &mut columns {
+        solve_pentadiagonal(inner, column, scratch)?;
+    }
+    let small: [[f64; 2]; 2] =
+        std::array::from_fn(|k| std::array::from_fn(|j| own[k].2[j] - row(k, &columns[j])));
+    let right: [f64; 2] = std::array::from_fn(|k| last[k] - row(k, inside));
+    let determinant = small[0][0] * small[1][1] - small[0][1] * small[1][0];
+    if !(1.0 / determinant).is_finite() {
+        return Err(PivotError {
+            equation: m,
+            line: 0,
+            pivot: determinant,
+        });
+    }
+    last[0] = (right[0] * small[1][1] - right[1] * small[0][1]) / determinant;
+    last[1] = (right[1] * small[0][0] - right[0] * small[1][0]) / determinant;
+    for (column, y) in columns.iter().zip(&*last) {
+        inside.iter_mut().zip(column).for_each(|(x, w)| *x -= w * y);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +136,30 @@ mod tests {
     /// Numbers in (0, 1) without structure.
     fn noise(k: usize) -> f64 {
         ((k as f64 + 1.0) * 0.754_877_666_246_692_7).fract()
+    }
+
+    #[test]
+    fn a_solution_on_a_circle_is_found() {
+        for n in [5, 6, 7, 24] {
+            let band = |first: usize, shift: f64| -> Vec<f64> {
+                (0..n).map(|i| noise(first + i) + shift).collect()
+            };
+            let bands = [0, 100, 200, 300, 400].map(|k| band(k, if k == 200 { 2.5 } else { -0.5 }));
+            let solution = band(500, 0.0);
+            let mut rhs: Vec<f64> = (0..n)
+                .map(|i| {
+                    let terms = bands.iter().enumerate();
+                    terms
+                        .map(|(k, band)| band[i] * solution[(i + k + n - 2) % n])
+                        .sum()
+                })
+                .collect();
+            let views = [0, 1, 2, 3, 4].map(|k| bands[k].as_slice());
+            solve_cyclic(views, &mut rhs, &mut Default::default()).expect("dominant");
+            for (y, exact) in rhs.iter().zip(&solution) {
+                assert!((y - exact).abs() < 1e-13, "{n}: {y} {exact}");
+            }
+        }
     }
 
     #[test]

@@ -27,10 +27,10 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
-use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::edges;
 use crate::solvers::control::groups::group_problem;
-use crate::solvers::control::hopf_cole::region::{automatic, scout};
+use crate::solvers::control::region::{automatic, scout};
 use crate::solvers::start_law::start_nodes;
 use std::num::NonZeroUsize;
 
@@ -54,13 +54,10 @@ const MOST_STEPS: usize = 1 << 15;
 
 /// `E V_0` over the start law at the steps of `[time]`; `None` where the states are coupled or the assumptions fail.
 pub fn discrete_value(problem: &ControlProblem, streams: &Streams) -> Option<Estimate> {
-    let acts = |b: &Boundary| *b != Boundary::Natural;
-    let dynamics = &problem.problem.dynamics;
     let steps = problem.problem.time_settings.steps;
     if problem.problem.control_bounds.is_some()
         || !problem.has_end_cost()
-        || problem.problem.task.events().iter().any(|event| event.stop)
-        || (dynamics.domain.is_some() && dynamics.boundary.iter().any(acts))
+        || edges::act(problem)
         || steps * problem.process.dimension() > MOST_STEPS
     {
         return None;

@@ -13,8 +13,8 @@
 //! | `monotone` | of two nodes against the drift, the minimum over both of its signs exactly | implicit Euler | one after the other |
 //! | `central` | the same of three nodes | TR-BDF2 | half of one, the other, half of the first |
 //!
-//! Second differences are central. Edges reflect where the file says so; elsewhere nothing curves the value at an edge,
-//! and at every edge a drift across it has no effect. Four grids, points and steps halved from each to the next, show
+//! Second differences are central. Edges reflect, absorb or meet where the file says so, and stopping events are edges
+//! ([`crate::solvers::control::edges`]); at natural edges nothing curves the value, and a drift across has no effect. Four grids, points and steps halved from each to the next, show
 //! the order; the finest gives the answer, and its distance from the second (a third of it for `central`) is the error.
 //!
 //! # Assumes
@@ -33,10 +33,6 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
-mod best;
-mod level;
-mod line;
-
 use crate::derivation::controlled::Controlled;
 use crate::derivation::product_form::groups_of;
 use crate::field::Field;
@@ -44,13 +40,14 @@ use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
-use crate::problem::model::{Boundary, MethodSpec, Scheme};
+use crate::problem::model::{MethodSpec, Scheme};
+use crate::solvers::control::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
 use crate::solvers::control::groups::{Summed, group_problem, smallest_coupling};
-use crate::solvers::control::hjb::best::{Coefficients, Response};
-use crate::solvers::control::hjb::level::Level;
-use crate::solvers::control::hjb::line::{Settings, Trouble};
-use crate::solvers::control::hopf_cole::region::{automatic, scout};
-use crate::solvers::control::hopf_cole::space_time::{Extrapolated, GridValue, SpaceTime};
+use crate::solvers::control::lines::best::{Coefficients, Response};
+use crate::solvers::control::lines::level::Level;
+use crate::solvers::control::lines::line::{Settings, Trouble};
+use crate::solvers::control::region::{automatic, scout};
+use crate::solvers::control::space_time::{Extrapolated, GridValue, SpaceTime};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::start_law::start_nodes;
@@ -58,7 +55,7 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str = "groups of one or two states, each noise and each control acting on one of them; edges that reflect or are never reached; no events; else hopf-cole, riccati or path-integral";
+const ACCEPTED: &str = "groups of one or two states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number; else hopf-cole, riccati or path-integral";
 /// Most coupled states a grid is made for.
 pub const MOST_STATES: usize = 2;
 /// Grids, finest first.
@@ -113,6 +110,8 @@ pub struct Admitted(Vec<Group>);
 struct Group {
     states: Vec<usize>,
     problem: Arc<ControlProblem>,
+    /// Those of the domain, once it is known.
+    edges: Arc<Edges>,
 }
 
 /// Grids of every group, coarsest last, until they are done.
@@ -149,16 +148,6 @@ impl Method for Hjb {
             let reason = "the density of the target is not an expression".to_owned();
             return Err(refusal(reason, ACCEPTED));
         }
-        if problem.problem.task.events().iter().any(|event| event.stop) {
-            return Err(refusal("an event ends a path".to_owned(), ACCEPTED));
-        }
-        let acts = |b: &Boundary| matches!(b, Boundary::Absorb | Boundary::Periodic);
-        if problem.problem.dynamics.boundary.iter().any(acts) {
-            return Err(refusal(
-                "an edge absorbs or is periodic".to_owned(),
-                ACCEPTED,
-            ));
-        }
         let mut parts = problem.parts.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
@@ -166,6 +155,10 @@ impl Method for Hjb {
             let reason = format!("{} states are coupled{because}", large.len());
             return Err(refusal(reason, ACCEPTED));
         }
+        if groups.len() > 1 && end_paths(problem) {
+            return Err(refusal(SHARED_END.to_owned(), ACCEPTED));
+        }
+        stops_are_edges(problem).map_err(|reason| refusal(reason, ACCEPTED))?;
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
             let mut own = group_problem(problem, &parts, &states, g == 0)
@@ -176,6 +169,7 @@ impl Method for Hjb {
             found.push(Group {
                 states,
                 problem: Arc::new(own),
+                edges: Arc::default(),
             });
         }
         Ok(Admitted(found))
@@ -192,15 +186,17 @@ impl Method for Hjb {
             scheme: self.scheme,
             tolerance: self.tolerance,
             max_iterations: self.max_iterations,
+            temperature: None,
         };
-        let groups = admitted.0;
+        let mut groups = admitted.0;
         let mut waiting = Vec::new();
         let mut nodes = 0;
-        for (g, group) in groups.iter().enumerate() {
+        for (g, group) in groups.iter_mut().enumerate() {
             let streams = streams.scoped(&format!("group {g}"));
             let given = group.problem.problem.dynamics.domain.clone();
             let domain = given
                 .unwrap_or_else(|| automatic(&group.problem, &scout(&group.problem, &streams)));
+            group.edges = Arc::new(Edges::new(&group.problem, domain));
             let axes = |k: usize| -> Vec<UniformAxis> {
                 let axis = |((low, high), state): (&(f64, f64), &usize)| {
                     let cells = (self.points[*state].max(2) - 1)
@@ -208,6 +204,7 @@ impl Method for Hjb {
                         .max(8 * COARSEST);
                     UniformAxis::between(*low, *high, (cells >> k) + 1)
                 };
+                let domain = &group.edges.domain;
                 domain.iter().zip(&group.states).map(axis).collect()
             };
             for k in 0..LEVELS {
@@ -217,7 +214,11 @@ impl Method for Hjb {
                 let steps = steps >> k;
                 let stride = ((steps + 1) * count).div_ceil(MOST_KEPT);
                 let coefficients = Coefficients::new(group.problem.clone(), &axes);
-                waiting.push((g, Level::new(coefficients, &axes, steps, stride, settings)));
+                let edges = &group.edges.kinds;
+                waiting.push((
+                    g,
+                    Level::new(coefficients, (&axes, edges), steps, stride, settings),
+                ));
             }
         }
         Ok(State {
@@ -301,27 +302,30 @@ impl Method for Hjb {
             let start = start_nodes(&group.problem.start);
             let average = |level: &Arc<SpaceTime>| {
                 let value = Extrapolated(vec![(1.0, level.clone())]);
-                start.average(|points| value.eval_with_gradient(problem.process.start(), points).0)
+                let from = problem.process.start();
+                start.average(|points| {
+                    let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
+                    group
+                        .edges
+                        .values(&group.problem.process, from, points, inner)
+                })
             };
             let own: Vec<f64> = done.iter().rev().map(average).collect();
             error += (own[0] - own[1]).abs() / f64::from((1 << self.order()) - 1);
             costs.iter_mut().zip(&own).for_each(|(sum, v)| *sum += v);
             let finest = done.last().expect("four levels are done").clone();
             let value = Extrapolated(vec![(1.0, finest)]);
-            values.push((
-                group.states.clone(),
-                Box::new(GridValue {
-                    value: value.clone(),
-                    dimension: group.states.len(),
-                }) as Box<dyn Field + Send>,
-            ));
-            policies.push((
-                group.states,
-                Box::new(GreedyPolicy {
-                    value,
-                    response: Response::new(group.problem),
-                }) as Box<dyn Field + Send>,
-            ));
+            let policy = Box::new(GreedyPolicy {
+                value: value.clone(),
+                response: Response::new(group.problem.clone()),
+            });
+            let value = Box::new(GridValue {
+                value,
+                dimension: group.states.len(),
+            });
+            let [value, policy] = enclosed(value, policy, &group.edges, &group.problem.process);
+            values.push((group.states.clone(), value));
+            policies.push((group.states, policy));
         }
         let squares = [0, 1, 2].map(|k| (costs[k] - costs[k + 1]).powi(2));
         outcome.facts.extend(observed_orders(squares));

@@ -9,15 +9,20 @@
 //! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
 //! drift, with splines in space.
 //!
+//! Where an edge reflects, absorbs or is periodic, or an event ends paths ([`crate::solvers::control::edges`]), steps
+//! are implicit instead, line by line: `psi` relative to what it is at the end of the step, by TR-BDF2 and differences of
+//! three nodes, and the logarithm of that is added to `V`.
+//!
 //! Four grids, points and steps halved from each to the next, show the order; the first two give the answer
 //! `V_h + (V_h - V_2h) / 3`, and a quarter of its distance from the same of the second and third is its error.
 //!
 //! # Assumes
-//! A temperature, no bounds on the control, noise free of the state, one or two states. The domain is that of the
+//! A temperature, no bounds on the control, noise free of the state, one or two states; where edges act, events where one
+//! state passes a number and noises that each move one state. The domain is that of the
 //! file; else uncontrolled paths and the reach of the noise show it. Beyond it V goes on as a parabola.
 //!
 //! # Order
-//! Two in the time step, four in the spacing of the nodes.
+//! Two in the time step, four in the spacing of the nodes (two where edges act).
 //!
 //! # Source
 //! Fleming and Soner (2006), chapter VI; Strang (1968) for the order of the parts of a step; Falcone and Ferretti
@@ -26,21 +31,22 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
-pub(super) mod level;
-pub(super) mod region;
-pub(super) mod space_time;
+mod level;
 
 use crate::expr::Expr;
-use crate::numeric::batch::Batch;
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
+use crate::solvers::control::edges::{self, Edges, enclosed, stops_are_edges};
 use crate::solvers::control::hopf_cole::level::Level;
-use crate::solvers::control::hopf_cole::region::Scout;
-use crate::solvers::control::hopf_cole::space_time::{
-    Extrapolated, GridPolicy, GridValue, SpaceTime,
-};
+use crate::solvers::control::lines;
+use crate::solvers::control::lines::best::Coefficients;
+use crate::solvers::control::lines::line::{Settings, Trouble};
+use crate::solvers::control::region;
+use crate::solvers::control::region::Scout;
+use crate::solvers::control::space_time::{Extrapolated, GridPolicy, GridValue, SpaceTime};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::observed_orders;
 use crate::solvers::start_law::start_nodes;
@@ -48,7 +54,7 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
-const ACCEPTED: &str = "G G' = lambda B R^-1 B' with a number lambda > 0, noise free of the state, no bounds on the control, one or two states";
+const ACCEPTED: &str = "G G' = lambda B R^-1 B' with a number lambda > 0, noise free of the state, no bounds on the control, one or two states; where edges or events act, events of one state each and noises that each move one";
 /// Grids, finest first; the last one only shows whether the order is the one assumed.
 const LEVELS: usize = 4;
 /// Finest cells or steps in one of the coarsest grid.
@@ -97,10 +103,72 @@ pub struct Admitted {
     temperature: f64,
 }
 
+/// One grid on its way back in time.
+enum Grid {
+    /// Along the drift, with Gauss–Hermite noise.
+    Feet(Level),
+    /// Line by line, with edges that act.
+    Lines(lines::level::Level),
+}
+
+impl Grid {
+    fn unknowns(&self) -> usize {
+        match self {
+            Self::Feet(level) => level.unknowns(),
+            Self::Lines(level) => level.unknowns(),
+        }
+    }
+
+    fn time(&self) -> f64 {
+        match self {
+            Self::Feet(level) => level.time(),
+            Self::Lines(level) => level.time(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Feet(level) => level.is_done(),
+            Self::Lines(level) => level.is_done(),
+        }
+    }
+
+    fn finish(self) -> SpaceTime {
+        match self {
+            Self::Feet(level) => level.finish(),
+            Self::Lines(level) => level.finish(),
+        }
+    }
+
+    /// One step back.
+    fn advance(&mut self) -> Result<(), SolveError> {
+        let suggestion = "a smaller dynamics.domain, or more steps".to_owned();
+        let wrong = match self {
+            Self::Feet(level) => level.advance().map_err(Trouble::Value),
+            Self::Lines(level) => level.advance().map(|_| ()),
+        };
+        wrong.map_err(|trouble| match trouble {
+            Trouble::Value(value) => SolveError::NotFinite {
+                what: "the value on the grid",
+                value,
+                time: self.time(),
+                suggestion,
+            },
+            Trouble::Pivot(pivot) => SolveError::Singular {
+                system: "implicit step",
+                pivot,
+                suggestion,
+            },
+            Trouble::Flips { .. } => unreachable!("the linear equation has no policy"),
+        })
+    }
+}
+
 /// Grids, coarsest first, until they are done.
 pub struct State {
-    waiting: Vec<Level>,
+    waiting: Vec<Grid>,
     done: Vec<Arc<SpaceTime>>,
+    edges: Arc<Edges>,
     scout: Scout,
     facts: Vec<(&'static str, f64)>,
     steps: usize,
@@ -146,6 +214,16 @@ impl Method for HopfCole {
         if problem.process.diffusion().depends_on_state() {
             return Err(refusal("the noise depends on the state".to_owned()));
         }
+        if edges::act(problem) {
+            stops_are_edges(problem).map_err(refusal)?;
+            let noise = &problem.parts.process.diffusivity;
+            let graph = &problem.parts.process.graph;
+            let joined = |i: usize, j: usize| i != j && !graph.is_zero(noise[i][j]);
+            if (0..d).any(|i| (0..d).any(|j| joined(i, j))) {
+                let reason = "an edge or event acts, and a noise moves both states";
+                return Err(refusal(reason.to_owned()));
+            }
+        }
         Ok(Admitted { temperature })
     }
 
@@ -162,29 +240,48 @@ impl Method for HopfCole {
         let parts = &problem.parts.process;
         let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
         let autonomous = !parts.drift.iter().any(moving);
+        let edges = Arc::new(Edges::new(problem, domain));
+        let domain = &edges.domain;
+        let own = Arc::new(problem.clone());
         let steps = self.steps.next_multiple_of(COARSEST);
-        let levels: Vec<Level> = (0..LEVELS)
+        let mut facts = vec![
+            ("time steps", steps as f64),
+            ("temperature", admitted.temperature),
+        ];
+        let levels: Vec<Grid> = (0..LEVELS)
             .map(|k| {
-                let axes = self.axes(&domain, k);
+                let axes = self.axes(domain, k);
                 let nodes: usize = axes.iter().map(|axis| axis.count).product();
                 let steps = steps >> k;
                 let stride = ((steps + 1) * nodes).div_ceil(MOST_KEPT);
                 let (process, lambda) = (process.clone(), admitted.temperature);
-                Level::new(process, lambda, &axes, steps, stride, autonomous)
+                if edges.act() {
+                    let settings = Settings {
+                        scheme: Scheme::Central,
+                        tolerance: 0.0,
+                        max_iterations: 1,
+                        temperature: Some(lambda),
+                    };
+                    let coefficients = Coefficients::new(own.clone(), &axes);
+                    let axes = (axes.as_slice(), edges.kinds.as_slice());
+                    let level = lines::level::Level::new;
+                    return Grid::Lines(level(coefficients, axes, steps, stride, settings));
+                }
+                let level = Level::new(process, lambda, &axes, steps, stride, autonomous);
+                if k == 0 {
+                    facts.push(("drift substeps", level.substeps() as f64));
+                }
+                Grid::Feet(level)
             })
             .collect();
-        let mut facts = vec![
-            ("nodes", levels[0].unknowns() as f64),
-            ("time steps", steps as f64),
-            ("drift substeps", levels[0].substeps() as f64),
-            ("temperature", admitted.temperature),
-        ];
-        for (names, (low, high)) in BOUNDS.iter().zip(&domain) {
+        facts.insert(0, ("nodes", levels[0].unknowns() as f64));
+        for (names, (low, high)) in BOUNDS.iter().zip(domain) {
             facts.extend([(names[0], *low), (names[1], *high)]);
         }
         Ok(State {
             waiting: levels,
             done: Vec::new(),
+            edges,
             scout,
             facts,
             steps: (0..LEVELS).map(|k| steps >> k).sum(),
@@ -201,12 +298,7 @@ impl Method for HopfCole {
         let Some(mut level) = state.waiting.pop() else {
             return Ok(());
         };
-        level.advance().map_err(|value| SolveError::NotFinite {
-            what: "the value on the grid",
-            value,
-            time: level.time(),
-            suggestion: "a smaller dynamics.domain, or more steps".to_owned(),
-        })?;
+        level.advance()?;
         work.unknowns = work.unknowns.max(level.unknowns() as u64);
         work.field_points += level.unknowns() as u64;
         state.taken += 1;
@@ -237,7 +329,11 @@ impl Method for HopfCole {
                 ..ControlOutcome::default()
             });
         };
-        facts.extend(orders(&state.scout, [finest, half, quarter, eighth]));
+        facts.extend(orders(
+            &state.scout,
+            &state.edges,
+            [finest, half, quarter, eighth],
+        ));
         let extrapolated = |fine: &Arc<SpaceTime>, coarse: &Arc<SpaceTime>| {
             Extrapolated(vec![
                 (4.0 / 3.0, fine.clone()),
@@ -247,21 +343,28 @@ impl Method for HopfCole {
         let value = extrapolated(finest, half);
         let start = start_nodes(&problem.start);
         let average = |value: &Extrapolated| {
-            start.average(|points| value.eval_with_gradient(problem.process.start(), points).0)
+            let from = problem.process.start();
+            start.average(|points| {
+                let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
+                state.edges.values(&problem.process, from, points, inner)
+            })
         };
         let cost = average(&value);
         let error = ERROR_SHARE * (cost - average(&extrapolated(half, quarter))).abs();
         let alone = average(&Extrapolated(vec![(1.0, finest.clone())]));
         facts.push(("cost on the finest grid alone", alone));
+        let policy = Box::new(GridPolicy {
+            value: value.clone(),
+            process: problem.process.clone(),
+        });
+        let value = Box::new(GridValue {
+            value,
+            dimension: problem.process.dimension(),
+        });
+        let [value, policy] = enclosed(value, policy, &state.edges, &problem.process);
         Ok(ControlOutcome {
-            policy: Some(Box::new(GridPolicy {
-                value: value.clone(),
-                process: problem.process.clone(),
-            })),
-            value: Some(Box::new(GridValue {
-                value,
-                dimension: problem.process.dimension(),
-            })),
+            policy: Some(policy),
+            value: Some(value),
             cost: Some(Estimate::new(cost, error, ErrorKind::Grid)),
             facts,
             ..ControlOutcome::default()
@@ -281,7 +384,11 @@ impl HopfCole {
 }
 
 /// Observed orders of the gradient, averaged over uncontrolled paths.
-fn orders(scout: &Scout, levels: [&Arc<SpaceTime>; LEVELS]) -> Vec<(&'static str, f64)> {
+fn orders(
+    scout: &Scout,
+    edges: &Edges,
+    levels: [&Arc<SpaceTime>; LEVELS],
+) -> Vec<(&'static str, f64)> {
     let mut squares = [0.0; LEVELS - 1];
     let probed = scout.times.iter().zip(&scout.points);
     for (t, points) in probed.step_by(PROBE_STRIDE) {
@@ -289,7 +396,11 @@ fn orders(scout: &Scout, levels: [&Arc<SpaceTime>; LEVELS]) -> Vec<(&'static str
             .map(|i| points.row(i))
             .filter(|row| row.iter().all(|x| x.is_finite()))
             .collect();
-        let points = Batch::from_rows(points.columns(), &finite);
+        let finite = Batch::from_rows(points.columns(), &finite);
+        let (inside, stopped) = edges.enter(finite.as_ref());
+        let rows = (0..stopped.len()).filter(|i| !stopped[*i]);
+        let rows: Vec<Vec<f64>> = rows.map(|i| inside.row(i)).collect();
+        let points = Batch::from_rows(points.columns(), &rows);
         for (k, square) in squares.iter_mut().enumerate() {
             let between = Extrapolated(vec![
                 (1.0, levels[k].clone()),

@@ -13,7 +13,7 @@
 //!
 //! # Assumes
 //! What [`crate::derivation::riccati`] proves: drift affine, costs at most quadratic, `G`, `B`, `R` free of the
-//! state; no bounds on the control. A solution that leaves the doubles is reported with its time.
+//! state; no bounds on the control, natural edges, no events. A solution that leaves the doubles is reported with its time.
 //!
 //! # Order
 //! Five in the step, which follows the relative tolerance ([`crate::numeric::runge_kutta`]); `O(d^3)` an
@@ -40,6 +40,7 @@ use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece};
 use crate::problem::law::Law;
 use crate::problem::model::{MethodSpec, RiccatiForm};
 use crate::solvers::control::discrete_value::DISCRETE_VALUE;
+use crate::solvers::control::edges;
 use crate::solvers::control::riccati::discrete::least_cost;
 use crate::solvers::control::riccati::equations::{Equations, Table, averaged, column, parts_of};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
@@ -48,7 +49,7 @@ use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
 const NAME: &str = "riccati";
-const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control";
+const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control, natural edges, no events";
 /// Name of the cost of no control.
 const UNCONTROLLED: &str = "uncontrolled_cost";
 /// Relative rounding of as many matrix products as there are steps.
@@ -241,6 +242,10 @@ fn admitted(problem: &ControlProblem) -> Result<Admitted, Refusal> {
     };
     if problem.problem.control_bounds.is_some() {
         return Err(refusal("the control is bounded".to_owned()));
+    }
+    if edges::act(problem) {
+        let reason = "an edge is not natural, or an event ends paths";
+        return Err(refusal(reason.to_owned()));
     }
     let mut parts = problem.parts.clone();
     let lq = riccati::linear_quadratic(&mut parts).map_err(|blocked| refusal(blocked.words))?;

@@ -24,6 +24,7 @@ use crate::derivation::riccati::linear_quadratic;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
+use crate::solvers::control::edges::{self, SHARED_END, end_paths};
 use crate::solvers::control::groups::{Solving, Summed, admitted, group_problem};
 use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::riccati::Riccati;
@@ -94,6 +95,9 @@ impl Method for Separable {
         let (groups, couplings) = groups_of(&mut parts);
         if groups.len() < 2 {
             return Err(one_group(&couplings));
+        }
+        if end_paths(problem) {
+            return Err(refusal(SHARED_END.to_owned()));
         }
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
@@ -198,7 +202,8 @@ impl Method for Separable {
 impl Separable {
     fn admit_group(&self, problem: ControlProblem, states: Vec<usize>) -> Result<Group, Refusal> {
         let bounded = problem.problem.control_bounds.is_some();
-        let quadratic = !bounded && linear_quadratic(&mut problem.parts.clone()).is_ok();
+        let turned = bounded || edges::act(&problem);
+        let quadratic = !turned && linear_quadratic(&mut problem.parts.clone()).is_ok();
         let names: Vec<String> = states
             .iter()
             .map(|i| problem.problem.state_names[*i].clone())

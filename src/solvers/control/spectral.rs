@@ -35,8 +35,9 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
-use crate::problem::model::{Boundary, MethodSpec, Scheme};
-use crate::solvers::control::hopf_cole::region::{automatic, scout};
+use crate::problem::model::{MethodSpec, Scheme};
+use crate::solvers::control::edges;
+use crate::solvers::control::region::{automatic, scout};
 use crate::solvers::control::spectral::schroedinger::{Levels, NoLevels, Snapshot};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::start_law::start_nodes;
@@ -122,14 +123,9 @@ impl Method for Spectral {
             let reason = "the dynamics or the running cost depend on time";
             return Err(refusal(reason.to_owned()));
         }
-        if problem.problem.task.events().iter().any(|event| event.stop) {
-            return Err(refusal("an event ends a path".to_owned()));
-        }
-        let acts = |b: &Boundary| *b != Boundary::Natural;
-        if problem.problem.dynamics.domain.is_some()
-            && problem.problem.dynamics.boundary.iter().any(acts)
-        {
-            return Err(refusal("an edge is not natural".to_owned()));
+        if edges::act(problem) {
+            let reason = "an edge is not natural, or an event ends paths";
+            return Err(refusal(reason.to_owned()));
         }
         Ok(Admitted { temperature })
     }

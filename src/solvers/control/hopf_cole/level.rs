@@ -16,7 +16,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::quadrature::Rule;
-use crate::solvers::control::hopf_cole::space_time::SpaceTime;
+use crate::solvers::control::space_time::{SpaceTime, nodes_of};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -252,20 +252,6 @@ impl Level {
         self.kept.reverse();
         SpaceTime::new(self.kept)
     }
-}
-
-/// All nodes, the first axis slowest.
-pub(in crate::solvers::control) fn nodes_of(axes: &[UniformAxis]) -> Batch {
-    let count: usize = axes.iter().map(|axis| axis.count).product();
-    let mut nodes = Batch::zeros(count, axes.len());
-    let mut inner = count;
-    for (j, axis) in axes.iter().enumerate() {
-        inner /= axis.count;
-        for (i, x) in nodes.column_mut(j).iter_mut().enumerate() {
-            *x = axis.node(i / inner % axis.count);
-        }
-    }
-    nodes
 }
 
 /// Largest row sum of `|db_i / dx_j|`, by differences between neighbouring nodes.

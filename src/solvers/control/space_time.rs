@@ -3,7 +3,7 @@
 use crate::discretization::steered::SteeredProcess;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::interpolation::{Blend, GridInterpolant};
+use crate::numeric::interpolation::{Blend, GridInterpolant, UniformAxis};
 use std::sync::Arc;
 
 /// Times that a value between them is made of.
@@ -148,4 +148,18 @@ impl Field for GridPolicy {
             process: &self.process,
         }))
     }
+}
+
+/// All nodes, the first axis slowest.
+pub(in crate::solvers::control) fn nodes_of(axes: &[UniformAxis]) -> Batch {
+    let count: usize = axes.iter().map(|axis| axis.count).product();
+    let mut nodes = Batch::zeros(count, axes.len());
+    let mut inner = count;
+    for (j, axis) in axes.iter().enumerate() {
+        inner /= axis.count;
+        for (i, x) in nodes.column_mut(j).iter_mut().enumerate() {
+            *x = axis.node(i / inner % axis.count);
+        }
+    }
+    nodes
 }

@@ -8,9 +8,8 @@
 
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::interpolation::UniformAxis;
-use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
-use crate::solvers::control::hopf_cole::level::nodes_of;
+use crate::solvers::control::space_time::nodes_of;
 use std::sync::Arc;
 
 /// Most rounds over the coordinates.
@@ -22,7 +21,7 @@ const BISECTIONS: usize = 60;
 
 /// What the best controls of a group of states depend on.
 #[derive(Clone)]
-pub(super) struct Response {
+pub(in crate::solvers::control) struct Response {
     problem: Arc<ControlProblem>,
     bounds: Vec<(f64, f64)>,
     /// By state, the controls that push it; those of other groups stay at zero.
@@ -35,7 +34,7 @@ pub(super) struct Response {
 
 impl Response {
     /// No control pushes two states of the group, and no price joins controls of two states.
-    pub(super) fn new(problem: Arc<ControlProblem>) -> Self {
+    pub(in crate::solvers::control) fn new(problem: Arc<ControlProblem>) -> Self {
         let controls = problem.process.controls();
         let given = problem.problem.control_bounds.clone();
         let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
@@ -65,16 +64,16 @@ impl Response {
         }
     }
 
-    pub(super) fn states(&self) -> usize {
+    pub(in crate::solvers::control) fn states(&self) -> usize {
         self.acting.len()
     }
 
-    pub(super) fn controls(&self) -> usize {
+    pub(in crate::solvers::control) fn controls(&self) -> usize {
         self.bounds.len()
     }
 
     /// `B` and `R` at a block of points.
-    pub(super) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
+    pub(in crate::solvers::control) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
         let process = &self.problem.process;
         Prices {
             channel: process.channel().values(t, x),
@@ -85,7 +84,7 @@ impl Response {
 }
 
 /// `B` and `R` at a block of points.
-pub(super) struct Prices {
+pub(in crate::solvers::control) struct Prices {
     response: Response,
     channel: Batch,
     effort: Batch,
@@ -98,7 +97,7 @@ fn entry(values: &Batch, i: usize, place: usize) -> f64 {
 
 impl Prices {
     /// `(B u)` of a state at point `i`.
-    pub(super) fn push(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+    pub(in crate::solvers::control) fn push(&self, i: usize, state: usize, u: &[f64]) -> f64 {
         let pushes = self.response.pushes[state].iter();
         pushes
             .map(|(k, j)| entry(&self.channel, i, *k) * u[*j])
@@ -106,7 +105,7 @@ impl Prices {
     }
 
     /// `1/2 u' R u` of the controls of a state at point `i`.
-    pub(super) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+    pub(in crate::solvers::control) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
         let prices = self.response.prices[state].iter();
         let twice: f64 = prices
             .map(|(k, a, b)| entry(&self.effort, i, *k) * u[*a] * u[*b])
@@ -115,7 +114,13 @@ impl Prices {
     }
 
     /// The best controls of a state for a slope `v` along it.
-    pub(super) fn best(&self, i: usize, state: usize, slope: f64, u: &mut [f64]) {
+    pub(in crate::solvers::control) fn best(
+        &self,
+        i: usize,
+        state: usize,
+        slope: f64,
+        u: &mut [f64],
+    ) {
         let acting = &self.response.acting[state];
         acting.iter().for_each(|j| u[*j] = 0.0);
         for _ in 0..ROUNDS {
@@ -141,13 +146,13 @@ impl Prices {
     }
 
     /// Whether any control pushes a state.
-    pub(super) fn is_steered(&self, state: usize) -> bool {
+    pub(in crate::solvers::control) fn is_steered(&self, state: usize) -> bool {
         !self.response.acting[state].is_empty()
     }
 
     /// The best controls of a state that leave its drift `b + B u` at zero, between the slopes below and above which
     /// it has either sign.
-    pub(super) fn balancing(
+    pub(in crate::solvers::control) fn balancing(
         &self,
         i: usize,
         state: usize,
@@ -170,7 +175,7 @@ impl Prices {
 }
 
 /// What the equation asks for on the nodes of a grid.
-pub(super) struct Coefficients {
+pub(in crate::solvers::control) struct Coefficients {
     problem: Arc<ControlProblem>,
     response: Response,
     nodes: Batch,
@@ -179,17 +184,20 @@ pub(super) struct Coefficients {
 }
 
 /// `b`, `D` and `q` at one time.
-pub(super) struct Frame {
+pub(in crate::solvers::control) struct Frame {
     /// Nodes × states.
-    pub(super) drift: Batch,
+    pub(in crate::solvers::control) drift: Batch,
     /// Diagonal of D, nodes × states.
-    pub(super) diffusivity: Batch,
-    pub(super) cost: Vec<f64>,
-    pub(super) prices: Prices,
+    pub(in crate::solvers::control) diffusivity: Batch,
+    pub(in crate::solvers::control) cost: Vec<f64>,
+    pub(in crate::solvers::control) prices: Prices,
 }
 
 impl Coefficients {
-    pub(super) fn new(problem: Arc<ControlProblem>, axes: &[UniformAxis]) -> Self {
+    pub(in crate::solvers::control) fn new(
+        problem: Arc<ControlProblem>,
+        axes: &[UniformAxis],
+    ) -> Self {
         let mut coefficients = Self {
             response: Response::new(problem.clone()),
             nodes: nodes_of(axes),
@@ -202,33 +210,27 @@ impl Coefficients {
         coefficients
     }
 
-    pub(super) fn horizon(&self) -> (f64, f64) {
+    pub(in crate::solvers::control) fn horizon(&self) -> (f64, f64) {
         let process = &self.problem.process;
         (process.start(), process.end())
     }
 
-    pub(super) fn controls(&self) -> usize {
+    pub(in crate::solvers::control) fn controls(&self) -> usize {
         self.response.controls()
     }
 
-    /// Whether the edges of a state throw back.
-    pub(super) fn reflects(&self, state: usize) -> bool {
-        let boundary = &self.problem.problem.dynamics.boundary;
-        boundary.get(state) == Some(&Boundary::Reflect)
-    }
-
-    pub(super) fn discount(&self) -> f64 {
+    pub(in crate::solvers::control) fn discount(&self) -> f64 {
         self.problem.process.discount()
     }
 
     /// `Phi` on the nodes.
-    pub(super) fn terminal(&self) -> Vec<f64> {
+    pub(in crate::solvers::control) fn terminal(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.nodes.points()];
         self.problem.process.terminal(self.nodes.as_ref(), &mut out);
         out
     }
 
-    pub(super) fn at(&self, t: f64) -> Arc<Frame> {
+    pub(in crate::solvers::control) fn at(&self, t: f64) -> Arc<Frame> {
         if let Some(still) = &self.still {
             return still.clone();
         }

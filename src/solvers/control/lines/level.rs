@@ -7,17 +7,20 @@
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::problem::model::Scheme;
-use crate::solvers::control::hjb::best::Coefficients;
-use crate::solvers::control::hjb::line::{GAMMA, Line, Scratch, Settings, Trouble};
-use crate::solvers::control::hopf_cole::space_time::SpaceTime;
+use crate::solvers::control::edges::Edge;
+use crate::solvers::control::lines::best::Coefficients;
+use crate::solvers::control::lines::line::{GAMMA, Line, Scratch, Settings, Trouble};
+use crate::solvers::control::space_time::SpaceTime;
 
 /// Lines worked on with one memory.
 const LINES: usize = 8;
 
 /// The value on one grid, on its way back in time.
-pub(super) struct Level {
+pub(in crate::solvers::control) struct Level {
     coefficients: Coefficients,
     axes: Vec<UniformAxis>,
+    /// What the ends of each axis do.
+    edges: Vec<[Edge; 2]>,
     steps: usize,
     step: usize,
     stride: usize,
@@ -28,9 +31,9 @@ pub(super) struct Level {
 
 impl Level {
     /// Starts at the end of the horizon; every `stride`-th step is kept.
-    pub(super) fn new(
+    pub(in crate::solvers::control) fn new(
         coefficients: Coefficients,
-        axes: &[UniformAxis],
+        (axes, edges): (&[UniformAxis], &[[Edge; 2]]),
         steps: usize,
         stride: usize,
         settings: Settings,
@@ -41,6 +44,7 @@ impl Level {
             kept: vec![(end, interpolant(axes, &value))],
             coefficients,
             axes: axes.to_vec(),
+            edges: edges.to_vec(),
             steps,
             step: steps,
             stride,
@@ -49,26 +53,26 @@ impl Level {
         }
     }
 
-    pub(super) fn steps(&self) -> usize {
+    pub(in crate::solvers::control) fn steps(&self) -> usize {
         self.steps
     }
 
-    pub(super) fn unknowns(&self) -> usize {
+    pub(in crate::solvers::control) fn unknowns(&self) -> usize {
         self.value.len()
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::solvers::control) fn is_done(&self) -> bool {
         self.step == 0
     }
 
     /// Time to which the value is known.
-    pub(super) fn time(&self) -> f64 {
+    pub(in crate::solvers::control) fn time(&self) -> f64 {
         let (from, to) = self.coefficients.horizon();
         from + (to - from) * self.step as f64 / self.steps as f64
     }
 
     /// One step back; how many linear systems it took.
-    pub(super) fn advance(&mut self) -> Result<u64, Trouble> {
+    pub(in crate::solvers::control) fn advance(&mut self) -> Result<u64, Trouble> {
         let end = self.time();
         self.step -= 1;
         let start = self.time();
@@ -117,7 +121,8 @@ impl Level {
             state,
             first: l / inner * inner * axis.count + l % inner,
             stride: inner,
-            reflects: self.coefficients.reflects(state),
+            edges: self.edges[state],
+            stopped: self.is_stopped(state, l / inner * inner * axis.count + l % inner),
             share: 1.0 / self.axes.len() as f64,
             discount: self.coefficients.discount(),
             settings: self.settings,
@@ -151,8 +156,25 @@ impl Level {
         Ok(solves)
     }
 
+    /// Whether a node is on an edge of another state that ends paths.
+    fn is_stopped(&self, state: usize, node: usize) -> bool {
+        let mut inner = self.value.len();
+        let axes = self.axes.iter().zip(&self.edges).enumerate();
+        let at = |(k, (axis, edges)): (usize, (&UniformAxis, &[Edge; 2]))| {
+            inner /= axis.count;
+            let place = node / inner % axis.count;
+            let ends = [place == 0, place + 1 == axis.count];
+            let stops = ends
+                .iter()
+                .zip(edges)
+                .any(|(at, e)| *at && *e == Edge::Absorb);
+            k != state && stops
+        };
+        axes.map(at).any(|stopped| stopped)
+    }
+
     /// The value at all kept times.
-    pub(super) fn finish(mut self) -> SpaceTime {
+    pub(in crate::solvers::control) fn finish(mut self) -> SpaceTime {
         self.kept.reverse();
         SpaceTime::new(self.kept)
     }
