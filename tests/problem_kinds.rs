@@ -157,7 +157,7 @@ fn definitions_parameters_and_places_reach_the_derivation() {
     assert!(matches!(
         methods[1],
         MethodSpec::Hjb {
-            scheme: Scheme::Monotone,
+            scheme: Scheme::Central,
             ..
         }
     ));

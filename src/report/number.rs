@@ -121,6 +121,9 @@ fn rounded(estimate: &Estimate) -> Rounded {
         };
     }
     let size = value.abs();
+    if matches!(kind, ErrorKind::Grid | ErrorKind::Quadrature) && error <= ROUNDING * size {
+        return certain(value, LONGEST as usize);
+    }
     if kind == ErrorKind::Rounding || error <= ROUNDING * size {
         return certain(value, DIGITS);
     }
@@ -212,6 +215,8 @@ mod tests {
         assert_eq!(with_error(&Estimate::closed_form(0.1 + 0.2)), "0.3");
         assert_eq!(with_error(&Estimate::closed_form(-23.520293712)), "-23.52");
         assert_eq!(shown(0.001925736, 1e-17), "0.001926");
+        let measured = Estimate::new(5.818224933, 1e-14, ErrorKind::Quadrature);
+        assert_eq!(with_error(&measured), "5.81822");
         assert_eq!(shown(2.8123e-5, 1e-19), "2.812e-5");
         assert_eq!(shown(0.0, 0.0), "0");
         assert_eq!(shown(-7.04e-4, 4.1e-4), "-0.0007 ± 0.0004");

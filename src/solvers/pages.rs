@@ -109,7 +109,7 @@ pub const METHODS: &[Page] = &[
     method(
         "hjb",
         "the nonlinear equation of the value, with policy iteration",
-        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two that something couples. Noise\nmay depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.",
+        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two that something couples. Noise\nmay depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.\nEdges reflect, absorb or are periodic as dynamics.boundary says; an event that ends paths where one state passes a\nnumber is an absorbing edge.",
         &[
             ("policy flips", "monotone scheme, more points"),
             (

@@ -372,6 +372,34 @@ impl Field for LinearPolicy {
         let slope = self.form.slope(&self.form.solution.at(t), x);
         self.process.best_response(t, x, slope.as_ref(), out);
     }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        Some(Box::new(FrozenPolicy {
+            gain: self.form.solution.at(t),
+            policy: self,
+        }))
+    }
+}
+
+/// The same with `P` and `r` of one time.
+struct FrozenPolicy<'a> {
+    gain: Vec<f64>,
+    policy: &'a LinearPolicy,
+}
+
+impl Field for FrozenPolicy<'_> {
+    fn inputs(&self) -> usize {
+        self.policy.inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.policy.outputs()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let slope = self.policy.form.slope(&self.gain, x);
+        self.policy.process.best_response(t, x, slope.as_ref(), out);
+    }
 }
 
 #[cfg(test)]
