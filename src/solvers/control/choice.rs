@@ -9,11 +9,14 @@
 //! | a temperature, more states | `path-integral` |
 //! | none of these, groups of up to two states | `hjb` |
 //! | none of these, larger groups | refused: code E320 |
+//!
+//! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::{product_form, riccati};
 use crate::problem::task::Kind;
 use crate::solvers::Refusal;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::edges;
 use crate::solvers::control::hjb;
 use crate::solvers::control::hopf_cole::MOST_STATES;
 
@@ -29,7 +32,7 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
     let d = parts.dimension();
     let linear = problem.temperature.is_ok();
     let bounded = problem.problem.control_bounds.is_some();
-    if !bounded && riccati::linear_quadratic(&mut parts).is_ok() {
+    if !bounded && !edges::act(problem) && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
         if linear && d <= MOST_STATES {
             names.push("hopf-cole");
@@ -37,11 +40,13 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
         return Ok(names);
     }
     let (groups, couplings) = product_form::groups_of(&mut parts);
+    let together = edges::end_paths(problem);
     let small = groups.iter().all(|group| group.len() <= MOST_STATES);
-    if linear && !bounded && groups.len() > 1 && small {
+    if linear && !bounded && groups.len() > 1 && small && !together {
         return Ok(vec!["separable"]);
     }
-    let largest = groups.iter().map(Vec::len).max().unwrap_or(d);
+    let largest = groups.iter().map(Vec::len).max();
+    let largest = largest.filter(|_| !together).unwrap_or(d);
     match (linear && !bounded, largest <= hjb::MOST_STATES) {
         (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
         (true, _) => Ok(vec!["path-integral"]),

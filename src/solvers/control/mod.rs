@@ -13,7 +13,7 @@ pub mod annealed;
 pub mod choice;
 pub mod ddp;
 pub mod discrete_value;
-mod edges;
+pub mod edges;
 #[cfg(test)]
 mod fixture;
 mod groups;

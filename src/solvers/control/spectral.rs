@@ -38,7 +38,7 @@ use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::edges;
 use crate::solvers::control::region::{automatic, scout};
-use crate::solvers::control::spectral::schroedinger::{Levels, NoLevels, Snapshot};
+use crate::solvers::control::spectral::schroedinger::{Levels, NoLevels, Table};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::start_law::start_nodes;
 use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
@@ -49,7 +49,7 @@ const ACCEPTED: &str = "one state with a temperature, constant noise, nothing th
 /// Fewest points, so that three quarters of them are fewer.
 const FEWEST: usize = 8;
 /// Where a policy is walked on, nodes of the spline that stands in for the value.
-const WALKED: usize = 1025;
+const WALKED: usize = 513;
 /// Smallest `f` at a start point over its rounding.
 const CLEAR: f64 = 1e3;
 
@@ -195,11 +195,10 @@ impl Method for Spectral {
         let start = start_nodes(&problem.start);
         let from = process.start();
         let snapshots = [fine, coarse, cut].map(|levels| levels.at(from));
-        let average = |of: &dyn Fn(f64) -> f64| {
-            start.average(|points| points.column(0).iter().map(|x| of(*x)).collect())
-        };
-        let costs = [0, 1, 2].map(|k: usize| average(&|x| snapshots[k].eval(x)[0]));
-        let rounding = average(&|x| snapshots[0].rounding(x));
+        let average =
+            |of: &dyn Fn(&[f64]) -> Vec<f64>| start.average(|points| of(points.column(0)));
+        let costs = [0, 1, 2].map(|k: usize| average(&|x| first(snapshots[k].eval(x))));
+        let rounding = average(&|x| x.iter().map(|x| snapshots[0].rounding(*x)).collect());
         if rounding * CLEAR > state.temperature {
             return Err(SolveError::Underflow {
                 share: snapshots[0].share(start.points.column(0)),
@@ -220,8 +219,11 @@ impl Method for Spectral {
             ("cost with psi = 0 at the edges", costs[2]),
         ]);
         let levels = fine.clone();
+        let walked = UniformAxis::between(low, high, WALKED);
         Ok(ControlOutcome {
             policy: Some(Box::new(WavePolicy {
+                table: levels.table((0..WALKED).map(|i| walked.node(i)).collect()),
+                walked,
                 levels: levels.clone(),
                 process,
             })),
@@ -231,6 +233,10 @@ impl Method for Spectral {
             ..ControlOutcome::default()
         })
     }
+}
+
+fn first([values, _]: [Vec<f64>; 2]) -> Vec<f64> {
+    values
 }
 
 /// `V(x, t)`.
@@ -249,15 +255,17 @@ impl Field for WaveValue {
 
     fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
         let snapshot = self.levels.at(t);
-        for (v, x) in out.column_mut(0).iter_mut().zip(x.column(0)) {
-            *v = snapshot.eval(*x)[0];
-        }
+        let [values, _] = snapshot.eval(x.column(0));
+        out.column_mut(0).copy_from_slice(&values);
     }
 }
 
 /// `u* = -R^-1 B' V'`.
 struct WavePolicy {
     levels: Arc<Levels>,
+    /// Where the spline that walks use is met.
+    walked: UniformAxis,
+    table: Table,
     process: Arc<SteeredProcess>,
 }
 
@@ -271,30 +279,21 @@ impl Field for WavePolicy {
     }
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
-        let snapshot = self.levels.at(t);
-        let slopes = x.column(0).iter().map(|x| snapshot.eval(*x)[1]).collect();
+        let [_, slopes] = self.levels.at(t).eval(x.column(0));
         let slopes = Batch::from_columns(x.points(), 1, slopes);
         self.process.best_response(t, x, slopes.as_ref(), out);
     }
 
     fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        let values = self.levels.at(t).tabulated(&self.table);
         Some(Box::new(WalkedPolicy {
-            value: spline(&self.levels.at(t))?,
+            value: GridInterpolant::new(&[self.walked], &values).ok()?,
             process: &self.process,
         }))
     }
 }
 
 /// The value at one time as a spline, quick enough for many paths.
-fn spline(snapshot: &Snapshot<'_>) -> Option<GridInterpolant> {
-    let (low, high) = snapshot.known_between();
-    let axis = UniformAxis::between(low, high, WALKED);
-    let values: Vec<f64> = (0..WALKED)
-        .map(|i| snapshot.eval(axis.node(i))[0])
-        .collect();
-    GridInterpolant::new(&[axis], &values).ok()
-}
-
 struct WalkedPolicy<'a> {
     value: GridInterpolant,
     process: &'a SteeredProcess,

@@ -1,6 +1,7 @@
 //! Modes of the linear equation on an interval and on a circle.
 
-use crate::solvers::control::fixture::answer;
+use crate::solvers::control::choice::automatic;
+use crate::solvers::control::fixture::{answer, lowered};
 use crate::solvers::{Solution, Unsolved};
 use std::f64::consts::PI;
 
@@ -196,4 +197,22 @@ fn what_ends_paths_in_other_ways_is_refused() {
     let early = "[[event]]\nname = \"early\"\nwhen = \"x > -1\"\nstop = true\n";
     let reason = two(early).reason("method = \"hopf-cole\"");
     assert_eq!(reason, "event `early` has happened at the start");
+}
+
+/// Edges that act leave neither a quadratic form nor, where they end paths, a sum over states.
+#[test]
+fn the_choice_knows_edges() {
+    let chosen = |states: usize, boundary: &str| {
+        let at = vec![0.0; states];
+        automatic(&lowered(&format!(
+            "format = 1\n[problem]\nname = \"t\"\nkind = \"control\"\n[dynamics]\nstate = \"x[{states}]\"\ncontrol = \"u[{states}]\"\n\
+             drift = \"u\"\ndiffusion = 0.6\ndomain = [-2.0, 2.0]\nboundary = \"{boundary}\"\n[initial]\nfamily = \"delta\"\n\
+             at = {at:?}\n[cost]\nrunning = \"0.5*dot(u, u)\"\nterminal = \"dot(x, x)\"\n"
+        )))
+        .unwrap_or_else(|refusal| panic!("{refusal}"))
+    };
+    assert_eq!(chosen(2, "natural"), ["riccati", "hopf-cole"]);
+    assert_eq!(chosen(2, "reflect"), ["separable"]);
+    assert_eq!(chosen(2, "absorb"), ["hopf-cole"]);
+    assert_eq!(chosen(3, "absorb"), ["path-integral"]);
 }

@@ -159,7 +159,7 @@ impl Level {
     /// Whether a node is on an edge of another state that ends paths.
     fn is_stopped(&self, state: usize, node: usize) -> bool {
         let mut inner = self.value.len();
-        let axes = self.axes.iter().zip(&self.edges).enumerate();
+        let mut axes = self.axes.iter().zip(&self.edges).enumerate();
         let at = |(k, (axis, edges)): (usize, (&UniformAxis, &[Edge; 2]))| {
             inner /= axis.count;
             let place = node / inner % axis.count;
@@ -170,7 +170,7 @@ impl Level {
                 .any(|(at, e)| *at && *e == Edge::Absorb);
             k != state && stops
         };
-        axes.map(at).any(|stopped| stopped)
+        axes.any(at)
     }
 
     /// The value at all kept times.

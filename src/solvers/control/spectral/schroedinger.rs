@@ -54,6 +54,8 @@ pub(super) struct Levels {
     /// `phi_k` at the nodes and as coefficients of the waves, one column each.
     vectors: DMatrix<f64>,
     spectra: DMatrix<f64>,
+    /// Gauss–Legendre on [0, 1].
+    rule: Rule,
     /// Length of `f` at the end.
     length: f64,
     /// Largest entry of `H`.
@@ -102,6 +104,7 @@ impl Levels {
             amplitudes: Vec::new(),
             vectors: DMatrix::zeros(0, 0),
             spectra: DMatrix::zeros(0, 0),
+            rule: Rule::legendre(INNER, 0.0, 1.0),
             length: 0.0,
             stiffness: matrix.iter().fold(0.0, |most, entry| entry.abs().max(most)),
         };
@@ -135,23 +138,71 @@ impl Levels {
 
     /// `w` at the nodes, zero at the first.
     fn gauges(&self) -> Vec<f64> {
+        let spans: Vec<(f64, f64)> = self
+            .nodes
+            .windows(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect();
+        let climbs = self.climbs(&spans);
         let mut gauge = vec![0.0];
-        for pair in self.nodes.windows(2) {
-            let before = gauge[gauge.len() - 1];
-            gauge.push(before + self.climb(pair[0], pair[1]));
+        for climb in climbs {
+            gauge.push(gauge[gauge.len() - 1] + climb);
         }
         gauge
     }
 
-    /// `int b / D` between two points at most a cell apart.
-    fn climb(&self, from: f64, to: f64) -> f64 {
-        let rule = Rule::legendre(INNER, from, to);
-        let at = Batch::from_columns(rule.nodes.len(), 1, rule.nodes.clone());
-        let mut drift = Batch::zeros(rule.nodes.len(), 1);
+    /// `int b / D` between pairs of points at most a cell apart.
+    fn climbs(&self, spans: &[(f64, f64)]) -> Vec<f64> {
+        let (nodes, weights) = (&self.rule.nodes, &self.rule.weights);
+        let mut at = Vec::with_capacity(nodes.len() * spans.len());
+        for (from, to) in spans {
+            at.extend(nodes.iter().map(|share| from + (to - from) * share));
+        }
+        let drift = self.drift(at);
+        let spans = spans.iter().zip(drift.chunks_exact(nodes.len()));
+        let sum = |drift: &[f64]| weights.iter().zip(drift).map(|(w, b)| w * b).sum::<f64>();
+        spans
+            .map(|((from, to), drift)| (to - from) * sum(drift) / self.diffusivity)
+            .collect()
+    }
+
+    fn drift(&self, at: Vec<f64>) -> Vec<f64> {
+        let at = Batch::from_columns(at.len(), 1, at);
+        let mut drift = Batch::zeros(at.points(), 1);
         let t = self.process.start();
         self.process.drift(t, at.as_ref(), drift.as_mut());
-        let terms = rule.weights.iter().zip(drift.column(0));
-        terms.map(|(weight, b)| weight * b).sum::<f64>() / self.diffusivity
+        drift.column(0).to_vec()
+    }
+
+    /// `w` at points of the domain.
+    fn gauge_at(&self, points: &[f64]) -> Vec<f64> {
+        let last = self.nodes.len() - 1;
+        let nearest = |x: &f64| {
+            let cell = (x - self.nodes[0]) / self.waves.cell();
+            (cell.round().max(0.0) as usize).min(last)
+        };
+        let near: Vec<usize> = points.iter().map(nearest).collect();
+        let spans = near.iter().zip(points).map(|(j, x)| (self.nodes[*j], *x));
+        let climbs = self.climbs(&spans.collect::<Vec<_>>());
+        let known = near.iter().zip(climbs);
+        known.map(|(j, climb)| self.gauge[*j] + climb).collect()
+    }
+
+    /// What makes values at these points quick at all times.
+    pub(super) fn table(&self, points: Vec<f64>) -> Table {
+        let n = self.waves.count();
+        let mut shapes = DMatrix::zeros(points.len(), n);
+        for k in 0..n {
+            let spectrum = self.spectra.column(k);
+            for (i, x) in points.iter().enumerate() {
+                shapes[(i, k)] = self.waves.eval(spectrum.as_slice(), *x)[0];
+            }
+        }
+        Table {
+            gauge: self.gauge_at(&points),
+            shapes,
+            points,
+        }
     }
 
     /// Largest entry of `H`: eigenvalues are known to rounding of it.
@@ -180,33 +231,32 @@ impl Levels {
         let last = beyond.map_or(values.len(), |j| peak + j).max(peak + 1) - 1;
         let mut snapshot = Snapshot {
             coefficients: (&self.spectra * &parts).as_slice().to_vec(),
+            parts,
             constant: self.energies[0] * left - self.temperature * self.top,
-            edges: [first, last].map(|j| Edge {
-                at: self.nodes[j],
-                ..Edge::default()
-            }),
+            edges: [Edge::default(); 2],
             levels: self,
-            time: t,
         };
-        let inward = [self.waves.cell(), -self.waves.cell()];
-        snapshot.edges = std::array::from_fn(|side| {
-            let at = snapshot.edges[side].at;
-            let [value, slope] = snapshot.known(at);
-            let nearby = snapshot.known(at + inward[side])[1];
-            let curvature = if first < last {
-                (nearby - slope) / inward[side]
-            } else {
-                0.0
-            };
-            Edge {
-                at,
-                value,
-                slope,
-                curvature,
-            }
-        });
+        let (low, high, cell) = (self.nodes[first], self.nodes[last], self.waves.cell());
+        // Slopes at the edges of what is known and one node inwards.
+        let [values, slopes] = snapshot.known(&[low, low + cell, high, high - cell]);
+        let curved = f64::from(u8::from(first < last));
+        let edge = |at: f64, k: usize, inward: f64| Edge {
+            at,
+            value: values[k],
+            slope: slopes[k],
+            curvature: curved * (slopes[k + 1] - slopes[k]) / inward,
+        };
+        snapshot.edges = [edge(low, 0, cell), edge(high, 2, -cell)];
         snapshot
     }
+}
+
+/// Eigenvectors and `w` at points that are asked for again and again.
+pub(super) struct Table {
+    pub(super) points: Vec<f64>,
+    gauge: Vec<f64>,
+    /// Points × levels.
+    shapes: DMatrix<f64>,
 }
 
 /// What the value goes on from beyond where it is known.
@@ -221,10 +271,11 @@ struct Edge {
 /// `f` at one time, and what is read off it.
 pub(super) struct Snapshot<'a> {
     levels: &'a Levels,
+    /// Of the levels, and of the waves.
+    parts: DVector<f64>,
     coefficients: Vec<f64>,
     constant: f64,
     edges: [Edge; 2],
-    time: f64,
 }
 
 impl Snapshot<'_> {
@@ -250,36 +301,59 @@ impl Snapshot<'_> {
         self.levels.temperature * floor / f.max(floor)
     }
 
-    /// Value and slope of `V`.
-    pub(super) fn eval(&self, x: f64) -> [f64; 2] {
+    /// Values and slopes of `V`.
+    pub(super) fn eval(&self, points: &[f64]) -> [Vec<f64>; 2] {
+        let (low, high) = self.known_between();
+        let inside: Vec<f64> = points.iter().map(|x| x.max(low).min(high)).collect();
+        let [mut values, mut slopes] = self.known(&inside);
+        for ((x, value), slope) in points.iter().zip(&mut values).zip(&mut slopes) {
+            if let Some(beyond) = self.beyond(*x) {
+                [*value, *slope] = beyond;
+            }
+        }
+        [values, slopes]
+    }
+
+    /// The parabola that goes on beyond where the value is known.
+    fn beyond(&self, x: f64) -> Option<[f64; 2]> {
         let [below, above] = &self.edges;
-        let edge = if x < below.at {
-            below
-        } else if x > above.at {
-            above
-        } else {
-            return self.known(x);
+        let edge = match (x < below.at, x > above.at) {
+            (true, _) => below,
+            (_, true) => above,
+            _ => return None,
         };
         let step = x - edge.at;
         let slope = edge.slope + edge.curvature * step;
-        [edge.value + 0.5 * (edge.slope + slope) * step, slope]
+        Some([edge.value + 0.5 * (edge.slope + slope) * step, slope])
     }
 
-    fn known(&self, x: f64) -> [f64; 2] {
+    fn known(&self, points: &[f64]) -> [Vec<f64>; 2] {
         let levels = self.levels;
-        let [f, slope] = levels.waves.eval(&self.coefficients, x);
-        let f = f.max(ROUNDING * levels.length);
-        let last = levels.nodes.len() - 1;
-        let cell = (x - levels.nodes[0]) / levels.waves.cell();
-        let j = (cell.round().max(0.0) as usize).min(last);
-        let gauge = levels.gauge[j] + levels.climb(levels.nodes[j], x);
-        let mut drift = Batch::zeros(1, 1);
-        let at = Batch::from_columns(1, 1, vec![x]);
-        levels.process.drift(self.time, at.as_ref(), drift.as_mut());
-        let pull = drift.get(0, 0) / levels.diffusivity;
-        [
-            levels.temperature * (gauge - f.ln()) + self.constant,
-            levels.temperature * (pull - slope / f),
-        ]
+        let gauge = levels.gauge_at(points);
+        let drift = levels.drift(points.to_vec());
+        let (mut values, mut slopes) = (Vec::new(), Vec::new());
+        for ((x, w), b) in points.iter().zip(gauge).zip(drift) {
+            let [f, slope] = levels.waves.eval(&self.coefficients, *x);
+            let f = f.max(ROUNDING * levels.length);
+            values.push(self.value(w, f));
+            slopes.push(levels.temperature * (b / levels.diffusivity - slope / f));
+        }
+        [values, slopes]
+    }
+
+    fn value(&self, gauge: f64, f: f64) -> f64 {
+        self.levels.temperature * (gauge - f.ln()) + self.constant
+    }
+
+    /// `V` at the points of a table.
+    pub(super) fn tabulated(&self, table: &Table) -> Vec<f64> {
+        let f = &table.shapes * &self.parts;
+        let floor = ROUNDING * self.levels.length;
+        let at = table.points.iter().zip(&table.gauge).zip(f.iter());
+        at.map(|((x, w), f)| {
+            let beyond = self.beyond(*x);
+            beyond.map_or_else(|| self.value(*w, f.max(floor)), |[value, _]| value)
+        })
+        .collect()
     }
 }
