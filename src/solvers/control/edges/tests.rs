@@ -52,7 +52,7 @@ impl Case<'_> {
             .find(|fact| fact.0 == "grid_order");
         let order = order.expect("four grids").1;
         // Against the drift the third order still shows.
-        let most = if solver.contains("hjb") { 3.25 } else { 2.25 };
+        let most = if solver.contains("hjb") { 3.25 } else { 2.5 };
         assert!((1.75..most).contains(&order), "{solver}: order {order}");
     }
 

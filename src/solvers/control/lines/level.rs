@@ -123,7 +123,7 @@ impl Level {
             stride: inner,
             edges: self.edges[state],
             stopped: self.is_stopped(state, l / inner * inner * axis.count + l % inner),
-            share: 1.0 / self.axes.len() as f64,
+            share: self.share(state),
             discount: self.coefficients.discount(),
             settings: self.settings,
         };
@@ -154,6 +154,18 @@ impl Level {
             }
         }
         Ok(solves)
+    }
+
+    /// Share of a state in running cost and discount: all states have the same, but where edges end paths only those with
+    /// such edges, lest the steps of the others add what an edge takes away again.
+    fn share(&self, state: usize) -> f64 {
+        let ends = |state: usize| self.edges[state].contains(&Edge::Absorb);
+        let ending = (0..self.axes.len()).filter(|state| ends(*state)).count();
+        match (ending, ends(state)) {
+            (0, _) => 1.0 / self.axes.len() as f64,
+            (_, true) => 1.0 / ending as f64,
+            (_, false) => 0.0,
+        }
     }
 
     /// Whether a node is on an edge of another state that ends paths.
