@@ -30,6 +30,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("control/double_well_one.toml"),
     example!("control/double_well_stay.toml"),
     example!("control/double_well_ten.toml"),
+    example!("control/leave_interval.toml"),
     example!("control/linear_ornstein_uhlenbeck.toml"),
     example!("control/lq_oscillator.toml"),
     example!("control/pendulum_swing_up.toml"),

@@ -36,9 +36,9 @@
 use crate::derivation::controlled::Controlled;
 use crate::derivation::product_form::groups_of;
 use crate::field::Field;
-use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::numeric::interpolation::UniformAxis;
+use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
@@ -47,7 +47,7 @@ use crate::solvers::control::lines::best::{Coefficients, Response};
 use crate::solvers::control::lines::level::Level;
 use crate::solvers::control::lines::line::{Settings, Trouble};
 use crate::solvers::control::region::{automatic, scout};
-use crate::solvers::control::space_time::{Extrapolated, GridValue, SpaceTime};
+use crate::solvers::control::space_time::{Extrapolated, GridValue, SpaceTime, gradient_of};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::start_law::start_nodes;
@@ -394,17 +394,50 @@ impl Field for GreedyPolicy {
         self.response.controls()
     }
 
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         let (_, slope) = self.value.eval_with_gradient(t, x);
-        let prices = self.response.at(t, x);
-        let mut u = vec![0.0; self.outputs()];
-        for i in 0..x.points() {
-            for state in 0..self.inputs() {
-                prices.best(i, state, slope.get(i, state), &mut u);
-            }
-            for (j, u) in u.iter().enumerate() {
-                out.column_mut(j)[i] = *u;
-            }
+        greedy(&self.response, t, x, &slope, out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        Some(Box::new(FrozenGreedy {
+            splines: self.value.frozen(t),
+            response: &self.response,
+        }))
+    }
+}
+
+/// The same at one time.
+struct FrozenGreedy<'a> {
+    splines: Vec<GridInterpolant>,
+    response: &'a Response,
+}
+
+impl Field for FrozenGreedy<'_> {
+    fn inputs(&self) -> usize {
+        self.response.states()
+    }
+
+    fn outputs(&self) -> usize {
+        self.response.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let slope = gradient_of(&self.splines, x);
+        greedy(self.response, t, x, &slope, out);
+    }
+}
+
+/// The best controls for slopes at a block of points.
+fn greedy(response: &Response, t: f64, x: BatchRef<'_>, slope: &Batch, mut out: BatchMut<'_>) {
+    let prices = response.at(t, x);
+    let mut u = vec![0.0; response.controls()];
+    for i in 0..x.points() {
+        for state in 0..response.states() {
+            prices.best(i, state, slope.get(i, state), &mut u);
+        }
+        for (j, u) in u.iter().enumerate() {
+            out.column_mut(j)[i] = *u;
         }
     }
 }

@@ -69,6 +69,32 @@ impl Extrapolated {
     }
 }
 
+impl Extrapolated {
+    /// Splines whose sum is the value at one time, one per grid.
+    pub(in crate::solvers::control) fn frozen(&self, t: f64) -> Vec<GridInterpolant> {
+        let of_grid = |(weight, part): &(f64, Arc<SpaceTime>)| {
+            let mut parts = part.at(t);
+            parts.iter_mut().for_each(|part| part.0 *= weight);
+            GridInterpolant::blended(&parts)
+        };
+        self.0.iter().map(of_grid).collect()
+    }
+}
+
+/// The gradient of a sum of splines at a block of points.
+pub(in crate::solvers::control) fn gradient_of(
+    splines: &[GridInterpolant],
+    x: BatchRef<'_>,
+) -> Batch {
+    let mut slope = Batch::zeros(x.points(), x.columns());
+    let (mut value, mut part) = (vec![0.0; x.points()], slope.clone());
+    for spline in splines {
+        spline.eval(x, &mut value, part.as_mut(), None);
+        slope.add_scaled(1.0, &part);
+    }
+    slope
+}
+
 /// `u* = -R^-1 B' grad V` at one time.
 struct FrozenPolicy<'a> {
     /// One spline per grid, its weight in it.
@@ -86,12 +112,7 @@ impl Field for FrozenPolicy<'_> {
     }
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
-        let mut slope = Batch::zeros(x.points(), x.columns());
-        let (mut value, mut part) = (vec![0.0; x.points()], slope.clone());
-        for spline in &self.splines {
-            spline.eval(x, &mut value, part.as_mut(), None);
-            slope.add_scaled(1.0, &part);
-        }
+        let slope = gradient_of(&self.splines, x);
         self.process.best_response(t, x, slope.as_ref(), out);
     }
 }
@@ -138,13 +159,8 @@ impl Field for GridPolicy {
     }
 
     fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
-        let of_grid = |(weight, part): &(f64, Arc<SpaceTime>)| {
-            let mut parts = part.at(t);
-            parts.iter_mut().for_each(|part| part.0 *= weight);
-            GridInterpolant::blended(&parts)
-        };
         Some(Box::new(FrozenPolicy {
-            splines: self.value.0.iter().map(of_grid).collect(),
+            splines: self.value.frozen(t),
             process: &self.process,
         }))
     }
