@@ -9,6 +9,7 @@ pub mod draws;
 pub mod family;
 pub mod feedback;
 pub mod grid_field;
+pub mod hermite;
 mod mixture_components;
 mod mixture_few;
 pub mod mixture_potential;

@@ -1,5 +1,6 @@
 //! Blocks of points laid out coordinate by coordinate.
 
+use faer::MatRef;
 use nalgebra::DMatrix;
 use std::ops::Range;
 
@@ -183,6 +184,27 @@ impl<'a> BatchRef<'a> {
         }
     }
 
+    /// Some of the columns.
+    pub fn column_range(&self, range: Range<usize>) -> BatchRef<'a> {
+        assert!(range.end <= self.columns, "columns of the block");
+        let first = (range.start * self.stride).min(self.data.len());
+        BatchRef {
+            columns: range.len(),
+            data: &self.data[first..],
+            ..*self
+        }
+    }
+
+    /// The block as faer sees it.
+    pub fn faer(&self) -> MatRef<'a, f64> {
+        MatRef::from_column_major_slice_with_stride(
+            self.data,
+            self.points,
+            self.columns,
+            self.stride,
+        )
+    }
+
     pub fn get(&self, i: usize, j: usize) -> f64 {
         self.column(j)[i]
     }
@@ -230,6 +252,17 @@ impl<'a> BatchMut<'a> {
     pub fn column_mut(&mut self, j: usize) -> &mut [f64] {
         assert!(j < self.columns, "column {j} of {}", self.columns);
         &mut self.data[j * self.stride..j * self.stride + self.points]
+    }
+
+    /// A column to read and a later one to write.
+    pub fn column_and_later(&mut self, read: usize, write: usize) -> (&[f64], &mut [f64]) {
+        assert!(
+            read < write && write < self.columns,
+            "a column before the other"
+        );
+        let (before, after) = self.data.split_at_mut(write * self.stride);
+        let read = &before[read * self.stride..read * self.stride + self.points];
+        (read, &mut after[..self.points])
     }
 
     pub fn fill(&mut self, value: f64) {

@@ -13,6 +13,8 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::{Solve, SolveLstsq};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use nalgebra::DMatrix;
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// Why there is no unique finite answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -219,6 +221,44 @@ pub fn mirror_lower(gram: &mut DMatrix<f64>) {
     gram.fill_upper_triangle_with_lower_triangle();
 }
 
+/// Columns of a tile of [`gram_of_blocks`].
+const TILE: usize = 96;
+
+/// The lower triangle of `sum AᵀA` over blocks of rows, the first `features` columns of each.
+///
+/// Tiles of the result are made in parallel, each from all blocks in order: same bits for any number of threads.
+///
+/// # Cost
+/// `points features²` flops.
+pub fn gram_of_blocks(blocks: &[BatchRef<'_>], features: usize) -> DMatrix<f64> {
+    let tiles = features.div_ceil(TILE);
+    let range = |tile: usize| tile * TILE..((tile + 1) * TILE).min(features);
+    let pairs: Vec<(usize, usize)> = (0..tiles)
+        .flat_map(|i| (0..=i).map(move |j| (i, j)))
+        .collect();
+    let made: Vec<DMatrix<f64>> = pairs
+        .par_iter()
+        .map(|&(i, j)| {
+            let (rows, columns) = (range(i), range(j));
+            let mut tile = DMatrix::zeros(rows.len(), columns.len());
+            for block in blocks {
+                let part = |range: &Range<usize>| block.column_range(range.clone()).faer();
+                let (n, m) = tile.shape();
+                let out = MatMut::from_column_major_slice_mut(tile.as_mut_slice(), n, m);
+                let left = part(&rows).transpose();
+                faer::linalg::matmul::matmul(out, Accum::Add, left, part(&columns), 1.0, Par::Seq);
+            }
+            tile
+        })
+        .collect();
+    let mut gram = DMatrix::zeros(features, features);
+    for ((i, j), tile) in pairs.into_iter().zip(&made) {
+        gram.view_mut((i * TILE, j * TILE), tile.shape())
+            .copy_from(tile);
+    }
+    gram
+}
+
 /// The solution of normal equations and the condition number of the problem behind them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormalSolution {
@@ -348,6 +388,25 @@ mod tests {
 
     type Solver = fn(BatchRef<'_>, BatchRef<'_>, f64) -> Result<LeastSquares, LeastSquaresError>;
     const SOLVERS: [Solver; 2] = [least_squares_qr, least_squares_normal];
+
+    #[test]
+    fn the_gram_matrix_of_blocks_is_that_of_all_rows() {
+        let features = 2 * TILE + 5;
+        let entry = |i: usize, j: usize| ((3 * i + 7 * j) as f64).sin();
+        let batch = |rows: Range<usize>| {
+            let data = (0..features).flat_map(|j| rows.clone().map(move |i| entry(i, j)));
+            Batch::from_columns(rows.len(), features, data.collect())
+        };
+        let blocks = [batch(0..40), batch(40..100)];
+        let blocks = [blocks[0].as_ref(), blocks[1].as_ref()];
+        let all = DMatrix::from_fn(100, features, entry);
+        for count in [features, TILE - 1] {
+            let gram = gram_of_blocks(&blocks, count);
+            let exact = all.columns(0, count).tr_mul(&all.columns(0, count));
+            let difference = (gram - exact).lower_triangle().norm();
+            assert!(difference < 1e-11, "{difference:e}");
+        }
+    }
 
     #[test]
     fn both_solvers_recover_exact_coefficients() {

@@ -189,6 +189,17 @@ impl<R: Rates> Integration<R> {
         }
     }
 
+    /// The same with another length of the first double step, such as the last of an integration before it.
+    pub fn starting_with(mut self, length: f64) -> Self {
+        self.step = length.abs().min(self.span.abs()).copysign(self.span);
+        self
+    }
+
+    /// The length of the next double step.
+    pub fn next_length(&self) -> f64 {
+        self.step.abs()
+    }
+
     pub fn time(&self) -> f64 {
         self.time
     }
@@ -378,6 +389,15 @@ impl DenseSolution {
 
     /// `out = y(t)`; outside the interval the nearest polynomial goes on.
     pub fn value(&self, t: f64, out: &mut [f64]) {
+        self.piece(t).value(t, out);
+    }
+
+    /// `out = y'(t)` of the same polynomial.
+    pub fn slope(&self, t: f64, out: &mut [f64]) {
+        self.piece(t).slope(t, out);
+    }
+
+    fn piece(&self, t: f64) -> &Piece {
         let forwards = self.pieces[0].length > 0.0;
         let index = self.pieces.partition_point(|piece| {
             if forwards {
@@ -386,7 +406,7 @@ impl DenseSolution {
                 piece.to() > t
             }
         });
-        self.pieces[index.min(self.pieces.len() - 1)].value(t, out);
+        &self.pieces[index.min(self.pieces.len() - 1)]
     }
 }
 

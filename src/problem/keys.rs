@@ -1,7 +1,7 @@
 //! Every key of every table: what it holds, its default, what it means.
 
 use crate::problem::key::{Form, Key};
-use crate::problem::method::{PathObjective, RiccatiForm};
+use crate::problem::method::{Axes, PathObjective, RiccatiForm};
 use crate::problem::task::{Kind, PathFunctional};
 use crate::problem::vocabulary as names;
 
@@ -519,6 +519,19 @@ pub const SOLVER: &[Key] = &[
         Form::Counts,
         "by method",
         "grid points, for all states or one per state",
+    ),
+    key("degree", Form::Count, "4", "polynomial: largest degree"),
+    key(
+        "interaction",
+        Form::Count,
+        "all states",
+        "polynomial: most states that a term joins",
+    ),
+    key(
+        "axes",
+        Form::Choice(|| Axes::ALL.map(Axes::name).to_vec()),
+        "principal",
+        "polynomial: coordinates of its terms",
     ),
     key("samples", Form::Count, "by method", "draws a fit uses"),
     key("ridge", Form::Number, "1e-8", "score-matching: regulariser"),

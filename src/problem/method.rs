@@ -128,6 +128,26 @@ pub enum PathKernel {
     MonteCarlo,
 }
 
+/// Coordinates of a polynomial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axes {
+    /// The states, each to its own scale.
+    States,
+    /// Those in which the paths are uncorrelated.
+    Principal,
+}
+
+impl Axes {
+    pub const ALL: [Self; 2] = [Self::Principal, Self::States];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::States => "states",
+            Self::Principal => "principal",
+        }
+    }
+}
+
 /// A sampler that walks in the target density.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
@@ -233,6 +253,19 @@ pub enum MethodSpec {
         points: Vec<usize>,
         /// Of the last stretch.
         steps: usize,
+    },
+    /// Polynomials of many states, fitted along the paths of their policy.
+    Polynomial {
+        degree: usize,
+        /// Most states that a term joins.
+        interaction: usize,
+        axes: Axes,
+        paths: usize,
+        /// Stretches of time with coordinates of their own.
+        steps: usize,
+        relative_tolerance: f64,
+        tolerance: f64,
+        max_iterations: usize,
     },
     /// Differential dynamic programming of the noise-free problem.
     Ddp {
@@ -402,6 +435,15 @@ impl MethodSpec {
             | Self::Moments { relative_tolerance } => {
                 format!("relative tolerance {relative_tolerance:e}")
             }
+            Self::Polynomial {
+                degree,
+                interaction,
+                paths,
+                steps,
+                ..
+            } => format!(
+                "degree {degree}, at most {interaction} states a term, {paths} paths x {steps} steps"
+            ),
             Self::Ddp { steps, .. } => format!("{steps} steps"),
             Self::Annealed { particles, steps } => format!("{particles} particles x {steps} steps"),
             Self::GaussianBridge => "closed form".to_owned(),
@@ -439,6 +481,7 @@ impl MethodSpec {
             Self::Riccati { .. } => "riccati",
             Self::Separable { .. } => "separable",
             Self::LongHorizon { .. } => "long-horizon",
+            Self::Polynomial { .. } => "polynomial",
             Self::Ddp { .. } => "ddp",
             Self::Annealed { .. } => "annealed",
             Self::Walk { walk, .. } => match walk {

@@ -1,6 +1,7 @@
 //! Reads the options of a method and fills in their defaults.
 
 use crate::problem::field_option::{read_field, read_policy_field};
+use crate::problem::method::Axes;
 use crate::problem::model::{
     MethodSpec, Optimizer, PathKernel, PathObjective, RiccatiForm, Scheme, ScoreObjective, Stepper,
     Walk,
@@ -109,6 +110,7 @@ fn control_options(
             points: points(context, reader, section, vec![801; structure.dimension]),
             steps: reader.count(section, "steps", context.steps, 1),
         },
+        "polynomial" => polynomial_options(reader, section, context),
         "ddp" => MethodSpec::Ddp {
             steps: reader.count(section, "steps", context.steps, 1),
             tolerance: reader.number_or(section, "tol", 1e-9, Bound::Positive),
@@ -163,6 +165,28 @@ fn learned_options(reader: &mut Reader, section: &Section<'_>, context: Context<
             Bound::NotNegative,
         ),
         max_iterations: reader.count(section, "max_iter", if regression { 30 } else { 100 }, 1),
+    }
+}
+
+fn polynomial_options(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    context: Context<'_>,
+) -> MethodSpec {
+    let names = Axes::ALL.map(Axes::name);
+    let chosen = reader.choice(section, "axes", &names, Some(names[0]));
+    MethodSpec::Polynomial {
+        degree: reader.count(section, "degree", 4, 1),
+        interaction: reader.count(section, "interaction", context.structure.dimension, 1),
+        axes: Axes::ALL
+            .into_iter()
+            .find(|axes| Some(axes.name()) == chosen)
+            .unwrap_or(Axes::Principal),
+        paths: reader.count(section, "paths", 8192, 2),
+        steps: reader.count(section, "steps", 20, 1),
+        relative_tolerance: reader.number_or(section, "rtol", 1e-5, Bound::Positive),
+        tolerance: reader.number_or(section, "tol", 2e-3, Bound::Positive),
+        max_iterations: reader.count(section, "max_iter", 16, 1),
     }
 }
 

@@ -53,6 +53,7 @@ pub const METHODS: &[Name] = &[
     name("riccati", CONTROL),
     name("separable", CONTROL),
     name("long-horizon", CONTROL),
+    name("polynomial", CONTROL),
     name("ddp", CONTROL),
     name("annealed", SAMPLE),
     name("langevin", SAMPLE),

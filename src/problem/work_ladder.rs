@@ -92,6 +92,12 @@ impl MethodSpec {
                 *relative_tolerance *= LOOSER;
                 (*relative_tolerance <= LOOSEST).then_some(())
             }
+            // The error is that of the degree; paths are what its terms need.
+            Self::Polynomial { degree, paths, .. } => {
+                fewer(paths, 2, FEWEST_PATHS)?;
+                *degree -= 1;
+                (*degree >= 2).then_some(())
+            }
             Self::Ddp { steps, .. } => fewer(steps, 2, FEWEST_STEPS),
             Self::Annealed { particles, steps } => {
                 fewer(particles, 2, FEWEST_PATHS)?;

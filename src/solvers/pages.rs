@@ -165,6 +165,23 @@ pub const METHODS: &[Page] = &[
         "[[solver]]\nmethod = \"long-horizon\"\npoints = 801",
     ),
     method(
+        "polynomial",
+        "the value as a polynomial of many states",
+        "The equation of the value at points of paths under its own policy, projected on Hermite polynomials by least\nsquares and integrated back in time; rounds of simulation and projection until the value stays. Quadratic values\nare exact. `interaction` limits how many states a term joins, `axes` says in which coordinates. `value` holds the\nmean misfit on fresh paths, `upper_bound` is the cost of the policy; no temperature is needed.",
+        &[
+            ("too many terms", "a smaller degree or interaction"),
+            (
+                "least squares is singular",
+                "more paths, or a smaller degree",
+            ),
+            (
+                "the fitted value became large",
+                "a smaller degree: far from the paths a polynomial is not bounded",
+            ),
+        ],
+        "[[solver]]\nmethod = \"polynomial\"\ndegree = 6\ninteraction = 2",
+    ),
+    method(
         "ddp",
         "differential dynamic programming without noise",
         "Newton steps on the deterministic problem, with a line search and a regularised expansion; the policy is the\nfeedback around the path found. `noise_free_cost` is the cost of that path in the limit of small steps, the answer\nfor vanishing noise; the cost is that of the policy with the noise in it.",

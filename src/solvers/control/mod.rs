@@ -23,6 +23,7 @@ pub mod learned;
 mod lines;
 pub mod long_horizon;
 pub mod path_integral;
+pub mod polynomial;
 mod region;
 pub mod riccati;
 pub mod run;

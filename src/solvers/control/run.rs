@@ -8,6 +8,7 @@ use crate::solvers::control::hopf_cole::HopfCole;
 use crate::solvers::control::learned::Learned;
 use crate::solvers::control::long_horizon::LongHorizon;
 use crate::solvers::control::path_integral::PathIntegral;
+use crate::solvers::control::polynomial::Polynomial;
 use crate::solvers::control::riccati::Riccati;
 use crate::solvers::control::riccati::hamiltonian::Hamiltonian;
 use crate::solvers::control::separable::Separable;
@@ -58,6 +59,8 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Learned::new(method) {
         attempt.drive(&method, watch)
+    } else if let Some(method) = Polynomial::new(method) {
+        attempt.drive(&method, watch)
     } else if let Some(method) = Ddp::new(method) {
         attempt.drive(&method, watch)
     } else if let Some(method) = PathIntegral::new(method, found) {
@@ -69,7 +72,7 @@ pub fn solve(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()
             ),
-            accepted: "riccati, hopf-cole, hjb, separable, long-horizon, path-integral, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
+            accepted: "riccati, hopf-cole, hjb, separable, long-horizon, path-integral, polynomial, action, ddp; for kind `sample` annealed, path-integral, action, langevin, mala, hmc".to_owned(),
         }))
     }
 }
