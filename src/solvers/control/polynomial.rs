@@ -38,6 +38,15 @@
 //! # Cost
 //! `paths terms²` a stretch of time for the factor, `paths terms states` an evaluation of the rates.
 //!
+//! # Limits
+//! Measured at 8192 paths, 20 stretches and degree 4: six mixed double wells (210 terms) have 12.02 with an error of
+//! 0.12 where the value is 12.0324, and the policy costs 12.16; a chain of eight (201 terms, pairs of states) has 19.44
+//! with 0.05 where weighted paths say 19.440, and the policy costs 19.49. Degree 6 was more than as many paths carry on
+//! both: sampled second moments of its terms are too far from those of the law for the projected equation to stay
+//! stable. A degree under which the value jumps, or the integration stalls, is given back and the answer of the degree
+//! before it stands, with `stalled` as the reason to stop. In one state degrees up to 12 converge. Fresh paths beyond
+//! the points count with the misfit at their edge.
+//!
 //! # Source
 //! Beard, Saridis, Wen, *Automatica* 33 (1997) for Galerkin's method on the equation of the value; Kalise, Kunisch,
 //! *SIAM J. Sci. Comput.* 40 (2018) for polynomials in many states; Richter, Sallandt, Nüsken, *ICML* (2021) for

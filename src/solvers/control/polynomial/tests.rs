@@ -36,14 +36,14 @@ const LINEAR: &str = "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"
     [time]\nsteps = 80\n[[solver]]\nid = \"exact\"\nmethod = \"riccati\"\n";
 
 /// A quadratic value is found to the tolerance of the integration, whatever the points: the distance from Riccati's
-/// equation falls with the tolerance, and degrees above two do not matter.
+/// equation falls with the tolerance, and degrees above two do not matter. The points lie among the paths.
 #[test]
 fn a_quadratic_value_is_that_of_riccati() {
-    let points = [[0.8, -0.3, 0.5], [1.5, 0.2, -1.0]];
+    let points = [[0.8, -0.3, 0.5], [0.6, -0.2, 0.3]];
     let distance = |degree: usize, rtol: f64| {
         let problem = lowered(&format!(
-            "{LINEAR}[[solver]]\nid = \"p\"\nmethod = \"polynomial\"\ndegree = {degree}\npaths = 512\nsteps = 10\n\
-             rtol = {rtol:e}\nmax_iter = 5\n"
+            "{LINEAR}[[solver]]\nid = \"p\"\nmethod = \"polynomial\"\ndegree = {degree}\npaths = 4096\nsteps = 10\n\
+             rtol = {rtol:e}\nmax_iter = 8\n"
         ));
         let [exact, found] = [0, 1].map(|k| {
             let spec = &problem.problem.solvers[k];
@@ -53,7 +53,7 @@ fn a_quadratic_value_is_that_of_riccati() {
         });
         let (v, own) = (exact.cost.expect("a cost"), found.cost.expect("a cost"));
         assert!(
-            (v.value - own.value).abs() < 4.0 * own.error + 1e-6,
+            (v.value - own.value).abs() < 4.0 * own.error + 1e-7,
             "{v:?} {own:?}"
         );
         let mut worst = 0.0_f64;
@@ -198,42 +198,4 @@ fn what_it_cannot_do_is_refused_with_numbers() {
     );
     let bounded = wells(1, 0.0, "").replace("horizon", "control_bounds = [-1, 1]\nhorizon");
     assert!(refused(answer(&bounded)).contains("bounded"));
-}
-
-#[test]
-fn probe_files() {
-    let set = std::env::var("PROBE").unwrap_or_default();
-    for case in set.split(';').filter(|c| !c.is_empty()) {
-        let parts: Vec<&str> = case.split(',').collect();
-        let text = std::fs::read_to_string(format!(
-            "{}/problems/control/{}.toml",
-            env!("CARGO_MANIFEST_DIR"),
-            parts[0]
-        ))
-        .expect("file");
-        let head = &text[..text.find("[[solver]]").expect("solver")];
-        let body = format!(
-            "{head}\n[[solver]]\nid = \"p\"\nmethod = \"polynomial\"\n{}\n",
-            parts[1..].join("\n")
-        );
-        let problem = lowered(&body);
-        let began = std::time::Instant::now();
-        let out = solve(
-            &problem,
-            &problem.problem.solvers[0],
-            &[],
-            None,
-            &mut |_| (),
-        );
-        println!("{case}  {:.1} s", began.elapsed().as_secs_f64());
-        match out {
-            Ok(s) => {
-                for h in &s.outcome.history {
-                    println!("   {:.5} {:.2e}", h.objective, h.measured);
-                }
-                println!("   {:?} {:?} {:?}", s.outcome.cost, s.outcome.facts, s.work);
-            }
-            Err(e) => println!("   {e}"),
-        }
-    }
 }
