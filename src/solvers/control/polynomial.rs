@@ -42,9 +42,9 @@
 //! Measured at 8192 paths, 20 stretches and degree 4: six mixed double wells (210 terms) have 12.02 with an error of
 //! 0.12 where the value is 12.0324, and the policy costs 12.16; a chain of eight (201 terms, pairs of states) has 19.44
 //! with 0.05 where weighted paths say 19.440, and the policy costs 19.49. Degree 6 was more than as many paths carry on
-//! both: sampled second moments of its terms are too far from those of the law for the projected equation to stay
-//! stable. A degree under which the value jumps, or the integration stalls, is given back and the answer of the degree
-//! before it stands, with `stalled` as the reason to stop. In one state degrees up to 12 converge. Fresh paths beyond
+//! both: the projected equation became unstable, presumably because sampled moments of its terms are too far from those
+//! of the law. A degree under which the value jumps, or the integration stalls, is given back and the answer of the degree
+//! before it stands, with `stalled` as the reason to stop. In one state degree 8 still converges. Fresh paths beyond
 //! the points count with the misfit at their edge.
 //!
 //! # Source

@@ -21,8 +21,11 @@ enum Second {
     /// Noise free of the state: one operator on the coefficients.
     Uniform,
     /// By pair of states: the entries of G whose products make up their diffusivity.
-    Pairs(Vec<(usize, usize, Vec<(usize, usize)>)>),
+    Pairs(Vec<Pair>),
 }
+
+/// Two states that a noise moves together, and which entries of G multiply.
+type Pair = (usize, usize, Vec<(usize, usize)>);
 
 /// Points with everything that is evaluated there.
 struct Block {
@@ -136,7 +139,10 @@ impl Cloud {
         Ok(Projection {
             condition: pivots.max() / pivots.min(),
             factor,
-            range: [0..count],
+            range: [Range {
+                start: 0,
+                end: count,
+            }],
         })
     }
 
@@ -315,7 +321,7 @@ fn add_second(
 }
 
 /// Pairs of states that a noise moves together.
-fn pairs(places: &[(usize, usize)], d: usize) -> Vec<(usize, usize, Vec<(usize, usize)>)> {
+fn pairs(places: &[(usize, usize)], d: usize) -> Vec<Pair> {
     let mut out = Vec::new();
     for i in 0..d {
         for j in i..d {

@@ -67,7 +67,7 @@ impl Chart {
         });
         let variances = scaled.symmetric_eigenvalues();
         let least = variances.min() / variances.max();
-        if !(least > NO_VARIANCE) || whiten.iter().any(|w| !w.is_finite()) {
+        if least.is_nan() || least <= NO_VARIANCE || whiten.iter().any(|w| !w.is_finite()) {
             return Err(if least.is_nan() { 0.0 } else { least });
         }
         let mut chart = Self {
