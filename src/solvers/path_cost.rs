@@ -6,7 +6,9 @@
 //!
 //! # Memory
 //! The adjoint keeps the states and controls of one chunk of 64 paths a thread and draws the noise again:
-//! `1024 steps d` bytes a thread, however many paths there are (0.2 MB for 100 steps of two states).
+//! `1024 steps d` bytes a thread, however many paths there are (0.2 MB for 100 steps of two states). Beyond 64 MiB a
+//! thread it keeps the states of about `sqrt(steps)` steps instead and walks from each of them twice: the same bits
+//! for half as much work again.
 //!
 //! # Checked by
 //! `action-gradient` (central differences), `action-gap`
@@ -52,7 +54,11 @@ pub struct PathCost {
     start: Batch,
     stream: Stream,
     end_law: Peaks,
+    tape_bytes: usize,
 }
+
+/// What the tape of one chunk may take.
+const TAPE_BYTES: usize = 64 << 20;
 
 /// Values of one chunk that the adjoint needs again.
 struct Tape {
@@ -108,6 +114,24 @@ impl PathCost {
             start: draw_mixture(prior, &streams.role("path-start"), 0, paths),
             stream: streams.role("path-noise"),
             end_law: Peaks::of(&law.mixture_at(grid.nodes()[0])),
+            tape_bytes: TAPE_BYTES,
+        }
+    }
+
+    /// The same paths with another limit of memory per thread.
+    #[cfg(test)]
+    pub(crate) fn with_tape(self, tape_bytes: usize) -> Self {
+        Self { tape_bytes, ..self }
+    }
+
+    /// Steps whose states and controls are kept together.
+    fn kept(&self) -> usize {
+        let steps = self.steps.len();
+        let bytes = 2 * CHUNK * self.start.columns() * size_of::<f64>();
+        if steps * bytes <= self.tape_bytes {
+            steps
+        } else {
+            steps.isqrt().max(1)
         }
     }
 
@@ -138,7 +162,7 @@ impl PathCost {
     pub fn costs(&self, score: &dyn Field, variate: ControlVariate<'_>) -> Vec<f64> {
         map_blocks(self.paths(), CHUNK, |range| {
             let mut block = self.block(range);
-            self.forward(score, variate, &mut block, None);
+            self.forward(0..self.steps.len(), score, variate, &mut block, None);
             self.end_costs(&mut block, None);
             block.costs
         })
@@ -150,7 +174,14 @@ impl PathCost {
         map_blocks(self.paths(), CHUNK, |range| {
             let mut block = self.block(range);
             let mut tape = Tape::new(self.steps.len());
-            self.forward(score, ControlVariate::Absent, &mut block, Some(&mut tape));
+            let all = 0..self.steps.len();
+            self.forward(
+                all,
+                score,
+                ControlVariate::Absent,
+                &mut block,
+                Some(&mut tape),
+            );
             let mut noises = tape.controls;
             for (k, (step, noise)) in self.steps.iter().zip(&mut noises).enumerate() {
                 self.narrowed_noise(step, k, &mut block);
@@ -180,13 +211,50 @@ impl PathCost {
         let (d, p) = (self.start.columns(), gradient.len());
         let chunks = map_blocks(self.paths(), CHUNK, |range| {
             let mut block = self.block(range);
-            let mut tape = Tape::new(self.steps.len());
-            self.forward(family, variate, &mut block, Some(&mut tape));
+            // All but the last stretch of steps are walked without a tape first, and again on the way back.
+            let (kept, steps) = (self.kept(), self.steps.len());
+            let last = (steps - 1) / kept * kept;
+            let mut starts = Vec::new();
+            for first in (0..last).step_by(kept) {
+                starts.push((first, block.y.clone()));
+                self.forward(first..first + kept, family, variate, &mut block, None);
+            }
+            let mut tape = Tape::new(kept);
+            self.forward(last..steps, family, variate, &mut block, Some(&mut tape));
             let mut adjoint = Batch::zeros(block.y.points(), d);
             self.end_costs(&mut block, Some(adjoint.as_mut()));
+            let costs = block.costs.clone();
             let mut partial = vec![0.0; p];
-            self.backward(family, variate, &mut block, &tape, adjoint, &mut partial);
-            (block.costs, partial)
+            self.backward(
+                last,
+                family,
+                variate,
+                &mut block,
+                &tape,
+                &mut adjoint,
+                &mut partial,
+            );
+            for (first, y) in starts.into_iter().rev() {
+                block.y = y;
+                let mut tape = Tape::new(kept);
+                self.forward(
+                    first..first + kept,
+                    family,
+                    variate,
+                    &mut block,
+                    Some(&mut tape),
+                );
+                self.backward(
+                    first,
+                    family,
+                    variate,
+                    &mut block,
+                    &tape,
+                    &mut adjoint,
+                    &mut partial,
+                );
+            }
+            (costs, partial)
         });
         let (costs, partials): (Vec<Vec<f64>>, Vec<Vec<f64>>) = chunks.into_iter().unzip();
         let scale = 1.0 / self.paths() as f64;
@@ -213,13 +281,15 @@ impl PathCost {
 
     fn forward(
         &self,
+        range: Range<usize>,
         score: &dyn Field,
         variate: ControlVariate<'_>,
         block: &mut Block,
         mut tape: Option<&mut Tape>,
     ) {
         let mut next = Batch::zeros(block.y.points(), block.y.columns());
-        for (k, step) in self.steps.iter().enumerate() {
+        for k in range {
+            let step = &self.steps[k];
             self.stream
                 .normals(block.first, k as u32, block.noise.as_mut());
             score.eval(step.late, block.y.as_ref(), block.score.as_mut());
@@ -284,21 +354,29 @@ impl PathCost {
         }
     }
 
-    /// The discrete adjoint: `adjoint` holds the derivative of the end cost and is carried back.
+    /// The discrete adjoint: `adjoint` holds the derivative of what comes after the steps of the tape, which begin at
+    /// `first`, and is carried back.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one stretch of the walk, what moves along it, and two sums"
+    )]
     fn backward(
         &self,
+        first: usize,
         family: &dyn FieldFamily,
         variate: ControlVariate<'_>,
         block: &mut Block,
         tape: &Tape,
-        mut adjoint: Batch,
+        adjoint: &mut Batch,
         gradient: &mut [f64],
     ) {
         let (n, d) = (adjoint.points(), adjoint.columns());
         let mut pulled = Batch::zeros(n, d);
-        for (k, step) in self.steps.iter().enumerate().rev() {
-            let y = tape.states[k].as_ref();
-            let mut direct = tape.controls[k].clone();
+        for (place, control) in tape.controls.iter().enumerate().rev() {
+            let k = first + place;
+            let step = &self.steps[k];
+            let y = tape.states[place].as_ref();
+            let mut direct = control.clone();
             if !matches!(variate, ControlVariate::Absent) {
                 self.narrowed_noise(step, k, block);
             }

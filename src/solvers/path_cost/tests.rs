@@ -135,6 +135,24 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     assert_eq!(run(1), run(3));
 }
 
+#[test]
+fn little_memory_gives_the_same_bits() {
+    let steps = 11;
+    let transition = noising(2).transition().expect("affine").clone();
+    let paths = path_cost(transition, two_peaks(2), 100, steps);
+    let family = stirred(&FieldSpec::Mixture { components: 2 }, 2);
+    let gradient = |paths: &PathCost| {
+        let mut gradient = vec![0.0; family.get().parameters().len()];
+        let mean = paths.mean_and_gradient(family.get(), ControlVariate::Own, &mut gradient);
+        (mean, gradient)
+    };
+    let all = gradient(&paths);
+    assert_eq!(paths.kept(), steps);
+    let small = paths.with_tape(0);
+    assert_eq!(small.kept(), 3);
+    assert_eq!(gradient(&small), all);
+}
+
 /// Gaussian data: with the exact score and its own control variate every path costs
 /// `−log p_T(Y_0)`, whatever the step: the steps have the exact mean and variance.
 #[test]
