@@ -5,6 +5,8 @@
 //! - `25 components, 2 states`: isotropic, diagonal and full covariances.
 //! - `8 components, 64 states`: the same.
 //! - `1797 components, 64 states`: a table of the size of the digits data, noised point masses.
+//! - `10000 components, 2 states`: a large table, with wide and with narrow kernels; a point sees about 30 of the
+//!   narrow ones.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use onsager::field::noised_mixture::MixtureAt;
@@ -20,6 +22,10 @@ fn noise(k: usize) -> f64 {
 
 fn isotropic(_: usize) -> Covariance {
     Covariance::Isotropic(0.1)
+}
+
+fn narrow(_: usize) -> Covariance {
+    Covariance::Isotropic(1e-5)
 }
 
 fn diagonal(d: usize) -> Covariance {
@@ -48,7 +54,7 @@ fn mixture(d: usize, count: usize, covariance: fn(usize) -> Covariance) -> Mixtu
 fn mixture_score(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mixture");
     type Case = (&'static str, usize, usize, fn(usize) -> Covariance);
-    let cases: [Case; 7] = [
+    let cases: [Case; 9] = [
         ("isotropic", 2, 25, isotropic),
         ("diagonal", 2, 25, diagonal),
         ("full", 2, 25, full),
@@ -56,6 +62,8 @@ fn mixture_score(criterion: &mut Criterion) {
         ("diagonal", 64, 8, diagonal),
         ("full", 64, 8, full),
         ("isotropic", 64, 1797, isotropic),
+        ("isotropic", 2, 10_000, isotropic),
+        ("narrow isotropic", 2, 10_000, narrow),
     ];
     for (shape, d, count, covariance) in cases {
         let name = format!("{shape}, {count} components, {d} states");

@@ -252,7 +252,7 @@ impl Tile {
         self.score.fill([0.0; TILE]);
     }
 
-    /// One block of isotropic components in D states; false, with nothing done, in other dimensions.
+    /// All isotropic components in D states; false, with nothing done, in other dimensions.
     #[inline(always)]
     fn merged<const FMA: bool, const D: usize>(
         &mut self,
@@ -341,7 +341,6 @@ impl Kernel for Direct<'_> {
         let count = components.log_weights.len();
         if let Shape::Isotropic { precisions, .. } = &components.shape
             && tile.layout.slopes_wanted
-            && count <= tile.layout.block
         {
             let merged = match components.dimension {
                 1 => tile.merged::<FMA, 1>(components, precisions),
