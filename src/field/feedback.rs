@@ -12,7 +12,8 @@
 //! | rbf | those and `exp(-|xi - c_k|^2 / 2 w_k^2)` |
 //! | chebyshev | those and `T_2(s_l), ..., T_n(s_l)`, `s_l = xi_l / 3` clamped to \[-1, 1\], for each state |
 //!
-//! The last family has no products of states: it is made for many states with little coupling.
+//! The last family has no products of states: it is made for many states with little coupling. A control that is known
+//! to depend on some states only can be kept from seeing the features of others; their coefficients stay zero.
 
 use crate::field::Field;
 use crate::field::affine::{add_scaled, dot};
@@ -46,6 +47,8 @@ pub struct Feedback {
     start: f64,
     end: f64,
     nodes: usize,
+    /// Features each control sees.
+    seen: Vec<Vec<usize>>,
     /// Node by node, control by control.
     theta: Vec<f64>,
 }
@@ -86,13 +89,49 @@ impl Feedback {
             start,
             end,
             nodes: nodes.max(1),
+            seen: Vec::new(),
             theta: Vec::new(),
         };
+        feedback.seen = vec![(0..feedback.features()).collect(); controls];
         feedback.theta = vec![0.0; feedback.features() * controls * feedback.nodes];
         feedback
     }
 
-    /// Features per control.
+    /// The same where each control depends on the given states only. Features of several states stay.
+    pub fn seeing(mut self, states: &[Vec<usize>]) -> Self {
+        let count = self.mean.len();
+        self.seen = states
+            .iter()
+            .map(|states| {
+                let mut seen = vec![0];
+                seen.extend(states.iter().map(|l| 1 + l));
+                match &self.features {
+                    Features::Affine => {}
+                    Features::Radial { widths, .. } => {
+                        seen.extend((0..widths.len()).map(|k| 1 + count + k))
+                    }
+                    Features::Chebyshev { degree } => {
+                        let powers = states.iter().flat_map(|l| (2..=*degree).map(|k| (*l, k)));
+                        seen.extend(powers.map(|(l, k)| self.polynomial(l, k, *degree)));
+                    }
+                }
+                seen
+            })
+            .collect();
+        self
+    }
+
+    /// Features that a control sees.
+    pub fn seen(&self, control: usize) -> &[usize] {
+        &self.seen[control]
+    }
+
+    /// Coefficients that may differ from zero.
+    pub fn unknowns(&self) -> usize {
+        self.nodes * self.seen.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Features in all.
     pub fn features(&self) -> usize {
         let states = self.mean.len();
         1 + states
@@ -206,8 +245,8 @@ impl Feedback {
         for (i, row) in coefficients.chunks_exact(count).enumerate() {
             let column = out.column_mut(i);
             column.fill(0.0);
-            for (a, c) in row.iter().enumerate() {
-                add_scaled(*c, design.column(a), column);
+            for a in &self.seen[i] {
+                add_scaled(row[*a], design.column(*a), column);
             }
         }
     }
@@ -224,8 +263,8 @@ impl Feedback {
         let size = count * self.controls;
         for i in 0..self.controls {
             let c = cotangent.column(i);
-            for a in 0..count {
-                let product = dot(c, design.column(a));
+            for a in &self.seen[i] {
+                let product = dot(c, design.column(*a));
                 let place = at.node * size + i * count + a;
                 gradient[place] += (1.0 - at.share) * product;
                 if at.share > 0.0 {
@@ -249,7 +288,10 @@ impl Feedback {
         let lifted = |a: usize, into: &mut [f64]| {
             into.fill(0.0);
             for i in 0..self.controls {
-                add_scaled(coefficients[i * count + a], cotangent.column(i), into);
+                let coefficient = coefficients[i * count + a];
+                if coefficient != 0.0 {
+                    add_scaled(coefficient, cotangent.column(i), into);
+                }
             }
         };
         let mut weight = vec![0.0; points];
@@ -404,6 +446,45 @@ mod tests {
                         slope.get(i, l)
                     );
                 }
+            }
+        }
+    }
+
+    /// The second control sees the first state only: the same field as with the other coefficients at zero, and no
+    /// gradient for them.
+    #[test]
+    fn features_of_unseen_states_stay_out() {
+        let stream = Streams::new(4).role("points");
+        let (mut x, mut cotangent) = (Batch::zeros(9, 2), Batch::zeros(9, 3));
+        stream.normals(0, 0, x.as_mut());
+        stream.normals(0, 1, cotangent.as_mut());
+        for features in families() {
+            let all = field(features.clone());
+            let count = all.features();
+            let some = all.clone().seeing(&[vec![0, 1], vec![0], vec![0, 1]]);
+            let unseen: Vec<usize> = match features {
+                Features::Affine | Features::Radial { .. } => vec![2],
+                // T_2, T_3 and T_4 of the second state come last.
+                Features::Chebyshev { .. } => vec![2, count - 3, count - 2, count - 1],
+            };
+            assert_eq!(all.unknowns() - some.unknowns(), 4 * unseen.len());
+            let mut zeroed = all.clone();
+            let mut theta = all.parameters().to_vec();
+            for node in 0..4 {
+                unseen
+                    .iter()
+                    .for_each(|a| theta[(3 * node + 1) * count + a] = 0.0);
+            }
+            zeroed.set_parameters(&theta);
+            let (mut a, mut b) = (Batch::zeros(9, 3), Batch::zeros(9, 3));
+            some.eval(1.3, x.as_ref(), a.as_mut());
+            zeroed.eval(1.3, x.as_ref(), b.as_mut());
+            assert_eq!(a, b);
+            let mut gradient = vec![0.0; theta.len()];
+            let (at, design) = (some.locate(1.3), some.design(x.as_ref()));
+            some.pull_back(at, &design, cotangent.as_ref(), &mut gradient);
+            for (g, t) in gradient.iter().zip(&theta) {
+                assert!(*t != 0.0 || *g == 0.0);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The quadratic form `E int |u_theta|^2 dt` of the coefficients, and coordinates in which it is the square length.
 //!
-//! Features of one time node meet those of the same and of the next node only: two blocks per node.
+//! Features of one time node meet those of the same and of the next node only: two blocks per node. Controls that see
+//! the same features share a form.
 
 use crate::field::feedback::{Feedback, Share};
 use crate::numeric::batch::Batch;
@@ -13,20 +14,45 @@ use nalgebra::DMatrix;
 const RIDGE: f64 = 1e-9;
 
 /// Sums of products of features, block by block: diagonal ones first, then those above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    pub features: usize,
-    pub nodes: usize,
-    pub controls: usize,
+    features: usize,
+    nodes: usize,
+    controls: usize,
+    views: Vec<View>,
+}
+
+/// Controls that see the same features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    seen: Vec<usize>,
+    controls: Vec<usize>,
 }
 
 impl Layout {
     pub fn of(field: &Feedback) -> Self {
+        let mut views: Vec<View> = Vec::new();
+        for control in 0..field.controls() {
+            let seen = field.seen(control);
+            match views.iter_mut().find(|view| view.seen == seen) {
+                Some(view) => view.controls.push(control),
+                None => views.push(View {
+                    seen: seen.to_vec(),
+                    controls: vec![control],
+                }),
+            }
+        }
         Self {
             features: field.features(),
             nodes: field.nodes(),
             controls: field.controls(),
+            views,
         }
+    }
+
+    /// Every control is in one.
+    pub fn views(&self) -> &[View] {
+        &self.views
     }
 
     /// Numbers in the blocks.
@@ -61,19 +87,20 @@ impl Layout {
         }
     }
 
-    /// The whole form, node by node, with the ridge.
-    pub fn dense(&self, blocks: &[f64]) -> DMatrix<f64> {
-        let p = self.features;
-        let (square, half, n) = (p * p, self.nodes * p * p, self.nodes * p);
+    /// The form of what a view sees, node by node, with the ridge.
+    pub fn dense(&self, blocks: &[f64], view: &View) -> DMatrix<f64> {
+        let (p, seen) = (self.features, &view.seen);
+        let (square, half, n) = (p * p, self.nodes * p * p, self.nodes * seen.len());
         let mut form = DMatrix::zeros(n, n);
         for node in 0..self.nodes {
-            for i in 0..p {
-                for j in 0..p {
-                    let place = node * square + i * p + j;
-                    form[(node * p + i, node * p + j)] = blocks[place];
+            let (here, next) = (node * seen.len(), (node + 1) * seen.len());
+            for (i, a) in seen.iter().enumerate() {
+                for (j, b) in seen.iter().enumerate() {
+                    let place = node * square + a * p + b;
+                    form[(here + i, here + j)] = blocks[place];
                     if node + 1 < self.nodes {
-                        form[(node * p + i, (node + 1) * p + j)] = blocks[half + place];
-                        form[((node + 1) * p + j, node * p + i)] = blocks[half + place];
+                        form[(here + i, next + j)] = blocks[half + place];
+                        form[(next + j, here + i)] = blocks[half + place];
                     }
                 }
             }
@@ -85,31 +112,38 @@ impl Layout {
         form
     }
 
-    /// Coefficients as a table: (node, feature) × control.
-    pub fn table(&self, theta: &[f64]) -> DMatrix<f64> {
-        let p = self.features;
-        DMatrix::from_fn(self.nodes * p, self.controls, |row, control| {
-            theta[((row / p) * self.controls + control) * p + row % p]
+    /// Coefficients of a view as a table: (node, feature seen) × control.
+    pub fn table(&self, theta: &[f64], view: &View) -> DMatrix<f64> {
+        let (rows, columns) = (self.nodes * view.seen.len(), view.controls.len());
+        DMatrix::from_fn(rows, columns, |row, column| {
+            theta[self.place(view, row, column)]
         })
     }
 
-    /// The inverse of [`Self::table`].
-    pub fn list(&self, table: &DMatrix<f64>) -> Vec<f64> {
-        let p = self.features;
-        let mut theta = vec![0.0; table.len()];
+    /// The inverse of [`Self::table`]; coefficients of other views are left alone.
+    pub fn write(&self, table: &DMatrix<f64>, view: &View, theta: &mut [f64]) {
         for row in 0..table.nrows() {
-            for control in 0..self.controls {
-                theta[((row / p) * self.controls + control) * p + row % p] = table[(row, control)];
+            for column in 0..table.ncols() {
+                theta[self.place(view, row, column)] = table[(row, column)];
             }
         }
-        theta
+    }
+
+    fn place(&self, view: &View, row: usize, column: usize) -> usize {
+        let (node, feature) = (row / view.seen.len(), view.seen[row % view.seen.len()]);
+        (node * self.controls + view.controls[column]) * self.features + feature
     }
 }
 
-/// `theta = L^-T z` with the form `L L'`.
+/// `theta = L^-T z` with the form `L L'`, view by view.
 #[derive(Clone, Debug)]
 pub struct Metric {
     layout: Layout,
+    factors: Vec<Factor>,
+}
+
+#[derive(Clone, Debug)]
+struct Factor {
     inverse_lower: DMatrix<f64>,
     lower: DMatrix<f64>,
 }
@@ -120,27 +154,42 @@ impl Metric {
     /// # Errors
     /// A form that is not positive.
     pub fn new(layout: Layout, blocks: &[f64]) -> Result<Self, DenseError> {
-        let factor = Cholesky::new(&layout.dense(blocks))?;
-        Ok(Self {
-            layout,
-            inverse_lower: factor.inverse_lower(),
-            lower: factor.lower(),
-        })
+        let factor = |view: &View| {
+            let factor = Cholesky::new(&layout.dense(blocks, view))?;
+            Ok(Factor {
+                inverse_lower: factor.inverse_lower(),
+                lower: factor.lower(),
+            })
+        };
+        let factors = layout.views.iter().map(factor).collect::<Result<_, _>>()?;
+        Ok(Self { layout, factors })
     }
 
     pub fn parameters(&self, z: &[f64]) -> Vec<f64> {
-        let z = self.layout.table(z);
-        self.layout.list(&self.inverse_lower.tr_mul(&z))
+        self.map(z, |factor, z| factor.inverse_lower.tr_mul(&z))
     }
 
     pub fn coordinates(&self, theta: &[f64]) -> Vec<f64> {
-        let theta = self.layout.table(theta);
-        self.layout.list(&self.lower.tr_mul(&theta))
+        self.map(theta, |factor, theta| factor.lower.tr_mul(&theta))
     }
 
     /// A gradient in the parameters becomes one in the coordinates.
     pub fn pull_back(&self, gradient: &[f64]) -> Vec<f64> {
-        let gradient = self.layout.table(gradient);
-        self.layout.list(&(&self.inverse_lower * gradient))
+        self.map(gradient, |factor, gradient| {
+            &factor.inverse_lower * gradient
+        })
+    }
+
+    fn map(
+        &self,
+        values: &[f64],
+        times: impl Fn(&Factor, DMatrix<f64>) -> DMatrix<f64>,
+    ) -> Vec<f64> {
+        let mut out = vec![0.0; values.len()];
+        for (view, factor) in self.layout.views.iter().zip(&self.factors) {
+            let table = times(factor, self.layout.table(values, view));
+            self.layout.write(&table, view, &mut out);
+        }
+        out
     }
 }

@@ -11,6 +11,9 @@
 //! Regressions take fresh paths every iteration; after the first third of them their sums are kept, so that the
 //! answer is an average over the remaining iterations.
 //!
+//! Where nothing couples groups of states, a control sees the states of its own group only: the best one does not depend
+//! on the others.
+//!
 //! # Assumes
 //! Natural boundaries and no stopping events. See the objectives for theirs; [`Method::admit`] decides.
 //!
@@ -27,6 +30,7 @@ pub mod ratio;
 pub mod regression;
 pub mod replay;
 
+use crate::derivation::product_form::groups_of;
 use crate::discretization::steered_slopes::SteeredSlopes;
 use crate::field::Field;
 use crate::field::feedback::{Features, Feedback};
@@ -300,13 +304,8 @@ impl Learned {
                 unreachable!("admission refused families of scores")
             }
         };
-        Ok(Feedback::new(
-            features,
-            controls,
-            (mean, scale),
-            horizon,
-            nodes,
-        ))
+        let field = Feedback::new(features, controls, (mean, scale), horizon, nodes);
+        Ok(field.seeing(&states_of_controls(problem)))
     }
 
     /// Coordinates in which the mean square of the control along its own paths is the square length.
@@ -522,7 +521,7 @@ impl Method for Learned {
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let field = self.family(problem, &admitted.slopes, streams)?;
-        let parameters = field.parameters().len();
+        let parameters = field.unknowns();
         if self.optimizer == Optimizer::NelderMead && parameters > SIMPLEX_PARAMETERS {
             return Err(SolveError::Optimizer {
                 message: format!(
@@ -557,7 +556,7 @@ impl Method for Learned {
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        work.unknowns = state.field.parameters().len() as u64;
+        work.unknowns = state.field.unknowns() as u64;
         let Fit::Descent { round, descent, .. } = &mut state.fit else {
             return self.regress(problem, state, work);
         };
@@ -612,7 +611,7 @@ impl Method for Learned {
     ) -> Result<ControlOutcome, SolveError> {
         state.close_round();
         let cost = fresh_cost(problem, &state.field, self.steps, &state.streams)?;
-        let mut facts = vec![("parameters", state.field.parameters().len() as f64)];
+        let mut facts = vec![("parameters", state.field.unknowns() as f64)];
         facts.append(&mut state.facts);
         if let Fit::Descent { round, .. } = &state.fit {
             facts.push(("rounds", (*round + 1) as f64));
@@ -628,6 +627,20 @@ impl Method for Learned {
 }
 
 /// The cost on noise the fit has not seen: the limit of small steps from two of them, with half the last change in
+/// The states that the best control depends on: those of the group a control acts in, where nothing couples the groups.
+fn states_of_controls(problem: &ControlProblem) -> Vec<Vec<usize>> {
+    let mut parts = problem.parts.clone();
+    let (groups, _) = groups_of(&mut parts);
+    let graph = &parts.process.graph;
+    (0..problem.process.controls())
+        .map(|control| {
+            let moved = |l: &usize| !graph.is_zero(parts.channel[*l][control]);
+            let group = groups.iter().find(|group| group.iter().any(moved));
+            group.cloned().unwrap_or_default()
+        })
+        .collect()
+}
+
 /// the error.
 pub fn fresh_cost(
     problem: &ControlProblem,

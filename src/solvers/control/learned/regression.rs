@@ -179,14 +179,21 @@ impl Normal {
     /// # Errors
     /// A form that is not positive: features that no path tells apart.
     pub fn solve(&self, theta: &[f64]) -> Result<(Vec<f64>, f64), DenseError> {
-        let form = self.layout.dense(&self.form);
-        let before = self.layout.table(theta);
-        let residual = self.layout.table(&self.moments) - &form * &before;
-        let step = Cholesky::new(&form)?.solve(&residual);
-        let after = before + &step;
-        let length = |v: &DMatrix<f64>| (&form * v).dot(v).max(0.0).sqrt();
-        let change = length(&step) / length(&after).max(f64::MIN_POSITIVE);
-        Ok((self.layout.list(&after), change))
+        let layout = &self.layout;
+        let mut found = vec![0.0; theta.len()];
+        let (mut moved, mut size) = (0.0, 0.0);
+        for view in layout.views() {
+            let form = layout.dense(&self.form, view);
+            let before = layout.table(theta, view);
+            let residual = layout.table(&self.moments, view) - &form * &before;
+            let step = Cholesky::new(&form)?.solve(&residual);
+            let after = before + &step;
+            let square = |v: &DMatrix<f64>| (&form * v).dot(v).max(0.0);
+            moved += square(&step);
+            size += square(&after);
+            layout.write(&after, view, &mut found);
+        }
+        Ok((found, (moved / size.max(f64::MIN_POSITIVE)).sqrt()))
     }
 }
 
