@@ -25,7 +25,7 @@
 //! change, and of the misfit of the end cost,
 //!
 //! ```text
-//! J[u] = V(x_0) + E R,      V* = J[u] - gap,      gap = 1/2 E int |u - u*|^2 dt ~ c/2 Var R,      c B R^-1 B' <= ... D
+//! J[u] = V(x_0) + E R,      V* = J[u] - gap,      gap = 1/2 E int |u - u*|^2 dt ~ c/2 Var R,      B R^-1 B' <= c D
 //! ```
 //!
 //! `value` is `V(x_0) + E R - gap`; its error is the standard error of `E R` and the gap, added in quadrature.
