@@ -77,6 +77,9 @@ fn refusal(
             coupling.term, coupling.place
         ));
     }
+    if problem.problem.control_bounds.is_none() && !edges::act(problem) {
+        accepted.push("a polynomial of the coupled states: solvers = [\"polynomial\"]".to_owned());
+    }
     accepted.push("the zero-noise answer: solvers = [\"ddp\"]".to_owned());
     Refusal {
         method: "auto",
