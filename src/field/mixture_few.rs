@@ -34,7 +34,7 @@ pub(super) struct Isotropic<'a, const D: usize> {
 /// Points of a tile, one row per coordinate, and what is summed over the components.
 pub(super) struct Points<'a, const D: usize> {
     pub(super) x: &'a [Row; D],
-    /// Scratch, one row per component of a block at least.
+    /// Scratch: one row per component, or of a block with `MANY`.
     pub(super) logs: &'a mut [Row],
     /// Becomes the largest log density.
     pub(super) maximum: &'a mut Row,
@@ -47,20 +47,20 @@ pub(super) struct Points<'a, const D: usize> {
 }
 
 impl<const D: usize> Points<'_, D> {
-    /// Sums over all components; sums must be zero before, and the maximum minus infinity.
+    /// Sums over all components, with `MANY` in blocks; sums must be zero before, and the maximum minus infinity.
     ///
     /// Terms below `2^-1021` count as that, which no sum notices.
     #[inline(always)]
-    pub(super) fn sum<const FMA: bool, const DIVERGENCE: bool>(
+    pub(super) fn sum<const FMA: bool, const DIVERGENCE: bool, const MANY: bool>(
         &mut self,
         components: &Isotropic<'_, D>,
     ) {
         let precision = components.precisions[0];
         if components.precisions.iter().any(|p| *p != precision) {
-            self.sum_blocks::<FMA, DIVERGENCE, false>(components);
+            self.sum_blocks::<FMA, DIVERGENCE, MANY, false>(components);
         } else {
             // A common factor is left for the end.
-            self.sum_blocks::<FMA, DIVERGENCE, true>(components);
+            self.sum_blocks::<FMA, DIVERGENCE, MANY, true>(components);
             for row in self.score.iter_mut().chain([&mut *self.pull]) {
                 for value in row {
                     *value *= precision;
@@ -73,12 +73,12 @@ impl<const D: usize> Points<'_, D> {
     }
 
     #[inline(always)]
-    fn sum_blocks<const FMA: bool, const DIVERGENCE: bool, const COMMON: bool>(
+    fn sum_blocks<const FMA: bool, const DIVERGENCE: bool, const MANY: bool, const COMMON: bool>(
         &mut self,
         components: &Isotropic<'_, D>,
     ) {
         let (count, block) = (components.means.len(), self.logs.len());
-        if count <= block {
+        if !MANY {
             self.sum_over::<FMA, DIVERGENCE, COMMON, false>(components, f64::NEG_INFINITY);
             return;
         }

@@ -75,10 +75,7 @@ pub(super) fn evaluate(components: &Components, x: BatchRef<'_>, mut targets: Ta
             }
             tile.load(x, &rows[..count]);
         }
-        dispatch(Direct {
-            components,
-            tile: &mut tile,
-        });
+        tile.sum(components);
         tile.store(&rows[..count], &mut targets);
     }
     tile.keep();
@@ -252,9 +249,27 @@ impl Tile {
         self.score.fill([0.0; TILE]);
     }
 
-    /// All isotropic components in D states; false, with nothing done, in other dimensions.
+    /// Sums over all components, straight from the definition.
+    fn sum(&mut self, components: &Components) {
+        let isotropic = matches!(components.shape, Shape::Isotropic { .. });
+        let many = components.log_weights.len() > self.layout.block;
+        if isotropic && many && self.layout.slopes_wanted && components.dimension <= FEW {
+            // Apart from the other kernel, whose loops grow slower when these stand beside them.
+            dispatch(Many {
+                components,
+                tile: self,
+            });
+        } else {
+            dispatch(Direct {
+                components,
+                tile: self,
+            });
+        }
+    }
+
+    /// All isotropic components in D states, in blocks with `MANY`; false, with nothing done, in other dimensions.
     #[inline(always)]
-    fn merged<const FMA: bool, const D: usize>(
+    fn merged<const FMA: bool, const MANY: bool, const D: usize>(
         &mut self,
         components: &Components,
         precisions: &[f64],
@@ -276,9 +291,9 @@ impl Tile {
             score,
         };
         if self.layout.divergence_wanted {
-            points.sum::<FMA, true>(&isotropic);
+            points.sum::<FMA, true, MANY>(&isotropic);
         } else {
-            points.sum::<FMA, false>(&isotropic);
+            points.sum::<FMA, false, MANY>(&isotropic);
         }
         true
     }
@@ -327,6 +342,40 @@ fn scatter(rows: &[usize], lanes: &Row, out: &mut [f64]) {
     }
 }
 
+/// Most states for which isotropic components are summed without a table of terms.
+const FEW: usize = 3;
+
+/// [`Tile::merged`] in up to [`FEW`] states.
+#[inline(always)]
+fn merge<const FMA: bool, const MANY: bool>(
+    components: &Components,
+    tile: &mut Tile,
+    precisions: &[f64],
+) -> bool {
+    match components.dimension {
+        1 => tile.merged::<FMA, MANY, 1>(components, precisions),
+        2 => tile.merged::<FMA, MANY, 2>(components, precisions),
+        FEW => tile.merged::<FMA, MANY, FEW>(components, precisions),
+        _ => false,
+    }
+}
+
+/// More isotropic components than a block holds, in few states.
+struct Many<'a> {
+    components: &'a Components,
+    tile: &'a mut Tile,
+}
+
+impl Kernel for Many<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        if let Shape::Isotropic { precisions, .. } = &self.components.shape {
+            merge::<FMA, true>(self.components, self.tile, precisions);
+        }
+    }
+}
+
 /// All components, straight from the definition.
 struct Direct<'a> {
     components: &'a Components,
@@ -341,16 +390,10 @@ impl Kernel for Direct<'_> {
         let count = components.log_weights.len();
         if let Shape::Isotropic { precisions, .. } = &components.shape
             && tile.layout.slopes_wanted
+            && count <= tile.layout.block
+            && merge::<FMA, false>(components, tile, precisions)
         {
-            let merged = match components.dimension {
-                1 => tile.merged::<FMA, 1>(components, precisions),
-                2 => tile.merged::<FMA, 2>(components, precisions),
-                3 => tile.merged::<FMA, 3>(components, precisions),
-                _ => false,
-            };
-            if merged {
-                return;
-            }
+            return;
         }
         for first in (0..count).step_by(tile.layout.block) {
             let last = (first + tile.layout.block).min(count);
