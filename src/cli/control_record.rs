@@ -184,7 +184,10 @@ pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine
             "dX = f dt + G dW, t in [{start}, {end}]\n{}",
             record::drift_and_noise(&problem.stated)
         ),
-        latex: format!(r"dX = f(X,u,t)\,dt + G\,dW,\quad t \in [{start}, {end}]"),
+        latex: format!(
+            "dX = f(X,u,t)\\,dt + G\\,dW,\\quad t \\in [{start}, {end}]\n{}",
+            record::typeset_drift_and_noise(&problem.stated)
+        ),
         lines: None,
     });
     lines.push(StatementLine {

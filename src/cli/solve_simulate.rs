@@ -150,7 +150,10 @@ fn statement(problem: &SimulateProblem) -> Vec<StatementLine> {
             problem.start.family(),
             record::drift_and_noise(stated)
         ),
-        latex: format!(r"dX = f(X,t)\,dt + G(X,t)\,dW,\quad t \in [{start}, {end}]"),
+        latex: format!(
+            "dX = f(X,t)\\,dt + G(X,t)\\,dW,\\quad t \\in [{start}, {end}]\n{}",
+            record::typeset_drift_and_noise(stated)
+        ),
         lines: None,
     }]
 }
