@@ -254,7 +254,7 @@ impl Tile {
         let isotropic = matches!(components.shape, Shape::Isotropic { .. });
         let many = components.log_weights.len() > self.layout.block;
         if isotropic && many && self.layout.slopes_wanted && components.dimension <= FEW {
-            // Apart from the other kernel, whose loops grow slower when these stand beside them.
+            // A kernel of its own: the code for few components stays as it is without blocks.
             dispatch(Many {
                 components,
                 tile: self,
