@@ -499,27 +499,20 @@ pub fn drift_and_noise(stated: &Stated) -> String {
 
 /// The same typeset, a line each.
 pub fn typeset_drift_and_noise(stated: &Stated) -> String {
-    let few = |entries: &[Expr], between: &str, dots: &str| {
+    let list = |entries: &[Expr]| {
         let few = entries.iter().take(LISTED);
-        let mut shown: Vec<String> = few.map(|e| stated.graph.latex(*e)).collect();
-        if entries.len() > LISTED {
-            shown.push(dots.to_owned());
-        }
-        shown.join(between)
+        let shown: Vec<String> = few.map(|e| stated.graph.latex(*e)).collect();
+        let more = if entries.len() > LISTED {
+            r",\; \ldots"
+        } else {
+            ""
+        };
+        format!(r"\big({}{more}\big)", shown.join(r",\; "))
     };
-    let matrix = |rows: Vec<String>| match rows.as_slice() {
-        [row] if !row.contains('&') => row.clone(),
-        _ => format!(r"\begin{{pmatrix}} {} \end{{pmatrix}}", rows.join(r" \\ ")),
-    };
-    let drift = stated.drift.chunks(1).take(LISTED);
-    let mut drift: Vec<String> = drift.map(|entry| few(entry, "", "")).collect();
     let rows = stated.diffusion.iter().take(LISTED);
-    let mut rows: Vec<String> = rows.map(|row| few(row, " & ", r"\cdots")).collect();
-    if stated.drift.len() > LISTED {
-        drift.push(r"\vdots".to_owned());
-        rows.push(r"\vdots".to_owned());
-    }
-    format!("f = {}\nG = {}", matrix(drift), matrix(rows))
+    let rows: Vec<String> = rows.map(|row| list(row)).collect();
+    let (drift, rows) = (list(&stated.drift), rows.join(r";\; "));
+    format!("f = {drift}\nG = {rows}")
 }
 
 /// What the run does not show, one sentence each.
