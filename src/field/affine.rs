@@ -134,3 +134,16 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let tail: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
     partial.iter().sum::<f64>() + tail
 }
+
+/// Sum in eight interleaved partial sums, so that it vectorises.
+#[inline(always)]
+pub(super) fn sum(values: &[f64]) -> f64 {
+    let (head, tail) = values.as_chunks::<8>();
+    let mut partial = [0.0; 8];
+    for lanes in head {
+        for l in 0..8 {
+            partial[l] += lanes[l];
+        }
+    }
+    partial.iter().chain(tail).sum()
+}

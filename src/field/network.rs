@@ -11,6 +11,7 @@
 //! Two operations a weight and point for a value, six for a value with both pull-backs, and one tanh a unit. Layers
 //! are evaluated again on the way back, so that paths keep their states only.
 
+use crate::field::affine::sum;
 use crate::field::time_nodes::{Located, TimeNodes};
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -57,14 +58,18 @@ impl Layer {
                 out.column_mut(j).fill(*bias);
             }
         }
-        product(view_mut(&mut out), view(a), self.weights(theta));
+        product(out.faer_mut(), a.as_ref().faer(), self.weights(theta));
         out
     }
 
     /// `out = z W'`: a cotangent one layer back.
     fn apply_back(self, theta: &[f64], z: &Batch) -> Batch {
         let mut out = Batch::zeros(z.points(), self.inputs);
-        product(view_mut(&mut out), view(z), self.weights(theta).transpose());
+        product(
+            out.faer_mut(),
+            z.as_ref().faer(),
+            self.weights(theta).transpose(),
+        );
         out
     }
 
@@ -72,7 +77,7 @@ impl Layer {
     fn collect_weights(self, a: &Batch, z: &Batch, gradient: &mut [f64]) {
         let weights = &mut gradient[self.first..self.biases().start];
         let weights = MatMut::from_column_major_slice_mut(weights, self.inputs, self.outputs);
-        product(weights, view(a).transpose(), view(z));
+        product(weights, a.as_ref().faer().transpose(), z.as_ref().faer());
     }
 
     fn collect_biases(self, z: &Batch, gradient: &mut [f64]) {
@@ -82,30 +87,9 @@ impl Layer {
     }
 }
 
-/// In eight interleaved partial sums, so that it vectorises.
-fn sum(values: &[f64]) -> f64 {
-    let (head, tail) = values.as_chunks::<8>();
-    let mut partial = [0.0; 8];
-    for lanes in head {
-        for (p, v) in partial.iter_mut().zip(lanes) {
-            *p += v;
-        }
-    }
-    partial.iter().chain(tail).sum()
-}
-
 /// `out += a b`.
 fn product(out: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
     matmul(out, Accum::Add, a, b, 1.0, Par::Seq);
-}
-
-fn view(batch: &Batch) -> MatRef<'_, f64> {
-    MatRef::from_column_major_slice(batch.as_slice(), batch.points(), batch.columns())
-}
-
-fn view_mut(batch: &mut Batch) -> MatMut<'_, f64> {
-    let (points, columns) = (batch.points(), batch.columns());
-    MatMut::from_column_major_slice_mut(batch.as_mut_slice(), points, columns)
 }
 
 /// `z *= 1 - a²`, the derivative of tanh where its value is `a`.

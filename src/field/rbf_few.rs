@@ -6,7 +6,8 @@
     reason = "one index walks the same lane of several rows; zipped iterators hide that and vectorise worse"
 )]
 
-use crate::field::tile_rows::{AlignedRow, Row, TILE};
+use crate::field::affine::sum;
+use crate::field::tile_rows::{AlignedRow, TILE};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, multiply_add};
 use crate::numeric::elementary::exp2_of_negative;
@@ -208,20 +209,8 @@ impl<const D: usize> PullBack<'_, '_, D> {
         }
         if let Some(gradient) = &mut self.gradient {
             for g in 0..G {
-                gradient[first + g] -= group.inverses[g] * total(&products[g]);
+                gradient[first + g] -= group.inverses[g] * sum(&*products[g]);
             }
         }
     }
-}
-
-/// The sum of a row, in eight interleaved partial sums.
-#[inline(always)]
-fn total(row: &Row) -> f64 {
-    let mut partial = [0.0; 8];
-    for lanes in row.as_chunks::<8>().0 {
-        for l in 0..8 {
-            partial[l] += lanes[l];
-        }
-    }
-    partial.iter().sum()
 }

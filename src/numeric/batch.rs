@@ -1,6 +1,6 @@
 //! Blocks of points laid out coordinate by coordinate.
 
-use faer::MatRef;
+use faer::{MatMut, MatRef};
 use nalgebra::DMatrix;
 use std::ops::Range;
 
@@ -88,6 +88,11 @@ impl Batch {
         self.column(j)[i]
     }
 
+    /// The table as faer sees it, to be written.
+    pub fn faer_mut(&mut self) -> MatMut<'_, f64> {
+        MatMut::from_column_major_slice_mut(&mut self.data, self.points, self.columns)
+    }
+
     /// The column-major storage.
     pub fn as_slice(&self) -> &[f64] {
         &self.data
@@ -166,11 +171,6 @@ impl<'a> BatchRef<'a> {
     pub fn column(&self, j: usize) -> &'a [f64] {
         assert!(j < self.columns, "column {j} of {}", self.columns);
         &self.data[j * self.stride..j * self.stride + self.points]
-    }
-
-    /// The storage, and the distance from one column to the next.
-    pub fn strided(&self) -> (&'a [f64], usize) {
-        (self.data, self.stride)
     }
 
     /// A sub-block of points.

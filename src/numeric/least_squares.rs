@@ -184,7 +184,7 @@ pub fn add_normal_equations(
     gram: &mut DMatrix<f64>,
     moments: &mut DMatrix<f64>,
 ) {
-    let (a, y) = (batch_view(features), batch_view(targets));
+    let (a, y) = (features.faer(), targets.faer());
     triangular::matmul(
         view_mut(gram),
         BlockStructure::TriangularLower,
@@ -204,11 +204,6 @@ pub fn add_normal_equations(
         1.0,
         Par::Seq,
     );
-}
-
-fn batch_view(batch: BatchRef<'_>) -> MatRef<'_, f64> {
-    let (data, stride) = batch.strided();
-    MatRef::from_column_major_slice_with_stride(data, batch.points(), batch.columns(), stride)
 }
 
 fn view_mut(matrix: &mut DMatrix<f64>) -> MatMut<'_, f64> {
@@ -243,10 +238,8 @@ pub fn gram_of_blocks(blocks: &[BatchRef<'_>], features: usize) -> DMatrix<f64> 
             let mut tile = DMatrix::zeros(rows.len(), columns.len());
             for block in blocks {
                 let part = |range: &Range<usize>| block.column_range(range.clone()).faer();
-                let (n, m) = tile.shape();
-                let out = MatMut::from_column_major_slice_mut(tile.as_mut_slice(), n, m);
-                let left = part(&rows).transpose();
-                faer::linalg::matmul::matmul(out, Accum::Add, left, part(&columns), 1.0, Par::Seq);
+                let (left, right) = (part(&rows).transpose(), part(&columns));
+                matmul(view_mut(&mut tile), Accum::Add, left, right, 1.0, Par::Seq);
             }
             tile
         })

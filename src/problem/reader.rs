@@ -341,22 +341,36 @@ impl Reader {
         place: &str,
         what: &str,
     ) -> Option<Vec<usize>> {
+        let items = format!("whole numbers, {what}");
+        self.array_of(node, place, &items, |reader, item, place| {
+            reader.whole_number(item, place, 1)
+        })
+    }
+
+    /// An array; every item is read, so that all that is wrong is reported.
+    fn array_of<T>(
+        &mut self,
+        node: &Node,
+        place: &str,
+        items_are: &str,
+        read: impl Fn(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let Value::Array(items) = &node.value else {
             let label = format!("this is {}", node.value.kind());
             self.push(
                 Diagnostic::error(
                     "E012",
                     node.span.clone(),
-                    format!("`{place}` must be an array of whole numbers, {what}"),
+                    format!("`{place}` must be an array of {items_are}"),
                 )
                 .label(label),
             );
             return None;
         };
-        let values: Vec<Option<usize>> = items
+        let values: Vec<Option<T>> = items
             .iter()
             .enumerate()
-            .map(|(i, item)| self.whole_number(item, &format!("{place}[{i}]"), 1))
+            .map(|(i, item)| read(self, item, &format!("{place}[{i}]")))
             .collect();
         values.into_iter().collect()
     }
@@ -491,24 +505,7 @@ impl Reader {
 
     /// An array of numbers.
     pub(crate) fn numbers_at(&mut self, node: &Node, place: &str) -> Option<Vec<f64>> {
-        let Value::Array(items) = &node.value else {
-            let label = format!("this is {}", node.value.kind());
-            self.push(
-                Diagnostic::error(
-                    "E012",
-                    node.span.clone(),
-                    format!("`{place}` must be an array of numbers"),
-                )
-                .label(label),
-            );
-            return None;
-        };
-        let values: Vec<Option<f64>> = items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| self.number_at(item, &format!("{place}[{i}]")))
-            .collect();
-        values.into_iter().collect()
+        self.array_of(node, place, "numbers", Self::number_at)
     }
 
     /// Two finite numbers, the first below the second.

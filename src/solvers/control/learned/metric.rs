@@ -7,7 +7,7 @@ use crate::field::feedback::{Feedback, Share};
 use crate::numeric::batch::Batch;
 use crate::numeric::dense::{Cholesky, DenseError};
 use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, Par};
 use nalgebra::DMatrix;
 
 /// Added to the form, as a share of its mean diagonal: directions no path has visited stay where they are.
@@ -62,7 +62,7 @@ impl Layout {
 
     /// Adds `sum over points of weight phi phi'`.
     pub fn add(&self, at: Share, design: &Batch, weight: Option<&[f64]>, blocks: &mut [f64]) {
-        let (p, points) = (self.features, design.points());
+        let p = self.features;
         let (square, half) = (p * p, self.nodes * p * p);
         let mut weighted = design.clone();
         if let Some(weight) = weight {
@@ -72,8 +72,7 @@ impl Layout {
                 }
             }
         }
-        let left = MatRef::from_column_major_slice(weighted.as_slice(), points, p);
-        let right = MatRef::from_column_major_slice(design.as_slice(), points, p);
+        let (left, right) = (weighted.as_ref().faer(), design.as_ref().faer());
         let mut products = vec![0.0; square];
         let out = MatMut::from_column_major_slice_mut(&mut products, p, p);
         matmul(out, Accum::Replace, left.transpose(), right, 1.0, Par::Seq);

@@ -4,9 +4,10 @@ use crate::discretization::steered::SteeredProcess;
 use crate::field::Field;
 use crate::field::hermite::HermiteTerms;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::dense::faer_view;
 use crate::numeric::runge_kutta::DenseSolution;
 use crate::problem::method::Axes;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{Accum, Par};
 use nalgebra::DMatrix;
 use std::sync::Arc;
 
@@ -139,10 +140,8 @@ fn lengths(z: &Batch) -> Vec<f64> {
 
 /// `out = psi maps`, the first columns of `psi`.
 pub(super) fn combine(psi: BatchRef<'_>, maps: &DMatrix<f64>, out: &mut Batch) {
-    let (points, columns) = (out.points(), out.columns());
-    let out = MatMut::from_column_major_slice_mut(out.as_mut_slice(), points, columns);
-    let maps = MatRef::from_column_major_slice(maps.as_slice(), maps.nrows(), maps.ncols());
     let psi = psi.column_range(0..maps.nrows()).faer();
+    let (out, maps) = (out.faer_mut(), faer_view(maps));
     faer::linalg::matmul::matmul(out, Accum::Replace, psi, maps, 1.0, Par::Seq);
 }
 
