@@ -1,6 +1,7 @@
 //! Formulas to finite arrays: noise schedules and transition kernels, time grids, state grids,
 //! stencils and stochastic schemes. Nothing here iterates to convergence.
 
+pub mod axis_noise;
 pub mod density_step;
 pub mod noising;
 pub mod path_action;

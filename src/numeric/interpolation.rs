@@ -149,6 +149,15 @@ impl GridInterpolant {
         self.nodes.iter().map(|node| node[0]).collect()
     }
 
+    /// The value at a block of points (points × axes).
+    pub fn values_at(&self, x: BatchRef<'_>, value: &mut [f64]) {
+        assert!(x.columns() == self.axes.len(), "one column per axis");
+        let node = |i: usize| self.nodes[i];
+        for (i, value) in value.iter_mut().enumerate() {
+            *value = Derivatives::at(&self.axes, node, x, i).value;
+        }
+    }
+
     /// Value, gradient and, if asked for, Laplacian at a block of points (points × axes).
     pub fn eval(
         &self,
@@ -340,7 +349,7 @@ fn transpose(rows: usize, columns: usize, table: &[f64]) -> Vec<f64> {
 }
 
 /// Step times spline derivative at the nodes of `lines` lines; node i of line l is at `i * lines + l`.
-fn slopes(count: usize, lines: usize, values: &[f64]) -> Vec<f64> {
+pub(crate) fn slopes(count: usize, lines: usize, values: &[f64]) -> Vec<f64> {
     let row = |i: usize| &values[i * lines..(i + 1) * lines];
     if count == 2 {
         let difference: Vec<f64> = row(1).iter().zip(row(0)).map(|(b, a)| b - a).collect();

@@ -11,6 +11,7 @@
 //! expectation is a Gauss–Hermite sum over nodes moved to the peak of the integrand and scaled to its width, as a
 //! parabola through `x` and `x ± sqrt(dt) G_j` shows them: exact where W is quadratic, whatever lambda is.
 
+use crate::discretization::axis_noise::{AxisNoise, LEAST_CURVATURE};
 use crate::discretization::steered::SteeredProcess;
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
@@ -24,8 +25,6 @@ use std::sync::Arc;
 const NODES: NonZeroUsize = NonZeroUsize::new(7).unwrap();
 /// Largest steepness of the drift times the length of a Runge–Kutta step.
 const STEEPEST: f64 = 0.25;
-/// Least curvature along the noise, over lambda / dt, for which the nodes are narrowed or widened as it says.
-const LEAST_CURVATURE: f64 = -0.5;
 
 /// The value on one grid, on its way back in time.
 pub(super) struct Level {
@@ -39,7 +38,9 @@ pub(super) struct Level {
     /// Feet of both halves of a step where the drift is the same at all times.
     feet: Option<Batch>,
     rule: Rule,
-    value: GridInterpolant,
+    values: Vec<f64>,
+    /// The spline of the values at the time it was last asked for.
+    spline: GridInterpolant,
     kept: Vec<(f64, GridInterpolant)>,
 }
 
@@ -58,7 +59,7 @@ impl Level {
         let nodes = nodes_of(axes);
         let mut terminal = vec![0.0; nodes.points()];
         process.terminal(nodes.as_ref(), &mut terminal);
-        let value = GridInterpolant::new(axes, &terminal)
+        let spline = GridInterpolant::new(axes, &terminal)
             .unwrap_or_else(|error| unreachable!("the grid was checked: {error}"));
         let (start, end) = (process.start(), process.end());
         let mut level = Self {
@@ -70,8 +71,9 @@ impl Level {
             substeps: 1,
             feet: None,
             rule: Rule::normal(NODES),
-            kept: vec![(end, value.clone())],
-            value,
+            kept: vec![(end, spline.clone())],
+            spline,
+            values: terminal,
             nodes,
         };
         let steepness =
@@ -149,28 +151,24 @@ impl Level {
         let gain = self.process.diffusion().at(middle, &[]);
         for column in gain.column_iter() {
             let jump: Vec<f64> = column.iter().map(|g| g * dt.sqrt()).collect();
-            if jump.iter().any(|g| *g != 0.0) {
-                self.diffuse(&jump);
-            }
+            self.diffuse(&jump);
         }
         self.add_cost(&cost, 0.5 * dt);
         self.drift(start);
         if self.step.is_multiple_of(self.stride) {
-            let values = self.value.values();
-            if let Some(wrong) = values.into_iter().find(|v| !v.is_finite()) {
-                return Err(wrong);
+            if let Some(wrong) = self.values.iter().find(|v| !v.is_finite()) {
+                return Err(*wrong);
             }
-            self.kept.push((start, self.value.clone()));
+            self.spline.set_values(&self.values);
+            self.kept.push((start, self.spline.clone()));
         }
         Ok(())
     }
 
     fn add_cost(&mut self, cost: &[f64], weight: f64) {
-        let mut values = self.value.values();
-        for (v, q) in values.iter_mut().zip(cost) {
+        for (v, q) in self.values.iter_mut().zip(cost) {
             *v += weight * q;
         }
-        self.value.set_values(&values);
     }
 
     fn drift(&mut self, t: f64) {
@@ -182,27 +180,43 @@ impl Level {
                 &fresh
             }
         };
-        let value = &self.value;
+        self.spline.set_values(&self.values);
+        let spline = &self.spline;
         let blocks = map_blocks(feet.points(), block(), |range| {
-            let mut gradient = Batch::zeros(range.len(), feet.columns());
             let mut values = vec![0.0; range.len()];
-            let at = feet.as_ref().rows(range);
-            value.eval(at, &mut values, gradient.as_mut(), None);
+            spline.values_at(feet.as_ref().rows(range), &mut values);
             values
         });
-        self.value.set_values(&blocks.concat());
+        self.values = blocks.concat();
     }
 
     /// The expectation over one noise that moves by `jump` times a standard normal.
     fn diffuse(&mut self, jump: &[f64]) {
-        let (value, nodes, rule) = (&self.value, &self.nodes, &self.rule);
-        let centre = value.values();
+        let mut moved = jump.iter().enumerate().filter(|(_, g)| **g != 0.0);
+        match (moved.next(), moved.next()) {
+            (None, _) => {}
+            (Some((axis, jump)), None) => AxisNoise {
+                axes: self.spline.axes(),
+                axis,
+                jump: *jump,
+                temperature: self.temperature,
+                rule: &self.rule,
+            }
+            .apply(&mut self.values),
+            _ => self.diffuse_across(jump),
+        }
+    }
+
+    /// The same for a noise that moves several states.
+    fn diffuse_across(&mut self, jump: &[f64]) {
+        self.spline.set_values(&self.values);
+        let (value, nodes, rule) = (&self.spline, &self.nodes, &self.rule);
+        let centre = &self.values;
         let lambda = self.temperature;
         let blocks = map_blocks(nodes.points(), block(), |range| {
             let n = range.len();
             let here = nodes.as_ref().rows(range.clone());
             let mut at = Batch::zeros(n, nodes.columns());
-            let mut gradient = Batch::zeros(n, nodes.columns());
             let mut eval = |shift: &dyn Fn(usize) -> f64, out: &mut [f64]| {
                 for (j, g) in jump.iter().enumerate() {
                     let x = here.column(j);
@@ -210,7 +224,7 @@ impl Level {
                         *a = x + g * shift(i);
                     }
                 }
-                value.eval(at.as_ref(), out, gradient.as_mut(), None);
+                value.values_at(at.as_ref(), out);
             };
             let (mut above, mut below) = (vec![0.0; n], vec![0.0; n]);
             eval(&|_| 1.0, &mut above);
@@ -244,7 +258,7 @@ impl Level {
                 .map(|i| -lambda * (top[i] + (width[i] * sum[i]).ln()))
                 .collect::<Vec<f64>>()
         });
-        self.value.set_values(&blocks.concat());
+        self.values = blocks.concat();
     }
 
     /// The value at all kept times.

@@ -1,0 +1,282 @@
+//! The expectation over a noise that moves points along one axis of a grid, in the log domain.
+//!
+//! ```text
+//! Z(x) = -lambda log E exp(-W(x + g z e) / lambda),      z ~ N(0, 1), e along the axis
+//! ```
+//!
+//! A Gauss–Hermite sum whose nodes are moved to the peak of the integrand and scaled to its width, as a parabola through
+//! `x` and `x ± g e` shows them: exact where W is quadratic along the axis, whatever `lambda` is. Between nodes of the
+//! grid W is the spline of the line.
+//!
+//! # Cost
+//! `2 + rule` evaluations of a cubic and `rule` exponentials a node.
+//!
+//! # Source
+//! Liu, Pierce, *Biometrika* 81 (1994): adaptive Gauss–Hermite quadrature.
+
+use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::dispatch::{Kernel, dispatch};
+use crate::numeric::elementary::{exp_of_negative, log};
+use crate::numeric::interpolation::{UniformAxis, slopes};
+use crate::numeric::line_spline::LineSpline;
+use crate::numeric::quadrature::Rule;
+
+/// Least curvature along the noise, over lambda / g², for which the nodes are narrowed or widened as it says.
+pub const LEAST_CURVATURE: f64 = -0.5;
+/// Lines whose splines are found side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// One noise along one axis.
+#[derive(Clone, Debug)]
+pub struct AxisNoise<'a> {
+    pub axes: &'a [UniformAxis],
+    pub axis: usize,
+    /// `g`, in units of the state.
+    pub jump: f64,
+    /// `lambda`
+    pub temperature: f64,
+    /// Nodes and weights for a standard normal.
+    pub rule: &'a Rule,
+}
+
+impl AxisNoise<'_> {
+    /// Replaces W by Z at all nodes, the first axis slowest.
+    pub fn apply(&self, values: &mut [f64]) {
+        let count = self.axes[self.axis].count;
+        let inner: usize = self.axes[self.axis + 1..].iter().map(|a| a.count).product();
+        let lines = values.len() / count;
+        let first = |line: usize| line / inner * count * inner + line % inner;
+        if lines < SIDE_BY_SIDE {
+            // Too few lines to share out: their points are.
+            for line in 0..lines {
+                let places = (0..count).map(|i| first(line) + i * inner);
+                let own: Vec<f64> = places.clone().map(|place| values[place]).collect();
+                let mut spline = LineSpline::default();
+                Splines::of(1, &own).load(0, &mut spline);
+                let found = map_blocks(count, block(), |range| {
+                    let mut scratch = Scratch::new(range.len());
+                    self.along(&spline, range.start, &own[range], &mut scratch);
+                    scratch.out
+                });
+                for (place, z) in places.zip(found.concat()) {
+                    values[place] = z;
+                }
+            }
+            return;
+        }
+        let shared: &[f64] = values;
+        let found = map_blocks(lines, SIDE_BY_SIDE, |range| {
+            let n = range.len();
+            let table: Vec<f64> = (0..count)
+                .flat_map(|i| range.clone().map(move |line| (i, line)))
+                .map(|(i, line)| shared[first(line) + i * inner])
+                .collect();
+            let (splines, mut spline) = (Splines::of(n, &table), LineSpline::default());
+            let mut scratch = Scratch::new(count);
+            let mut own = vec![0.0; count];
+            let mut out = Vec::with_capacity(n * count);
+            for line in 0..n {
+                for (i, own) in own.iter_mut().enumerate() {
+                    *own = table[i * n + line];
+                }
+                splines.load(line, &mut spline);
+                self.along(&spline, 0, &own, &mut scratch);
+                out.extend_from_slice(&scratch.out);
+            }
+            out
+        });
+        for (line, z) in found.iter().flat_map(|f| f.chunks(count)).enumerate() {
+            for (i, z) in z.iter().enumerate() {
+                values[first(line) + i * inner] = *z;
+            }
+        }
+    }
+
+    /// Nodes `first..` of a line, whose values are `centre`.
+    fn along(&self, spline: &LineSpline, first: usize, centre: &[f64], scratch: &mut Scratch) {
+        dispatch(Along {
+            spline,
+            first: first as f64,
+            centre,
+            cells: self.jump / self.axes[self.axis].step,
+            temperature: self.temperature,
+            rule: self.rule,
+            scratch,
+        });
+    }
+}
+
+/// Splines of lines that lie side by side.
+struct Splines<'a> {
+    lines: usize,
+    values: &'a [f64],
+    slopes: Vec<f64>,
+}
+
+impl<'a> Splines<'a> {
+    fn of(lines: usize, values: &'a [f64]) -> Self {
+        Self {
+            lines,
+            values,
+            slopes: slopes(values.len() / lines, lines, values),
+        }
+    }
+
+    fn load(&self, line: usize, spline: &mut LineSpline) {
+        spline.set(self.lines, line, self.values, &self.slopes);
+    }
+}
+
+/// Tables of one line, or of a part of one.
+struct Scratch {
+    peak: Vec<f64>,
+    width: Vec<f64>,
+    /// Exponents of the terms, one row a node of the rule.
+    exponents: Vec<f64>,
+    top: Vec<f64>,
+    out: Vec<f64>,
+}
+
+impl Scratch {
+    fn new(points: usize) -> Self {
+        Self {
+            peak: vec![0.0; points],
+            width: vec![0.0; points],
+            exponents: Vec::new(),
+            top: vec![0.0; points],
+            out: vec![0.0; points],
+        }
+    }
+}
+
+struct Along<'a> {
+    spline: &'a LineSpline,
+    first: f64,
+    centre: &'a [f64],
+    /// The jump in cells.
+    cells: f64,
+    temperature: f64,
+    rule: &'a Rule,
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for Along<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Self {
+            spline,
+            first,
+            centre,
+            cells,
+            temperature,
+            rule,
+            scratch,
+        } = self;
+        let n = centre.len();
+        let colder = temperature.recip();
+        let (peak, width) = (&mut scratch.peak[..n], &mut scratch.width[..n]);
+        // Peak and width of exp(-W/lambda - z^2/2).
+        for i in 0..n {
+            let here = first + i as f64;
+            let above = spline.at::<FMA>(here + cells);
+            let below = spline.at::<FMA>(here - cells);
+            let slope = 0.5 * (above - below) * colder;
+            let curvature = (above - 2.0 * centre[i] + below) * colder;
+            let bent = 1.0 + curvature.max(LEAST_CURVATURE);
+            peak[i] = -slope / bent;
+            width[i] = bent.sqrt().recip();
+        }
+        scratch.exponents.resize(rule.nodes.len() * n, 0.0);
+        let top = &mut scratch.top[..n];
+        top.fill(f64::NEG_INFINITY);
+        let rows = scratch.exponents.chunks_exact_mut(n);
+        for ((z, weight), row) in rule.nodes.iter().zip(&rule.weights).zip(rows) {
+            let height = weight.ln() + 0.5 * z * z;
+            for i in 0..n {
+                let moved = peak[i] + width[i] * z;
+                let w = spline.at::<FMA>(first + i as f64 + cells * moved);
+                row[i] = height - 0.5 * moved * moved - w * colder;
+                top[i] = top[i].max(row[i]);
+            }
+        }
+        let out = &mut scratch.out[..n];
+        out.fill(0.0);
+        for row in scratch.exponents.chunks_exact(n) {
+            for i in 0..n {
+                out[i] += exp_of_negative::<FMA>(row[i] - top[i]);
+            }
+        }
+        for i in 0..n {
+            out[i] = -temperature * (top[i] + log::<FMA>(width[i] * out[i]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroUsize;
+
+    /// `W = a x^2/2 + b x` along either axis of a plane, at temperatures down to where `exp(-W/lambda)` underflows: the
+    /// expectation of a Gaussian in closed form.
+    #[test]
+    fn parabolas_are_exact_at_any_temperature() {
+        let axes = [
+            UniformAxis::between(-2.0, 2.0, 21),
+            UniformAxis::between(-1.0, 3.0, 33),
+        ];
+        let rule = Rule::normal(NonZeroUsize::new(7).expect("seven"));
+        let (a, b, jump) = (3.0, -1.5, 0.3);
+        for temperature in [1.0, 1e-3] {
+            for axis in [0, 1] {
+                let coordinate = |place: usize| match axis {
+                    0 => axes[0].node(place / 33),
+                    _ => axes[1].node(place % 33),
+                };
+                let w = |x: f64| 0.5 * a * x * x + b * x;
+                let mut values: Vec<f64> = (0..21 * 33).map(|p| w(coordinate(p))).collect();
+                let noise = AxisNoise {
+                    axes: &axes,
+                    axis,
+                    jump,
+                    temperature,
+                    rule: &rule,
+                };
+                noise.apply(&mut values);
+                let spread = 1.0 + a * jump * jump / temperature;
+                for (place, got) in values.iter().enumerate() {
+                    let x = coordinate(place);
+                    let slope = a * x + b;
+                    let exact = w(x) - 0.5 * (slope * jump).powi(2) / (temperature * spread)
+                        + 0.5 * temperature * spread.ln();
+                    assert!((got - exact).abs() < 1e-11, "{place}: {got} {exact}");
+                }
+            }
+        }
+    }
+
+    /// Cut in lines or in points, on a line and as one of many equal lines, the numbers are the same bits.
+    #[test]
+    fn one_line_is_like_many() {
+        let axis = UniformAxis::between(-2.0, 2.0, 41);
+        let rule = Rule::normal(NonZeroUsize::new(7).expect("seven"));
+        let w = |i: usize| (axis.node(i).powi(2) - 1.0).powi(2);
+        let mut line: Vec<f64> = (0..41).map(w).collect();
+        let mut plane: Vec<f64> = (0..41 * 20).map(|p| w(p / 20)).collect();
+        let other = UniformAxis::between(0.0, 1.0, 20);
+        let noise = |axes| AxisNoise {
+            axes,
+            axis: 0,
+            jump: 0.4,
+            temperature: 0.1,
+            rule: &rule,
+        };
+        let (alone, both) = ([axis], [axis, other]);
+        noise(&alone).apply(&mut line);
+        noise(&both).apply(&mut plane);
+        for (place, got) in plane.iter().enumerate() {
+            assert_eq!(got.to_bits(), line[place / 20].to_bits());
+        }
+    }
+}
