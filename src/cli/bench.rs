@@ -4,7 +4,7 @@ use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
 use crate::cli::output::say;
 use crate::cli::record;
-use crate::cli::session::{Request, waiting};
+use crate::cli::session::{Request, time_limit, waiting};
 use crate::cli::solve::{unknown_solver, with_solvers};
 use crate::cli::verify::problem_files;
 use crate::cli::{derive_problem, load_problem, refuse};
@@ -139,6 +139,7 @@ struct Step {
 /// Solves with all work first, so that methods that use another one's policy find it.
 fn climb<O>(
     request: &BenchRequest<'_>,
+    limit: Option<Duration>,
     specs: &[SolverSpec],
     mut solve: impl FnMut(
         &SolverSpec,
@@ -165,11 +166,9 @@ fn climb<O>(
                 method,
             };
             let line = waiting(request.common, &rung.id, "solving");
-            let remaining = |began: Instant| {
-                let limit = request.common.max_time?;
-                Some(limit.saturating_sub(began.elapsed()))
-            };
-            let first = solve(&rung, &solutions, remaining(began));
+            let remaining = || limit.map(|limit| limit.saturating_sub(began.elapsed()));
+            let started = Instant::now();
+            let first = solve(&rung, &solutions, remaining());
             line.end(if first.is_ok() { "done" } else { "no answer" });
             let mut step = Step {
                 solver: spec.id.clone(),
@@ -182,7 +181,7 @@ fn climb<O>(
                 Ok(solution) => {
                     let mut times = vec![solution.seconds];
                     while times[0] < SHORT && times.len() < REPEATS {
-                        match solve(&step.spec, &solutions, remaining(began)) {
+                        match solve(&step.spec, &solutions, remaining()) {
                             Ok(again) => times.push(again.seconds),
                             Err(_) => break,
                         }
@@ -196,7 +195,10 @@ fn climb<O>(
                     refused.push(&spec.id);
                     step.failure = Some(format!("not admitted: {}", refusal.reason));
                 }
-                Err(Unsolved::Failed(error)) => step.failure = Some(error.to_string()),
+                Err(Unsolved::Failed(error)) => {
+                    step.seconds = started.elapsed().as_secs_f64();
+                    step.failure = Some(error.to_string());
+                }
             }
             steps.push(step);
         }
@@ -301,8 +303,9 @@ fn climb_control(
     problem: Problem,
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
+    let limit = time_limit(request.common, &problem);
     let problem = ControlProblem::new(problem).map_err(|error| error.to_string())?;
-    let (steps, solutions) = climb(request, specs, |spec, found, deadline| {
+    let (steps, solutions) = climb(request, limit, specs, |spec, found, deadline| {
         solve_control(&problem, spec, found, deadline, &mut |_| ())
     });
     let line = waiting(
@@ -331,8 +334,9 @@ fn climb_simulation(
     problem: Problem,
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
+    let limit = time_limit(request.common, &problem);
     let problem = SimulateProblem::new(problem).map_err(|error| error.to_string())?;
-    let (steps, solutions) = climb(request, specs, |spec, _, deadline| {
+    let (steps, solutions) = climb(request, limit, specs, |spec, _, deadline| {
         solve_simulation(&problem, spec, deadline, &mut |_| ())
     });
     Ok(attempts(steps, |id| {
@@ -350,8 +354,9 @@ fn climb_reverse(
     problem: Problem,
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
+    let limit = time_limit(request.common, &problem);
     let problem = ReverseProblem::new(problem).map_err(|error| error.to_string())?;
-    let (steps, solutions) = climb(request, specs, |spec, _, deadline| {
+    let (steps, solutions) = climb(request, limit, specs, |spec, _, deadline| {
         solve_reverse(&problem, spec, deadline, &mut |_| ())
     });
     let line = waiting(

@@ -71,6 +71,12 @@ fn progress_wanted(common: &Common) -> bool {
     }
 }
 
+/// Time for all solvers together: that of the command line, else that of the file.
+pub fn time_limit(common: &Common, settings: &Problem) -> Option<Duration> {
+    let of_file = settings.run.max_time.map(Duration::from_secs_f64);
+    common.max_time.or(of_file)
+}
+
 /// Every requested solver, one after another; each may use all threads and the solutions before it.
 pub fn solve_all<O>(
     request: &Request<'_>,
@@ -83,8 +89,7 @@ pub fn solve_all<O>(
     ) -> Result<Solution<O>, Unsolved>,
 ) -> Answers<O> {
     let common = request.common;
-    let file_limit = settings.run.max_time.map(Duration::from_secs_f64);
-    let limit = common.max_time.or(file_limit);
+    let limit = time_limit(common, settings);
     let began = Instant::now();
     let mut answers = Answers::default();
     for spec in &settings.solvers {

@@ -19,6 +19,11 @@ pub fn work_precision(record: &BenchRecord) -> Sheet {
         Some(place) => Ink::Solver(place),
         None => Ink::Guide,
     };
+    // Refused before any work: nothing of it is drawn.
+    let is_drawn = |id: &str| {
+        let mut attempts = record.attempts.iter();
+        attempts.any(|attempt| attempt.solver == id && attempt.seconds > 0.0)
+    };
     let alone = record.ladders.len() < 2;
     Sheet {
         panels: record
@@ -31,6 +36,7 @@ pub fn work_precision(record: &BenchRecord) -> Sheet {
         shared: false,
         legend: solvers
             .iter()
+            .filter(|id| is_drawn(id))
             .map(|id| LegendEntry {
                 label: (*id).to_owned(),
                 ink: ink(id),
@@ -101,5 +107,60 @@ fn panel(record: &BenchRecord, ladder: &Ladder, ink: impl Fn(&str) -> Ink) -> Pa
         x,
         y,
         marks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::estimate::{ErrorKind, Estimate};
+    use crate::verification::work_precision::{Attempt, ladders};
+
+    fn attempt(solver: &str, seconds: f64, found: Result<f64, &str>) -> Attempt {
+        let number = |value| {
+            let estimate = Estimate::new(value, 1e-3, ErrorKind::Grid);
+            vec![("value".to_owned(), estimate)]
+        };
+        Attempt {
+            solver: solver.to_owned(),
+            method: "hjb",
+            level: 0,
+            settings: String::new(),
+            seconds,
+            found: found.map(number).map_err(str::to_owned),
+        }
+    }
+
+    /// What failed after work is a cross and has its name; what was refused has neither.
+    #[test]
+    fn failures_are_drawn_and_refusals_are_not() {
+        let attempts = vec![
+            attempt("fine", 2.0, Ok(1.0)),
+            attempt("coarse", 0.5, Ok(1.1)),
+            attempt("burst", 1.0, Err("the value is infinite")),
+            attempt("refused", 0.0, Err("not admitted: no temperature")),
+        ];
+        let record = BenchRecord {
+            ladders: ladders(&attempts, &[]),
+            attempts,
+            identity: Default::default(),
+            environment: Default::default(),
+        };
+        let sheet = work_precision(&record);
+        let names: Vec<&str> = sheet.legend.iter().map(|e| e.label.as_str()).collect();
+        assert_eq!(names, ["fine", "coarse", "burst"]);
+        let crosses: Vec<f64> = sheet.panels[0]
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Whisker {
+                    shape: Shape::Cross,
+                    value,
+                    ..
+                } => Some(*value),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(crosses, [1.0]);
     }
 }
