@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod blocks;
 pub mod brownian;
+pub mod crossing;
 pub mod dense;
 pub mod digits;
 pub mod dispatch;

@@ -29,8 +29,7 @@ impl Streams {
 
     /// The streams of one part of a run, such as a solver's: unrelated to every other part's.
     pub fn scoped(&self, name: &str) -> Self {
-        let [low, high] = self.role(name).key;
-        Self::new(u64::from(high) << 32 | u64::from(low))
+        self.role(name).streams()
     }
 
     /// The stream of a named role; different names give unrelated numbers.
@@ -80,7 +79,22 @@ impl Stream {
     /// Uniforms in (0, 1], addressed like [`Stream::normals`] and built from the same bits: a role draws
     /// either normals or uniforms.
     pub fn uniforms(&self, first: u64, step: u32, out: BatchMut<'_>) {
-        self.fill(Shape::Uniform, first, step, 0, out);
+        self.uniforms_from(first, step, 0, out);
+    }
+
+    /// As [`Stream::uniforms`], column j being component `component + j`.
+    pub fn uniforms_from(&self, first: u64, step: u32, component: u32, out: BatchMut<'_>) {
+        self.fill(Shape::Uniform, first, step, component, out);
+    }
+
+    /// The stream of a named role within this one, unrelated to it.
+    pub fn role(&self, name: &str) -> Self {
+        self.streams().role(name)
+    }
+
+    fn streams(&self) -> Streams {
+        let [low, high] = self.key;
+        Streams::new(u64::from(high) << 32 | u64::from(low))
     }
 
     /// Draws rows from a discrete law, independently for every path: `out[i]` is the row of path

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! natural    the process hardly gets there             reflect    V_x = 0
-//! absorb     V = e^{-rho (T-t)} Phi                    periodic   both ends are one point
+//! absorb     V = Phi                                   periodic   both ends are one point
 //! ```
 //!
 //! A path that meets an absorbing edge or a stopping event pays no running cost from there on, and the end cost of where
-//! it was stopped, discounted as at the end: what simulated paths do. An event that depends on one state, and not on
+//! it was stopped, discounted as at that time: what simulated paths do. An event that depends on one state, and not on
 //! time, is an absorbing edge where it begins: the axis is cut there, so the edge is met exactly.
 
 use crate::discretization::steered::SteeredProcess;
@@ -212,13 +212,12 @@ impl Edges {
     pub(super) fn values(
         &self,
         process: &SteeredProcess,
-        t: f64,
         x: BatchRef<'_>,
         inner: impl Fn(BatchRef<'_>) -> Vec<f64>,
     ) -> Vec<f64> {
         let (at, stopped) = self.enter(x);
         let mut values = inner(at.as_ref());
-        stop(process, t, x, &stopped, &mut values);
+        stop(process, x, &stopped, &mut values);
         values
     }
 
@@ -267,7 +266,7 @@ impl Enclosed {
         let (at, stopped) = self.edges.enter(x);
         inner.eval(t, at.as_ref(), out.reborrow());
         match &self.stopped {
-            Stopped::Value(process) => stop(process, t, x, &stopped, out.column_mut(0)),
+            Stopped::Value(process) => stop(process, x, &stopped, out.column_mut(0)),
             Stopped::Policy => {
                 for j in 0..out.columns() {
                     let controls = out.column_mut(j).iter_mut().zip(&stopped);
@@ -281,16 +280,15 @@ impl Enclosed {
 }
 
 /// The value where paths have been stopped.
-fn stop(process: &SteeredProcess, t: f64, x: BatchRef<'_>, stopped: &[bool], value: &mut [f64]) {
+fn stop(process: &SteeredProcess, x: BatchRef<'_>, stopped: &[bool], value: &mut [f64]) {
     if !stopped.contains(&true) {
         return;
     }
     let mut ends = vec![0.0; x.points()];
     process.terminal(x, &mut ends);
-    let late = (-process.discount() * (process.end() - t)).exp();
     for ((value, end), stopped) in value.iter_mut().zip(ends).zip(stopped) {
         if *stopped {
-            *value = late * end;
+            *value = end;
         }
     }
 }

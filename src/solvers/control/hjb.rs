@@ -305,9 +305,7 @@ impl Method for Hjb {
                 let from = problem.process.start();
                 start.average(|points| {
                     let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                    group
-                        .edges
-                        .values(&group.problem.process, from, points, inner)
+                    group.edges.values(&group.problem.process, points, inner)
                 })
             };
             let own: Vec<f64> = done.iter().rev().map(average).collect();

@@ -346,7 +346,7 @@ impl Method for HopfCole {
             let from = problem.process.start();
             start.average(|points| {
                 let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                state.edges.values(&problem.process, from, points, inner)
+                state.edges.values(&problem.process, points, inner)
             })
         };
         let cost = average(&value);

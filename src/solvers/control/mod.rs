@@ -31,6 +31,7 @@ pub mod separable;
 mod space_time;
 pub mod spectral;
 pub mod steered_walk;
+mod stopping;
 pub mod target;
 pub mod tempered;
 pub mod walk;

@@ -14,9 +14,8 @@
 //! weak order 1. The path weight is exact for the discretized process.
 //!
 //! # Assumes
-//! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there.
+//! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there and then.
 
-use crate::expr::Kernel;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::block;
@@ -24,6 +23,7 @@ use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::model::Boundary;
 use crate::solvers::control::ControlProblem;
+use crate::solvers::control::stopping::{Margins, Part, Stopping};
 use nalgebra::DVector;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -133,12 +133,26 @@ struct Step {
 }
 
 /// A block of paths under way, with its scratch.
-struct Walking {
+struct Walking<O> {
     /// Number of its first path.
     first: u64,
     x: Batch,
     sums: SteeredPaths,
     scratch: Scratch,
+    observer: O,
+}
+
+/// One step of a block of paths, before it is taken.
+pub struct Seen<'a> {
+    pub t: f64,
+    pub dt: f64,
+    pub x: BatchRef<'a>,
+    /// The control in units of the noise, `G^+ B u`.
+    pub theta: BatchRef<'a>,
+    /// What the noise will be over the step.
+    pub increment: BatchRef<'a>,
+    /// The share of the step that each path lives.
+    pub lived: &'a [f64],
 }
 
 struct Scratch {
@@ -152,20 +166,38 @@ struct Scratch {
     rate: Vec<f64>,
     effort: Vec<f64>,
     alive: Vec<f64>,
-    margins: Batch,
+    /// Share of the step that a path lives.
+    lived: Vec<f64>,
+    /// When a path ended.
+    ended: Vec<f64>,
+    /// Noise up to the next node of the noise, and the margins, where something ends paths.
+    next: Batch,
+    margins: Option<Margins>,
 }
 
 impl SteeredWalk<'_> {
     /// Walks from the given start points with steps halved `level` times, `level <= finest`.
     pub fn run(&self, start: BatchRef<'_>, level: u32) -> SteeredPaths {
+        self.watched(start, level, |_, _| (), |_, ()| ()).0
+    }
+
+    /// As [`Self::run`], with an observer for every block of paths, made from the numbers of its paths, that sees each step.
+    pub fn watched<O: Send>(
+        &self,
+        start: BatchRef<'_>,
+        level: u32,
+        observer: impl Fn(u64, usize) -> O,
+        look: impl Fn(&Seen<'_>, &mut O) + Sync,
+    ) -> (SteeredPaths, Vec<O>) {
         assert!(level <= self.finest, "noise is drawn at the finest level");
-        let margins = self.margins();
+        let stopping = Stopping::of(self.problem, self.stream);
         let size = block();
-        let mut blocks: Vec<Walking> = (0..start.points())
+        let mut blocks: Vec<Walking<O>> = (0..start.points())
             .step_by(size)
             .map(|first| {
                 let rows = start.rows(first..(first + size).min(start.points()));
-                self.begin(first as u64, rows, margins.as_ref())
+                let observer = observer(first as u64, rows.points());
+                self.begin(first as u64, rows, stopping.as_ref(), observer)
             })
             .collect();
         let steps = self.steps << level;
@@ -181,16 +213,18 @@ impl SteeredWalk<'_> {
             };
             blocks
                 .par_iter_mut()
-                .for_each(|block| frozen.go(&at, block, margins.as_ref()));
+                .for_each(|block| frozen.go(&at, block, stopping.as_ref(), &look));
         }
         blocks.par_iter_mut().for_each(|block| self.arrive(block));
         let mut total = SteeredPaths::zeros(0);
         total.end = Batch::zeros(start.points(), start.columns());
-        for block in &blocks {
+        let mut observers = Vec::with_capacity(blocks.len());
+        for block in blocks {
             total.append(&block.sums);
             total.end.write_rows(block.first as usize, block.x.as_ref());
+            observers.push(block.observer);
         }
-        total
+        (total, observers)
     }
 
     fn step(&self, step: usize, steps: usize, substeps: usize) -> Step {
@@ -203,19 +237,13 @@ impl SteeredWalk<'_> {
         }
     }
 
-    /// What stops a path: positive once the event has happened.
-    fn margins(&self) -> Option<Kernel> {
-        let stated = &self.problem.stated;
-        let events = self.problem.problem.task.events();
-        let margins: Vec<_> = events.iter().filter(|e| e.stop).map(|e| e.margin).collect();
-        if margins.is_empty() {
-            return None;
-        }
-        let kernel = Kernel::compile(&stated.graph, &margins, stated.time, &stated.state);
-        Some(kernel.unwrap_or_else(|e| unreachable!("events were compiled by the solvers: {e}")))
-    }
-
-    fn begin(&self, first: u64, start: BatchRef<'_>, margins: Option<&Kernel>) -> Walking {
+    fn begin<O>(
+        &self,
+        first: u64,
+        start: BatchRef<'_>,
+        stopping: Option<&Stopping>,
+        observer: O,
+    ) -> Walking<O> {
         let process = &self.problem.process;
         let (points, states) = (start.points(), start.columns());
         let (controls, noises) = (process.controls(), process.noises());
@@ -223,6 +251,7 @@ impl SteeredWalk<'_> {
             first,
             x: start.to_batch(),
             sums: SteeredPaths::zeros(points),
+            observer,
             scratch: Scratch {
                 control: Batch::zeros(points, controls),
                 reference: Batch::zeros(points, controls),
@@ -234,69 +263,141 @@ impl SteeredWalk<'_> {
                 rate: vec![0.0; points],
                 effort: vec![0.0; points],
                 alive: vec![1.0; points],
-                margins: Batch::zeros(points, margins.map_or(0, Kernel::outputs)),
+                lived: vec![1.0; points],
+                ended: vec![self.until; points],
+                next: Batch::zeros(points, noises),
+                margins: stopping.map(|stopping| stopping.room(points)),
             },
         }
     }
 
     /// One step of a block.
-    fn go(&self, at: &Step, block: &mut Walking, margins: Option<&Kernel>) {
+    fn go<O>(
+        &self,
+        at: &Step,
+        block: &mut Walking<O>,
+        stopping: Option<&Stopping>,
+        look: impl Fn(&Seen<'_>, &mut O),
+    ) {
         let Walking {
             first,
             x,
             sums,
             scratch,
+            observer,
         } = block;
         let Step { t, dt, fine } = at;
-        self.stop(*t, x, margins, scratch);
+        self.steer(*t, x, scratch);
+        match stopping {
+            None => self.draw_increment(*first, fine.clone(), *dt, scratch),
+            Some(stopping) => self.draw_until_stopped(stopping, *first, at, x, scratch),
+        }
         self.observe(*t, *dt, x, sums, scratch);
-        self.draw_increment(*first, fine.clone(), *dt, scratch);
         self.weigh(*t, *dt, x, sums, scratch);
+        let seen = Seen {
+            t: *t,
+            dt: *dt,
+            x: x.as_ref(),
+            theta: scratch.theta.as_ref(),
+            increment: scratch.increment.as_ref(),
+            lived: &scratch.lived,
+        };
+        look(&seen, observer);
         self.advance(*t, *dt, x, scratch);
     }
 
     /// The cost of where a block ends.
-    fn arrive(&self, block: &mut Walking) {
+    fn arrive<O>(&self, block: &mut Walking<O>) {
         let process = &self.problem.process;
         let ends = &mut block.scratch.rate;
         process.terminal(block.x.as_ref(), ends);
-        let late = (-process.discount() * (self.until - process.start())).exp();
-        for (cost, end) in block.sums.cost.iter_mut().zip(ends) {
+        let costs = block.sums.cost.iter_mut().zip(&block.scratch.ended);
+        for ((cost, ended), end) in costs.zip(ends) {
+            let late = (-process.discount() * (ended - process.start())).exp();
             *cost += late * *end;
         }
     }
 
-    /// Marks the paths that have met a stopping event.
-    fn stop(&self, t: f64, x: &Batch, margins: Option<&Kernel>, scratch: &mut Scratch) {
-        let Some(kernel) = margins else {
-            return;
+    /// Control and drift at a node.
+    fn steer(&self, t: f64, x: &Batch, scratch: &mut Scratch) {
+        let process = &self.problem.process;
+        self.policy.eval(t, x.as_ref(), scratch.control.as_mut());
+        process.drift(t, x.as_ref(), scratch.drift.as_mut());
+        let control = scratch.control.as_ref();
+        process
+            .channel()
+            .add_times(t, x.as_ref(), 1.0, control, scratch.drift.as_mut());
+    }
+
+    /// The Brownian increment over one step, up to where something ends a path in it.
+    fn draw_until_stopped(
+        &self,
+        stopping: &Stopping,
+        first: u64,
+        at: &Step,
+        x: &Batch,
+        scratch: &mut Scratch,
+    ) {
+        let process = &self.problem.process;
+        let Step { t, dt, fine } = at;
+        let Scratch {
+            alive,
+            lived,
+            ended,
+            margins,
+            ..
+        } = scratch;
+        let Some(margins) = margins else {
+            unreachable!("walks with something that ends paths have room for its margins");
         };
-        kernel.eval(t, x.as_ref(), scratch.margins.as_mut());
-        for j in 0..scratch.margins.columns() {
-            for (alive, margin) in scratch.alive.iter_mut().zip(scratch.margins.column(j)) {
-                if *margin >= 0.0 {
-                    *alive = 0.0;
-                }
-            }
+        stopping.prepare(*t, x.as_ref(), margins, alive, |i| ended[i] = *t);
+        lived.copy_from_slice(alive);
+        scratch.increment.as_mut().fill(0.0);
+        let parts = fine.len() as f64;
+        let length = dt / parts;
+        for (k, fine) in fine.clone().enumerate() {
+            let fine = u32::try_from(fine).unwrap_or(u32::MAX);
+            self.stream.normals(first, fine, scratch.normals.as_mut());
+            scratch.next.as_mut().copy_from(scratch.increment.as_ref());
+            scratch.next.add_scaled(length.sqrt(), &scratch.normals);
+            scratch.moved.as_mut().copy_from(x.as_ref());
+            let gone = (k + 1) as f64 * length;
+            scratch.moved.add_scaled(gone, &scratch.drift);
+            let (next, moved) = (scratch.next.as_ref(), scratch.moved.as_mut());
+            process
+                .diffusion()
+                .add_times(*t, x.as_ref(), 1.0, next, moved);
+            let part = Part {
+                end: t + gone,
+                length,
+                fine,
+                first,
+                noise: &mut scratch.increment,
+                next: &scratch.next,
+                reached: scratch.moved.as_ref(),
+            };
+            stopping.look(part, margins, alive, |i, share| {
+                lived[i] = (k as f64 + share) / parts;
+                ended[i] = t + dt * lived[i];
+            });
         }
     }
 
-    /// Controls at a node and what they cost until the next.
+    /// What the controls of a step cost.
     fn observe(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
         let process = &self.problem.process;
         let late = (-process.discount() * (t - process.start())).exp() * dt;
-        self.policy.eval(t, x.as_ref(), scratch.control.as_mut());
         process.running(t, x.as_ref(), &mut scratch.rate);
         process.effort_rate(t, x.as_ref(), scratch.control.as_ref(), &mut scratch.effort);
         for i in 0..sums.cost.len() {
-            let weight = late * scratch.alive[i];
+            let weight = late * scratch.lived[i];
             sums.cost[i] += weight * (scratch.rate[i] + scratch.effort[i]);
             sums.effort[i] += weight * scratch.effort[i];
         }
         let Some(reference) = self.reference else {
             for j in 0..scratch.control.columns() {
                 for (i, u) in scratch.control.column(j).iter().enumerate() {
-                    sums.squared_control[i] += dt * scratch.alive[i] * u * u;
+                    sums.squared_control[i] += dt * scratch.lived[i] * u * u;
                 }
             }
             return;
@@ -305,7 +406,7 @@ impl SteeredWalk<'_> {
         for j in 0..scratch.control.columns() {
             let own = scratch.control.column(j);
             for (i, r) in scratch.reference.column_mut(j).iter_mut().enumerate() {
-                let weight = dt * scratch.alive[i];
+                let weight = dt * scratch.lived[i];
                 sums.squared_control[i] += weight * *r * *r;
                 *r = own[i] - *r;
                 sums.squared_difference[i] += weight * *r * *r;
@@ -318,7 +419,7 @@ impl SteeredWalk<'_> {
             &mut scratch.effort,
         );
         for (i, rate) in scratch.effort.iter().enumerate() {
-            sums.distance[i] += late * scratch.alive[i] * rate;
+            sums.distance[i] += late * scratch.lived[i] * rate;
         }
     }
 
@@ -353,18 +454,13 @@ impl SteeredWalk<'_> {
         for j in 0..scratch.theta.columns() {
             let theta = scratch.theta.column(j);
             for (i, dw) in scratch.increment.column(j).iter().enumerate() {
-                sums.log_ratio[i] -= scratch.alive[i] * theta[i] * (dw + 0.5 * theta[i] * dt);
+                sums.log_ratio[i] -= theta[i] * (dw + 0.5 * theta[i] * dt * scratch.lived[i]);
             }
         }
     }
 
     fn advance(&self, t: f64, dt: f64, x: &mut Batch, scratch: &mut Scratch) {
         let process = &self.problem.process;
-        process.drift(t, x.as_ref(), scratch.drift.as_mut());
-        let control = scratch.control.as_ref();
-        process
-            .channel()
-            .add_times(t, x.as_ref(), 1.0, control, scratch.drift.as_mut());
         scratch.moved.as_mut().copy_from(x.as_ref());
         process.diffusion().add_times(
             t,
@@ -376,23 +472,23 @@ impl SteeredWalk<'_> {
         for j in 0..x.columns() {
             let (drift, to) = (scratch.drift.column(j), scratch.moved.column(j));
             for (i, value) in x.column_mut(j).iter_mut().enumerate() {
-                if scratch.alive[i] > 0.0 {
-                    *value = to[i] + dt * drift[i];
+                if scratch.lived[i] > 0.0 {
+                    *value = to[i] + dt * scratch.lived[i] * drift[i];
                 }
             }
         }
-        self.keep_inside(x, &mut scratch.alive);
+        self.keep_inside(x);
     }
 
     /// What the edges of the domain do with a step across them.
-    fn keep_inside(&self, x: &mut Batch, alive: &mut [f64]) {
+    fn keep_inside(&self, x: &mut Batch) {
         let dynamics = &self.problem.problem.dynamics;
         let Some(domain) = &dynamics.domain else {
             return;
         };
         for (j, ((low, high), boundary)) in domain.iter().zip(&dynamics.boundary).enumerate() {
             let width = high - low;
-            for (value, alive) in x.column_mut(j).iter_mut().zip(alive.iter_mut()) {
+            for value in x.column_mut(j) {
                 match boundary {
                     Boundary::Natural => {}
                     Boundary::Periodic => *value = low + (*value - low).rem_euclid(width),
@@ -400,12 +496,8 @@ impl SteeredWalk<'_> {
                         let folded = (*value - low).rem_euclid(2.0 * width);
                         *value = low + folded.min(2.0 * width - folded);
                     }
-                    Boundary::Absorb => {
-                        if !(*low..=*high).contains(value) {
-                            *value = value.clamp(*low, *high);
-                            *alive = 0.0;
-                        }
-                    }
+                    // A path that would leave was ended at the edge, up to rounding.
+                    Boundary::Absorb => *value = value.clamp(*low, *high),
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! for an event with margin `m < 0` before it: between two steps a path is taken for a Brownian bridge, so that
-//! crossings between steps are not missed. A path ends at the first event that stops it, or at an absorbing edge,
+//! crossings between steps are not missed, and their times are drawn from their law ([`crate::numeric::crossing`]). A path ends at the first event that stops it, or at an absorbing edge,
 //! and keeps its state; edges that reflect fold it back, periodic ones carry it to the other side.
 //!
 //! # Assumes
@@ -25,9 +25,10 @@
 use crate::discretization::scheme::{
     EulerMaruyama, ExponentialEuler, Heun, Milstein, Scheme, SchemeRefusal,
 };
-use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::brownian::Brownian;
+use crate::numeric::crossing::{DRAWS, crossing};
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::model::{Boundary, MethodSpec, Stepper};
@@ -37,8 +38,6 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 
 /// Paths between two looks at the clock.
 const ROUND: usize = 1024;
-/// Exponent beyond which a crossing between steps is not drawn: its chance is below 1e-17.
-const FAR: f64 = 40.0;
 /// Bound on paths that reach no event within the horizon, as a share, for a mean time to be reported.
 const UNFINISHED: f64 = 0.02;
 
@@ -472,32 +471,30 @@ impl<'a> Watch<'a> {
             .margin_spreads
             .eval(t + h, x.as_ref(), self.spreads.as_mut());
         let started = problem.horizon().0;
-        for e in 0..events {
-            for i in 0..x.points() {
-                if self.ended[i] {
-                    continue;
-                }
+        for i in 0..x.points() {
+            if self.ended[i] {
+                continue;
+            }
+            let shares = (0..events).filter_map(|e| {
                 let (from, to) = (self.before.get(i, e), self.margins.get(i, e));
-                let happened = to >= 0.0 || {
-                    let exponent = 2.0 * from * to / (self.spreads.get(i, e) * h);
-                    exponent < FAR && self.uniform(i, step, e) < (-exponent).exp()
-                };
-                if happened {
-                    // The middle of a step that ends before the event, else where the line between its ends is zero.
-                    let share = if to >= 0.0 { from / (from - to) } else { 0.5 };
-                    self.event[i] = t + share * h - started;
-                    self.end(x, i);
-                }
+                let spread = self.spreads.get(i, e) * h;
+                crossing(from, to, spread, || self.draws(i, step, e))
+            });
+            if let Some(share) = shares.min_by(f64::total_cmp) {
+                self.event[i] = t + share * h - started;
+                self.end(x, i);
             }
         }
         std::mem::swap(&mut self.before, &mut self.margins);
     }
 
-    fn uniform(&self, i: usize, step: u32, event: usize) -> f64 {
-        let mut out = Batch::zeros(1, event + 1);
+    fn draws(&self, i: usize, step: u32, event: usize) -> [f64; DRAWS] {
+        let mut draws = [0.0; DRAWS];
+        let to = BatchMut::new(&mut draws, 1, DRAWS, 1);
+        let component = (event * DRAWS) as u32;
         self.crossing
-            .uniforms(self.first + i as u64, step, out.as_mut());
-        out.get(0, event)
+            .uniforms_from(self.first + i as u64, step, component, to);
+        draws
     }
 }
 

@@ -98,6 +98,23 @@ fn a_particle_pays_until_it_leaves() {
     }
 }
 
+/// Pushing is too dear to matter, so that the value is `E e^{-r tau} = cosh(k x)/cosh(k)`, `k = sqrt(2 r)/s`, of a particle
+/// of noise `s` that leaves `(-1, 1)` at `tau`; it has left by the end but for one in ten million.
+#[test]
+fn the_end_cost_is_discounted_as_at_the_time_of_leaving() {
+    let (s, r, x): (f64, f64, f64) = (0.9, 0.7, 0.4);
+    let k = (2.0 * r).sqrt() / s;
+    let case = Case {
+        dynamics: "state = \"x\"\ncontrol = \"u\"\ndrift = \"0*x + u\"\ndiffusion = 0.9\nhorizon = [0.0, 16.0]\n\
+                   domain = [-1, 1]\nboundary = \"absorb\"",
+        at: "0.4",
+        cost: "running = \"1e9*u^2\"\nterminal = \"1\"\ndiscount = 0.7",
+        events: "",
+    };
+    let solver = "method = \"hjb\"\nscheme = \"central\"\npoints = 129\nsteps = 384";
+    case.agrees(solver, (k * x).cosh() / k.cosh(), 1e-4);
+}
+
 /// A second state that the first pushes about and nothing is paid for changes nothing.
 #[test]
 fn two_states_leave_through_the_edges_of_one() {

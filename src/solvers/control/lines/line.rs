@@ -150,8 +150,8 @@ impl Line {
         for i in 0..value.len() {
             let node = self.first + i * self.stride;
             if self.is_stopped(i) {
-                // The end cost, discounted: nothing else changes it.
-                scratch.set(i, [0.0, 0.0, -self.share * self.discount, 0.0, 0.0], 0.0);
+                // The end cost was paid when the path was stopped: nothing changes it.
+                scratch.set(i, [0.0; 5], 0.0);
                 continue;
             }
             let (below, above) = self.slopes(i);
