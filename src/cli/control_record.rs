@@ -2,14 +2,17 @@
 
 use crate::cli::record::{self, answer_row, work_counts};
 use crate::comparison::control::{ControlComparison, ControlRow};
+use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::task::Task;
 use crate::report::number;
-use crate::report::record::{Fact, HistoryPoint, Solved, SolverRow, StatementLine};
+use crate::report::record::{
+    Fact, HistoryPoint, MeasuredQuantity, Solved, SolverRow, StatementLine,
+};
 use crate::solvers::Solution;
 use crate::solvers::control::discrete_value::DISCRETE_VALUE;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::run::Answers;
 use crate::verification::identity::CheckResult;
 
@@ -70,6 +73,7 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
                 value: quantity.value.value,
             }))
             .collect(),
+        quantities: bounds(outcome, row),
         seconds: solution.seconds,
         history: outcome
             .history
@@ -82,6 +86,25 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
             .collect(),
         ..Solved::default()
     }
+}
+
+/// Bounds of `log Z`, in order.
+fn bounds(outcome: &ControlOutcome, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
+    [
+        (LOG_Z_LOWER, quantity(outcome, LOG_Z_LOWER)),
+        (
+            LOG_Z_UPPER_ESTIMATE,
+            quantity(outcome, LOG_Z_UPPER_ESTIMATE),
+        ),
+        (LOG_Z_UPPER, row.and_then(|row| row.log_z_upper)),
+    ]
+    .into_iter()
+    .filter(|(_, value)| value.is_some())
+    .map(|(name, value)| MeasuredQuantity {
+        name: name.to_owned(),
+        value,
+    })
+    .collect()
 }
 
 /// The main result: the value by the most accurate method, and what no control would cost.

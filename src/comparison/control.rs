@@ -1,12 +1,14 @@
 //! Comparison of the answers to a control problem: what each policy costs, how far it is from the best, how
 //! evenly its paths are weighted.
 
+use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
 use crate::comparison::quantities::Quantity;
 use crate::expr::Kernel;
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
+use crate::problem::task::Kind;
 use crate::solvers::control::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
 use crate::solvers::control::weights::{effective_share, weighted_value};
@@ -53,6 +55,8 @@ pub struct ControlRow {
     pub value: Option<Estimate>,
     pub performance: Option<Performance>,
     pub error: Option<PolicyError>,
+    /// Upper bound of `log Z` by draws of the target.
+    pub log_z_upper: Option<Estimate>,
     pub work: Work,
     pub seconds: f64,
     pub stopped: StopReason,
@@ -134,6 +138,7 @@ pub fn compare_controls(
                     policy_error(&walk.run(start.as_ref(), 1), optimal.as_ref())
                 },
             ),
+            log_z_upper: upper_bound(problem, outcome, &streams.scoped(&solution.id)),
             work: solution.work,
             seconds: solution.seconds,
             stopped: solution.stopped,
@@ -159,12 +164,18 @@ pub fn compare_controls(
     for quantity in found {
         push(quantity.name.clone(), quantity.value);
     }
+    let above = rows.iter().filter_map(|row| row.log_z_upper);
+    if let Some(upper) = above.min_by(|a, b| a.error.total_cmp(&b.error)) {
+        push(LOG_Z_UPPER.to_owned(), upper);
+    }
     // Simulated unless a method knows it better.
     let found = |solution: &Solution<ControlOutcome>| {
         let mut names = solution.outcome.quantities.iter();
         names.any(|quantity| quantity.name == UNCONTROLLED)
     };
-    if !solutions.iter().any(found) {
+    // Where draws are asked for, no control is of interest only beside a policy.
+    let asked = problem.problem.kind() != Kind::Sample || reference.is_some();
+    if asked && !solutions.iter().any(found) {
         let idle = Idle {
             states: problem.process.dimension(),
             controls: problem.process.controls(),

@@ -4,6 +4,7 @@ pub mod control;
 pub mod control_error;
 pub mod controlled_paths;
 pub mod effort;
+pub mod evidence;
 pub mod expectation;
 pub mod flow_likelihood;
 pub mod gaussian_family;

@@ -92,9 +92,9 @@ impl<'a> Bench<'a> {
             "girsanov" => self.each(spec, |solution, _| self.girsanov(spec, solution)),
             "ess" => self.each(spec, |solution, row| effective(spec, solution, row)),
             "log-z" => self.each(spec, |solution, _| log_z(self.problem, spec, solution)),
-            "evidence-bracket" => {
-                self.each(spec, |solution, _| bracket(self.problem, spec, solution))
-            }
+            "evidence-bracket" => self.each(spec, |solution, row| {
+                bracket(self.problem, spec, solution, row)
+            }),
             "quantiles" | "exact-draws" => {
                 let stream = self.streams.role("exact draws");
                 self.each(spec, |solution, _| {
@@ -116,8 +116,9 @@ impl<'a> Bench<'a> {
             "zero-variance" | "feynman-kac" if self.is_bounded() => {
                 "path weights lead to the value of a control without bounds"
             }
-            "log-z" | "evidence-bracket" => {
-                "needs a method with log_z, and target.log_z in the file"
+            "log-z" => "needs a method with log_z, and target.log_z in the file",
+            "evidence-bracket" => {
+                "needs a method with bounds, and in the file target.log_z, [target.exact] or a mixture as target"
             }
             "quantiles" | "exact-draws" => {
                 "needs a method with draws, and [target.exact] or a mixture as target"

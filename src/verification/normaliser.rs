@@ -3,24 +3,25 @@
 //! | check | two sides |
 //! |---|---|
 //! | `log-z` | `log Z` by the method and as the file states it |
-//! | `evidence-bracket` | the method's lower bound `E log w` and `log Z` |
+//! | `evidence-bracket` | `log Z` and its bounds from below, `E log w`, and from above, `E_target log w`; their distance |
 //! | `quantiles`, `exact-draws` | marginals of the draws and of exact draws, largest distance of distribution functions |
 
-use crate::expr::Kernel;
-use crate::field::draws::draw_mixture;
-use crate::numeric::batch::Batch;
+use crate::comparison::control::ControlRow;
+use crate::comparison::evidence::exact_draws;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::law::Law;
 use crate::problem::model::CheckSpec;
 use crate::problem::task::Task;
 use crate::solvers::Solution;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::verification::identity::{CheckResult, skipped};
 use crate::verification::verdict::{Residual, Verdict};
 
 /// Nats.
 const LOG_TOLERANCE: f64 = 0.1;
+/// Nats between the bounds.
+const WIDTH: f64 = 0.2;
 /// Distance of distribution functions.
 const DISTANCE: f64 = 0.05;
 /// Exact draws.
@@ -74,52 +75,91 @@ pub(super) fn log_z(
     })
 }
 
-/// The lower bound must lie below the normaliser.
+/// The normaliser must lie between the bounds, and these close together.
+///
+/// The upper one comes from draws of the target where there are any. Without, the method's own estimate of it is
+/// judged only against a known normaliser: it misses what the lower bound misses.
 pub(super) fn bracket(
     problem: &ControlProblem,
     spec: &CheckSpec,
     solution: &Solution<ControlOutcome>,
+    row: &ControlRow,
 ) -> Option<CheckResult> {
-    let lower = quantity(solution, "log_z_lower_bound")?;
-    let truth = known(problem)?;
-    let residual = Residual {
-        standard_error: Some(lower.error),
-        ..Residual::deterministic(lower.value - truth, 0.0, spec.confidence * lower.error)
-    };
-    let verdict = if residual.measured > residual.limit || residual.measured.is_nan() {
-        Verdict::Fail
-    } else {
-        Verdict::Pass
-    };
-    Some(CheckResult {
-        residual: Some(residual),
-        verdict,
-        reason: format!(
-            "lower bound {:.5} nats, log Z {truth:.5}; an upper bound needs exact draws and is not computed",
-            lower.value
+    let lower = quantity(solution, LOG_Z_LOWER);
+    let (upper, from) = match row.log_z_upper {
+        Some(upper) => (upper, "backwards from draws of the target"),
+        None => (
+            quantity(solution, LOG_Z_UPPER_ESTIMATE)?,
+            "estimated from the method's own weights, which do not see what it misses",
         ),
-        false_alarm: residual.false_alarm(spec.confidence),
-        equation: "E[log w] <= log Z",
-        source: "Jensen's inequality",
+    };
+    let (middle, called) = match known(problem) {
+        Some(truth) => (Estimate::closed_form(truth), "known"),
+        None if row.log_z_upper.is_some() => (quantity(solution, "log_z")?, "the method's"),
+        None => return None,
+    };
+    let tolerance = spec.tolerance.unwrap_or(WIDTH);
+    let judged = judge(lower, middle, upper, tolerance, spec.confidence);
+    let shown = |bound: Estimate| format!("{:.4} ({:.2} se)", bound.value, bound.error);
+    Some(CheckResult {
+        residual: Some(judged.residual),
+        verdict: judged.verdict,
+        reason: format!(
+            "{}: lower bound {}, {called} log Z {:.4}, upper bound {}, {from}",
+            judged.found,
+            lower.map_or("none, a weight is zero".to_owned(), shown),
+            middle.value,
+            shown(upper),
+        ),
+        false_alarm: judged.residual.false_alarm(spec.confidence),
+        equation: "E[log w] <= log Z <= E_target[log w]",
+        source: "Jensen's inequality; Grosse, Ghahramani & Adams (2015)",
         ..skipped(spec, &solution.id, "")
     })
 }
 
-/// Exact draws of the target, where it has them.
-fn exact(problem: &ControlProblem, stream: &Stream) -> Option<Batch> {
-    match target(problem)? {
-        Law::LogDensity(law) => {
-            let draws = law.exact.as_ref()?;
-            let graph = &problem.problem.graph;
-            let kernel =
-                Kernel::compile(graph, &draws.map, problem.problem.time, &draws.noise).ok()?;
-            let mut noise = Batch::zeros(DRAWS, draws.noise.len());
-            stream.normals(0, 0, noise.as_mut());
-            let mut points = Batch::zeros(DRAWS, draws.map.len());
-            kernel.eval(0.0, noise.as_ref(), points.as_mut());
-            Some(points)
+/// What the bounds say.
+struct Judged {
+    residual: Residual,
+    verdict: Verdict,
+    found: &'static str,
+}
+
+/// A bound on the wrong side of the normaliser by more than its error fails; else the distance of the bounds counts.
+fn judge(
+    lower: Option<Estimate>,
+    middle: Estimate,
+    upper: Estimate,
+    tolerance: f64,
+    confidence: f64,
+) -> Judged {
+    let beyond = [
+        lower.map(|lower| (lower.minus(&middle), "the lower bound is above")),
+        Some((middle.minus(&upper), "the upper bound is below")),
+    ];
+    for (excess, found) in beyond.into_iter().flatten() {
+        if excess.value > confidence * excess.error {
+            let mut residual = Residual::statistical(excess.value, excess.error, 0.0, 0.0, 0);
+            residual.limit = confidence * excess.error;
+            return Judged {
+                residual,
+                verdict: Verdict::Fail,
+                found,
+            };
         }
-        law => Some(draw_mixture(&law.mixture()?, stream, 0, DRAWS)),
+    }
+    let lowest = Estimate::new(f64::NEG_INFINITY, 0.0, upper.kind);
+    let width = upper.minus(&lower.unwrap_or(lowest));
+    let residual = Residual::statistical(width.value, width.error, 0.0, tolerance, 0);
+    let verdict = residual.verdict(confidence);
+    Judged {
+        residual,
+        verdict,
+        found: match verdict {
+            Verdict::Pass => "between close bounds",
+            Verdict::Fail => "between bounds far apart: mass is missed, or steps are too few",
+            _ => "between bounds with large errors",
+        },
     }
 }
 
@@ -151,7 +191,7 @@ pub(super) fn draws(
     stream: &Stream,
 ) -> Option<CheckResult> {
     let own = solution.outcome.samples.as_ref()?;
-    let exact = exact(problem, stream)?;
+    let exact = exact_draws(problem, stream, DRAWS)?;
     let distances: Vec<f64> = (0..own.columns())
         .map(|j| distance(own.column(j), exact.column(j)))
         .collect();
@@ -187,7 +227,31 @@ pub(super) fn draws(
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use super::*;
+    use crate::numeric::estimate::ErrorKind;
+
+    #[test]
+    fn bounds_are_judged_by_side_and_by_distance() {
+        let verdict = |lower: (f64, f64), middle: f64, upper: (f64, f64)| {
+            let [lower, upper] =
+                [lower, upper].map(|(v, e)| Estimate::new(v, e, ErrorKind::StandardError));
+            let middle = Estimate::closed_form(middle);
+            judge(Some(lower), middle, upper, 0.2, 4.0).verdict
+        };
+        assert_eq!(verdict((-0.05, 0.01), 0.0, (0.05, 0.01)), Verdict::Pass);
+        // Within the errors of either bound.
+        assert_eq!(verdict((0.03, 0.01), 0.0, (0.05, 0.01)), Verdict::Pass);
+        // On the wrong side.
+        assert_eq!(verdict((0.05, 0.01), 0.0, (0.06, 0.01)), Verdict::Fail);
+        assert_eq!(verdict((-0.2, 0.01), 0.0, (-0.1, 0.01)), Verdict::Fail);
+        // A missed mode.
+        assert_eq!(verdict((-0.1, 0.01), 0.0, (30.0, 5.0)), Verdict::Fail);
+        // Nothing can be said yet.
+        assert_eq!(verdict((-0.1, 0.1), 0.0, (0.1, 0.1)), Verdict::Inconclusive);
+        let upper = Estimate::new(0.1, 0.01, ErrorKind::StandardError);
+        let judged = judge(None, Estimate::closed_form(0.0), upper, 0.2, 4.0);
+        assert_eq!(judged.verdict, Verdict::Fail, "no lower bound at all");
+    }
 
     #[test]
     fn distribution_functions_of_shifted_samples_differ_by_the_shift() {

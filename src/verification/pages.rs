@@ -193,8 +193,17 @@ pub const CHECKS: &[Page] = &[
     check(
         "evidence-bracket",
         "lower bound <= log Z <= upper bound",
-        "Mean log weights of forward paths from below, of paths from the target from above.",
-        &[("wide", "more steps")],
+        "Mean log weights from below; from above the same over populations that end in a draw of the target, where the file has draws, else the method's own estimate, which is judged only against a known log Z. The bounds must be on their sides of log Z within their errors, and no farther apart than `tol`.",
+        &[
+            (
+                "far apart",
+                "a mode was missed, or more particles and steps",
+            ),
+            (
+                "upper bound below",
+                "an estimate from weights that miss mass",
+            ),
+        ],
     ),
     check(
         "exact-draws",

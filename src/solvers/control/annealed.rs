@@ -8,9 +8,13 @@
 //!
 //! Two pilot runs come first. One starts from the law of `[prior]` widened by `WIDER` and tells where the mass
 //! is: `q` takes its mean and `INFLATION`^2 of its variances. The other, from `q`, chooses every temperature, as
-//! far as the conditional effective share of the weights stays above `KEPT`, and the step and scales of the
+//! far as the conditional effective share of the weights stays above `KEPT`, and the step, scales and number of the
 //! moves there. All that is then frozen: populations that share no number with the pilots run through it, so
 //! each one's `Z` is unbiased. Their mean is the estimate and their spread its standard error.
+//!
+//! By Jensen's inequality the mean of `log Z` is below `log Z`. The same mean with weights `Z` estimates the upper
+//! bound `E[Z log Z]/E[Z]`, as far as the populations went where the target is: a mode they miss is missing from
+//! it too. Draws of the target give the bound itself, see [`backwards`].
 //!
 //! # Assumes
 //! The wide start overlaps all of the target's mass: a mode that no pilot point finds is missing from the answer,
@@ -27,16 +31,21 @@
 //! # Checked by
 //! `log-z`, `evidence-bracket`
 
+pub mod backwards;
+mod ladder;
+mod population;
+
 use crate::numeric::batch::Batch;
-use crate::numeric::blocks::pairwise_sum;
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::numeric::log_sum_exp::log_sum_exp;
-use crate::numeric::random::{Stream, Streams};
+use crate::numeric::random::Streams;
 use crate::problem::model::MethodSpec;
+use crate::solvers::control::annealed::backwards::Schedule;
+use crate::solvers::control::annealed::ladder::{KEPT, Ladder, climb};
+use crate::solvers::control::annealed::population::{Draws, Laws, Population, systematic};
 use crate::solvers::control::target::Target;
-use crate::solvers::control::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
-use crate::solvers::control::weights::{effective_share, log_mean, normalised};
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::control::tempered::{Cloud, Reference};
+use crate::solvers::control::weights::{effective_share, log_mean, normalised, weighted_mean_log};
+use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::{
     HistoryEntry, Method, Progress, Quantity, Refusal, SolveError, StopReason, Work,
 };
@@ -48,23 +57,12 @@ const POPULATIONS: usize = 16;
 const PILOT: usize = 2;
 /// Fewer points than this tell nothing about temperatures.
 const SMALLEST: usize = 16;
+/// How much smaller the populations that end in draws of the target are, so that there can be more of them.
+const SMALLER: usize = 4;
 /// Standard deviations of the widened start over those of `[prior]`.
 const WIDER: f64 = 4.0;
 /// Standard deviations of `q` over those of the first pilot's points.
 const INFLATION: f64 = 1.5;
-/// Conditional effective share a change of temperature may leave.
-const KEPT: f64 = 0.97;
-/// Effective share below which points are drawn anew.
-const RESAMPLED: f64 = 0.5;
-/// Moves a temperature.
-const MOVES: u32 = 5;
-const LEAPFROGS: usize = 6;
-/// Longest over shortest step of a move.
-const RANGE: f64 = 20.0;
-/// Acceptance the step is adapted to.
-const ACCEPTANCE: f64 = 0.8;
-/// Halvings of the change of temperature: the last bits of the smallest one worth taking.
-const HALVINGS: usize = 60;
 
 /// Annealing with all particles of all populations together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,33 +89,6 @@ impl Annealed {
     }
 }
 
-/// A temperature and how to move at it.
-#[derive(Clone, Debug)]
-struct Rung {
-    inverse_temperature: f64,
-    moves: Move,
-}
-
-/// Temperatures in order, with what was seen when they were chosen.
-#[derive(Clone, Debug)]
-struct Ladder {
-    rungs: Vec<Rung>,
-    /// Mean probability of acceptance.
-    acceptance: f64,
-    /// Conditional effective share of the last change of temperature.
-    last_share: f64,
-}
-
-/// Weighted points on the way.
-#[derive(Clone, Debug)]
-struct Population {
-    cloud: Cloud,
-    log_weights: Vec<f64>,
-    /// Logarithm of the mean weights up to the last resampling.
-    log_z: f64,
-    inverse_temperature: f64,
-}
-
 /// Progress of the run.
 pub struct State {
     target: Target,
@@ -129,212 +100,6 @@ pub struct State {
     history: Vec<HistoryEntry>,
 }
 
-/// One population's run: its own random numbers.
-#[derive(Clone, Copy)]
-struct Draws {
-    moves: MoveStreams,
-    resampling: Stream,
-    /// Number of the first point.
-    first: u64,
-}
-
-impl Population {
-    fn start(target: &Target, reference: &Reference, x: Batch) -> Result<Self, SolveError> {
-        let points = x.points();
-        let cloud = Cloud::new(target, x);
-        if let Some(value) = cloud.log_density.iter().find(|v| **v == f64::INFINITY) {
-            return Err(not_finite("the log density of the target", *value));
-        }
-        let population = Self {
-            cloud,
-            log_weights: vec![0.0; points],
-            log_z: 0.0,
-            inverse_temperature: 0.0,
-        };
-        match population.ratios(reference).iter().any(|r| r.is_finite()) {
-            true => Ok(population),
-            false => Err(not_finite(
-                "the log density of the target at every start point",
-                f64::NEG_INFINITY,
-            )),
-        }
-    }
-
-    /// `log rho - log q` per point.
-    fn ratios(&self, reference: &Reference) -> Vec<f64> {
-        let mut out = reference.log_density(self.cloud.x.as_ref());
-        for (o, log_density) in out.iter_mut().zip(&self.cloud.log_density) {
-            *o = log_density - *o;
-        }
-        out
-    }
-
-    /// The mean weight so far.
-    fn log_mean(&self) -> f64 {
-        self.log_z + log_sum_exp(&self.log_weights) - (self.log_weights.len() as f64).ln()
-    }
-
-    /// Weighted mean and variance per coordinate.
-    fn moments(&self) -> (Vec<f64>, Vec<f64>) {
-        let weights = normalised(&self.log_weights);
-        let average = |values: Vec<f64>| pairwise_sum(&values);
-        (0..self.cloud.x.columns())
-            .map(|j| {
-                let x = self.cloud.x.column(j);
-                let mean = average(weights.iter().zip(x).map(|(w, x)| w * x).collect());
-                let square = |(w, x): (&f64, &f64)| w * (x - mean) * (x - mean);
-                (mean, average(weights.iter().zip(x).map(square).collect()))
-            })
-            .unzip()
-    }
-
-    /// Goes to the next temperature: weighs, and draws anew where few points carry the weight.
-    fn cool(&mut self, to: f64, ratios: &[f64], draws: Draws, node: u32) {
-        let change = to - self.inverse_temperature;
-        for (w, ratio) in self.log_weights.iter_mut().zip(ratios) {
-            *w += change * ratio;
-        }
-        self.inverse_temperature = to;
-        if effective_share(&self.log_weights) < RESAMPLED {
-            self.log_z = self.log_mean();
-            let mut offset = Batch::zeros(1, 1);
-            draws
-                .resampling
-                .uniforms(draws.first, node, offset.as_mut());
-            let rows = systematic(&normalised(&self.log_weights), offset.get(0, 0));
-            self.cloud = self.cloud.pick(&rows);
-            self.log_weights.fill(0.0);
-        }
-    }
-
-    fn apply(
-        &mut self,
-        target: &Target,
-        reference: &Reference,
-        moves: &Move,
-        draws: Draws,
-        node: u32,
-    ) -> f64 {
-        let density = Tempered {
-            target,
-            reference,
-            inverse_temperature: self.inverse_temperature,
-        };
-        moves.apply(density, &mut self.cloud, draws.moves, draws.first, node)
-    }
-}
-
-/// Rows drawn with one uniform number: row `i` appears `n w_i` times, rounded up or down.
-fn systematic(weights: &[f64], offset: f64) -> Vec<usize> {
-    let n = weights.len();
-    let mut rows = Vec::with_capacity(n);
-    let (mut row, mut reached) = (0, weights[0]);
-    for k in 0..n {
-        let wanted = (k as f64 + offset) / n as f64;
-        while reached < wanted && row + 1 < n {
-            row += 1;
-            reached += weights[row];
-        }
-        rows.push(row);
-    }
-    rows
-}
-
-/// The next inverse temperature, with the conditional effective share it leaves:
-/// `(sum W r^c)^2 / sum W r^{2c}` with normalised weights `W` of the points where the target is positive.
-fn next_temperature(population: &Population, ratios: &[f64]) -> (f64, f64) {
-    let from = population.inverse_temperature;
-    let alive: Vec<(f64, f64)> = population
-        .log_weights
-        .iter()
-        .zip(ratios)
-        .filter(|(w, r)| w.is_finite() && r.is_finite())
-        .map(|(w, r)| (*w, *r))
-        .collect();
-    let log_sum = |change: f64| {
-        let terms: Vec<f64> = alive.iter().map(|(w, r)| w + change * r).collect();
-        log_sum_exp(&terms)
-    };
-    let total = log_sum(0.0);
-    let share = |to: f64| {
-        let change = to - from;
-        (2.0 * log_sum(change) - log_sum(2.0 * change) - total).exp()
-    };
-    let all = share(1.0);
-    if all >= KEPT {
-        return (1.0, all);
-    }
-    let (mut low, mut high) = (from, 1.0);
-    for _ in 0..HALVINGS {
-        let middle = 0.5 * (low + high);
-        if share(middle) >= KEPT {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    // The upper end, so that every change is one.
-    (high, share(high))
-}
-
-/// Runs one population from the reference to the target and chooses every temperature on the way.
-fn climb(
-    (target, reference): (&Target, &Reference),
-    population: &mut Population,
-    limit: usize,
-    draws: Draws,
-    work: &mut Work,
-) -> Ladder {
-    let (points, d) = (population.cloud.x.points(), population.cloud.x.columns());
-    let mut step = (d as f64).powf(-0.25);
-    let mut ladder = Ladder {
-        rungs: Vec::new(),
-        acceptance: 0.0,
-        last_share: 1.0,
-    };
-    while population.inverse_temperature < 1.0 {
-        let ratios = population.ratios(reference);
-        let (mut to, mut share) = next_temperature(population, &ratios);
-        if ladder.rungs.len() + 1 == limit && to < 1.0 {
-            // The ladder is full; the weights show what that costs.
-            (to, share) = (1.0, 0.0);
-        }
-        let node = ladder.rungs.len() as u32;
-        population.cool(to, &ratios, draws, node);
-        ladder.last_share = share;
-        let scale = population.moments().1.iter().map(|v| v.sqrt()).collect();
-        let mut moves = Move {
-            step,
-            range: RANGE,
-            leapfrogs: LEAPFROGS,
-            scale,
-            corrected: true,
-        };
-        for k in 0..MOVES {
-            let node = MOVES * node + k;
-            let accepted = population.apply(target, reference, &moves, draws, node);
-            ladder.acceptance += accepted / f64::from(MOVES);
-            moves.step *= (accepted - ACCEPTANCE).exp();
-        }
-        count(work, points);
-        step = moves.step;
-        ladder.rungs.push(Rung {
-            inverse_temperature: to,
-            moves,
-        });
-    }
-    ladder.acceptance /= ladder.rungs.len() as f64;
-    ladder
-}
-
-/// What the moves at one temperature cost.
-fn count(work: &mut Work, points: usize) {
-    let trajectories = u64::from(MOVES) * points as u64;
-    work.gradients += trajectories * LEAPFROGS as u64;
-    work.field_points += trajectories * LEAPFROGS as u64;
-    work.normals += trajectories;
-}
-
 fn not_finite(what: &'static str, value: f64) -> SolveError {
     SolveError::NotFinite {
         what,
@@ -344,61 +109,61 @@ fn not_finite(what: &'static str, value: f64) -> SolveError {
     }
 }
 
-impl Annealed {
-    fn draws(state: &State, role: &str, first: usize) -> Draws {
-        let streams = state.streams.scoped(role);
-        Draws {
-            moves: MoveStreams::new(&streams),
-            resampling: streams.role("resampling"),
-            first: first as u64,
+/// A population at the reference.
+fn begin(
+    laws: Laws<'_>,
+    streams: &Streams,
+    first: usize,
+    n: usize,
+) -> Result<Population, SolveError> {
+    let x = laws.reference.draw(&streams.role("start"), first as u64, n);
+    let cloud = Cloud::new(laws.target, x);
+    if let Some(value) = cloud.log_density.iter().find(|v| **v == f64::INFINITY) {
+        return Err(not_finite("the log density of the target", *value));
+    }
+    match laws.ratios(&cloud).iter().any(|r| r.is_finite()) {
+        true => Ok(Population::new(cloud)),
+        false => Err(not_finite(
+            "the log density of the target at every start point",
+            f64::NEG_INFINITY,
+        )),
+    }
+}
+
+impl State {
+    fn laws(&self) -> Laws<'_> {
+        Laws {
+            target: &self.target,
+            reference: &self.reference,
         }
     }
+}
 
-    fn begin(
-        &self,
-        state: &State,
-        role: &str,
-        first: usize,
-        n: usize,
-    ) -> Result<Population, SolveError> {
-        let stream = state.streams.scoped(role).role("start");
-        let x = state.reference.draw(&stream, first as u64, n);
-        Population::start(&state.target, &state.reference, x)
-    }
-
+impl Annealed {
     fn pilot(
         &self,
         state: &State,
         role: &str,
         work: &mut Work,
     ) -> Result<(Ladder, Population), SolveError> {
-        let mut population = self.begin(state, role, 0, PILOT * self.population())?;
-        let draws = Self::draws(state, role, 0);
-        let laws = (&state.target, &state.reference);
+        let (laws, streams) = (state.laws(), state.streams.scoped(role));
+        let mut population = begin(laws, &streams, 0, PILOT * self.population())?;
+        let draws = Draws::new(&streams, 0);
         let ladder = climb(laws, &mut population, self.steps, draws, work);
         Ok((ladder, population))
     }
 
-    /// One population down the frozen ladder.
-    fn descend(
+    /// One population along the frozen ladder.
+    fn run(
         &self,
         state: &State,
         ladder: &Ladder,
         work: &mut Work,
     ) -> Result<Population, SolveError> {
         let first = state.populations.len() * self.population();
-        let mut population = self.begin(state, "populations", first, self.population())?;
-        let draws = Self::draws(state, "populations", first);
-        for (node, rung) in ladder.rungs.iter().enumerate() {
-            let node = node as u32;
-            let ratios = population.ratios(&state.reference);
-            population.cool(rung.inverse_temperature, &ratios, draws, node);
-            for k in 0..MOVES {
-                let node = MOVES * node + k;
-                population.apply(&state.target, &state.reference, &rung.moves, draws, node);
-            }
-            count(work, self.population());
-        }
+        let (laws, streams) = (state.laws(), state.streams.scoped("populations"));
+        let mut population = begin(laws, &streams, first, self.population())?;
+        ladder.run(laws, &mut population, Draws::new(&streams, first), work);
         Ok(population)
     }
 }
@@ -420,7 +185,7 @@ impl Method for Annealed {
                 accepted: format!("particles = {} or more", SMALLEST * POPULATIONS),
             });
         }
-        Target::new(problem, NAME)
+        Target::new(&problem.problem, NAME)
     }
 
     fn start(
@@ -474,7 +239,7 @@ impl Method for Annealed {
             state.fitted = true;
             return Ok(());
         };
-        let population = self.descend(state, ladder, work)?;
+        let population = self.run(state, ladder, work)?;
         state.populations.push(population);
         let (log_z, error) = combined(&state.populations);
         state.history.push(HistoryEntry {
@@ -524,6 +289,7 @@ impl Method for Annealed {
         let mut facts = Vec::new();
         if let Some(ladder) = &state.ladder {
             facts.push(("temperatures", ladder.rungs.len() as f64));
+            facts.push(("moves", f64::from(ladder.moves())));
             facts.push(("acceptance", ladder.acceptance));
         }
         facts.push(("populations", logs.len() as f64));
@@ -533,12 +299,18 @@ impl Method for Annealed {
                     "log_z",
                     Estimate::new(value, error, ErrorKind::StandardError),
                 ),
-                quantity("log_z_lower_bound", Estimate::from_samples(&logs)),
+                quantity(LOG_Z_LOWER, Estimate::from_samples(&logs)),
+                quantity(LOG_Z_UPPER_ESTIMATE, weighted_mean_log(&logs)),
                 quantity("ess", Estimate::from_samples(&shares)),
             ],
             samples: Some(self.samples(&state)),
             history: state.history,
             facts,
+            schedule: state.ladder.map(|ladder| Schedule {
+                reference: state.reference,
+                ladder,
+                population: (self.population() / SMALLER).max(SMALLEST),
+            }),
             ..ControlOutcome::default()
         })
     }

@@ -50,6 +50,7 @@ use crate::numeric::random::Stream;
 use crate::problem::law::Law;
 use crate::problem::model::Problem;
 use crate::problem::task::Task;
+use crate::solvers::control::annealed::backwards::Schedule;
 use crate::solvers::start_law::{draw_start, is_drawn};
 use crate::solvers::{HistoryEntry, Quantity};
 
@@ -158,6 +159,12 @@ impl ControlProblem {
     }
 }
 
+/// Name of a lower bound of `log Z`.
+pub const LOG_Z_LOWER: &str = "log_z_lower_bound";
+/// Name of a method's own estimate of an upper bound of `log Z`: a bound only where the method went wherever the
+/// target is.
+pub const LOG_Z_UPPER_ESTIMATE: &str = "log_z_upper_estimate";
+
 /// What every method answers.
 #[derive(Default)]
 pub struct ControlOutcome {
@@ -174,4 +181,6 @@ pub struct ControlOutcome {
     pub facts: Vec<(&'static str, f64)>,
     /// Draws of the answer's law, of equal weight.
     pub samples: Option<Batch>,
+    /// An annealing that can be run backwards from draws of the target.
+    pub schedule: Option<Schedule>,
 }

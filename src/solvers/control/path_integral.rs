@@ -16,13 +16,14 @@
 //! # Order
 //! Standard error like paths^-1/2, times `lambda` and the spread of the weights; Euler's step bias, of order 1,
 //! is the distance from a walk of half as many steps on the same Brownian paths and part of the error. The error
-//! is infinite where the fitted tail of the weights is heavier than [`HEAVIEST`].
+//! is infinite where the fitted tail of the weights is heavier than [`HEAVIEST`]. For kind `sample` also
+//! `E[log w] <= log Z` and the estimate `E[w log w]/E[w]` of an upper bound, see [`weighted_mean_log`].
 //!
 //! # Source
 //! Kappen, *J. Stat. Mech.* (2005) P11011; Thijssen, Kappen, *Phys. Rev. E* 91 (2015) for steered paths.
 //!
 //! # Checked by
-//! `feynman-kac`, `log-z`
+//! `feynman-kac`, `log-z`, `evidence-bracket`
 
 use crate::field::Field;
 use crate::field::peaks::Peaks;
@@ -34,9 +35,9 @@ use crate::problem::task::Task;
 use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
 use crate::solvers::control::target::{Target, has_density};
 use crate::solvers::control::weights::{
-    HEAVIEST, effective_share, log_mean, pareto_shape, weighted_value,
+    HEAVIEST, effective_share, log_mean, pareto_shape, weighted_mean_log, weighted_value,
 };
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::{
     HistoryEntry, Method, Progress, Quantity, Refusal, Solution, SolveError, StopReason, Work,
 };
@@ -183,7 +184,7 @@ impl Method for PathIntegral<'_> {
         };
         match &problem.problem.task {
             Task::Sample(task) => {
-                let target = Target::new(problem, NAME)?;
+                let target = Target::new(&problem.problem, NAME)?;
                 let Some(prior) = task.prior.mixture().filter(has_density) else {
                     return refuse(
                         format!("the prior is a {} without a density", task.prior.family()),
@@ -314,10 +315,33 @@ impl Method for PathIntegral<'_> {
                 let value = Estimate::new(-temperature * fine.value, temperature * error, kind);
                 outcome.cost = Some(value);
             }
-            Weighing::Sample { .. } => outcome.quantities.push(Quantity {
-                name: "log_z".to_owned(),
-                value: Estimate::new(fine.value, error, kind),
-            }),
+            Weighing::Sample { .. } => {
+                let named = |name: &str, value| Quantity {
+                    name: name.to_owned(),
+                    value,
+                };
+                outcome
+                    .quantities
+                    .push(named("log_z", Estimate::new(fine.value, error, kind)));
+                let bounds: [(_, fn(&[f64]) -> Estimate); 2] = [
+                    (LOG_Z_LOWER, Estimate::from_samples),
+                    (LOG_Z_UPPER_ESTIMATE, weighted_mean_log),
+                ];
+                for (name, bound) in bounds {
+                    let [own, halved] = [&state.fine, &state.coarse].map(|w| bound(w));
+                    let bias = (own.value - halved.value).abs();
+                    // A path without weight takes the lower bound to minus infinity: none.
+                    if own.value.is_finite() && bias.is_finite() {
+                        let kind = if bias > own.error {
+                            ErrorKind::Step
+                        } else {
+                            own.kind
+                        };
+                        let bound = Estimate::new(own.value, own.error.hypot(bias), kind);
+                        outcome.quantities.push(named(name, bound));
+                    }
+                }
+            }
         }
         Ok(outcome)
     }

@@ -4,9 +4,9 @@ use crate::expr::Kernel;
 use crate::field::peaks::Peaks;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::law::{Law, Mixture};
+use crate::problem::model::Problem;
 use crate::problem::task::Task;
 use crate::solvers::Refusal;
-use crate::solvers::control::ControlProblem;
 
 /// `log rho` with its gradient.
 ///
@@ -24,7 +24,7 @@ impl Target {
     ///
     /// # Errors
     /// Another kind, or a law without a density.
-    pub fn new(problem: &ControlProblem, method: &'static str) -> Result<Self, Refusal> {
+    pub fn new(problem: &Problem, method: &'static str) -> Result<Self, Refusal> {
         let refuse = |reason: String| {
             Refusal {
             method,
@@ -32,19 +32,18 @@ impl Target {
             accepted: "kind `sample` with a target that has a density: gaussian, mixture, curve, samples with a bandwidth, density, log-density".to_owned(),
         }
         };
-        let Task::Sample(task) = &problem.problem.task else {
+        let Task::Sample(task) = &problem.task else {
             return Err(refuse(format!(
                 "a problem of kind `{}` has no target density",
-                problem.problem.kind()
+                problem.kind()
             )));
         };
         match (&task.target, task.target.mixture()) {
             (Law::LogDensity(law), _) => {
-                let typed = &problem.problem;
-                let mut graph = typed.graph.clone();
+                let mut graph = problem.graph.clone();
                 let mut outputs = vec![law.log_density];
-                outputs.extend(graph.gradient(law.log_density, &typed.state));
-                Kernel::compile(&graph, &outputs, typed.time, &typed.state)
+                outputs.extend(graph.gradient(law.log_density, &problem.state));
+                Kernel::compile(&graph, &outputs, problem.time, &problem.state)
                     .map(Self::Expression)
                     .map_err(|error| refuse(format!("its gradient does not compile: {error}")))
             }

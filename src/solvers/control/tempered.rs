@@ -86,6 +86,15 @@ impl Cloud {
         cloud
     }
 
+    /// Puts this row of another cloud in a point's place.
+    pub fn set(&mut self, point: usize, other: &Self, row: usize) {
+        self.log_density[point] = other.log_density[row];
+        for j in 0..self.x.columns() {
+            self.x.column_mut(j)[point] = other.x.get(row, j);
+            self.gradient.column_mut(j)[point] = other.gradient.get(row, j);
+        }
+    }
+
     /// The points of these rows, in this order.
     pub fn pick(&self, rows: &[usize]) -> Self {
         let gather = |from: &Batch| {

@@ -122,7 +122,7 @@ impl Method for Chains {
     type Outcome = ControlOutcome;
 
     fn admit(&self, problem: &ControlProblem) -> Result<Target, Refusal> {
-        Target::new(problem, self.name())
+        Target::new(&problem.problem, self.name())
     }
 
     fn start(

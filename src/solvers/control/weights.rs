@@ -28,6 +28,31 @@ pub fn log_mean(log_weights: &[f64]) -> Estimate {
     Estimate::new(log_mean, error, ErrorKind::StandardError)
 }
 
+/// `sum w log w / sum w`: the mean of `log w` under the law that the weights lead to, above `log mean w`.
+///
+/// An upper bound of `log E[w]` in the limit of many weights; of few it is an estimate that does not see what none
+/// of them does. Its error is that of a ratio, to first order.
+pub fn weighted_mean_log(log_weights: &[f64]) -> Estimate {
+    let alive: Vec<f64> = log_weights
+        .iter()
+        .copied()
+        .filter(|w| *w > f64::NEG_INFINITY)
+        .collect();
+    let shares = normalised(&alive);
+    let terms: Vec<f64> = shares.iter().zip(&alive).map(|(s, w)| s * w).collect();
+    let mean = pairwise_sum(&terms);
+    let squares: Vec<f64> = shares
+        .iter()
+        .zip(&alive)
+        .map(|(s, w)| (s * (w - mean)).powi(2))
+        .collect();
+    Estimate::new(
+        mean,
+        pairwise_sum(&squares).sqrt(),
+        ErrorKind::StandardError,
+    )
+}
+
 /// `-lambda log mean w` with the standard error of the mean weight.
 pub fn weighted_value(log_weights: &[f64], temperature: f64) -> Estimate {
     let mean = log_mean(log_weights);
@@ -135,6 +160,16 @@ mod tests {
                 "{got} {exact}"
             );
         }
+    }
+
+    /// Weights 1, 2 and 0: shares 1/3 and 2/3, mean `2/3 log 2`, each a distance of `1/3` and `2/3` of it away.
+    #[test]
+    fn the_weighted_mean_of_logarithms() {
+        let two = std::f64::consts::LN_2;
+        let found = weighted_mean_log(&[0.0, two, f64::NEG_INFINITY]);
+        assert!((found.value - 2.0 / 3.0 * two).abs() < 1e-15, "{found:?}");
+        let error = 2.0_f64.sqrt() * 2.0 / 9.0 * two;
+        assert!((found.error - error).abs() < 1e-15, "{found:?}");
     }
 
     /// The quantiles of `w = u^-k` are a sample without noise from a tail of shape `k`.
