@@ -165,6 +165,7 @@ fn definitions_parameters_and_places_reach_the_derivation() {
         kernel,
         paths,
         importance,
+        rounds,
         ..
     } = methods[2]
     else {
@@ -173,6 +174,35 @@ fn definitions_parameters_and_places_reach_the_derivation() {
     assert_eq!(*kernel, PathKernel::MonteCarlo);
     assert_eq!(*paths, 65536);
     assert_eq!(importance.as_deref(), Some("split"));
+    assert_eq!(*rounds, 0);
+}
+
+#[test]
+fn weighted_paths_without_a_policy_fit_one_in_rounds() {
+    let methods = |state: &str, settings: &str| {
+        let problem = read(&format!(
+            "format = 1\n[problem]\nname = \"a\"\nkind = \"control\"\n[dynamics]\nstate = \"{state}\"\ncontrol = \"u[1]\"\n\
+             drift = [\"u[0]\"]\ndiffusion = 1\n[initial]\nfamily = \"delta\"\nat = [0.0]\n[cost]\nrunning = \"0.5*dot(u, u)\"\n\
+             [[solver]]\nid = \"a\"\nmethod = \"path-integral\"\n{settings}\n\
+             [[solver]]\nid = \"b\"\nmethod = \"path-integral\"\nuse = \"a\"\n"
+        ))
+        .problem;
+        let settings = problem.solvers.iter().map(|solver| match &solver.method {
+            MethodSpec::PathIntegral {
+                rounds,
+                degree,
+                interaction,
+                ..
+            } => (*rounds, *degree, *interaction),
+            other => panic!("{}", other.name()),
+        });
+        settings.collect::<Vec<_>>()
+    };
+    assert_eq!(methods("x[1]", ""), [(16, 5, 1), (0, 0, 0)]);
+    assert_eq!(
+        methods("x[1]", "rounds = 3\ndegree = 2"),
+        [(3, 2, 1), (0, 0, 0)]
+    );
 }
 
 #[test]

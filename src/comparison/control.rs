@@ -76,12 +76,16 @@ pub struct ControlComparison {
     pub quantities: Vec<Quantity>,
 }
 
-/// The answer that knows itself best: a policy and a value with the smallest own error.
+/// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
+/// above the value where that is known.
 pub fn best<'a>(solutions: &'a [Solution<ControlOutcome>]) -> Option<&'a Solution<ControlOutcome>> {
     let own = |solution: &&'a Solution<ControlOutcome>| {
         let cost = solution.outcome.cost.as_ref()?;
         let known = solution.outcome.policy.is_some() && cost.error.is_finite();
-        known.then(|| cost.error / cost.value.abs().max(f64::MIN_POSITIVE))
+        let mut quantities = solution.outcome.quantities.iter();
+        let bound = quantities.find(|q| q.name == "upper_bound");
+        let gap = bound.map_or(0.0, |bound| bound.value.value - cost.value);
+        known.then(|| cost.error.max(gap) / cost.value.abs().max(f64::MIN_POSITIVE))
     };
     solutions
         .iter()

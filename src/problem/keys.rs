@@ -492,6 +492,12 @@ pub const SOLVER: &[Key] = &[
         "path-integral: id of the solver whose policy drives the paths",
     ),
     key(
+        "rounds",
+        Form::Count,
+        "16 for kind control without `use`, else 0",
+        "path-integral: most rounds in which a control is fitted to the weighted paths",
+    ),
+    key(
         "field",
         Form::Either(&[Form::Choice(|| names::FIELDS.to_vec()), Form::Table(FIELD)]),
         "by structure",
@@ -520,12 +526,17 @@ pub const SOLVER: &[Key] = &[
         "by method",
         "grid points, for all states or one per state",
     ),
-    key("degree", Form::Count, "4", "polynomial: largest degree"),
+    key(
+        "degree",
+        Form::Count,
+        "4; path-integral 5 in one state, else 3",
+        "polynomial, path-integral: largest degree",
+    ),
     key(
         "interaction",
         Form::Count,
-        "all states",
-        "polynomial: most states that a term joins",
+        "all states; path-integral 2 up to three states, else 1",
+        "polynomial, path-integral: most states that a term joins",
     ),
     key(
         "axes",

@@ -226,6 +226,11 @@ pub enum MethodSpec {
         points: Vec<usize>,
         /// Id of the solver whose policy drives the paths.
         importance: Option<String>,
+        /// Most rounds in which a control is fitted to the weighted paths, by polynomials of `degree` that join at most
+        /// `interaction` states.
+        rounds: usize,
+        degree: usize,
+        interaction: usize,
     },
     Hjb {
         points: Vec<usize>,
@@ -417,6 +422,15 @@ impl MethodSpec {
             | Self::Hjb { points, steps, .. }
             | Self::Fpk { points, steps, .. } => {
                 format!("{} points x {steps} steps", lattice(points))
+            }
+            Self::PathIntegral {
+                paths,
+                steps,
+                rounds,
+                degree,
+                ..
+            } if *rounds > 0 => {
+                format!("{paths} paths x {steps} steps, up to {rounds} rounds of degree {degree}")
             }
             Self::PathIntegral { paths, steps, .. }
             | Self::Walk { paths, steps, .. }

@@ -76,8 +76,9 @@ fn known_importance(reader: &mut Reader, entries: &[Node], solvers: &[SolverSpec
             continue;
         };
         let target = solvers.iter().find(|solver| solver.id == *wanted);
-        let is_weighted =
-            |solver: &&SolverSpec| matches!(solver.method, MethodSpec::PathIntegral { .. });
+        let is_weighted = |solver: &&SolverSpec| {
+            matches!(solver.method, MethodSpec::PathIntegral { rounds: 0, .. })
+        };
         if target.is_some_and(|solver| !is_weighted(&solver)) {
             continue;
         }

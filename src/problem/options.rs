@@ -227,20 +227,49 @@ fn path_integral_options(
         _ => PathKernel::MonteCarlo,
     };
     let steps = reader.count(section, "steps", context.steps, 1);
-    let (points, paths, importance) = match kernel {
-        PathKernel::Transfer => (points(context, reader, section, context.lattice()), 0, None),
-        PathKernel::MonteCarlo => (
-            Vec::new(),
-            reader.count(section, "paths", context.paths, 2),
-            reader.text(section, "use"),
-        ),
-    };
+    let mut spec = PathIntegralOptions::default();
+    match kernel {
+        PathKernel::Transfer => spec.points = points(context, reader, section, context.lattice()),
+        PathKernel::MonteCarlo => spec.read(reader, section, context),
+    }
     MethodSpec::PathIntegral {
         kernel,
-        paths,
+        paths: spec.paths,
         steps,
-        points,
-        importance,
+        points: spec.points,
+        importance: spec.importance,
+        rounds: spec.rounds,
+        degree: spec.degree,
+        interaction: spec.interaction,
+    }
+}
+
+/// What the kernels of `path-integral` do not share.
+#[derive(Default)]
+struct PathIntegralOptions {
+    points: Vec<usize>,
+    paths: usize,
+    importance: Option<String>,
+    rounds: usize,
+    degree: usize,
+    interaction: usize,
+}
+
+impl PathIntegralOptions {
+    /// Those of weighted paths.
+    fn read(&mut self, reader: &mut Reader, section: &Section<'_>, context: Context<'_>) {
+        self.paths = reader.count(section, "paths", context.paths, 2);
+        self.importance = reader.text(section, "use");
+        // A policy that was found has done the work of the rounds; a sampling problem asks for them.
+        let plain = self.importance.is_some() || context.kind != Kind::Control;
+        self.rounds = reader.count(section, "rounds", if plain { 0 } else { 16 }, 0);
+        if self.rounds > 0 {
+            let d = context.structure.dimension;
+            let degree = if d == 1 { 5 } else { 3 };
+            self.degree = reader.count(section, "degree", degree, 1);
+            let joined = if d <= 3 { d.min(2) } else { 1 };
+            self.interaction = reader.count(section, "interaction", joined, 1);
+        }
     }
 }
 

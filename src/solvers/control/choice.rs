@@ -10,6 +10,8 @@
 //! | none of these, groups of up to two states | `hjb` |
 //! | none of these, larger groups | refused: code E320 |
 //!
+//! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
+//!
 //! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::{product_form, riccati};

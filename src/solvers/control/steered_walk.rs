@@ -147,8 +147,6 @@ pub struct Seen<'a> {
     pub t: f64,
     pub dt: f64,
     pub x: BatchRef<'a>,
-    /// The control in units of the noise, `G^+ B u`.
-    pub theta: BatchRef<'a>,
     /// What the noise will be over the step.
     pub increment: BatchRef<'a>,
     /// The share of the step that each path lives.
@@ -298,7 +296,6 @@ impl SteeredWalk<'_> {
             t: *t,
             dt: *dt,
             x: x.as_ref(),
-            theta: scratch.theta.as_ref(),
             increment: scratch.increment.as_ref(),
             lived: &scratch.lived,
         };
@@ -503,3 +500,6 @@ impl SteeredWalk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! A linear problem with known weights, Gaussian targets with known normalisers, and a tail too heavy.
 
+mod refined;
+
 use super::*;
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::solvers::control::fixture::lowered;
