@@ -349,26 +349,24 @@ impl Method for PathIntegral<'_> {
 
 /// Bounds of `log Z` from both sides, where they are finite.
 fn bracket(fine: &[f64], coarse: &[f64]) -> Vec<Quantity> {
-    let bounds: [(_, fn(&[f64]) -> Estimate); 2] = [
-        (LOG_Z_LOWER, Estimate::from_samples),
-        (LOG_Z_UPPER_ESTIMATE, weighted_mean_log),
-    ];
-    let found = bounds.map(|(name, bound)| {
-        let [own, halved] = [fine, coarse].map(bound);
+    let bound = |name: &str, own: Estimate, halved: Estimate| {
         let bias = (own.value - halved.value).abs();
         let kind = match bias > own.error {
             true => ErrorKind::Step,
             false => own.kind,
         };
-        let value = Estimate::new(own.value, own.error.hypot(bias), kind);
         // A path without weight takes the lower bound to minus infinity: none.
         let known = own.value.is_finite() && bias.is_finite();
         known.then(|| Quantity {
             name: name.to_owned(),
-            value,
+            value: Estimate::new(own.value, own.error.hypot(bias), kind),
         })
-    });
-    found.into_iter().flatten().collect()
+    };
+    let [low, low_halved] = [fine, coarse].map(Estimate::from_samples);
+    let [high, high_halved] = [fine, coarse].map(weighted_mean_log);
+    let lower = bound(LOG_Z_LOWER, low, low_halved);
+    let upper = bound(LOG_Z_UPPER_ESTIMATE, high, high_halved);
+    lower.into_iter().chain(upper).collect()
 }
 
 impl Rounds {

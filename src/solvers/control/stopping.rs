@@ -134,8 +134,8 @@ impl Stopping {
     ) {
         self.margins
             .eval(part.end, part.reached, margins.after.as_mut());
-        for i in 0..alive.len() {
-            if alive[i] == 0.0 {
+        for (i, alive) in alive.iter_mut().enumerate() {
+            if *alive == 0.0 {
                 continue;
             }
             let mut earliest: Option<(f64, usize)> = None;
@@ -153,7 +153,7 @@ impl Stopping {
                 }
                 Some((share, event)) => {
                     self.put_on_the_edge(part.noise, part.next, margins, (i, event), share);
-                    alive[i] = 0.0;
+                    *alive = 0.0;
                     ended(i, share);
                 }
             }
