@@ -14,8 +14,10 @@ use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
 use nalgebra::{DMatrix, DVector};
 
-/// Points of a comparison.
+/// Points of a comparison; fewer in many states, where a point costs more and shows more.
 const POINTS: usize = 64;
+const STATE_POINTS: usize = 640;
+const FEWEST_POINTS: usize = 4;
 
 /// Points are drawn until that many gave finite values.
 const DRAWS: usize = 512;
@@ -69,7 +71,8 @@ pub fn test_function(noising: &mut Noising) -> Expr {
     graph.add(&terms)
 }
 
-/// Compares derived expressions with values found another way, at up to 64 of the points; `None` if
+/// Compares derived expressions with values found another way, at up to 64 of the points (640 over the number of
+/// coordinates, four at least); `None` if
 /// no point gave finite values.
 ///
 /// # Errors
@@ -85,6 +88,8 @@ pub fn compare(
         points: 0,
         largest_relative_difference: 0.0,
     };
+    let coordinates = points.first().map_or(1, |at| at.len().max(1));
+    let wanted = (STATE_POINTS / coordinates).clamp(FEWEST_POINTS, POINTS);
     for at in points {
         let Some(symbolic) = graph.evaluate_all(derived, at) else {
             continue;
@@ -114,7 +119,7 @@ pub fn compare(
             check.largest_relative_difference = check.largest_relative_difference.max(difference);
         }
         check.points += 1;
-        if check.points == POINTS {
+        if check.points == wanted {
             break;
         }
     }
