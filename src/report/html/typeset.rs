@@ -37,7 +37,10 @@ impl Typesetter {
     fn pieces(&self, line: &str) -> Option<Vec<Markup>> {
         pieces(line)
             .into_iter()
-            .map(|piece| self.mathml(piece, MathDisplay::Block))
+            .map(|piece| match words(piece) {
+                Some(words) => Some(html! { span.words { (words) } }),
+                None => self.mathml(piece, MathDisplay::Block),
+            })
             .collect()
     }
 
@@ -80,6 +83,12 @@ fn equation_lines(latex: &str) -> Vec<&str> {
         .collect()
 }
 
+/// The words of a piece that is nothing else: as running text they wrap.
+fn words(piece: &str) -> Option<&str> {
+    let words = piece.strip_prefix(r"\text{")?.strip_suffix('}')?;
+    (!words.contains(['{', '}', '\\'])).then_some(words)
+}
+
 /// Parts of a line between `\quad` and `\qquad` that stand outside braces, brackets and `\left ... \right`.
 fn pieces(line: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -120,6 +129,14 @@ mod tests {
         assert_eq!(equation_lines("a = b\n\nc = d"), ["a = b", "c = d"]);
         let aligned = "\\begin{aligned}\na\n\\end{aligned}";
         assert_eq!(equation_lines(aligned), [aligned]);
+    }
+
+    #[test]
+    fn words_wrap_like_words() {
+        let shown = Typesetter::default()
+            .display(r"X_0 \sim p_0 \quad \text{(218 rows of a table)}", "")
+            .into_string();
+        assert!(shown.contains(r#"<span class="words">(218 rows of a table)</span>"#));
     }
 
     #[test]
