@@ -2,23 +2,29 @@
 
 use crate::cli::figures::Pictures;
 use crate::comparison::control::ControlComparison;
-use crate::comparison::policy_portraits::{Flight, flight, mean, policy_curve};
+use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, mean};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
-use crate::report::record::{FieldSlice, FigureData, NamedArray, PathBundle, PointSet};
+use crate::report::record::{
+    FieldSlice, FigureData, LogWeights, NamedArray, PathBundle, PointSet, PolicyMap,
+};
 use crate::solvers::Solution;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 
 const DRAWN_PATHS: usize = 24;
 const FRAMES: usize = 60;
 const CURVE_POINTS: usize = 121;
+/// Places of a map along the coordinate.
+const MAP_POINTS: usize = 81;
+/// Weights that a histogram needs.
+const FEWEST_WEIGHTS: usize = 64;
 /// Times of the curves, as shares of the horizon.
 const SHARES: [f64; 4] = [0.0, 0.35, 0.7, 0.95];
 /// Points of a cloud that are drawn; the arrays hold all of them.
 const DRAWN_POINTS: usize = 1500;
 
-/// Paths under every policy, the policies along the first coordinate, draws.
+/// Paths under every policy, policies and values along the first coordinate, draws, path weights.
 pub fn pictures(
     problem: &ControlProblem,
     solutions: &[Solution<ControlOutcome>],
@@ -30,6 +36,7 @@ pub fn pictures(
         figures: FigureData {
             coordinates: names.iter().take(2).cloned().collect(),
             runs_forward: true,
+            plots: problem.problem.run.plots.clone(),
             ..FigureData::default()
         },
         arrays: Vec::new(),
@@ -50,8 +57,15 @@ pub fn pictures(
         .iter()
         .find(|(solution, ..)| comparison.reference.as_deref() == Some(solution.id.as_str()));
     if let Some((_, _, along)) = best.or(flights.first()) {
+        let frame = Frame::around(along);
         for (solution, policy, _) in &flights {
-            curves(&mut pictures, &solution.id, *policy, along);
+            curves(&mut pictures, &solution.id, *policy, &frame);
+            map(&mut pictures, &solution.id, *policy, &frame);
+        }
+        for solution in solutions {
+            if let Some(value) = &solution.outcome.value {
+                values(&mut pictures, &solution.id, value.as_ref(), &frame);
+            }
         }
     }
     for solution in solutions {
@@ -59,7 +73,45 @@ pub fn pictures(
             cloud(&mut pictures, &solution.id, samples, names.len().min(2));
         }
     }
+    weights(&mut pictures, solutions, comparison);
     pictures
+}
+
+/// Where fields are looked at: the range of the first coordinate that the best process visits, the other states at its
+/// mean.
+struct Frame<'a> {
+    along: &'a Flight,
+    range: (f64, f64),
+}
+
+impl<'a> Frame<'a> {
+    fn around(along: &'a Flight) -> Self {
+        let visited = along
+            .states
+            .iter()
+            .flat_map(|frame| frame.column(0).iter().copied());
+        let (low, high) = visited.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
+            (a.min(x), b.max(x))
+        });
+        let margin = 0.1 * (high - low).max(1e-3);
+        Self {
+            along,
+            range: (low - margin, high + margin),
+        }
+    }
+
+    fn curve(&self, field: &dyn Field, frame: usize, points: usize) -> Curve {
+        let centre = mean(&self.along.states[frame]);
+        curve(field, self.along.times[frame], &centre, self.range, points)
+    }
+
+    /// The frames that curves are drawn of.
+    fn chosen(&self) -> impl Iterator<Item = usize> {
+        let last = (self.along.times.len() - 1) as f64;
+        SHARES
+            .into_iter()
+            .map(move |share| (share * last).round() as usize)
+    }
 }
 
 fn paths(pictures: &mut Pictures, id: &str, seen: &Flight) {
@@ -101,37 +153,98 @@ fn paths(pictures: &mut Pictures, id: &str, seen: &Flight) {
     });
 }
 
-/// Curves over the range that the best process visits, the other states at its mean.
-fn curves(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Flight) {
-    let visited = along
-        .states
-        .iter()
-        .flat_map(|frame| frame.column(0).iter().copied());
-    let (low, high) = visited.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
-        (a.min(x), b.max(x))
-    });
-    let margin = 0.1 * (high - low).max(1e-3);
-    for share in SHARES {
-        let frame = (share * (along.times.len() - 1) as f64).round() as usize;
-        let curve = policy_curve(
-            policy,
-            along.times[frame],
-            &mean(&along.states[frame]),
-            (low - margin, high + margin),
-            CURVE_POINTS,
-        );
-        let key = format!("{id}/control_t{frame}");
+/// The first output of a field at the chosen times, kept as arrays.
+fn slices(
+    pictures: &mut Pictures,
+    (id, what): (&str, &str),
+    field: &dyn Field,
+    frame: &Frame<'_>,
+) -> Vec<FieldSlice> {
+    let mut out = Vec::new();
+    for n in frame.chosen() {
+        let curve = frame.curve(field, n, CURVE_POINTS);
+        let key = format!("{id}/{what}_t{n}");
         pictures.arrays.push(NamedArray::new(
             key.clone(),
             &[("coordinate", CURVE_POINTS)],
             "",
-            curve.control.clone(),
+            curve.height.clone(),
         ));
-        pictures.figures.fields.push(FieldSlice {
+        out.push(FieldSlice {
             solver: id.to_owned(),
             time: curve.time,
             axes: vec![curve.coordinate],
-            components: vec![curve.control],
+            components: vec![curve.height],
+            key,
+        });
+    }
+    out
+}
+
+fn curves(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>) {
+    let slices = slices(pictures, (id, "control"), policy, frame);
+    pictures.figures.fields.extend(slices);
+}
+
+fn values(pictures: &mut Pictures, id: &str, value: &dyn Field, frame: &Frame<'_>) {
+    let slices = slices(pictures, (id, "value"), value, frame);
+    pictures.figures.values.extend(slices);
+}
+
+/// The first control at all frames.
+fn map(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>) {
+    let times = frame.along.times.clone();
+    let rows: Vec<Curve> = (0..times.len())
+        .map(|n| frame.curve(policy, n, MAP_POINTS))
+        .collect();
+    let Some(first) = rows.first() else {
+        return;
+    };
+    let key = format!("{id}/control_map");
+    let control: Vec<f64> = rows.iter().flat_map(|row| row.height.clone()).collect();
+    pictures.arrays.push(NamedArray::new(
+        key.clone(),
+        &[("time", times.len()), ("coordinate", MAP_POINTS)],
+        "",
+        control.clone(),
+    ));
+    pictures.figures.policies.push(PolicyMap {
+        solver: id.to_owned(),
+        coordinate: first.coordinate.clone(),
+        times,
+        control,
+        key,
+    });
+}
+
+/// Weights of a method's own paths, else of the paths under its policy.
+fn weights(
+    pictures: &mut Pictures,
+    solutions: &[Solution<ControlOutcome>],
+    comparison: &ControlComparison,
+) {
+    for solution in solutions {
+        let row = comparison.rows.iter().find(|row| row.solver == solution.id);
+        let under_policy = row
+            .and_then(|row| row.performance.as_ref())
+            .map_or(&[][..], |performance| &performance.log_weights);
+        let values = match &solution.outcome.log_weights[..] {
+            [] => under_policy,
+            own => own,
+        };
+        if values.len() < FEWEST_WEIGHTS {
+            continue;
+        }
+        let key = format!("{}/log_weights", solution.id);
+        pictures.arrays.push(NamedArray::new(
+            key.clone(),
+            &[("path", values.len())],
+            "",
+            values.to_vec(),
+        ));
+        pictures.figures.log_weights.push(LogWeights {
+            solver: solution.id.clone(),
+            values: values.to_vec(),
             key,
         });
     }

@@ -60,7 +60,10 @@ pub fn pictures(
     comparison: &Comparison,
 ) -> Pictures {
     let mut pictures = Pictures {
-        figures: FigureData::default(),
+        figures: FigureData {
+            plots: problem.problem.run.plots.clone(),
+            ..FigureData::default()
+        },
         arrays: Vec::new(),
     };
     profiles(&mut pictures, comparison);

@@ -11,6 +11,7 @@ use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
 use crate::problem::model::Problem;
+use crate::report::figures::undrawn;
 use crate::report::record::Record;
 use crate::solvers::control::ControlProblem;
 use crate::solvers::control::run::solve as run_solver;
@@ -82,6 +83,7 @@ pub(super) fn run_control(
         arrays,
         ..Record::default()
     };
+    record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
     finish(request, &problem.problem.output, &record, exit)

@@ -9,6 +9,7 @@ use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
 use crate::problem::model::Problem;
+use crate::report::figures::undrawn;
 use crate::report::record::{Phase, Record};
 use crate::solvers::ReverseProblem;
 use crate::solvers::run::{Answers, solve as run_solver};
@@ -64,6 +65,7 @@ pub(super) fn run_reverse(
     let mut record = assemble(request, &found, clock.phases);
     record.figures = figures;
     record.arrays = arrays;
+    record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
     finish(request, &problem.problem.output, &record, exit)

@@ -1,6 +1,7 @@
 //! The main job for problems of kind `simulate`.
 
 use crate::cli::exit::Exit;
+use crate::cli::figures::Pictures;
 use crate::cli::record::{self, answer_row, work_counts};
 use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
 use crate::comparison::simulate::quantities;
@@ -8,8 +9,11 @@ use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
 use crate::problem::model::Problem;
+use crate::report::figures::undrawn;
 use crate::report::number;
-use crate::report::record::{Fact, MeasuredQuantity, Record, Solved, StatementLine};
+use crate::report::record::{
+    DensityMovie, Fact, FigureData, MeasuredQuantity, NamedArray, Record, Solved, StatementLine,
+};
 use crate::solvers::Solution;
 use crate::solvers::run::Answers;
 use crate::solvers::simulate::run::solve as run_solver;
@@ -48,6 +52,7 @@ pub(super) fn run_simulation(
     let references = check_references(&problem.problem.references, &quantities);
     line.end("done");
     clock.lap("verify");
+    let Pictures { figures, arrays } = densities(&problem, &answers.solutions);
     let file = request.file.to_string_lossy();
     let mut record = Record {
         identity: record::identity(loaded, &file),
@@ -70,11 +75,53 @@ pub(super) fn run_simulation(
             format!("onsager derive {file}"),
             format!("onsager check {file} --resolved"),
         ],
+        figures,
+        arrays,
         ..Record::default()
     };
+    record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
     finish(request, &problem.problem.output, &record, exit)
+}
+
+/// Densities in the middle and at the end of the horizon, on the finest grid of each method that has them.
+fn densities(problem: &SimulateProblem, solutions: &[Solution<SimulateOutcome>]) -> Pictures {
+    let settings = &problem.problem;
+    let mut pictures = Pictures {
+        figures: FigureData {
+            plots: settings.run.plots.clone(),
+            coordinates: settings.state_names.iter().take(1).cloned().collect(),
+            runs_forward: true,
+            ..FigureData::default()
+        },
+        arrays: Vec::new(),
+    };
+    for solution in solutions {
+        let Some(found) = solution.outcome.densities.first() else {
+            continue;
+        };
+        let moments = [&found.middle[1], &found.end];
+        let nodes = (0..found.axis.count).map(|i| found.axis.node(i));
+        let movie = DensityMovie {
+            solver: solution.id.clone(),
+            axes: vec![nodes.collect()],
+            times: moments.iter().map(|snapshot| snapshot.time).collect(),
+            density: moments
+                .iter()
+                .map(|snapshot| snapshot.density.clone())
+                .collect(),
+            key: format!("{}/density", solution.id),
+        };
+        pictures.arrays.push(NamedArray::new(
+            movie.key.clone(),
+            &[("time", moments.len()), ("coordinate", found.axis.count)],
+            "",
+            movie.density.concat(),
+        ));
+        pictures.figures.densities.push(movie);
+    }
+    pictures
 }
 
 fn solved(solution: &Solution<SimulateOutcome>) -> Solved {

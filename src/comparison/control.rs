@@ -19,6 +19,9 @@ use crate::solvers::{Solution, StopReason, Work};
 const UNCONTROLLED: &str = "uncontrolled_cost";
 
 /// How a policy does when it is simulated.
+/// Path weights of a policy that are kept to be looked at.
+pub const KEPT_WEIGHTS: usize = 8192;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Performance {
     /// Cost at the step of `[time]`.
@@ -35,6 +38,8 @@ pub struct Performance {
     pub log_weight_spread: Option<f64>,
     /// `-lambda log mean w`: the optimal cost by importance sampling under this policy.
     pub weighted_value: Option<Estimate>,
+    /// `log w` of the first paths, [`KEPT_WEIGHTS`] at most; empty without a temperature.
+    pub log_weights: Vec<f64>,
 }
 
 /// Distance to the reference policy under the reference's law.
@@ -259,14 +264,16 @@ fn perform(
             .collect();
         mean_of(&above)
     });
+    let mut log_weights = Vec::new();
     let weights = problem.temperature.as_ref().ok().map(|lambda| {
-        let weights = fine.log_weights(*lambda);
+        log_weights = fine.log_weights(*lambda);
         (
-            effective_share(&weights),
-            spread(&weights),
-            weighted_value(&weights, *lambda),
+            effective_share(&log_weights),
+            spread(&log_weights),
+            weighted_value(&log_weights, *lambda),
         )
     });
+    log_weights.truncate(KEPT_WEIGHTS);
     Performance {
         step_bias: (cost.value - mean_of(&coarse.cost).value).abs(),
         gap,
@@ -274,6 +281,7 @@ fn perform(
         effective_sample_size: weights.map(|w| w.0),
         log_weight_spread: weights.map(|w| w.1),
         weighted_value: weights.map(|w| w.2),
+        log_weights,
         cost,
     }
 }

@@ -1,4 +1,4 @@
-//! What a policy looks like: curves along the first coordinate, and paths under it.
+//! What a policy and a value look like: curves along the first coordinate, and paths under the policy.
 
 use crate::field::Field;
 use crate::numeric::batch::Batch;
@@ -53,23 +53,23 @@ pub fn flight(
     flight
 }
 
-/// A control along the first coordinate.
+/// A field along the first coordinate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PolicyCurve {
+pub struct Curve {
     pub time: f64,
     pub coordinate: Vec<f64>,
-    /// The first control.
-    pub control: Vec<f64>,
+    /// The first output.
+    pub height: Vec<f64>,
 }
 
-/// The first control against the first coordinate over `range`, the other states at `centre`.
-pub fn policy_curve(
-    policy: &dyn Field,
+/// The first output of a field against the first coordinate over `range`, the other states at `centre`.
+pub fn curve(
+    field: &dyn Field,
     time: f64,
     centre: &[f64],
     (low, high): (f64, f64),
     points: usize,
-) -> PolicyCurve {
+) -> Curve {
     let mut x = Batch::zeros(points, centre.len());
     for (j, value) in centre.iter().enumerate() {
         x.column_mut(j).fill(*value);
@@ -77,12 +77,12 @@ pub fn policy_curve(
     let share = |i: usize| i as f64 / (points - 1).max(1) as f64;
     let coordinate: Vec<f64> = (0..points).map(|i| low + (high - low) * share(i)).collect();
     x.column_mut(0).copy_from_slice(&coordinate);
-    let mut u = Batch::zeros(points, policy.outputs());
-    policy.eval(time, x.as_ref(), u.as_mut());
-    PolicyCurve {
+    let mut out = Batch::zeros(points, field.outputs());
+    field.eval(time, x.as_ref(), out.as_mut());
+    Curve {
         time,
         coordinate,
-        control: u.column(0).to_vec(),
+        height: out.column(0).to_vec(),
     }
 }
 

@@ -489,6 +489,8 @@ impl<'a> Header<'a> {
 /// What the figures are drawn from. Every `Vec` may be empty; its figure is then left out.
 #[derive(Clone, Debug, Default)]
 pub struct FigureData {
+    /// Names of `run.plots`.
+    pub plots: Vec<String>,
     /// Label, with unit, of each plotted coordinate: one, or the first two (or two principal ones).
     pub coordinates: Vec<String>,
     /// Whether paths run with the time t, as in control, or against it, as in generation.
@@ -498,6 +500,12 @@ pub struct FigureData {
     /// Generated samples.
     pub samples: Vec<PointSet>,
     pub fields: Vec<FieldSlice>,
+    /// Values along the first coordinate, one component each.
+    pub values: Vec<FieldSlice>,
+    /// The first control over time and the first coordinate.
+    pub policies: Vec<PolicyMap>,
+    /// Logarithms of path weights.
+    pub log_weights: Vec<LogWeights>,
     pub densities: Vec<DensityMovie>,
     pub paths: Vec<PathBundle>,
     /// Control error against time.
@@ -527,6 +535,24 @@ pub struct FieldSlice {
     pub axes: Vec<Vec<f64>>,
     /// One component per axis, first axis slowest.
     pub components: Vec<Vec<f64>>,
+    pub key: String,
+}
+
+/// The first control over time (slow) and the first coordinate (fast).
+#[derive(Clone, Debug, Default)]
+pub struct PolicyMap {
+    pub solver: String,
+    pub times: Vec<f64>,
+    pub coordinate: Vec<f64>,
+    pub control: Vec<f64>,
+    pub key: String,
+}
+
+/// Logarithms of the path weights of one solver.
+#[derive(Clone, Debug, Default)]
+pub struct LogWeights {
+    pub solver: String,
+    pub values: Vec<f64>,
     pub key: String,
 }
 

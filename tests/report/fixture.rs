@@ -13,6 +13,8 @@ use onsager::numeric::estimate::{ErrorKind, Estimate};
 use onsager::numeric::random::Streams;
 use onsager::problem::law::{Covariance, Mixture};
 use onsager::problem::model::{Integrator, Spacing};
+use onsager::problem::task::Kind;
+use onsager::problem::vocabulary::standard_plots;
 use onsager::report::record::{
     CheckRow, DensityMovie, DerivationStep, Environment, Evidence, Fact, FieldSlice, FigureData,
     GeneratedRow, HistoryPoint, Identity, NamedArray, PathBundle, Phase, PointSet, Record,
@@ -371,6 +373,10 @@ fn pictures(record: &mut Record) {
     let law = NoisedMixture::new(mixture, transition, 0.0);
     let streams = Streams::new(SEED);
     let mut figures = FigureData {
+        plots: standard_plots(Kind::Reverse)
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         coordinates: vec!["x[0]".into(), "x[1]".into()],
         ..FigureData::default()
     };

@@ -145,7 +145,7 @@ fn caption(record: &Record, hidden: usize) -> String {
 const BINS: usize = 60;
 
 /// Outline of a histogram as a density.
-fn outline(values: &[f64], (low, high): (f64, f64)) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn outline(values: &[f64], (low, high): (f64, f64)) -> (Vec<f64>, Vec<f64>) {
     let width = (high - low) / BINS as f64;
     let mut counts = [0usize; BINS];
     for value in values {

@@ -173,7 +173,11 @@ fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
         name: "density",
         title: "Density over time",
         caption: format!(
-            "Marginal density from the prior to the data; curves of solvers that agree lie on each other. Arrays {}.",
+            "Marginal density{}; curves of solvers that agree lie on each other. Arrays {}.",
+            match figures.runs_forward {
+                true => "",
+                false => " from the prior to the data",
+            },
             keys(&figures.densities)
         ),
         sheet: Sheet {

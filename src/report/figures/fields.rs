@@ -39,14 +39,19 @@ fn caption_of_curves(record: &Record) -> String {
     if !record.figures.runs_forward {
         return format!("The control u = g ∂ log p/∂x of each solver. Arrays {keys}.");
     }
-    let others = if record.identity.states.len() > 1 {
+    format!(
+        "The first control u = −R⁻¹B′∇V of each solver against the first coordinate{}. Arrays {keys}.",
+        others(record)
+    )
+}
+
+/// Where the states are that a curve is not drawn against.
+pub(super) fn others(record: &Record) -> &'static str {
+    if record.identity.states.len() > 1 {
         ", other states at their mean under the best control"
     } else {
         ""
-    };
-    format!(
-        "The first control u = −R⁻¹B′∇V of each solver against the first coordinate{others}. Arrays {keys}."
-    )
+    }
 }
 
 fn time_title(time: f64) -> String {
@@ -156,21 +161,46 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
 
 fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
     let figures = &record.figures;
-    let mut times = times(&figures.fields);
-    if figures.runs_forward {
-        times.reverse();
-    }
     let unit = if figures.runs_forward {
         "u"
     } else {
         "u [1/√time]"
     };
+    Drawing {
+        name: "field",
+        title: "Optimal control field",
+        caption: caption_of_curves(record),
+        sheet: sheet_of_curves(record, &figures.fields, unit, cast),
+    }
+}
+
+/// The value along the first coordinate.
+pub fn values(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let values = &record.figures.values;
+    (!values.is_empty()).then(|| Drawing {
+        name: "value",
+        title: "Value",
+        caption: format!(
+            "The optimal cost to go V of each solver against the first coordinate{}. Arrays {}.",
+            others(record),
+            keys(values)
+        ),
+        sheet: sheet_of_curves(record, values, "V", cast),
+    })
+}
+
+/// One panel a time, one line a solver.
+fn sheet_of_curves(record: &Record, slices: &[FieldSlice], unit: &str, cast: &Cast<'_>) -> Sheet {
+    let figures = &record.figures;
+    let mut times = times(slices);
+    if figures.runs_forward {
+        times.reverse();
+    }
     let label = figures.coordinates.first().map_or("x", String::as_str);
     let panels: Vec<Panel> = times
         .iter()
         .map(|time| {
-            let slices: Vec<&FieldSlice> =
-                figures.fields.iter().filter(|f| f.time == *time).collect();
+            let slices: Vec<&FieldSlice> = slices.iter().filter(|f| f.time == *time).collect();
             let xs = slices.iter().flat_map(|f| f.axes[0].iter().copied());
             let us = slices.iter().flat_map(|f| f.components[0].iter().copied());
             Panel {
@@ -190,19 +220,11 @@ fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
         })
         .collect();
     let (columns, width) = grid(panels.len(), 2, 360.0);
-    Drawing {
-        name: "field",
-        title: "Optimal control field",
-        caption: caption_of_curves(record),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width.min(400.0), 240.0),
-            shared: false,
-            legend: cast.legend(
-                figures.fields.iter().map(|field| field.solver.as_str()),
-                Key::Line,
-            ),
-        },
+    Sheet {
+        panels,
+        columns,
+        panel: (width.min(400.0), 240.0),
+        shared: false,
+        legend: cast.legend(slices.iter().map(|slice| slice.solver.as_str()), Key::Line),
     }
 }

@@ -183,4 +183,6 @@ pub struct ControlOutcome {
     pub samples: Option<Batch>,
     /// An annealing that can be run backwards from draws of the target.
     pub schedule: Option<Schedule>,
+    /// Logarithms of the weights of the method's own paths or populations, where it has them.
+    pub log_weights: Vec<f64>,
 }

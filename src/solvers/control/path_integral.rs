@@ -306,6 +306,7 @@ impl Method for PathIntegral<'_> {
             }],
             history: state.history,
             facts,
+            log_weights: state.fine,
             ..ControlOutcome::default()
         };
         let rounds = state.rounds;

@@ -1,0 +1,275 @@
+//! What only control and sampling problems show: the policy over time with its paths, path weights, the evidence.
+
+use crate::numeric::estimate::Estimate;
+use crate::report::chart::axis::{Axis, extent};
+use crate::report::chart::ink::Ink;
+use crate::report::chart::mark::{Mark, Shape};
+use crate::report::chart::sheet::{Key, Panel, Sheet};
+use crate::report::figures::clouds::outline;
+use crate::report::figures::drawing::{Cast, Drawing, grid, listed};
+use crate::report::figures::fields::others;
+use crate::report::number;
+use crate::report::record::{LogWeights, PolicyMap, Record, Solved};
+
+/// Paths drawn over a policy.
+const DRAWN: usize = 10;
+/// Height of a row, and the standard errors a bar shows.
+const ROW: f64 = 22.0;
+const BAR: f64 = 2.0;
+
+/// The size of the first control over time and the first coordinate, with paths on top.
+pub fn policies(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let maps = &record.figures.policies;
+    let first = maps.first()?;
+    let largest = maps
+        .iter()
+        .flat_map(|map| &map.control)
+        .filter(|u| u.is_finite())
+        .fold(0.0_f64, |a, u| a.max(u.abs()));
+    let label = record
+        .figures
+        .coordinates
+        .first()
+        .map_or("x", String::as_str);
+    let x = Axis::between("t", *first.times.first()?, *first.times.last()?);
+    let y = Axis::between(label, *first.coordinate.first()?, *first.coordinate.last()?);
+    let panels: Vec<Panel> = maps
+        .iter()
+        .map(|map| Panel {
+            title: map.solver.clone(),
+            x: x.clone(),
+            y: y.clone(),
+            marks: marks_of_policy(record, map, largest, cast),
+        })
+        .collect();
+    let keys: Vec<String> = maps.iter().map(|map| map.key.clone()).collect();
+    let (columns, width) = grid(panels.len(), panels.len().clamp(2, 3), 360.0);
+    Some(Drawing {
+        name: "policy",
+        title: "Policy with paths",
+        caption: format!(
+            "Shade: size of the first control over time and the first coordinate{}, white at 0, darkest at {}. Lines: \
+             paths under that control, all driven by the same noise. Arrays {}.",
+            others(record),
+            number::typeset(largest, 3),
+            listed(&keys)
+        ),
+        sheet: Sheet {
+            panels,
+            columns,
+            panel: (width, 0.62 * width),
+            shared: true,
+            legend: Vec::new(),
+        },
+    })
+}
+
+fn marks_of_policy(record: &Record, map: &PolicyMap, largest: f64, cast: &Cast<'_>) -> Vec<Mark> {
+    let mut marks = vec![Mark::Shade {
+        x: map.times.clone(),
+        y: map.coordinate.clone(),
+        level: map
+            .control
+            .iter()
+            .map(|u| u.abs() / largest.max(f64::MIN_POSITIVE))
+            .collect(),
+    }];
+    let bundles = record.figures.paths.iter();
+    let own = bundles.filter(|bundle| bundle.solver == map.solver);
+    let paths = own.flat_map(|bundle| {
+        let first = bundle.coordinates.first();
+        let paths = first.into_iter().flatten().take(DRAWN);
+        paths.map(|path| (bundle.times.clone(), path.clone()))
+    });
+    marks.extend(paths.map(|(x, y)| Mark::Line {
+        ink: cast.ink(&map.solver),
+        x,
+        y,
+        thin: true,
+    }));
+    marks
+}
+
+/// Histograms of the logarithms of path weights, each about its own mean, and the shares of effective paths.
+pub fn weights(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let sets = &record.figures.log_weights;
+    if sets.is_empty() {
+        return None;
+    }
+    let centred: Vec<Vec<f64>> = sets.iter().map(about_mean).collect();
+    let (low, high) = extent(centred.iter().flatten().copied(), f64::is_finite)?;
+    let range = match high > low {
+        true => (low, high),
+        false => (low - 0.5, low + 0.5),
+    };
+    let mut highest = 0.0_f64;
+    let mut marks = Vec::new();
+    for (set, values) in sets.iter().zip(&centred) {
+        let (x, y) = outline(values, range);
+        highest = y.iter().copied().fold(highest, f64::max);
+        marks.push(Mark::Line {
+            ink: cast.ink(&set.solver),
+            x,
+            y,
+            thin: false,
+        });
+    }
+    let mut panels = vec![Panel {
+        title: "log weights".to_owned(),
+        x: Axis::between("log w − mean", range.0, range.1),
+        y: Axis::between("density", 0.0, 1.05 * highest),
+        marks,
+    }];
+    let shares: Vec<(String, Ink, f64)> = record
+        .solvers
+        .iter()
+        .filter_map(|row| {
+            let share = row.solved()?.effective_sample_size?;
+            Some((row.id.clone(), cast.ink(&row.id), share))
+        })
+        .collect();
+    if !shares.is_empty() {
+        panels.push(panel_of_shares(&shares));
+    }
+    let keys: Vec<String> = sets.iter().map(|set| set.key.clone()).collect();
+    let said: Vec<String> = shares
+        .iter()
+        .map(|(id, _, share)| format!("{id} {}", number::typeset(*share, 3)))
+        .collect();
+    Some(Drawing {
+        name: "log-weights",
+        title: "Path weights",
+        caption: format!(
+            "Logarithms of the path weights about their mean; under the optimal control all weights are equal in the \
+             limit of small steps. Effective sample size as a share of the paths: {}. Arrays {}.",
+            listed(&said),
+            listed(&keys)
+        ),
+        sheet: Sheet {
+            columns: panels.len(),
+            panels,
+            panel: (360.0, 220.0),
+            shared: false,
+            legend: cast.legend(sets.iter().map(|set| set.solver.as_str()), Key::Line),
+        },
+    })
+}
+
+fn about_mean(set: &LogWeights) -> Vec<f64> {
+    let finite: Vec<f64> = set
+        .values
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
+    let mean = finite.iter().sum::<f64>() / finite.len().max(1) as f64;
+    finite.into_iter().map(|v| v - mean).collect()
+}
+
+fn panel_of_shares(shares: &[(String, Ink, f64)]) -> Panel {
+    let names: Vec<String> = shares.iter().map(|(name, ..)| name.clone()).collect();
+    let marks = shares
+        .iter()
+        .enumerate()
+        .map(|(n, (_, ink, share))| Mark::Whisker {
+            ink: *ink,
+            shape: Shape::Dot,
+            value: *share,
+            bar: (0.0, *share),
+            y: n as f64,
+        });
+    Panel {
+        title: "effective sample size".to_owned(),
+        x: Axis::between("share of paths", 0.0, 1.0),
+        y: Axis::categories(&names),
+        marks: marks.collect(),
+    }
+}
+
+/// `log Z` of each method between its bounds, with the known value as a dashed line.
+pub fn evidence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let mut rows: Vec<(String, Ink, Shape, Estimate)> = Vec::new();
+    let solved = record.solvers.iter();
+    for (row, solved) in solved.filter_map(|row| Some((row, row.solved()?))) {
+        let ink = cast.ink(&row.id);
+        if let Some(found) = solved.log_normalizer {
+            rows.push((row.id.clone(), ink, Shape::Dot, found));
+        }
+        rows.extend(
+            bounds(solved)
+                .into_iter()
+                .map(|(name, bound)| (format!("{}, {name}", row.id), ink, Shape::Ring, bound)),
+        );
+    }
+    rows.retain(|(.., found)| found.value.is_finite());
+    if rows.is_empty() {
+        return None;
+    }
+    let known = record
+        .references
+        .iter()
+        .find(|reference| reference.name == "log_z")
+        .map(|reference| reference.value);
+    let bar = |found: &Estimate| {
+        let half = match found.error.is_finite() {
+            true => BAR * found.error,
+            false => 0.0,
+        };
+        (found.value - half, found.value + half)
+    };
+    let ends = rows.iter().flat_map(|(.., found)| {
+        let (low, high) = bar(found);
+        [low, high]
+    });
+    let x = Axis::linear("log Z [nats]", ends.chain(known));
+    let names: Vec<String> = rows.iter().map(|(name, ..)| name.clone()).collect();
+    let mut marks: Vec<Mark> = known.iter().map(|x| Mark::Guide { x: *x }).collect();
+    for (n, (_, ink, shape, found)) in rows.iter().enumerate() {
+        marks.push(Mark::Whisker {
+            ink: *ink,
+            shape: *shape,
+            value: found.value,
+            bar: bar(found),
+            y: n as f64,
+        });
+    }
+    let line = match known {
+        Some(_) => " Dashed: the known value.",
+        None => "",
+    };
+    Some(Drawing {
+        name: "evidence",
+        title: "Evidence",
+        caption: format!(
+            "log Z by each method (dots) and its bounds (rings). Bars: two standard errors.{line}"
+        ),
+        sheet: Sheet {
+            panel: (430.0, ROW * rows.len() as f64 + 12.0),
+            panels: vec![Panel {
+                title: String::new(),
+                x,
+                y: Axis::categories(&names),
+                marks,
+            }],
+            columns: 1,
+            shared: false,
+            legend: Vec::new(),
+        },
+    })
+}
+
+/// Bounds of the evidence among a method's numbers.
+fn bounds(solved: &Solved) -> Vec<(&'static str, Estimate)> {
+    let named = [
+        ("log_z_lower_bound", "lower bound"),
+        ("log_z_upper_bound", "upper bound"),
+        ("log_z_upper_estimate", "own upper estimate"),
+    ];
+    named
+        .into_iter()
+        .filter_map(|(name, words)| {
+            let found = solved.quantities.iter().find(|q| q.name == name)?;
+            Some((words, found.value?))
+        })
+        .collect()
+}
