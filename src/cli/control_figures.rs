@@ -2,12 +2,13 @@
 
 use crate::cli::figures::Pictures;
 use crate::comparison::control::ControlComparison;
-use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, mean};
+use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, gains, mean};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
 use crate::report::record::{
-    FieldSlice, FigureData, LogWeights, NamedArray, PathBundle, PointSet, PolicyMap,
+    FieldSlice, FigureData, Gain, LogWeights, NamedArray, PathBundle, PointSet, PolicyMap,
+    TimeProfile,
 };
 use crate::solvers::Solution;
 use crate::solvers::control::{ControlOutcome, ControlProblem};
@@ -17,6 +18,8 @@ const FRAMES: usize = 60;
 const CURVE_POINTS: usize = 121;
 /// Places of a map along the coordinate.
 const MAP_POINTS: usize = 81;
+/// States whose gains are drawn.
+const DRAWN_GAINS: usize = 4;
 /// Weights that a histogram needs.
 const FEWEST_WEIGHTS: usize = 64;
 /// Times of the curves, as shares of the horizon.
@@ -61,6 +64,7 @@ pub fn pictures(
         for (solution, policy, _) in &flights {
             curves(&mut pictures, &solution.id, *policy, &frame);
             map(&mut pictures, &solution.id, *policy, &frame);
+            feedback(&mut pictures, &solution.id, *policy, along);
         }
         for solution in solutions {
             if let Some(value) = &solution.outcome.value {
@@ -215,6 +219,29 @@ fn map(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>)
         control,
         key,
     });
+}
+
+/// The gains of the first states over time.
+fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Flight) {
+    let rows = gains(policy, along);
+    let states = rows.first().map_or(0, Vec::len);
+    let key = format!("{id}/gains");
+    pictures.arrays.push(NamedArray::new(
+        key.clone(),
+        &[("time", rows.len()), ("state", states)],
+        "",
+        rows.concat(),
+    ));
+    let profiles = (0..states.min(DRAWN_GAINS)).map(|state| Gain {
+        state,
+        profile: TimeProfile {
+            solver: id.to_owned(),
+            times: along.times.clone(),
+            values: rows.iter().map(|row| row[state]).collect(),
+            key: key.clone(),
+        },
+    });
+    pictures.figures.gains.extend(profiles);
 }
 
 /// Weights of a method's own paths, else of the paths under its policy.

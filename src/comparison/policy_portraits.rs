@@ -86,6 +86,42 @@ pub fn curve(
     }
 }
 
+/// `-du_0/dx_j` at the mean of every frame, one row a frame: the feedback gains of the first control, by central
+/// differences over a thousandth of the spread of the paths. Exact for affine policies.
+pub fn gains(policy: &dyn Field, along: &Flight) -> Vec<Vec<f64>> {
+    const SHARE: f64 = 1e-3;
+    let frames = along.times.iter().zip(&along.states);
+    frames
+        .map(|(time, states)| {
+            let centre = mean(states);
+            let d = centre.len();
+            let widths: Vec<f64> = (0..d)
+                .map(|j| {
+                    let column = along.states.iter().flat_map(|s| s.column(j));
+                    let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| {
+                        (a.0.min(*x), a.1.max(*x))
+                    });
+                    SHARE * (high - low).max(SHARE)
+                })
+                .collect();
+            // Above and below the mean in each coordinate in turn.
+            let mut places = Batch::zeros(2 * d, d);
+            for (j, (centre, width)) in centre.iter().zip(&widths).enumerate() {
+                let column = places.column_mut(j);
+                column.fill(*centre);
+                column[2 * j] += width;
+                column[2 * j + 1] -= width;
+            }
+            let mut control = Batch::zeros(2 * d, policy.outputs());
+            policy.eval(*time, places.as_ref(), control.as_mut());
+            let u = control.column(0);
+            (0..d)
+                .map(|j| (u[2 * j + 1] - u[2 * j]) / (2.0 * widths[j]))
+                .collect()
+        })
+        .collect()
+}
+
 /// Mean of every coordinate.
 pub fn mean(states: &Batch) -> Vec<f64> {
     (0..states.columns())
@@ -96,6 +132,7 @@ pub fn mean(states: &Batch) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::batch::{BatchMut, BatchRef};
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
     use crate::solvers::control::steered_walk::Idle;
@@ -120,6 +157,37 @@ terminal = "x[1]^2"
 [time]
 steps = 10
 "#;
+
+    /// `u = t - 2 x_0 + 3 x_1`
+    struct Plane;
+
+    impl Field for Plane {
+        fn inputs(&self) -> usize {
+            2
+        }
+
+        fn outputs(&self) -> usize {
+            1
+        }
+
+        fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+            for (i, u) in out.column_mut(0).iter_mut().enumerate() {
+                *u = t - 2.0 * x.get(i, 0) + 3.0 * x.get(i, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn gains_of_a_plane_are_its_slopes() {
+        let states = |shift: f64| Batch::from_rows(2, &[[shift, 0.0], [shift + 1.0, 0.5]]);
+        let along = Flight {
+            times: vec![0.0, 1.0],
+            states: vec![states(0.0), states(4.0)],
+        };
+        for row in gains(&Plane, &along) {
+            assert!((row[0] - 2.0).abs() < 1e-9 && (row[1] + 3.0).abs() < 1e-9);
+        }
+    }
 
     #[test]
     fn a_frame_continues_the_one_before_it() {

@@ -504,6 +504,8 @@ pub struct FigureData {
     pub values: Vec<FieldSlice>,
     /// The first control over time and the first coordinate.
     pub policies: Vec<PolicyMap>,
+    /// Feedback gains of the first control against time.
+    pub gains: Vec<Gain>,
     /// Logarithms of path weights.
     pub log_weights: Vec<LogWeights>,
     pub densities: Vec<DensityMovie>,
@@ -546,6 +548,14 @@ pub struct PolicyMap {
     pub coordinate: Vec<f64>,
     pub control: Vec<f64>,
     pub key: String,
+}
+
+/// `-du_0/dx_j` at the mean of the controlled process.
+#[derive(Clone, Debug, Default)]
+pub struct Gain {
+    /// `j`
+    pub state: usize,
+    pub profile: TimeProfile,
 }
 
 /// Logarithms of the path weights of one solver.

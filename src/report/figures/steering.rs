@@ -9,7 +9,7 @@ use crate::report::figures::clouds::outline;
 use crate::report::figures::drawing::{Cast, Drawing, grid, listed};
 use crate::report::figures::fields::others;
 use crate::report::number;
-use crate::report::record::{LogWeights, PolicyMap, Record, Solved};
+use crate::report::record::{Gain, LogWeights, PolicyMap, Record, Solved};
 
 /// Paths drawn over a policy.
 const DRAWN: usize = 10;
@@ -88,6 +88,52 @@ fn marks_of_policy(record: &Record, map: &PolicyMap, largest: f64, cast: &Cast<'
         thin: true,
     }));
     marks
+}
+
+/// Feedback gains of the first control against time, one panel a state.
+pub fn gains(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
+    let gains = &record.figures.gains;
+    let states = gains.iter().map(|gain| gain.state + 1).max()?;
+    let panels: Vec<Panel> = (0..states)
+        .map(|state| {
+            let own: Vec<&Gain> = gains.iter().filter(|gain| gain.state == state).collect();
+            let times = own.iter().flat_map(|gain| gain.profile.times.iter().copied());
+            let values = own.iter().flat_map(|gain| gain.profile.values.iter().copied());
+            let name = record.identity.states.get(state);
+            Panel {
+                title: name.cloned().unwrap_or_default(),
+                x: Axis::linear("t", times),
+                y: Axis::linear("gain", values),
+                marks: own
+                    .iter()
+                    .map(|gain| Mark::Line {
+                        ink: cast.ink(&gain.profile.solver),
+                        x: gain.profile.times.clone(),
+                        y: gain.profile.values.clone(),
+                        thin: false,
+                    })
+                    .collect(),
+            }
+        })
+        .collect();
+    let mut keys: Vec<String> = gains.iter().map(|gain| gain.profile.key.clone()).collect();
+    keys.dedup();
+    let (columns, width) = grid(panels.len(), 2, 360.0);
+    Some(Drawing {
+        name: "gains",
+        title: "Feedback gains",
+        caption: format!(
+            "−∂u/∂x of the first control at the mean of the controlled process, by central differences. Arrays {}.",
+            listed(&keys)
+        ),
+        sheet: Sheet {
+            panels,
+            columns,
+            panel: (width, 0.5 * width),
+            shared: false,
+            legend: cast.legend(gains.iter().map(|gain| gain.profile.solver.as_str()), Key::Line),
+        },
+    })
 }
 
 /// Histograms of the logarithms of path weights, each about its own mean, and the shares of effective paths.
