@@ -97,8 +97,12 @@ pub fn gains(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let panels: Vec<Panel> = (0..states)
         .map(|state| {
             let own: Vec<&Gain> = gains.iter().filter(|gain| gain.state == state).collect();
-            let times = own.iter().flat_map(|gain| gain.profile.times.iter().copied());
-            let values = own.iter().flat_map(|gain| gain.profile.values.iter().copied());
+            let times = own
+                .iter()
+                .flat_map(|gain| gain.profile.times.iter().copied());
+            let values = own
+                .iter()
+                .flat_map(|gain| gain.profile.values.iter().copied());
             let name = record.identity.states.get(state);
             Panel {
                 title: name.cloned().unwrap_or_default(),
@@ -131,7 +135,10 @@ pub fn gains(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
             columns,
             panel: (width, 0.5 * width),
             shared: false,
-            legend: cast.legend(gains.iter().map(|gain| gain.profile.solver.as_str()), Key::Line),
+            legend: cast.legend(
+                gains.iter().map(|gain| gain.profile.solver.as_str()),
+                Key::Line,
+            ),
         },
     })
 }
