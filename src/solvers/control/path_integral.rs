@@ -306,7 +306,6 @@ impl Method for PathIntegral<'_> {
             }],
             history: state.history,
             facts,
-            log_weights: state.fine,
             ..ControlOutcome::default()
         };
         let rounds = state.rounds;
@@ -344,6 +343,7 @@ impl Method for PathIntegral<'_> {
             }
         }
         outcome.policy = self.fitted(rounds.correction);
+        outcome.log_weights = state.fine;
         Ok(outcome)
     }
 }
