@@ -17,8 +17,8 @@
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::dispatch::{Kernel, dispatch};
 use crate::numeric::elementary::{exp_of_negative, log};
-use crate::numeric::interpolation::{UniformAxis, slopes};
-use crate::numeric::line_spline::LineSpline;
+use crate::numeric::interpolation::UniformAxis;
+use crate::numeric::line_spline::{LineSpline, slopes};
 use crate::numeric::quadrature::Rule;
 
 /// Least curvature along the noise, over lambda / g², for which the nodes are narrowed or widened as it says.

@@ -1,7 +1,7 @@
-//! Cubic splines through values on a uniform grid of one or two dimensions.
+//! Cubic splines through values on a uniform grid of one, two or three dimensions.
 //!
 //! In one dimension the interpolant is the twice continuously differentiable piecewise cubic with
-//! not-a-knot ends (three nodes: the parabola, two: the line); in two it is the tensor product. For a
+//! not-a-knot ends (three nodes: the parabola, two: the line); in more it is the tensor product. For a
 //! smooth function on steps h the value is accurate to O(h^4), the gradient to O(h^3) and the Laplacian
 //! to O(h^2), boundary included.
 //!
@@ -9,11 +9,26 @@
 //! there: the gradient continues linearly, as the score of a Gaussian tail does, and value, gradient and
 //! Laplacian remain derivatives of one function.
 //!
+//! A spline is kept as its coefficients on B-splines, one number a node and one more beyond either end of a line:
+//!
+//! ```text
+//! f_i = c_i + s_i / 6,      s_i = c_{i-1} - 2 c_i + c_{i+1},      s_{i-1} + 4 s_i + s_{i+1} = 6 (f_{i-1} - 2 f_i + f_{i+1})
+//! ```
+//!
+//! and `s_0 - 2 s_1 + s_2 = 0` at either end, so that `s_1 = f_0 - 2 f_1 + f_2`.
+//!
 //! # Source
-//! de Boor, *A Practical Guide to Splines* (2001), chapters IV (not-a-knot) and XVII (tensor product).
+//! de Boor, *A Practical Guide to Splines* (2001), chapters IV (not-a-knot), IX (B-splines) and XVII (tensor product).
 
 use crate::numeric::batch::{BatchMut, BatchRef};
-use crate::numeric::tridiagonal::Tridiagonal;
+use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
+/// Most axes of a grid.
+const MOST_AXES: usize = 3;
+/// Lines swept together.
+const LINES: usize = 16;
 
 /// Equally spaced nodes `start + i step`, `i < count`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +56,7 @@ impl UniformAxis {
 /// Why values cannot be interpolated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InterpolationError {
-    #[error("splines are available for one or two axes, not {0}")]
+    #[error("splines are available for one to three axes, not {0}")]
     Dimension(usize),
     #[error(
         "axis {axis} needs at least two nodes a positive finite step apart, not {count} nodes with step {step}"
@@ -59,25 +74,17 @@ pub enum InterpolationError {
 #[derive(Clone, Debug)]
 pub struct GridInterpolant {
     axes: Vec<UniformAxis>,
-    /// Per node `[f, hx fx, hy fy, hx hy fxy]` (in one dimension the last two are unused and zero).
-    nodes: Vec<[f64; 4]>,
-}
-
-/// Node weights of one axis at one coordinate: value and slope at the left, then at the right node.
-struct Weights {
-    cell: usize,
-    value: [f64; 4],
-    first: [f64; 4],
-    second: [f64; 4],
+    /// The first axis slowest, two more along each than it has nodes.
+    coefficients: Vec<f64>,
 }
 
 impl GridInterpolant {
-    /// What one node keeps: a value and its slopes.
-    pub const BYTES_PER_NODE: usize = size_of::<[f64; 4]>();
+    /// What one node keeps: a coefficient. Those beyond the ends of the lines come on top.
+    pub const BYTES_PER_NODE: usize = size_of::<f64>();
 
     /// Interpolates `values`, the first axis slowest: node `(i, j)` is at `i * axes[1].count + j`.
     pub fn new(axes: &[UniformAxis], values: &[f64]) -> Result<Self, InterpolationError> {
-        if axes.is_empty() || axes.len() > 2 {
+        if axes.is_empty() || axes.len() > MOST_AXES {
             return Err(InterpolationError::Dimension(axes.len()));
         }
         for (index, axis) in axes.iter().enumerate() {
@@ -98,7 +105,7 @@ impl GridInterpolant {
         }
         let mut interpolant = Self {
             axes: axes.to_vec(),
-            nodes: vec![[0.0; 4]; nodes],
+            coefficients: Vec::new(),
         };
         interpolant.set_values(values);
         Ok(interpolant)
@@ -107,55 +114,43 @@ impl GridInterpolant {
     /// The weighted sum of splines on one grid, of which there must be at least one.
     pub fn blended(parts: &[(f64, &Self)]) -> Self {
         let mut sum = parts[0].1.clone();
-        sum.nodes.fill([0.0; 4]);
+        sum.coefficients.fill(0.0);
         for (weight, part) in parts {
             assert!(part.axes == sum.axes, "blended splines share their grid");
-            for (node, values) in sum.nodes.iter_mut().zip(&part.nodes) {
-                for (s, v) in node.iter_mut().zip(values) {
-                    *s += weight * v;
-                }
+            for (s, v) in sum.coefficients.iter_mut().zip(&part.coefficients) {
+                *s += weight * v;
             }
         }
         sum
     }
 
-    /// New values on the same grid.
+    /// New values on the same grid, one for each of its nodes.
     pub fn set_values(&mut self, values: &[f64]) {
-        assert_eq!(values.len(), self.nodes.len(), "one value per node");
-        let rows = self.axes[0].count;
-        let columns = self.axes.get(1).map_or(1, |axis| axis.count);
-        let along_first = slopes(rows, columns, values);
-        for ((node, value), slope) in self.nodes.iter_mut().zip(values).zip(&along_first) {
-            *node = [*value, *slope, 0.0, 0.0];
+        let nodes: usize = self.axes.iter().map(|axis| axis.count).product();
+        assert_eq!(values.len(), nodes, "one value per node");
+        // Lines along the first axis go out as rows, which puts that axis last: after all of them it is first again.
+        let mut found = coefficients_along(values, self.axes[0].count, nodes / self.axes[0].count);
+        for axis in &self.axes[1..] {
+            found = coefficients_along(&found, axis.count, found.len() / axis.count);
         }
-        if self.axes.len() == 2 {
-            for (slot, table) in [(2, values), (3, along_first.as_slice())] {
-                // The second axis is contiguous; transposed, all its lines are swept together.
-                let transposed = transpose(rows, columns, table);
-                let along_second = transpose(columns, rows, &slopes(columns, rows, &transposed));
-                for (node, slope) in self.nodes.iter_mut().zip(along_second) {
-                    node[slot] = slope;
-                }
-            }
-        }
+        self.coefficients = found;
     }
 
     pub fn axes(&self) -> &[UniformAxis] {
         &self.axes
     }
 
-    /// The values at the nodes, in the order in which they were given.
-    pub fn values(&self) -> Vec<f64> {
-        self.nodes.iter().map(|node| node[0]).collect()
-    }
-
-    /// The value at a block of points (points × axes).
+    /// The values at a block of points (points × axes).
     pub fn values_at(&self, x: BatchRef<'_>, value: &mut [f64]) {
-        assert!(x.columns() == self.axes.len(), "one column per axis");
-        let node = |i: usize| self.nodes[i];
-        for (i, value) in value.iter_mut().enumerate() {
-            *value = Derivatives::at(&self.axes, node, x, i).value;
-        }
+        assert!(
+            x.columns() == self.axes.len() && x.points() == value.len(),
+            "points have one column per axis"
+        );
+        dispatch(Values {
+            spline: self,
+            x,
+            value,
+        });
     }
 
     /// Value, gradient and, if asked for, Laplacian at a block of points (points × axes).
@@ -171,15 +166,15 @@ impl GridInterpolant {
             x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
             "points and gradient have one column per axis"
         );
-        let node = |i: usize| self.nodes[i];
+        let run = |i: usize| run_of(&self.coefficients, i);
         for (i, value) in value.iter_mut().enumerate() {
-            let at = Derivatives::at(&self.axes, node, x, i);
+            let at = derivatives(&self.axes, run, x, i);
             *value = at.value;
             for j in 0..d {
                 gradient.column_mut(j)[i] = at.first[j];
             }
             if let Some(laplacian) = &mut laplacian {
-                laplacian[i] = at.second[0] + at.second[1];
+                laplacian[i] = at.second[..d].iter().sum();
             }
         }
     }
@@ -215,17 +210,17 @@ impl<'a> Blend<'a> {
             x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
             "points and gradient have one column per axis"
         );
-        let node = |i: usize| {
+        let run = |i: usize| {
             let mut sum = [0.0; 4];
             for (weight, part) in &self.parts {
-                for (s, v) in sum.iter_mut().zip(&part.nodes[i]) {
+                for (s, v) in sum.iter_mut().zip(&run_of(&part.coefficients, i)) {
                     *s += weight * v;
                 }
             }
             sum
         };
         for (i, value) in value.iter_mut().enumerate() {
-            let at = Derivatives::at(axes, node, x, i);
+            let at = derivatives(axes, run, x, i);
             *value = at.value;
             for j in 0..d {
                 gradient.column_mut(j)[i] = at.first[j];
@@ -237,340 +232,332 @@ impl<'a> Blend<'a> {
     }
 }
 
-/// A spline at one point; entries of an absent second axis are zero.
-struct Derivatives {
-    value: f64,
-    first: [f64; 2],
-    second: [f64; 2],
+/// Coefficients along an axis of `count` nodes, the axes after which have `inner` nodes together: a row for every line.
+fn coefficients_along(values: &[f64], count: usize, inner: usize) -> Vec<f64> {
+    let lines = values.len() / count;
+    let mut out = vec![0.0; lines * (count + 2)];
+    // 1 / pivots of s_{i-1} + 4 s_i + s_{i+1}.
+    let mut pivots = vec![0.0; count];
+    for i in 2..count.saturating_sub(2) {
+        pivots[i] = 1.0 / (4.0 - pivots[i - 1]);
+    }
+    let block = LINES * (count + 2);
+    let work = |(block, out): (usize, &mut [f64])| {
+        dispatch(Fit {
+            values,
+            first: block * LINES,
+            inner,
+            pivots: &pivots,
+            out,
+        });
+    };
+    out.par_chunks_mut(block).enumerate().for_each(work);
+    out
 }
 
-impl Derivatives {
-    #[inline(always)]
-    fn at(
-        axes: &[UniformAxis],
-        node: impl Fn(usize) -> [f64; 4],
-        x: BatchRef<'_>,
-        i: usize,
-    ) -> Self {
-        if axes.len() == 1 {
-            Self::at_line(&axes[0], node, x.column(0)[i])
-        } else {
-            Self::at_plane(axes, node, x.column(0)[i], x.column(1)[i])
-        }
-    }
+/// Coefficients of a few lines.
+struct Fit<'a> {
+    values: &'a [f64],
+    first: usize,
+    inner: usize,
+    pivots: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl Kernel for Fit<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn at_line(axis: &UniformAxis, node: impl Fn(usize) -> [f64; 4], x: f64) -> Self {
-        let w = Weights::at(axis, x);
-        let (left, right) = (node(w.cell), node(w.cell + 1));
-        let data = [left[0], left[1], right[0], right[1]];
-        let h = axis.step;
-        Self {
-            value: dot(&w.value, &data),
-            first: [dot(&w.first, &data) / h, 0.0],
-            second: [dot(&w.second, &data) / (h * h), 0.0],
+    fn run<const FMA: bool>(self) {
+        let n = self.pivots.len();
+        let lines = self.out.len() / (n + 2);
+        let mut starts = [0; LINES];
+        for (l, start) in starts[..lines].iter_mut().enumerate() {
+            let line = self.first + l;
+            *start = line / self.inner * self.inner * n + line % self.inner;
         }
-    }
-
-    #[inline(always)]
-    fn at_plane(axes: &[UniformAxis], node: impl Fn(usize) -> [f64; 4], x: f64, y: f64) -> Self {
-        let wx = Weights::at(&axes[0], x);
-        let wy = Weights::at(&axes[1], y);
-        let columns = axes[1].count;
-        // Contract the second axis first: value, first and second y-derivative of f and of hx fx.
-        let mut f = [[0.0; 4]; 3];
-        for side in 0..2 {
-            let corner = (wx.cell + side) * columns + wy.cell;
-            let (near, far) = (node(corner), node(corner + 1));
-            for slope in 0..2 {
-                let data = [near[slope], near[slope + 2], far[slope], far[slope + 2]];
-                f[0][2 * side + slope] = dot(&wy.value, &data);
-                f[1][2 * side + slope] = dot(&wy.first, &data);
-                f[2][2 * side + slope] = dot(&wy.second, &data);
+        // Missing lines repeat the first.
+        let repeated = starts[0];
+        starts[lines..].fill(repeated);
+        let node = |i: usize| starts.map(|start| self.values[start + i * self.inner]);
+        // Second differences of the coefficients, then forward elimination and substitution back.
+        let mut bends = vec![[0.0; LINES]; n];
+        let (mut before, mut here) = (node(0), node(1));
+        for i in 1..n - 1 {
+            let after = node(i + 1);
+            let inside = i > 1 && i + 2 < n;
+            let (scale, carry) = if inside {
+                (6.0 * self.pivots[i], self.pivots[i])
+            } else {
+                (1.0, 0.0)
+            };
+            for l in 0..LINES {
+                let bend = before[l] - 2.0 * here[l] + after[l];
+                bends[i][l] = scale * bend - carry * bends[i - 1][l];
+            }
+            (before, here) = (here, after);
+        }
+        for i in (2..n.saturating_sub(2)).rev() {
+            for l in 0..LINES {
+                bends[i][l] -= self.pivots[i] * bends[i + 1][l];
             }
         }
-        let (hx, hy) = (axes[0].step, axes[1].step);
-        Self {
-            value: dot(&wx.value, &f[0]),
-            first: [dot(&wx.first, &f[0]) / hx, dot(&wx.value, &f[1]) / hy],
-            second: [
-                dot(&wx.second, &f[0]) / (hx * hx),
-                dot(&wx.value, &f[2]) / (hy * hy),
-            ],
+        ends(&mut bends);
+        let mut row = [[0.0; LINES]; 2];
+        for i in 0..n {
+            let f = node(i);
+            let c: [f64; LINES] = std::array::from_fn(|l| f[l] - bends[i][l] / 6.0);
+            for (l, out) in self.out.chunks_exact_mut(n + 2).enumerate() {
+                out[i + 1] = c[l];
+            }
+            if i < 2 {
+                row[i] = c;
+            }
+        }
+        for (l, out) in self.out.chunks_exact_mut(n + 2).enumerate() {
+            out[0] = 2.0 * row[0][l] - row[1][l] + bends[0][l];
+            out[n + 1] = 2.0 * out[n] - out[n - 1] + bends[n - 1][l];
         }
     }
 }
 
+/// Second differences at both ends of a line go on from those beside them.
+#[inline(always)]
+fn ends(bends: &mut [[f64; LINES]]) {
+    let n = bends.len();
+    for l in 0..LINES {
+        match n {
+            2 => {}
+            3 => (bends[0][l], bends[2][l]) = (bends[1][l], bends[1][l]),
+            _ => {
+                bends[0][l] = 2.0 * bends[1][l] - bends[2][l];
+                bends[n - 1][l] = 2.0 * bends[n - 2][l] - bends[n - 3][l];
+            }
+        }
+    }
+}
+
+/// Weights of four coefficients for one axis at one coordinate.
+struct Weights {
+    cell: usize,
+    value: [f64; 4],
+    first: [f64; 4],
+    second: [f64; 4],
+}
+
+/// Weights of the value and both derivatives at the left node of a cell.
+const AT_LEFT: [[f64; 4]; 3] = [
+    [1.0 / 6.0, 4.0 / 6.0, 1.0 / 6.0, 0.0],
+    [-0.5, 0.0, 0.5, 0.0],
+    [1.0, -2.0, 1.0, 0.0],
+];
+
 impl Weights {
+    /// `position` counts steps from the first node.
     #[inline(always)]
-    fn at(axis: &UniformAxis, x: f64) -> Self {
-        let position = (x - axis.start) / axis.step;
+    fn at(position: f64, count: usize) -> Self {
         // A float to integer cast saturates, and sends NaN to 0, where it spoils the weights.
-        let cell = (position as usize).min(axis.count - 2);
+        let cell = (position as usize).min(count - 2);
         let t = position - cell as f64;
-        let (t2, u) = (t * t, t - 1.0);
         if t < 0.0 {
-            return Self {
-                cell,
-                value: [1.0 - 3.0 * t2, t - 2.0 * t2, 3.0 * t2, -t2],
-                first: [-6.0 * t, 1.0 - 4.0 * t, 6.0 * t, -2.0 * t],
-                second: [-6.0, -4.0, 6.0, -2.0],
-            };
+            return Self::beyond(cell, t, AT_LEFT);
         }
         if t > 1.0 {
-            let u2 = u * u;
-            return Self {
-                cell,
-                value: [3.0 * u2, u2, 1.0 - 3.0 * u2, u + 2.0 * u2],
-                first: [6.0 * u, 2.0 * u, -6.0 * u, 1.0 + 4.0 * u],
-                second: [6.0, 2.0, -6.0, 4.0],
-            };
+            let right = AT_LEFT.map(|[a, b, c, d]| [d, a, b, c]);
+            return Self::beyond(cell, t - 1.0, right);
         }
-        let right = t2 * (3.0 - 2.0 * t);
-        let bend = 6.0 * t * u;
+        let u = 1.0 - t;
+        let (t2, u2) = (t * t, u * u);
         Self {
             cell,
-            value: [1.0 - right, t * u * u, right, t2 * u],
-            first: [bend, u * (3.0 * t - 1.0), -bend, t * (3.0 * t - 2.0)],
-            second: [12.0 * t - 6.0, 6.0 * t - 4.0, 6.0 - 12.0 * t, 6.0 * t - 2.0],
+            value: [
+                u2 * u / 6.0,
+                (4.0 + t2 * (3.0 * t - 6.0)) / 6.0,
+                (4.0 + u2 * (3.0 * u - 6.0)) / 6.0,
+                t2 * t / 6.0,
+            ],
+            first: [
+                -0.5 * u2,
+                t * (1.5 * t - 2.0),
+                -u * (1.5 * u - 2.0),
+                0.5 * t2,
+            ],
+            second: [u, 3.0 * t - 2.0, 1.0 - 3.0 * t, t],
         }
+    }
+
+    /// The parabola that goes on from a node, `t` steps away from it.
+    #[inline(always)]
+    fn beyond(cell: usize, t: f64, [value, first, second]: [[f64; 4]; 3]) -> Self {
+        let each = |f: &dyn Fn(usize) -> f64| [f(0), f(1), f(2), f(3)];
+        Self {
+            cell,
+            value: each(&|k| value[k] + t * (first[k] + 0.5 * t * second[k])),
+            first: each(&|k| first[k] + t * second[k]),
+            second,
+        }
+    }
+
+    #[inline(always)]
+    fn on(axis: &UniformAxis, x: f64) -> Self {
+        Self::at((x - axis.start) / axis.step, axis.count)
     }
 }
 
 #[inline(always)]
-fn dot(a: &[f64; 4], b: &[f64; 4]) -> f64 {
-    (a[0] * b[0] + a[1] * b[1]) + (a[2] * b[2] + a[3] * b[3])
+fn run_of(coefficients: &[f64], i: usize) -> [f64; 4] {
+    let [a, b, c, d] = coefficients[i..i + 4] else {
+        unreachable!("four coefficients are taken")
+    };
+    [a, b, c, d]
 }
 
-fn transpose(rows: usize, columns: usize, table: &[f64]) -> Vec<f64> {
-    (0..columns)
-        .flat_map(|j| (0..rows).map(move |i| table[i * columns + j]))
-        .collect()
+#[inline(always)]
+fn dot<const FMA: bool>(a: &[f64; 4], b: &[f64; 4]) -> f64 {
+    let low = multiply_add::<FMA>(a[0], b[0], a[1] * b[1]);
+    let high = multiply_add::<FMA>(a[2], b[2], a[3] * b[3]);
+    low + high
 }
 
-/// Step times spline derivative at the nodes of `lines` lines; node i of line l is at `i * lines + l`.
-pub(crate) fn slopes(count: usize, lines: usize, values: &[f64]) -> Vec<f64> {
-    let row = |i: usize| &values[i * lines..(i + 1) * lines];
-    if count == 2 {
-        let difference: Vec<f64> = row(1).iter().zip(row(0)).map(|(b, a)| b - a).collect();
-        return [difference.clone(), difference].concat();
-    }
-    let mut out = vec![0.0; values.len()];
-    if count == 3 {
-        for l in 0..lines {
-            let (a, b, c) = (row(0)[l], row(1)[l], row(2)[l]);
-            out[l] = 2.0 * b - 1.5 * a - 0.5 * c;
-            out[lines + l] = 0.5 * (c - a);
-            out[2 * lines + l] = 1.5 * c + 0.5 * a - 2.0 * b;
+/// Values at points anywhere.
+struct Values<'a> {
+    spline: &'a GridInterpolant,
+    x: BatchRef<'a>,
+    value: &'a mut [f64],
+}
+
+impl Kernel for Values<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let (axes, x) = (self.spline.axes.as_slice(), self.x);
+        let c = self.spline.coefficients.as_slice();
+        match *axes {
+            [a] => {
+                for (value, x) in self.value.iter_mut().zip(x.column(0)) {
+                    *value = on_line::<FMA>(c, 0, &Weights::on(&a, *x));
+                }
+            }
+            [a, b] => {
+                let points = x.column(0).iter().zip(x.column(1));
+                for (value, (x, y)) in self.value.iter_mut().zip(points) {
+                    let weights = [Weights::on(&a, *x), Weights::on(&b, *y)];
+                    *value = on_plane::<FMA>(c, 0, b.count + 2, &weights);
+                }
+            }
+            _ => {
+                let inner = axes[2].count + 2;
+                let outer = (axes[1].count + 2) * inner;
+                for (i, value) in self.value.iter_mut().enumerate() {
+                    let first = Weights::on(&axes[0], x.column(0)[i]);
+                    let rest = [
+                        Weights::on(&axes[1], x.column(1)[i]),
+                        Weights::on(&axes[2], x.column(2)[i]),
+                    ];
+                    let mut planes = [0.0; 4];
+                    for (k, plane) in planes.iter_mut().enumerate() {
+                        *plane = on_plane::<FMA>(c, (first.cell + k) * outer, inner, &rest);
+                    }
+                    *value = dot::<FMA>(&first.value, &planes);
+                }
+            }
         }
-        return out;
     }
-    let (last, mut lower, mut diagonal, mut upper) = (
-        count - 1,
-        vec![1.0; count],
-        vec![4.0; count],
-        vec![1.0; count],
-    );
-    (diagonal[0], upper[0]) = (1.0, 2.0);
-    (lower[last], diagonal[last]) = (2.0, 1.0);
-    for l in 0..lines {
-        out[l] = 0.5 * (row(2)[l] + 4.0 * row(1)[l] - 5.0 * row(0)[l]);
-        out[last * lines + l] =
-            0.5 * (5.0 * row(last)[l] - 4.0 * row(last - 1)[l] - row(last - 2)[l]);
+}
+
+/// The value on the line whose coefficients begin at `first`.
+#[inline(always)]
+fn on_line<const FMA: bool>(coefficients: &[f64], first: usize, w: &Weights) -> f64 {
+    dot::<FMA>(&w.value, &run_of(coefficients, first + w.cell))
+}
+
+/// The value on the plane whose coefficients begin at `first`, a line of them `stride` long.
+#[inline(always)]
+fn on_plane<const FMA: bool>(
+    coefficients: &[f64],
+    first: usize,
+    stride: usize,
+    [outer, inner]: &[Weights; 2],
+) -> f64 {
+    let mut lines = [0.0; 4];
+    for (k, line) in lines.iter_mut().enumerate() {
+        *line = on_line::<FMA>(coefficients, first + (outer.cell + k) * stride, inner);
     }
-    for i in 1..last {
-        for l in 0..lines {
-            out[i * lines + l] = 3.0 * (row(i + 1)[l] - row(i - 1)[l]);
+    dot::<FMA>(&outer.value, &lines)
+}
+
+/// A spline at one point; entries of absent axes are zero.
+#[derive(Default)]
+struct Derivatives {
+    value: f64,
+    first: [f64; MOST_AXES],
+    second: [f64; MOST_AXES],
+}
+
+/// Point `i` of a block; `run(k)` are the four coefficients from `k` on.
+#[inline(always)]
+fn derivatives(
+    axes: &[UniformAxis],
+    run: impl Fn(usize) -> [f64; 4],
+    x: BatchRef<'_>,
+    i: usize,
+) -> Derivatives {
+    let weights = |j: usize| Weights::on(&axes[j], x.column(j)[i]);
+    let line = |first: usize, w: &Weights| along_line(w, run(first + w.cell));
+    let plane = |first: usize, [outer, inner]: &[Weights; 2], stride: usize| {
+        let lines = [0, 1, 2, 3].map(|k| line(first + (outer.cell + k) * stride, inner));
+        outer_axis(outer, lines)
+    };
+    let mut at = match axes.len() {
+        1 => line(0, &weights(0)),
+        2 => plane(0, &[weights(0), weights(1)], axes[1].count + 2),
+        _ => {
+            let (outer, rest) = (weights(0), [weights(1), weights(2)]);
+            let inner = axes[2].count + 2;
+            let stride = (axes[1].count + 2) * inner;
+            let planes = [0, 1, 2, 3].map(|k| plane((outer.cell + k) * stride, &rest, inner));
+            outer_axis(&outer, planes)
         }
+    };
+    for (j, axis) in axes.iter().enumerate() {
+        at.first[j] /= axis.step;
+        at.second[j] /= axis.step * axis.step;
     }
-    Tridiagonal::factor(&lower, &diagonal, &upper)
-        .expect("pivots of the spline matrix are 1, 2, 7/2, ..., bounded away from zero")
-        .solve_lines(lines, &mut out);
-    out
+    at
+}
+
+/// Along one line; the axis is the first.
+#[inline(always)]
+fn along_line(w: &Weights, run: [f64; 4]) -> Derivatives {
+    Derivatives {
+        value: dot::<false>(&w.value, &run),
+        first: [dot::<false>(&w.first, &run), 0.0, 0.0],
+        second: [dot::<false>(&w.second, &run), 0.0, 0.0],
+    }
+}
+
+/// One more axis, which becomes the first.
+#[inline(always)]
+fn outer_axis(w: &Weights, inner: [Derivatives; 4]) -> Derivatives {
+    let values = [0, 1, 2, 3].map(|k: usize| inner[k].value);
+    let of = |read: &dyn Fn(&Derivatives) -> f64| {
+        dot::<false>(&w.value, &[0, 1, 2, 3].map(|k: usize| read(&inner[k])))
+    };
+    Derivatives {
+        value: dot::<false>(&w.value, &values),
+        first: [
+            dot::<false>(&w.first, &values),
+            of(&|d| d.first[0]),
+            of(&|d| d.first[1]),
+        ],
+        second: [
+            dot::<false>(&w.second, &values),
+            of(&|d| d.second[0]),
+            of(&|d| d.second[1]),
+        ],
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::numeric::batch::Batch;
-
-    struct Answers {
-        value: Vec<f64>,
-        gradient: Batch,
-        laplacian: Vec<f64>,
-    }
-
-    fn evaluate(spline: &GridInterpolant, points: &Batch) -> Answers {
-        let n = points.points();
-        let mut a = Answers {
-            value: vec![0.0; n],
-            gradient: Batch::zeros(n, points.columns()),
-            laplacian: vec![0.0; n],
-        };
-        spline.eval(
-            points.as_ref(),
-            &mut a.value,
-            a.gradient.as_mut(),
-            Some(&mut a.laplacian),
-        );
-        a
-    }
-
-    /// A plane grid over [-1, 1] × [0, 2] and largest errors of f = sin(2x + y) e^{-y/2}.
-    fn errors(counts: [usize; 2]) -> [f64; 3] {
-        let axes = [
-            UniformAxis::between(-1.0, 1.0, counts[0]),
-            UniformAxis::between(0.0, 2.0, counts[1]),
-        ];
-        let f = |x: f64, y: f64| (2.0 * x + y).sin() * (-0.5 * y).exp();
-        let mut values = Vec::new();
-        for i in 0..counts[0] {
-            for j in 0..counts[1] {
-                values.push(f(axes[0].node(i), axes[1].node(j)));
-            }
-        }
-        let spline = GridInterpolant::new(&axes, &values).expect("valid grid");
-        let rows: Vec<[f64; 2]> = (0..120 * 120)
-            .map(|k| {
-                let (u, v) = ((k / 120) as f64 / 119.0, (k % 120) as f64 / 119.0);
-                [2.0 * u - 1.0, 2.0 * v]
-            })
-            .collect();
-        let got = evaluate(&spline, &Batch::from_rows(2, &rows));
-        let mut worst = [0.0_f64; 3];
-        for (i, [x, y]) in rows.iter().enumerate() {
-            let (s, c, e) = ((2.0 * x + y).sin(), (2.0 * x + y).cos(), (-0.5 * y).exp());
-            let exact_laplacian = e * (-4.0 * s + (-0.75 * s - c));
-            worst[0] = worst[0].max((got.value[i] - s * e).abs());
-            worst[1] = worst[1]
-                .max((got.gradient.get(i, 0) - 2.0 * c * e).abs())
-                .max((got.gradient.get(i, 1) - (c - 0.5 * s) * e).abs());
-            worst[2] = worst[2].max((got.laplacian[i] - exact_laplacian).abs());
-        }
-        worst
-    }
-
-    #[test]
-    fn orders_are_four_three_and_two() {
-        let (coarse, fine) = (errors([17, 21]), errors([33, 41]));
-        for (k, order) in [4.0, 3.0, 2.0].into_iter().enumerate() {
-            let seen = (coarse[k] / fine[k]).log2();
-            assert!((seen - order).abs() < 0.4, "derivative {k}: order {seen}");
-        }
-        assert!(fine[0] < 2e-5, "{fine:?}");
-    }
-
-    #[test]
-    fn cubics_are_reproduced_whatever_the_grid() {
-        let axis = UniformAxis {
-            start: -2.0,
-            step: 0.7,
-            count: 4,
-        };
-        let f = |x: f64| 1.0 + x * (2.0 + x * (-3.0 + 0.5 * x));
-        let values: Vec<f64> = (0..4).map(|i| f(axis.node(i))).collect();
-        let spline = GridInterpolant::new(&[axis], &values).expect("valid grid");
-        let points = Batch::from_columns(5, 1, vec![-2.0, -1.3, -0.4, 0.05, 0.1]);
-        let got = evaluate(&spline, &points);
-        for (i, x) in points.column(0).iter().enumerate() {
-            assert!((got.value[i] - f(*x)).abs() < 1e-13);
-            let slope = 2.0 + x * (-6.0 + 1.5 * x);
-            assert!((got.gradient.get(i, 0) - slope).abs() < 1e-13);
-            assert!((got.laplacian[i] - (3.0 * x - 6.0)).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn a_blend_is_the_spline_of_the_blended_values() {
-        let axes = [
-            UniformAxis::between(-1.0, 1.0, 7),
-            UniformAxis::between(0.0, 2.0, 9),
-        ];
-        let table = |k: f64| -> Vec<f64> { (0..63).map(|i| (k * f64::from(i)).sin()).collect() };
-        let spline = |values: &[f64]| GridInterpolant::new(&axes, values).expect("valid grid");
-        let (a, b) = (table(0.7), table(1.3));
-        let mixed: Vec<f64> = a.iter().zip(&b).map(|(a, b)| 0.25 * a - 2.0 * b).collect();
-        let points = Batch::from_rows(2, &[[0.1, 0.2], [-0.7, 1.9], [1.5, -0.3]]);
-        let expected = evaluate(&spline(&mixed), &points);
-        let (a, b) = (spline(&a), spline(&b));
-        let mut value = [0.0; 3];
-        let (mut gradient, mut second) = (Batch::zeros(3, 2), Batch::zeros(3, 2));
-        Blend::new(vec![(0.25, &a), (-2.0, &b)]).eval(
-            points.as_ref(),
-            &mut value,
-            gradient.as_mut(),
-            Some(second.as_mut()),
-        );
-        for (i, value) in value.iter().enumerate() {
-            let laplacian = second.get(i, 0) + second.get(i, 1);
-            assert!((value - expected.value[i]).abs() < 1e-12);
-            assert!((gradient.get(i, 1) - expected.gradient.get(i, 1)).abs() < 1e-11);
-            assert!((laplacian - expected.laplacian[i]).abs() < 1e-10);
-        }
-    }
-
-    #[test]
-    fn few_nodes_give_the_line_and_the_parabola() {
-        for (count, exact) in [(2, 5.0), (3, 3.25)] {
-            let axis = UniformAxis::between(0.0, 2.0, count);
-            let values: Vec<f64> = (0..count).map(|i| 1.0 + axis.node(i).powi(2)).collect();
-            let spline = GridInterpolant::new(&[axis], &values).expect("valid grid");
-            let got = evaluate(&spline, &Batch::from_columns(1, 1, vec![1.5]));
-            let exact = if count == 2 { 1.0 + 2.0 * 1.5 } else { exact };
-            assert!((got.value[0] - exact).abs() < 1e-14);
-        }
-    }
-
-    #[test]
-    fn outside_the_grid_a_quadratic_goes_on_and_other_gradients_go_on_linearly() {
-        let axes = [
-            UniformAxis::between(-1.0, 1.0, 6),
-            UniformAxis::between(-2.0, 1.0, 9),
-        ];
-        let f = |x: f64, y: f64| -0.5 * x * x + 0.3 * x * y - y * y + x;
-        let mut values = Vec::new();
-        for i in 0..6 {
-            for j in 0..9 {
-                values.push(f(axes[0].node(i), axes[1].node(j)));
-            }
-        }
-        let spline = GridInterpolant::new(&axes, &values).expect("valid grid");
-        let rows = [[9.0, -0.5], [-4.0, 6.0], [0.3, -11.0], [5.0, 5.0]];
-        let got = evaluate(&spline, &Batch::from_rows(2, &rows));
-        // Rounding grows like the squared number of steps outside, here up to a thousand.
-        for (i, [x, y]) in rows.into_iter().enumerate() {
-            assert!((got.value[i] - f(x, y)).abs() < 1e-10);
-            assert!((got.gradient.get(i, 0) - (-x + 0.3 * y + 1.0)).abs() < 1e-10);
-            assert!((got.gradient.get(i, 1) - (0.3 * x - 2.0 * y)).abs() < 1e-10);
-            assert!((got.laplacian[i] + 3.0).abs() < 1e-10);
-        }
-
-        let axis = UniformAxis::between(0.0, 3.0, 31);
-        let values: Vec<f64> = (0..31).map(|i| axis.node(i).sin()).collect();
-        let spline = GridInterpolant::new(&[axis], &values).expect("valid grid");
-        let points = Batch::from_columns(4, 1, vec![3.0, 3.5, 4.0, f64::NAN]);
-        let got = evaluate(&spline, &points);
-        let slope = got.gradient.column(0);
-        assert!((slope[2] - 2.0 * slope[1] + slope[0]).abs() < 1e-13);
-        assert!((slope[1] - slope[0] - 0.5 * got.laplacian[0]).abs() < 1e-13);
-        assert!(got.value[3].is_nan() && slope[3].is_nan());
-    }
-
-    #[test]
-    fn bad_grids_are_refused() {
-        let axis = UniformAxis::between(0.0, 1.0, 3);
-        assert_eq!(
-            GridInterpolant::new(&[axis, axis, axis], &[0.0; 27]).map(|_| ()),
-            Err(InterpolationError::Dimension(3))
-        );
-        assert_eq!(
-            GridInterpolant::new(&[axis], &[0.0; 4]).map(|_| ()),
-            Err(InterpolationError::Values {
-                nodes: 3,
-                values: 4
-            })
-        );
-        let flat = UniformAxis { step: 0.0, ..axis };
-        assert!(GridInterpolant::new(&[axis, flat], &[0.0; 9]).is_err());
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! It is the interpolant of [`crate::numeric::interpolation`] on one axis, the same parabolas beyond its ends.
 
 use crate::numeric::dispatch::multiply_add;
+use crate::numeric::tridiagonal::Tridiagonal;
 
 /// Coefficients of `1, s, s^2, s^3` per cell, `s` counted in cells from its left node; the first and the last are the
 /// parabolas beyond the ends.
@@ -44,11 +45,52 @@ impl LineSpline {
     }
 }
 
+/// Step times spline derivative at the nodes of `lines` lines; node i of line l is at `i * lines + l`.
+pub fn slopes(count: usize, lines: usize, values: &[f64]) -> Vec<f64> {
+    let row = |i: usize| &values[i * lines..(i + 1) * lines];
+    if count == 2 {
+        let difference: Vec<f64> = row(1).iter().zip(row(0)).map(|(b, a)| b - a).collect();
+        return [difference.clone(), difference].concat();
+    }
+    let mut out = vec![0.0; values.len()];
+    if count == 3 {
+        for l in 0..lines {
+            let (a, b, c) = (row(0)[l], row(1)[l], row(2)[l]);
+            out[l] = 2.0 * b - 1.5 * a - 0.5 * c;
+            out[lines + l] = 0.5 * (c - a);
+            out[2 * lines + l] = 1.5 * c + 0.5 * a - 2.0 * b;
+        }
+        return out;
+    }
+    let (last, mut lower, mut diagonal, mut upper) = (
+        count - 1,
+        vec![1.0; count],
+        vec![4.0; count],
+        vec![1.0; count],
+    );
+    (diagonal[0], upper[0]) = (1.0, 2.0);
+    (lower[last], diagonal[last]) = (2.0, 1.0);
+    for l in 0..lines {
+        out[l] = 0.5 * (row(2)[l] + 4.0 * row(1)[l] - 5.0 * row(0)[l]);
+        out[last * lines + l] =
+            0.5 * (5.0 * row(last)[l] - 4.0 * row(last - 1)[l] - row(last - 2)[l]);
+    }
+    for i in 1..last {
+        for l in 0..lines {
+            out[i * lines + l] = 3.0 * (row(i + 1)[l] - row(i - 1)[l]);
+        }
+    }
+    Tridiagonal::factor(&lower, &diagonal, &upper)
+        .expect("pivots of the spline matrix are 1, 2, 7/2, ..., bounded away from zero")
+        .solve_lines(lines, &mut out);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::numeric::batch::Batch;
-    use crate::numeric::interpolation::{GridInterpolant, UniformAxis, slopes};
+    use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 
     #[test]
     fn it_is_the_spline_of_the_line() {
