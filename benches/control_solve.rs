@@ -1,5 +1,6 @@
 //! The solvers of control problems on grids and by Riccati's equation, at the sizes users ask for: 2001 points and 2000
-//! steps on a line, 257 x 257 points and 504 steps in the plane, a hundred states at a relative tolerance of 1e-10.
+//! steps on a line, 257 x 257 points and 504 steps in the plane, 65 x 65 x 65 points and 104 steps in space, a hundred
+//! states at a relative tolerance of 1e-10.
 //!
 //! Grid solvers also solve three grids of half, a quarter and an eighth of the points and steps, for their error.
 //! `cargo bench --bench control_solve -- table NAME` prints the seconds of one run and the peak memory of the
@@ -53,6 +54,26 @@ running = "0.5*dot(u, u)"
 terminal = "3*((x[0] - 1)^2 + x[1]^2)"
 "#;
 
+const SPACE: &str = r#"
+format = 1
+problem = { name = "space", kind = "control" }
+
+[dynamics]
+state = "x[3]"
+control = "u[3]"
+drift = ["-2*x[0]*(x[0]^2 - 1) + x[1] + u[0]", "x[2] - x[1] + u[1]", "-sin(x[0]) - x[2] + u[2]"]
+diffusion = "0.7"
+domain = [[-3.0, 3.0], [-3.0, 3.0], [-3.0, 3.0]]
+
+[initial]
+family = "delta"
+at = [-1.0, 0.0, 0.0]
+
+[cost]
+running = "0.5*dot(u, u)"
+terminal = "3*(x[0] - 1)^2 + x[1]^2 + x[2]^2"
+"#;
+
 /// Linear dynamics and quadratic costs in many states.
 fn many_states(states: usize) -> String {
     let start: Vec<String> = (0..states)
@@ -83,7 +104,7 @@ terminal = "0.1*dot(x, x)"
 }
 
 /// Name, problem, and the solver's table.
-fn jobs() -> [(&'static str, String, &'static str); 4] {
+fn jobs() -> [(&'static str, String, &'static str); 7] {
     [
         (
             "line, hopf-cole",
@@ -99,6 +120,21 @@ fn jobs() -> [(&'static str, String, &'static str); 4] {
             "plane, hopf-cole",
             PLANE.to_owned(),
             "method = \"hopf-cole\"\npoints = [257, 257]\nsteps = 504",
+        ),
+        (
+            "space, hopf-cole",
+            SPACE.to_owned(),
+            "method = \"hopf-cole\"\npoints = 65\nsteps = 104",
+        ),
+        (
+            "space, hjb monotone",
+            SPACE.to_owned(),
+            "method = \"hjb\"\npoints = 65\nsteps = 104",
+        ),
+        (
+            "space, hjb central",
+            SPACE.to_owned(),
+            "method = \"hjb\"\nscheme = \"central\"\npoints = 65\nsteps = 104",
         ),
         (
             "hundred states, riccati",

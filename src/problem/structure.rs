@@ -55,11 +55,12 @@ impl Structure {
     }
 
     pub(crate) fn points(self) -> Vec<usize> {
-        if self.dimension == 1 {
-            vec![801]
-        } else {
-            vec![256; self.dimension]
-        }
+        let points = match self.dimension {
+            1 => 801,
+            2 => 256,
+            _ => 57,
+        };
+        vec![points; self.dimension]
     }
 
     /// The mixture family has twice the bumps of the data, between 6 and 12: with just as many, two may

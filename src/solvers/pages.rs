@@ -58,7 +58,7 @@ pub const METHODS: &[Page] = &[
     method(
         "hopf-cole",
         "linear backward equation, solved for its logarithm",
-        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states; four nested grids give the value, its error and the observed order. Control: steps along the\ndrift with Gauss-Hermite noise, any lambda > 0, noise on some states only; without dynamics.domain uncontrolled\npaths and the reach of the noise choose it. scheme = \"spectral\" (control, one state, nothing that depends on time) takes all\ntimes from the levels of the symmetric form on cosines: ten digits from 161 points where psi is not lost to rounding.",
+        "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states, in control up to three; four nested grids give the value, its error and the observed order. Control:\nsteps along the drift with Gauss-Hermite noise, any lambda > 0, noise on some states only; where an edge or a stop acts\nor noise depends on the state, implicit steps line by line. Without dynamics.domain uncontrolled paths and the reach of\nthe noise choose it. scheme = \"spectral\" (control, one state, nothing that depends on time) takes all\ntimes from the levels of the symmetric form on cosines: ten digits from 161 points where psi is not lost to rounding.",
         &[
             (
                 "refused",
@@ -112,11 +112,11 @@ pub const METHODS: &[Page] = &[
     method(
         "hjb",
         "the nonlinear equation of the value, with policy iteration",
-        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two that something couples. Noise\nmay depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.\nEdges reflect, absorb or are periodic as dynamics.boundary says; an event that ends paths where one state passes a\nnumber is an absorbing edge.",
+        "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two or three that something couples.\nNoise may depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.\nEdges reflect, absorb or are periodic as dynamics.boundary says; an event that ends paths where one state passes a\nnumber is an absorbing edge.",
         &[
             ("policy flips", "monotone scheme, more points"),
             (
-                "three coupled states, or a noise or control that acts on both",
+                "four coupled states, or a noise or control that acts on two",
                 "riccati, hopf-cole or path-integral",
             ),
         ],
@@ -146,7 +146,7 @@ pub const METHODS: &[Page] = &[
             ("refused", "one group only: the coupling terms are named"),
             (
                 "refused for a group",
-                "more than two states, or no temperature: see hopf-cole",
+                "more than three states, points that make too large a grid of three, or no temperature: see hopf-cole",
             ),
         ],
         "[[solver]]\nmethod = \"separable\"\npoints = 1601",

@@ -5,13 +5,14 @@
 //! | kind `sample` | `annealed`, `path-integral` |
 //! | linear–quadratic | `riccati`; with a temperature and up to two states also `hopf-cole` |
 //! | a temperature, groups of up to two states | `separable` |
-//! | a temperature, up to two states | `hopf-cole` |
+//! | a temperature, up to three states | `hopf-cole` |
 //! | a temperature, more states | `path-integral` |
-//! | none of these, groups of up to two states | `hjb` |
+//! | none of these, groups of up to three states | `hjb` |
 //! | none of these, larger groups | refused: code E320 |
 //!
 //! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
 //!
+//! A grid of three states takes seconds and hundreds of megabytes: nobody gets one beside a closed form, or several.
 //! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::{product_form, riccati};
@@ -21,6 +22,9 @@ use crate::solvers::control::ControlProblem;
 use crate::solvers::control::edges;
 use crate::solvers::control::hjb;
 use crate::solvers::control::hopf_cole::MOST_STATES;
+
+/// Most states of a grid that is cheap.
+const CHEAP: usize = 2;
 
 /// Names of methods, most trusted first.
 ///
@@ -36,14 +40,14 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
     let bounded = problem.problem.control_bounds.is_some();
     if !bounded && !edges::act(problem) && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
-        if linear && d <= MOST_STATES {
+        if linear && d <= CHEAP {
             names.push("hopf-cole");
         }
         return Ok(names);
     }
     let (groups, couplings) = product_form::groups_of(&mut parts);
     let together = edges::end_paths(problem);
-    let small = groups.iter().all(|group| group.len() <= MOST_STATES);
+    let small = groups.iter().all(|group| group.len() <= CHEAP);
     if linear && !bounded && groups.len() > 1 && small && !together {
         return Ok(vec!["separable"]);
     }

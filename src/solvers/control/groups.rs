@@ -21,6 +21,25 @@ pub(super) fn smallest_coupling(couplings: &[Coupling]) -> String {
     })
 }
 
+/// The first noise that moves two states, as the end of a sentence.
+pub(super) fn joined_noise(problem: &ControlProblem) -> Option<String> {
+    let mut parts = problem.parts.clone();
+    let states = parts.dimension();
+    let pairs = (0..states).flat_map(|i| (0..i).map(move |j| (i, j)));
+    for (i, j) in pairs {
+        let entry = parts.process.diffusivity[i][j];
+        let graph = &mut parts.process.graph;
+        if !graph.is_zero(entry) && !graph.is_provably_zero(entry) {
+            let [a, b] = [j, i].map(|k| graph.text(parts.process.state[k]));
+            let text = graph.text(entry);
+            return Some(format!(
+                "a noise moves both {a} and {b}: G G'[{i}][{j}] = {text}"
+            ));
+        }
+    }
+    None
+}
+
 /// A group being solved by a method.
 pub(super) trait Solving {
     fn start(&mut self, streams: &Streams) -> Result<(), SolveError>;

@@ -1,26 +1,26 @@
-//! The nonlinear equation of the value, on a grid for one state or for two that something couples.
+//! The nonlinear equation of the value, on a grid for one state or for two or three that something couples.
 //!
 //! ```text
 //! -V_t = min over u of { (b + B u) . grad V + 1/2 sum_i D_ii V_ii + q + 1/2 u' R u } - rho V,      V = Phi at the end
 //! ```
 //!
 //! with `u` in the box of `control_bounds`. Every step back is implicit; its policy is found by policy iteration: the
-//! best control for the value, the value for the control, until the value stays. Two states are swept one after the
+//! best control for the value, the value for the control, until the value stays. Coupled states are swept one after the
 //! other, line by line. Costs and policies of groups of states that nothing couples are added.
 //!
-//! | scheme | slopes | time | two states |
+//! | scheme | slopes | time | coupled states |
 //! |---|---|---|---|
 //! | `monotone` | of two nodes against the drift, the minimum over both of its signs exactly | implicit Euler | one after the other |
-//! | `central` | the same of three nodes | TR-BDF2 | half of one, the other, half of the first |
+//! | `central` | the same of three nodes | TR-BDF2 | half a step of all but the last, the last, the others again in reverse |
 //!
 //! Second differences are central. Edges reflect, absorb or meet where the file says so, and stopping events are edges
 //! ([`crate::solvers::control::edges`]); at natural edges nothing curves the value, and a drift across has no effect. Four grids, points and steps halved from each to the next, show
 //! the order; the finest gives the answer, and its distance from the second (a third of it for `central`) is the error.
 //!
 //! # Assumes
-//! Groups of one or two states; a drift affine in the control and a price quadratic in it. In a group of two each noise
-//! moves one state, each control pushes one, and no price joins controls of both. Noise may depend on the state and
-//! vanish, and needs no temperature. The domain is that of the file; else uncontrolled paths and the reach of the
+//! Groups of one to three states; a drift affine in the control and a price quadratic in it. In a group each noise moves
+//! one state, each control pushes one, and no price joins controls of two. Noise may depend on the state and vanish, and
+//! needs no temperature. The domain is that of the file; else uncontrolled paths and the reach of the
 //! noise show it.
 //!
 //! # Order
@@ -42,12 +42,14 @@ use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
-use crate::solvers::control::groups::{Summed, group_problem, smallest_coupling};
+use crate::solvers::control::groups::{Summed, group_problem, joined_noise, smallest_coupling};
 use crate::solvers::control::lines::best::{Coefficients, Response};
-use crate::solvers::control::lines::level::Level;
+use crate::solvers::control::lines::level::{FEWEST_CELLS, Level};
 use crate::solvers::control::lines::line::{Settings, Trouble};
 use crate::solvers::control::region::{automatic, scout};
-use crate::solvers::control::space_time::{Extrapolated, GridValue, SpaceTime, gradient_of};
+use crate::solvers::control::space_time::{
+    Extrapolated, GridValue, SpaceTime, gradient_of, kept_stride,
+};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::start_law::start_nodes;
@@ -55,14 +57,12 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str = "groups of one or two states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number; else hopf-cole, riccati or path-integral";
+const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number; else hopf-cole, riccati or path-integral";
 /// Most coupled states a grid is made for.
-pub const MOST_STATES: usize = 2;
+pub const MOST_STATES: usize = 3;
 /// Grids, finest first.
 const LEVELS: usize = 4;
 const COARSEST: usize = 1 << (LEVELS - 1);
-/// Most spline nodes kept of one grid; times are left out where all of them would need more.
-const MOST_KEPT: usize = 1 << 21;
 
 /// Points per state, time steps, scheme, and when a policy is good enough.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,9 +161,15 @@ impl Method for Hjb {
         stops_are_edges(problem).map_err(|reason| refusal(reason, ACCEPTED))?;
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
-            let mut own = group_problem(problem, &parts, &states, g == 0)
+            let own = group_problem(problem, &parts, &states, g == 0)
                 .map_err(|error| refusal(error.to_string(), ACCEPTED))?;
-            if let Some(reason) = diagonal_use(&mut own.parts) {
+            let counts: Vec<usize> = states
+                .iter()
+                .map(|i| finest_count(self.points[*i]))
+                .collect();
+            kept_stride(&counts, self.steps.next_multiple_of(COARSEST))
+                .map_err(|large| refusal(large.reason, &large.accepted))?;
+            if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.parts)) {
                 return Err(refusal(reason, ACCEPTED));
             }
             found.push(Group {
@@ -199,20 +205,19 @@ impl Method for Hjb {
             group.edges = Arc::new(Edges::new(&group.problem, domain));
             let axes = |k: usize| -> Vec<UniformAxis> {
                 let axis = |((low, high), state): (&(f64, f64), &usize)| {
-                    let cells = (self.points[*state].max(2) - 1)
-                        .next_multiple_of(COARSEST)
-                        .max(8 * COARSEST);
-                    UniformAxis::between(*low, *high, (cells >> k) + 1)
+                    let cells = (finest_count(self.points[*state]) - 1) >> k;
+                    UniformAxis::between(*low, *high, cells + 1)
                 };
                 let domain = &group.edges.domain;
                 domain.iter().zip(&group.states).map(axis).collect()
             };
             for k in 0..LEVELS {
                 let axes = axes(k);
-                let count: usize = axes.iter().map(|axis| axis.count).product();
-                nodes = nodes.max(count);
+                let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
+                nodes = nodes.max(counts.iter().product());
                 let steps = steps >> k;
-                let stride = ((steps + 1) * count).div_ceil(MOST_KEPT);
+                let stride = kept_stride(&counts, steps)
+                    .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
                 let coefficients = Coefficients::new(group.problem.clone(), &axes);
                 let edges = &group.edges.kinds;
                 waiting.push((
@@ -338,23 +343,16 @@ impl Method for Hjb {
     }
 }
 
-/// Where a noise, a control or a price acts on two states at once.
-fn diagonal_use(parts: &mut Controlled) -> Option<String> {
+/// Nodes of an axis of the finest grid.
+fn finest_count(points: usize) -> usize {
+    let cells = (points.max(2) - 1).next_multiple_of(COARSEST);
+    cells.max(FEWEST_CELLS * COARSEST) + 1
+}
+
+/// Where a control or a price acts on two states at once.
+fn diagonal_use(parts: &Controlled) -> Option<String> {
     let d = parts.dimension();
     let name = |parts: &Controlled, i: usize| parts.process.graph.text(parts.process.state[i]);
-    for i in 0..d {
-        for j in 0..i {
-            let entry = parts.process.diffusivity[i][j];
-            let graph = &mut parts.process.graph;
-            if !graph.is_zero(entry) && !graph.is_provably_zero(entry) {
-                let text = graph.text(entry);
-                let (a, b) = (name(parts, j), name(parts, i));
-                return Some(format!(
-                    "a noise moves both {a} and {b}: G G'[{i}][{j}] = {text}"
-                ));
-            }
-        }
-    }
     let graph = &parts.process.graph;
     let acts = |i: usize, k: usize| !graph.is_zero(parts.channel[i][k]);
     let controls = parts.channel.first().map_or(0, Vec::len);

@@ -9,20 +9,26 @@
 //! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
 //! drift, with splines in space.
 //!
-//! Where an edge reflects, absorbs or is periodic, or an event ends paths ([`crate::solvers::control::edges`]), steps
-//! are implicit instead, line by line: `psi` relative to what it is at the end of the step, by TR-BDF2 and differences of
-//! three nodes, and the logarithm of that is added to `V`.
+//! Where an edge reflects, absorbs or is periodic, an event ends paths ([`crate::solvers::control::edges`]), or the noise
+//! depends on the state, steps are implicit instead, line by line: `psi` relative to what it is at the end of the step, by
+//! TR-BDF2 and differences of three nodes, and the logarithm of that is added to `V`. Lines on which `psi` changes by more
+//! than a factor two within a step solve the equation of `V` instead, by Newton's method.
 //!
 //! Four grids, points and steps halved from each to the next, show the order; the first two give the answer
-//! `V_h + (V_h - V_2h) / 3`, and a quarter of its distance from the same of the second and third is its error (the whole of it where edges act).
+//! `V_h + (V_h - V_2h) / 3`, and a quarter of its distance from the same of the second and third is its error (the whole of
+//! it line by line).
 //!
 //! # Assumes
-//! A temperature, no bounds on the control, noise free of the state, one or two states; where edges act, events where one
-//! state passes a number and noises that each move one state. The domain is that of the
-//! file; else uncontrolled paths and the reach of the noise show it. Beyond it V goes on as a parabola.
+//! A temperature, no bounds on the control, one to three states; line by line, events where one state passes a number and
+//! noises that each move one state. The domain is that of the file; else uncontrolled paths and the reach of the noise show
+//! it. Beyond it V goes on as a parabola.
 //!
 //! # Order
-//! Two in the time step, four in the spacing of the nodes (two where edges act).
+//! Two in the time step, four in the spacing of the nodes (two line by line). A step costs a few tensor splines and, for
+//! every noise, nine points along it at every node; noises that each move one state need splines along lines only.
+//!
+//! # Memory
+//! A number a node and kept time: all of 64 x 64 x 64 nodes and 100 steps, else as many times as fit 256 MiB a grid.
 //!
 //! # Source
 //! Fleming and Soner (2006), chapter VI; Strang (1968) for the order of the parts of a step; Falcone and Ferretti
@@ -40,13 +46,17 @@ use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::problem::model::{MethodSpec, Scheme};
 use crate::solvers::control::edges::{self, Edges, enclosed, stops_are_edges};
+use crate::solvers::control::groups::joined_noise;
 use crate::solvers::control::hopf_cole::level::Level;
 use crate::solvers::control::lines;
 use crate::solvers::control::lines::best::Coefficients;
+use crate::solvers::control::lines::level::FEWEST_CELLS;
 use crate::solvers::control::lines::line::{Settings, Trouble};
 use crate::solvers::control::region;
 use crate::solvers::control::region::Scout;
-use crate::solvers::control::space_time::{Extrapolated, GridPolicy, GridValue, SpaceTime};
+use crate::solvers::control::space_time::{
+    Extrapolated, GridPolicy, GridValue, SpaceTime, kept_stride,
+};
 use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::grid_order::observed_orders;
 use crate::solvers::start_law::start_nodes;
@@ -54,7 +64,7 @@ use crate::solvers::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
-const ACCEPTED: &str = "G G' = lambda B R^-1 B' with a number lambda > 0, noise free of the state, no bounds on the control, one or two states; where edges or events act, events of one state each and noises that each move one";
+const ACCEPTED: &str = "G G' = lambda B R^-1 B' with a number lambda > 0, no bounds on the control, one to three states; where edges or events act or noise depends on the state, events of one state each and noises that each move one";
 /// Grids, finest first; the last one only shows whether the order is the one assumed.
 const LEVELS: usize = 4;
 /// Finest cells or steps in one of the coarsest grid.
@@ -62,16 +72,19 @@ const COARSEST: usize = 1 << (LEVELS - 1);
 /// Share of the distance between the two extrapolated values reported as error.
 const ERROR_SHARE: f64 = 0.25;
 /// Most states a grid is made for.
-pub const MOST_STATES: usize = 2;
-/// Most spline nodes kept of one grid; times are left out where all of them would need more.
-const MOST_KEPT: usize = 1 << 22;
+pub const MOST_STATES: usize = 3;
 /// Paths at which the order is observed, and their steps from one such time to the next.
 const PROBES: usize = 256;
 const PROBE_STRIDE: usize = 16;
+/// Line by line, change of the value relative to its size at which Newton's iteration ends where the step cannot be linear,
+/// and its most rounds.
+const TOLERANCE: f64 = 1e-10;
+const MOST_ROUNDS: usize = 50;
 /// Names of the bounds of the domain among the facts.
 const BOUNDS: [[&str; 2]; MOST_STATES] = [
     ["domain from, first state", "to, first state"],
     ["domain from, second state", "to, second state"],
+    ["domain from, third state", "to, third state"],
 ];
 
 /// Points per state and time steps of the finest grid, rounded up to what can be halved three times.
@@ -107,7 +120,7 @@ pub struct Admitted {
 enum Grid {
     /// Along the drift, with Gauss–Hermite noise.
     Feet(Level),
-    /// Line by line, with edges that act.
+    /// Line by line, with edges that act or noise that depends on the state.
     Lines(lines::level::Level),
 }
 
@@ -159,7 +172,12 @@ impl Grid {
                 pivot,
                 suggestion,
             },
-            Trouble::Flips { .. } => unreachable!("the linear equation has no policy"),
+            Trouble::Flips { change } => SolveError::Optimizer {
+                message: format!(
+                    "a step still changes the value by {change:e} after {MOST_ROUNDS} rounds"
+                ),
+                suggestion,
+            },
         })
     }
 }
@@ -169,6 +187,7 @@ pub struct State {
     waiting: Vec<Grid>,
     done: Vec<Arc<SpaceTime>>,
     edges: Arc<Edges>,
+    needs_lines: bool,
     scout: Scout,
     facts: Vec<(&'static str, f64)>,
     steps: usize,
@@ -211,18 +230,18 @@ impl Method for HopfCole {
         if d > MOST_STATES {
             return Err(refusal(format!("{d} states are too many for its grid")));
         }
-        if problem.process.diffusion().depends_on_state() {
-            return Err(refusal("the noise depends on the state".to_owned()));
-        }
+        let needs_lines = line_by_line(problem);
+        let counts = self.counts(needs_lines.is_some());
+        kept_stride(&counts, self.steps.next_multiple_of(COARSEST)).map_err(|large| Refusal {
+            method: NAME,
+            reason: large.reason,
+            accepted: large.accepted,
+        })?;
         if edges::act(problem) {
             stops_are_edges(problem).map_err(refusal)?;
-            let noise = &problem.parts.process.diffusivity;
-            let graph = &problem.parts.process.graph;
-            let joined = |i: usize, j: usize| i != j && !graph.is_zero(noise[i][j]);
-            if (0..d).any(|i| (0..d).any(|j| joined(i, j))) {
-                let reason = "an edge or event acts, and a noise moves both states";
-                return Err(refusal(reason.to_owned()));
-            }
+        }
+        if let (Some(why), Some(entry)) = (needs_lines, joined_noise(problem)) {
+            return Err(refusal(format!("{why}, and {entry}")));
         }
         Ok(Admitted { temperature })
     }
@@ -236,6 +255,7 @@ impl Method for HopfCole {
         let scout = region::scout(problem, streams);
         let given = problem.problem.dynamics.domain.clone();
         let domain = given.unwrap_or_else(|| region::automatic(problem, &scout));
+        let needs_lines = line_by_line(problem).is_some();
         let process = Arc::new(problem.process.clone());
         let parts = &problem.parts.process;
         let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
@@ -250,16 +270,17 @@ impl Method for HopfCole {
         ];
         let levels: Vec<Grid> = (0..LEVELS)
             .map(|k| {
-                let axes = self.axes(domain, k);
-                let nodes: usize = axes.iter().map(|axis| axis.count).product();
+                let axes = self.axes(domain, k, needs_lines);
+                let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
                 let steps = steps >> k;
-                let stride = ((steps + 1) * nodes).div_ceil(MOST_KEPT);
+                let stride = kept_stride(&counts, steps)
+                    .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
                 let (process, lambda) = (process.clone(), admitted.temperature);
-                if edges.act() {
+                if needs_lines {
                     let settings = Settings {
                         scheme: Scheme::Central,
-                        tolerance: 0.0,
-                        max_iterations: 1,
+                        tolerance: TOLERANCE,
+                        max_iterations: MOST_ROUNDS,
                         temperature: Some(lambda),
                     };
                     let coefficients = Coefficients::new(own.clone(), &axes);
@@ -282,6 +303,7 @@ impl Method for HopfCole {
             waiting: levels,
             done: Vec::new(),
             edges,
+            needs_lines,
             scout,
             facts,
             steps: (0..LEVELS).map(|k| steps >> k).sum(),
@@ -351,7 +373,7 @@ impl Method for HopfCole {
         };
         let cost = average(&value);
         // Differences line by line have no even expansion to be sure of.
-        let share = if state.edges.act() { 1.0 } else { ERROR_SHARE };
+        let share = if state.needs_lines { 1.0 } else { ERROR_SHARE };
         let error = share * (cost - average(&extrapolated(half, quarter))).abs();
         let alone = average(&Extrapolated(vec![(1.0, finest.clone())]));
         facts.push(("cost on the finest grid alone", alone));
@@ -375,13 +397,36 @@ impl Method for HopfCole {
 }
 
 impl HopfCole {
-    /// Axes of the `k`-th grid, the finest being 0.
-    fn axes(&self, domain: &[(f64, f64)], k: usize) -> Vec<UniformAxis> {
-        let axis = |((low, high), points): (&(f64, f64), &usize)| {
-            let cells = (points.max(&2) - 1).next_multiple_of(COARSEST) >> k;
-            UniformAxis::between(*low, *high, cells + 1)
+    /// Nodes of the axes of the finest grid.
+    fn counts(&self, needs_lines: bool) -> Vec<usize> {
+        let fewest = if needs_lines { FEWEST_CELLS } else { 1 };
+        let count = |points: &usize| {
+            let cells = (points.max(&2) - 1).next_multiple_of(COARSEST);
+            cells.max(fewest * COARSEST) + 1
         };
-        domain.iter().zip(&self.points).map(axis).collect()
+        self.points.iter().map(count).collect()
+    }
+
+    /// Axes of the `k`-th grid, the finest being 0.
+    fn axes(&self, domain: &[(f64, f64)], k: usize, needs_lines: bool) -> Vec<UniformAxis> {
+        let axis = |((low, high), count): (&(f64, f64), usize)| {
+            UniformAxis::between(*low, *high, ((count - 1) >> k) + 1)
+        };
+        domain
+            .iter()
+            .zip(self.counts(needs_lines))
+            .map(axis)
+            .collect()
+    }
+}
+
+/// Why steps along the drift with noise of one size do not do.
+fn line_by_line(problem: &ControlProblem) -> Option<&'static str> {
+    if edges::act(problem) {
+        Some("an edge or event acts")
+    } else {
+        let depends = problem.process.diffusion().depends_on_state();
+        depends.then_some("the noise depends on the state")
     }
 }
 

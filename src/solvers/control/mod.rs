@@ -34,6 +34,8 @@ pub mod steered_walk;
 mod stopping;
 pub mod target;
 pub mod tempered;
+#[cfg(test)]
+mod three_states;
 pub mod walk;
 pub mod weights;
 

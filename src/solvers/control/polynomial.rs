@@ -82,8 +82,7 @@ use nalgebra::DMatrix;
 use std::sync::Arc;
 
 const NAME: &str = "polynomial";
-const ACCEPTED: &str =
-    "no bounds on the control, natural boundaries, no stopping event; hjb up to two coupled states";
+const ACCEPTED: &str = "no bounds on the control, natural boundaries, no stopping event; hjb up to three coupled states";
 /// Most terms of a polynomial.
 const MOST_TERMS: usize = 4000;
 /// Paths a term needs at least.

@@ -9,6 +9,50 @@ use std::sync::Arc;
 /// Times that a value between them is made of.
 const STENCIL: usize = 4;
 
+/// Most numbers kept of one grid, and the fewest times a value is kept at.
+const MOST_KEPT: usize = 1 << 25;
+const FEWEST_TIMES: usize = 4;
+
+/// Why a grid is too large to be kept.
+pub(in crate::solvers::control) struct TooLarge {
+    pub(in crate::solvers::control) reason: String,
+    pub(in crate::solvers::control) accepted: String,
+}
+
+/// Steps from one kept time of a grid to the next: one where all times fit.
+///
+/// # Errors
+/// Where not even a few times do.
+pub(in crate::solvers::control) fn kept_stride(
+    counts: &[usize],
+    steps: usize,
+) -> Result<usize, TooLarge> {
+    // A spline has a coefficient more at either end of a line; products of numbers users give may overflow.
+    let each = counts
+        .iter()
+        .try_fold(1_usize, |all, count| all.checked_mul(count + 2));
+    let fewest = FEWEST_TIMES.min(steps + 1);
+    let fits = each.filter(|each| *each <= MOST_KEPT / fewest);
+    if let Some(each) = fits {
+        return Ok((each * (steps + 1)).div_ceil(MOST_KEPT));
+    }
+    let bytes = size_of::<f64>() as f64;
+    let wanted = counts.iter().map(|n| *n as f64 + 2.0).product::<f64>();
+    let side = ((MOST_KEPT / fewest) as f64).powf(1.0 / counts.len() as f64);
+    let written: Vec<String> = counts.iter().map(usize::to_string).collect();
+    Err(TooLarge {
+        reason: format!(
+            "{} nodes at {fewest} times are {:.1} MiB, more than the {} MiB kept of one grid",
+            written.join(" x "),
+            wanted * fewest as f64 * bytes / MIB,
+            (MOST_KEPT as f64 * bytes / MIB) as usize
+        ),
+        accepted: format!("points = {} or fewer for each state", side as usize - 2),
+    })
+}
+
+const MIB: f64 = 1_048_576.0;
+
 /// Splines in space, the cubic through four neighbouring times in time.
 pub(in crate::solvers::control) struct SpaceTime {
     times: Vec<f64>,

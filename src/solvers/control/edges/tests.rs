@@ -190,6 +190,31 @@ fn a_circle_times_walls_is_solved_on_one_grid() {
     );
 }
 
+/// The same circle and walls, coupled: `x` turns the particle between the walls about, and what that brings is taken back
+/// by a price along the way, so that the value stays the sum.
+#[test]
+fn a_circle_that_drives_a_particle_between_walls_keeps_both() {
+    let (s, c, x, y): (f64, f64, f64, f64) = (0.6, 0.5, 5.5, 0.2);
+    let circle = 2.0 + (-0.5 * s * s).exp() * (x + c).cos();
+    let walls = 1.0 + 0.7 * (-0.5 * s * s * PI * PI).exp() * (PI * y).cos();
+    let case = Case {
+        dynamics: "state = \"z[x, y]\"\ncontrol = \"u[2]\"\ndrift = [\"0.5 + u[0]\", \"0.5*cos(x) + u[1]\"]\ndiffusion = 0.6\n\
+                   domain = [[0.0, 6.283185307179586], [0.0, 1.0]]\nboundary = [\"periodic\", \"reflect\"]\nhorizon = [0.0, 1.0]",
+        at: "[5.5, 0.2]",
+        cost: "running = \"0.5*dot(u, u) - 0.18*cos(x)*0.7*pi*exp(-0.18*pi^2*(1 - t))*sin(pi*y)/(1 + 0.7*exp(-0.18*pi^2*(1 - t))*cos(pi*y))\"\n\
+               terminal = \"-0.36*log(2 + cos(x)) - 0.36*log(1 + 0.7*cos(pi*y))\"",
+        events: "",
+    };
+    let exact = -s * s * (circle.ln() + walls.ln());
+    for method in METHODS {
+        case.agrees(
+            &format!("{method}\npoints = [65, 65]\nsteps = 48"),
+            exact,
+            5e-3,
+        );
+    }
+}
+
 #[test]
 fn what_ends_paths_in_other_ways_is_refused() {
     let two = |events| Case {
@@ -231,5 +256,7 @@ fn the_choice_knows_edges() {
     assert_eq!(chosen(2, "natural"), ["riccati", "hopf-cole"]);
     assert_eq!(chosen(2, "reflect"), ["separable"]);
     assert_eq!(chosen(2, "absorb"), ["hopf-cole"]);
-    assert_eq!(chosen(3, "absorb"), ["path-integral"]);
+    assert_eq!(chosen(3, "natural"), ["riccati"]);
+    assert_eq!(chosen(3, "absorb"), ["hopf-cole"]);
+    assert_eq!(chosen(4, "absorb"), ["path-integral"]);
 }

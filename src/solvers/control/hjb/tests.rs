@@ -118,12 +118,12 @@ fn what_acts_on_two_states_is_refused_by_name() {
         refusal.reason
     };
     let reason = because(
-        "z[a, b, c]",
-        "[0.0, 0.0, 0.0]",
-        "[\"b\", \"c\", \"u\"]",
-        "[[\"0\"], [\"0\"], [\"1\"]]",
+        "z[a, b, c, d]",
+        "[0.0, 0.0, 0.0, 0.0]",
+        "[\"b\", \"c\", \"d\", \"u\"]",
+        "[[\"0\"], [\"0\"], [\"0\"], [\"1\"]]",
     );
-    assert!(reason.contains("3 states are coupled: "), "{reason}");
+    assert!(reason.contains("4 states are coupled: "), "{reason}");
     let reason = because(
         "z[a, b]",
         "[0.0, 0.0]",

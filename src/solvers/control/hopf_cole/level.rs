@@ -39,7 +39,7 @@ pub(super) struct Level {
     feet: Option<Batch>,
     rule: Rule,
     values: Vec<f64>,
-    /// The spline of the values at the time it was last asked for.
+    /// The spline of the values, but for the time of a step.
     spline: GridInterpolant,
     kept: Vec<(f64, GridInterpolant)>,
 }
@@ -144,8 +144,7 @@ impl Level {
         let end = self.time();
         self.step -= 1;
         let (start, middle) = (self.time(), end - 0.5 * dt);
-        let mut cost = vec![0.0; self.nodes.points()];
-        self.process.running(middle, self.nodes.as_ref(), &mut cost);
+        let cost = self.cost(middle);
         self.drift(middle);
         self.add_cost(&cost, 0.5 * dt);
         let gain = self.process.diffusion().at(middle, &[]);
@@ -154,15 +153,27 @@ impl Level {
             self.diffuse(&jump);
         }
         self.add_cost(&cost, 0.5 * dt);
+        self.spline.set_values(&self.values);
         self.drift(start);
+        self.spline.set_values(&self.values);
         if self.step.is_multiple_of(self.stride) {
             if let Some(wrong) = self.values.iter().find(|v| !v.is_finite()) {
                 return Err(*wrong);
             }
-            self.spline.set_values(&self.values);
             self.kept.push((start, self.spline.clone()));
         }
         Ok(())
+    }
+
+    /// The running cost at the nodes.
+    fn cost(&self, t: f64) -> Vec<f64> {
+        let blocks = map_blocks(self.nodes.points(), block(), |range| {
+            let mut cost = vec![0.0; range.len()];
+            let here = self.nodes.as_ref().rows(range);
+            self.process.running(t, here, &mut cost);
+            cost
+        });
+        blocks.concat()
     }
 
     fn add_cost(&mut self, cost: &[f64], weight: f64) {
@@ -171,6 +182,7 @@ impl Level {
         }
     }
 
+    /// The values at the feet of half a step from `t` on, read off the spline.
     fn drift(&mut self, t: f64) {
         let fresh;
         let feet = match &self.feet {
@@ -180,7 +192,6 @@ impl Level {
                 &fresh
             }
         };
-        self.spline.set_values(&self.values);
         let spline = &self.spline;
         let blocks = map_blocks(feet.points(), block(), |range| {
             let mut values = vec![0.0; range.len()];

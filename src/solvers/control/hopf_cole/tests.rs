@@ -112,12 +112,63 @@ fn what_it_cannot_do_is_refused() {
     let dynamics = "state = \"x\"\ndrift = \"-x + u\"\ndiffusion = \"x\"\ncalculus = \"ito\"";
     let reason = refused(dynamics, "running = \"0.5*u^2\"\nterminal = \"x^2\"");
     assert!(reason.contains("lambda"), "{reason}");
-    let dynamics = "state = \"x\"\ndrift = \"-x + x*u\"\ndiffusion = \"x\"\ncalculus = \"ito\"";
-    let reason = refused(dynamics, "running = \"0.5*u^2\"\nterminal = \"x^2\"");
+}
+
+#[test]
+fn grids_of_three_states_are_refused_where_they_do_not_fit() {
+    let refused = |points: &str, noise: &str| {
+        let text = format!(
+            "format = 1\nproblem = {{ name = \"t\", kind = \"control\" }}\n[dynamics]\nstate = \"z[a, b, c]\"\ncontrol = \"u\"\n\
+             drift = {noise}\ncalculus = \"ito\"\n[initial]\nfamily = \"delta\"\nat = [1.0, 1.0, 1.0]\n\
+             [cost]\nrunning = \"0.5*u^2\"\nterminal = \"a^2*b^2 + c^2\"\n[[solver]]\nid = \"grid\"\nmethod = \"hopf-cole\"\n\
+             points = {points}\nsteps = 64\n"
+        );
+        match attempt(&text) {
+            Err(Unsolved::Refused(refusal)) => (refusal.reason, refusal.accepted),
+            _ => panic!("refused"),
+        }
+    };
+    let constant = "[\"b\", \"c\", \"u\"]\ndiffusion = [[\"0\"], [\"0\"], [\"1\"]]";
+    let (reason, accepted) = refused("401", constant);
+    assert_eq!(
+        reason,
+        "401 x 401 x 401 nodes at 4 times are 1997.4 MiB, more than the 256 MiB kept of one grid"
+    );
+    assert_eq!(accepted, "points = 201 or fewer for each state");
+    let joined = "[\"b\", \"c + a*u\", \"u\"]\ndiffusion = [[\"0\"], [\"a\"], [\"1\"]]";
+    let (reason, _) = refused("33", joined);
     assert!(
-        reason.contains("the noise depends on the state"),
+        reason.contains("the noise depends on the state, and a noise moves both b and c"),
         "{reason}"
     );
+}
+
+/// `dX = X (0.1 dt + 0.4 u dt + 0.4 dW)`: `lambda = R = 1`, and uncontrolled paths end at
+/// `X_T = x exp((0.1 - 0.08) T + 0.4 sqrt(T) z)`, so that `psi` is an integral over one normal.
+#[test]
+fn noise_that_grows_with_the_state_is_a_lognormal_average() {
+    let (x, horizon): (f64, f64) = (1.3, 1.0);
+    let step = 1e-3;
+    let terms = (-9000..=9000).map(|k| {
+        let z = step * f64::from(k);
+        let end = x * (0.02 * horizon + 0.4 * horizon.sqrt() * z).exp();
+        (-0.5 * z * z - 2.0 * (end - 1.0).powi(2)).exp()
+    });
+    let exact = -(step * terms.sum::<f64>() / (2.0 * std::f64::consts::PI).sqrt()).ln();
+    let solver = "method = \"hopf-cole\"\npoints = 401\nsteps = 96";
+    let outcome = solved(&problem(
+        solver,
+        "state = \"x\"\ndrift = \"0.1*x + 0.4*x*u\"\ndiffusion = \"0.4*x\"\ncalculus = \"ito\"\n\
+         domain = [0.0, 12.0]\nhorizon = [0, 1]",
+        "family = \"delta\"\nat = 1.3",
+        "running = \"0.5*u^2\"\nterminal = \"2*(x - 1)^2\"",
+    ));
+    let cost = outcome.cost.expect("a cost");
+    let off = (cost.value - exact).abs();
+    assert!(off < 1e-5 && off < 2.0 * cost.error, "{cost:?} {exact}");
+    let order = outcome.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
+    let order = order.expect("several levels").1;
+    assert!((order - 2.0).abs() < 0.15, "{order}");
 }
 
 /// A target of two Gaussians: `V(x, tau) = -log p_t(x)` at `t = T - tau`, each component narrowed by `a = e^{-int beta/2}`

@@ -7,6 +7,7 @@
 //! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R.
 
 use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::UniformAxis;
 use crate::solvers::control::ControlProblem;
 use crate::solvers::control::space_time::nodes_of;
@@ -91,6 +92,7 @@ pub(in crate::solvers::control) struct Prices {
 }
 
 /// One row where the entries are free of the state.
+#[inline(always)]
 fn entry(values: &Batch, i: usize, place: usize) -> f64 {
     values.column(place)[i.min(values.points() - 1)]
 }
@@ -122,6 +124,17 @@ impl Prices {
         u: &mut [f64],
     ) {
         let acting = &self.response.acting[state];
+        if let ([j], [(push, _)], [(own, _, _)]) = (
+            acting.as_slice(),
+            self.response.pushes[state].as_slice(),
+            self.response.prices[state].as_slice(),
+        ) {
+            // One control, as most states have.
+            let pull = slope * entry(&self.channel, i, *push);
+            let (low, high) = self.response.bounds[*j];
+            u[*j] = (-pull / entry(&self.effort, i, *own)).max(low).min(high);
+            return;
+        }
         acting.iter().for_each(|j| u[*j] = 0.0);
         for _ in 0..ROUNDS {
             let mut moved = 0.0_f64;
@@ -236,16 +249,27 @@ impl Coefficients {
         }
         let (process, x) = (&self.problem.process, self.nodes.as_ref());
         let (n, d) = (x.points(), process.dimension());
-        let mut drift = Batch::zeros(n, d);
-        process.drift(t, x, drift.as_mut());
-        let mut cost = vec![0.0; n];
-        process.running(t, x, &mut cost);
-        let noise = process.diffusion().values(t, x);
-        let mut diffusivity = Batch::zeros(n, d);
-        for (k, (state, _)) in process.diffusion().places().iter().enumerate() {
-            let sums = diffusivity.column_mut(*state).iter_mut();
-            sums.enumerate()
-                .for_each(|(i, sum)| *sum += entry(&noise, i, k).powi(2));
+        let blocks = map_blocks(n, block(), |range| {
+            let x = x.rows(range);
+            let mut drift = Batch::zeros(x.points(), d);
+            process.drift(t, x, drift.as_mut());
+            let mut cost = vec![0.0; x.points()];
+            process.running(t, x, &mut cost);
+            let noise = process.diffusion().values(t, x);
+            let mut diffusivity = Batch::zeros(x.points(), d);
+            for (k, (state, _)) in process.diffusion().places().iter().enumerate() {
+                let sums = diffusivity.column_mut(*state).iter_mut();
+                sums.enumerate()
+                    .for_each(|(i, sum)| *sum += entry(&noise, i, k).powi(2));
+            }
+            (drift, diffusivity, cost)
+        });
+        let (mut drift, mut diffusivity) = (Batch::zeros(n, d), Batch::zeros(n, d));
+        let mut cost = Vec::with_capacity(n);
+        for (own_drift, own_diffusivity, own_cost) in &blocks {
+            drift.write_rows(cost.len(), own_drift.as_ref());
+            diffusivity.write_rows(cost.len(), own_diffusivity.as_ref());
+            cost.extend_from_slice(own_cost);
         }
         Arc::new(Frame {
             drift,

@@ -8,10 +8,13 @@ use crate::numeric::blocks::map_blocks;
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::problem::model::Scheme;
 use crate::solvers::control::edges::Edge;
-use crate::solvers::control::lines::best::Coefficients;
+use crate::solvers::control::lines::best::{Coefficients, Frame};
 use crate::solvers::control::lines::line::{GAMMA, Line, Scratch, Settings, Trouble};
 use crate::solvers::control::space_time::SpaceTime;
+use std::sync::Arc;
 
+/// Fewest cells of an axis: a slope takes three nodes on either side, and a circle five.
+pub(in crate::solvers::control) const FEWEST_CELLS: usize = 5;
 /// Lines worked on with one memory.
 const LINES: usize = 8;
 
@@ -26,6 +29,8 @@ pub(in crate::solvers::control) struct Level {
     stride: usize,
     settings: Settings,
     value: Vec<f64>,
+    /// What the equation asks for at the times of the present step.
+    frames: Vec<(f64, Arc<Frame>)>,
     kept: Vec<(f64, GridInterpolant)>,
 }
 
@@ -50,6 +55,7 @@ impl Level {
             stride,
             settings,
             value,
+            frames: Vec::new(),
         }
     }
 
@@ -95,6 +101,8 @@ impl Level {
                 }
             }
         }
+        // The next step begins where this one ends.
+        self.frames.retain(|frame| frame.0 == start);
         if self.step.is_multiple_of(self.stride) {
             self.kept
                 .push((start, interpolant(&self.axes, &self.value)));
@@ -102,15 +110,24 @@ impl Level {
         Ok(solves)
     }
 
+    fn frame(&mut self, t: f64) -> Arc<Frame> {
+        if let Some(known) = self.frames.iter().find(|frame| frame.0 == t) {
+            return known.1.clone();
+        }
+        let frame = self.coefficients.at(t);
+        self.frames.push((t, frame.clone()));
+        frame
+    }
+
     /// All lines along one state, from `end` back to `start`.
     fn sweep(&mut self, state: usize, start: f64, end: f64) -> Result<u64, Trouble> {
         let dt = end - start;
         let frames = match self.settings.scheme {
             Scheme::Monotone | Scheme::Spectral => {
-                let frame = self.coefficients.at(start);
+                let frame = self.frame(start);
                 [frame.clone(), frame.clone(), frame]
             }
-            Scheme::Central => [end, end - GAMMA * dt, start].map(|t| self.coefficients.at(t)),
+            Scheme::Central => [end, end - GAMMA * dt, start].map(|t| self.frame(t)),
         };
         let frames = [&*frames[0], &*frames[1], &*frames[2]];
         let axis = self.axes[state];
@@ -194,5 +211,5 @@ impl Level {
 
 fn interpolant(axes: &[UniformAxis], value: &[f64]) -> GridInterpolant {
     GridInterpolant::new(axes, value)
-        .unwrap_or_else(|error| unreachable!("axes of at least eight cells, two at most: {error}"))
+        .unwrap_or_else(|error| unreachable!("one to three axes of at least five cells: {error}"))
 }

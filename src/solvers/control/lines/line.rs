@@ -5,7 +5,9 @@
 //! ```
 //!
 //! over the controls that push the state, is solved by policy iteration; `s` is the share of the line's state in what
-//! all states have in common. Where there is a temperature the equation of `psi` may be solved instead, which is linear.
+//! all states have in common. Where there is a temperature the equation of `psi` is solved instead, which is linear; on
+//! lines where `psi` changes too much for that within the step, that of the value after all, with
+//! `min over u = -1/2 D V_x^2 / lambda`.
 
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::pentadiagonal::{solve_cyclic, solve_pentadiagonal};
@@ -13,6 +15,8 @@ use crate::problem::model::Scheme;
 use crate::solvers::control::edges::Edge;
 use crate::solvers::control::lines::best::Frame;
 
+/// Most that `psi` may grow or fall by within a linear step; beyond it TR-BDF2 is no longer near the exponential.
+const MOST_GROWTH: f64 = 2.0;
 /// γ of TR-BDF2.
 pub(in crate::solvers::control) const GAMMA: f64 = 2.0 - std::f64::consts::SQRT_2;
 
@@ -58,6 +62,8 @@ pub(in crate::solvers::control) struct Scratch {
     cost: Vec<f64>,
     right: Vec<f64>,
     before: Vec<f64>,
+    /// `psi` relative to what it was.
+    phi: Vec<f64>,
     next: Vec<f64>,
     ratios: [Vec<f64>; 2],
     u: Vec<f64>,
@@ -72,7 +78,40 @@ impl Scratch {
     }
 }
 
+/// Weights at the nodes that are two or more from both ends.
+struct Inside {
+    below: [f64; 5],
+    above: [f64; 5],
+    centred: [f64; 5],
+    curvature: [f64; 5],
+}
+
 impl Line {
+    fn inside(&self) -> Inside {
+        let (below, above) = self.slopes(2);
+        Inside {
+            below,
+            above,
+            centred: self.centred(2),
+            curvature: self.curvature(2),
+        }
+    }
+
+    /// Weights at a node; `inside` are those of the nodes far from the ends.
+    #[inline(always)]
+    fn weights(&self, inside: &Inside, i: usize) -> Inside {
+        if i >= 2 && i + 2 < self.axis.count {
+            return Inside { ..*inside };
+        }
+        let (below, above) = self.slopes(i);
+        Inside {
+            below,
+            above,
+            centred: self.centred(i),
+            curvature: self.curvature(i),
+        }
+    }
+
     /// Takes the value `dt` back; how many linear systems it took. `frames` are those of the end of the step, of its
     /// inner stage and of its start; `monotone` uses the last only.
     pub(in crate::solvers::control) fn step(
@@ -82,9 +121,14 @@ impl Line {
         value: &mut [f64],
         scratch: &mut Scratch,
     ) -> Result<u64, Trouble> {
-        let solves = match self.settings.temperature {
-            Some(temperature) => self.linear(frames, temperature, dt, value, scratch)?,
-            None => self.nonlinear(frames, dt, &mut value[..self.unknowns()], scratch)?,
+        let linear = match self.settings.temperature {
+            Some(temperature) => self.linear(frames, temperature, dt, value, scratch),
+            None => false,
+        };
+        let solves = if linear {
+            2
+        } else {
+            self.nonlinear(frames, dt, &mut value[..self.unknowns()], scratch)?
         };
         if self.is_periodic() {
             value[self.axis.count - 1] = value[0];
@@ -137,7 +181,8 @@ impl Line {
             self.improve(frame, value, scratch);
             change = scratch.evaluate(self, weight, value)?;
             // Without controls there is one policy, and its value is found.
-            if change <= self.settings.tolerance || !frame.prices.is_steered(self.state) {
+            let free = self.settings.temperature.is_none() && !frame.prices.is_steered(self.state);
+            if change <= self.settings.tolerance || free {
                 return Ok(round as u64);
             }
         }
@@ -147,6 +192,7 @@ impl Line {
     /// The best policy for a value.
     fn improve(&self, frame: &Frame, value: &[f64], scratch: &mut Scratch) {
         scratch.resize(value.len());
+        let inside = self.inside();
         for i in 0..value.len() {
             let node = self.first + i * self.stride;
             if self.is_stopped(i) {
@@ -154,20 +200,33 @@ impl Line {
                 scratch.set(i, [0.0; 5], 0.0);
                 continue;
             }
-            let (below, above) = self.slopes(i);
+            let at = self.weights(&inside, i);
+            let slopes = (
+                self.along(at.below, value, i),
+                self.along(at.above, value, i),
+            );
             let mut choice = Choice {
                 frame,
                 node,
                 state: self.state,
+                temperature: self.settings.temperature,
                 u: &mut scratch.u,
             };
-            let (drift, price) =
-                choice.upwind((self.along(below, value, i), self.along(above, value, i)));
-            let mut row = self
-                .curvature(i)
-                .map(|w| 0.5 * frame.diffusivity.get(node, self.state) * w);
+            let mut centred = None;
+            if self.settings.temperature.is_some() && self.end(i).is_none() {
+                let found = choice.with_slope(self.along(at.centred, value, i));
+                centred = self.is_outrun(found.0, choice.noise()).then_some(found);
+            }
+            let (drift, price) = centred.unwrap_or_else(|| choice.upwind(slopes));
+            let half = 0.5 * frame.diffusivity.get(node, self.state);
+            let mut row = at.curvature.map(|w| half * w);
             row[2] -= self.share * self.discount;
-            for (w, slope) in row.iter_mut().zip(if drift > 0.0 { above } else { below }) {
+            let against = match drift > 0.0 {
+                _ if centred.is_some() => at.centred,
+                true => at.above,
+                false => at.below,
+            };
+            for (w, slope) in row.iter_mut().zip(against) {
                 *w += drift * slope;
             }
             scratch.set(i, row, self.share * frame.cost[node] + price);
@@ -245,8 +304,13 @@ impl Line {
     }
 
     /// A row on the values around a node; weights beyond the edges vanish.
+    #[inline(always)]
     fn along(&self, row: [f64; 5], value: &[f64], i: usize) -> f64 {
         let n = value.len();
+        if i >= 2 && i + 2 < n {
+            let near = value[i - 2..i + 3].iter();
+            return near.zip(row).map(|(v, w)| v * w).sum();
+        }
         let nodes = row.into_iter().enumerate().filter(|(_, w)| *w != 0.0);
         nodes.map(|(k, w)| w * value[(i + k + n - 2) % n]).sum()
     }
@@ -259,7 +323,8 @@ impl Line {
     /// r = (b V_1' + 1/2 D V_1'' - 1/2 D V_1'^2 / lambda + s q) / lambda
     /// ```
     ///
-    /// by TR-BDF2; slopes of `phi` are centred where noise outruns the drift within a cell, else against the drift.
+    /// by TR-BDF2; slopes of `phi` are centred where noise outruns the drift within a cell, else against the drift. Whether
+    /// `phi` stays near enough to one for that; else the value is left as it was.
     fn linear(
         &self,
         [end, stage, start]: [&Frame; 3],
@@ -267,34 +332,46 @@ impl Line {
         dt: f64,
         value: &mut [f64],
         scratch: &mut Scratch,
-    ) -> Result<u64, Trouble> {
+    ) -> bool {
         let n = self.unknowns();
-        let before = value[..n].to_vec();
-        let mut phi = vec![1.0; n];
+        let mut before = std::mem::take(&mut scratch.before);
+        let mut phi = std::mem::take(&mut scratch.phi);
+        before.clear();
+        before.extend_from_slice(&value[..n]);
+        phi.clear();
+        phi.resize(n, 1.0);
+        let near = |phi: &f64| *phi < MOST_GROWTH && *phi * MOST_GROWTH > 1.0;
         let weight = 0.5 * GAMMA * dt;
         self.relative(end, temperature, &before, scratch);
         scratch.add_rate(self, weight, &phi);
         self.relative(stage, temperature, &before, scratch);
-        scratch.evaluate(self, weight, &mut phi)?;
-        let new = 1.0 / (GAMMA * (2.0 - GAMMA));
-        scratch.right.clear();
-        scratch
-            .right
-            .extend(phi.iter().map(|stage| new * stage + 1.0 - new));
-        self.relative(start, temperature, &before, scratch);
-        scratch.evaluate(self, weight, &mut phi)?;
-        if let Some(wrong) = phi.iter().find(|phi| **phi <= 0.0) {
-            return Err(Trouble::Value(*wrong));
+        let mut found = scratch.evaluate(self, weight, &mut phi).is_ok() && phi.iter().all(near);
+        if found {
+            let new = 1.0 / (GAMMA * (2.0 - GAMMA));
+            scratch.right.clear();
+            let stages = phi.iter().map(|stage| new * stage + 1.0 - new);
+            scratch.right.extend(stages);
+            self.relative(start, temperature, &before, scratch);
+            found = scratch.evaluate(self, weight, &mut phi).is_ok() && phi.iter().all(near);
         }
-        for (v, phi) in value.iter_mut().zip(&phi) {
-            *v -= temperature * phi.ln();
+        if found {
+            for (v, phi) in value.iter_mut().zip(&phi) {
+                *v -= temperature * phi.ln();
+            }
         }
-        Ok(2)
+        (scratch.before, scratch.phi) = (before, phi);
+        found
+    }
+
+    /// Whether noise outruns a drift within a cell, so that no centred slope gives a node a negative weight.
+    fn is_outrun(&self, drift: f64, noise: f64) -> bool {
+        drift.abs() * self.axis.step <= noise
     }
 
     /// The generator of `phi`, and no cost beside it.
     fn relative(&self, frame: &Frame, temperature: f64, before: &[f64], scratch: &mut Scratch) {
         scratch.resize(before.len());
+        let inside = self.inside();
         for i in 0..before.len() {
             if self.is_stopped(i) {
                 scratch.set(i, [0.0; 5], 0.0);
@@ -305,19 +382,18 @@ impl Line {
                 frame.drift.get(node, self.state),
                 frame.diffusivity.get(node, self.state),
             );
-            let slope = self.along(self.centred(i), before, i);
-            let curvature = self.along(self.curvature(i), before, i);
+            let at = self.weights(&inside, i);
+            let slope = self.along(at.centred, before, i);
+            let curvature = self.along(at.curvature, before, i);
             let own = drift - noise * slope / temperature;
             let fall = drift * slope + 0.5 * noise * (curvature - slope * slope / temperature);
-            let mut row = self.curvature(i).map(|w| 0.5 * noise * w);
+            let mut row = at.curvature.map(|w| 0.5 * noise * w);
             row[2] -= (fall + self.share * frame.cost[node]) / temperature;
-            // Where noise outruns the drift within a cell no node gets a negative weight.
-            let outrun = own.abs() * self.axis.step <= noise && self.end(i).is_none();
-            let (below, above) = self.slopes(i);
+            let outrun = self.is_outrun(own, noise) && self.end(i).is_none();
             let slope = match own > 0.0 {
-                _ if outrun => self.centred(i),
-                true => above,
-                false => below,
+                _ if outrun => at.centred,
+                true => at.above,
+                false => at.below,
             };
             for (w, slope) in row.iter_mut().zip(slope) {
                 *w += own * slope;
@@ -376,11 +452,13 @@ impl Scratch {
     }
 }
 
-/// A choice of controls at a node: the drift `b + B u` and the price that follow.
+/// A choice of controls at a node: the drift `b + B u` and the price that follow. With a temperature the controls that push
+/// the state are as good as one of price `lambda / D`.
 struct Choice<'a> {
     frame: &'a Frame,
     node: usize,
     state: usize,
+    temperature: Option<f64>,
     u: &'a mut [f64],
 }
 
@@ -389,23 +467,49 @@ impl Choice<'_> {
         self.frame.drift.get(self.node, self.state)
     }
 
+    fn noise(&self) -> f64 {
+        self.frame.diffusivity.get(self.node, self.state)
+    }
+
     fn price(&self) -> f64 {
         self.frame.prices.price(self.node, self.state, self.u)
     }
 
+    fn is_steered(&self) -> bool {
+        match self.temperature {
+            Some(_) => self.noise() > 0.0,
+            None => self.frame.prices.is_steered(self.state),
+        }
+    }
+
     /// The best controls for one slope.
     fn with_slope(&mut self, slope: f64) -> (f64, f64) {
+        if let Some(temperature) = self.temperature {
+            let push = -self.noise() * slope / temperature;
+            return (self.own_drift() + push, -0.5 * push * slope);
+        }
         let prices = &self.frame.prices;
         prices.best(self.node, self.state, slope, self.u);
         let drift = self.own_drift() + prices.push(self.node, self.state, self.u);
         (drift, self.price())
     }
 
+    /// The price of no drift, between the slopes below and above which it has either sign.
+    fn balanced(&mut self, slopes: (f64, f64)) -> f64 {
+        let drift = self.own_drift();
+        if let Some(temperature) = self.temperature {
+            return 0.5 * temperature * drift * drift / self.noise();
+        }
+        let prices = &self.frame.prices;
+        prices.balancing(self.node, self.state, drift, slopes, self.u);
+        self.price()
+    }
+
     /// The best controls where a drift upwards meets the slope above and one downwards that below: the minimum over
     /// both signs, and over no drift.
     fn upwind(&mut self, (below, above): (f64, f64)) -> (f64, f64) {
         let downward = self.with_slope(below);
-        if !self.frame.prices.is_steered(self.state) {
+        if !self.is_steered() {
             return downward;
         }
         let upward = self.with_slope(above);
@@ -420,12 +524,7 @@ impl Choice<'_> {
             }
             (false, true) => upward,
             (true, false) => downward,
-            (false, false) => {
-                let (node, state, drift) = (self.node, self.state, self.own_drift());
-                let prices = &self.frame.prices;
-                prices.balancing(node, state, drift, (below, above), self.u);
-                (0.0, self.price())
-            }
+            (false, false) => (0.0, self.balanced((below, above))),
         }
     }
 }
