@@ -99,6 +99,7 @@ fn entry(values: &Batch, i: usize, place: usize) -> f64 {
 
 impl Prices {
     /// `(B u)` of a state at point `i`.
+    #[inline]
     pub(in crate::solvers::control) fn push(&self, i: usize, state: usize, u: &[f64]) -> f64 {
         let pushes = self.response.pushes[state].iter();
         pushes
@@ -107,6 +108,7 @@ impl Prices {
     }
 
     /// `1/2 u' R u` of the controls of a state at point `i`.
+    #[inline]
     pub(in crate::solvers::control) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
         let prices = self.response.prices[state].iter();
         let twice: f64 = prices
@@ -116,6 +118,7 @@ impl Prices {
     }
 
     /// The best controls of a state for a slope `v` along it.
+    #[inline]
     pub(in crate::solvers::control) fn best(
         &self,
         i: usize,
@@ -159,6 +162,7 @@ impl Prices {
     }
 
     /// Whether any control pushes a state.
+    #[inline]
     pub(in crate::solvers::control) fn is_steered(&self, state: usize) -> bool {
         !self.response.acting[state].is_empty()
     }

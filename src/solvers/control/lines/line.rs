@@ -483,12 +483,16 @@ impl Choice<'_> {
     }
 
     /// The best controls for one slope.
+    #[inline]
     fn with_slope(&mut self, slope: f64) -> (f64, f64) {
         if let Some(temperature) = self.temperature {
             let push = -self.noise() * slope / temperature;
             return (self.own_drift() + push, -0.5 * push * slope);
         }
         let prices = &self.frame.prices;
+        if !prices.is_steered(self.state) {
+            return (self.own_drift(), 0.0);
+        }
         prices.best(self.node, self.state, slope, self.u);
         let drift = self.own_drift() + prices.push(self.node, self.state, self.u);
         (drift, self.price())
