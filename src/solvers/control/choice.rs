@@ -13,6 +13,7 @@
 //! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
 //!
 //! A grid of three states takes seconds and hundreds of megabytes: nobody gets one beside a closed form, or several.
+//!
 //! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::{product_form, riccati};

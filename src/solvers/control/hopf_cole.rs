@@ -78,7 +78,7 @@ const PROBES: usize = 256;
 const PROBE_STRIDE: usize = 16;
 /// Line by line, change of the value relative to its size at which Newton's iteration ends where the step cannot be linear,
 /// and its most rounds.
-const TOLERANCE: f64 = 1e-10;
+const TOLERANCE: f64 = 1e-9;
 const MOST_ROUNDS: usize = 50;
 /// Names of the bounds of the domain among the facts.
 const BOUNDS: [[&str; 2]; MOST_STATES] = [

@@ -212,20 +212,11 @@ impl Line {
                 temperature: self.settings.temperature,
                 u: &mut scratch.u,
             };
-            let mut centred = None;
-            if self.settings.temperature.is_some() && self.end(i).is_none() {
-                let found = choice.with_slope(self.along(at.centred, value, i));
-                centred = self.is_outrun(found.0, choice.noise()).then_some(found);
-            }
-            let (drift, price) = centred.unwrap_or_else(|| choice.upwind(slopes));
+            let (drift, price) = choice.upwind(slopes);
             let half = 0.5 * frame.diffusivity.get(node, self.state);
             let mut row = at.curvature.map(|w| half * w);
             row[2] -= self.share * self.discount;
-            let against = match drift > 0.0 {
-                _ if centred.is_some() => at.centred,
-                true => at.above,
-                false => at.below,
-            };
+            let against = if drift > 0.0 { at.above } else { at.below };
             for (w, slope) in row.iter_mut().zip(against) {
                 *w += drift * slope;
             }
