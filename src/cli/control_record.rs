@@ -12,7 +12,7 @@ use crate::report::record::{
 };
 use crate::solvers::Solution;
 use crate::solvers::control::discrete_value::DISCRETE_VALUE;
-use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::control::{ControlOutcome, ControlProblem};
 use crate::solvers::run::Answers;
 use crate::verification::identity::CheckResult;
 
@@ -73,7 +73,7 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
                 value: quantity.value.value,
             }))
             .collect(),
-        quantities: bounds(outcome, row),
+        quantities: beside_log_z(outcome, row),
         seconds: solution.seconds,
         history: outcome
             .history
@@ -88,23 +88,22 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
     }
 }
 
-/// Bounds of `log Z`, in order.
-fn bounds(outcome: &ControlOutcome, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
-    [
-        (LOG_Z_LOWER, quantity(outcome, LOG_Z_LOWER)),
-        (
-            LOG_Z_UPPER_ESTIMATE,
-            quantity(outcome, LOG_Z_UPPER_ESTIMATE),
-        ),
-        (LOG_Z_UPPER, row.and_then(|row| row.log_z_upper)),
-    ]
-    .into_iter()
-    .filter(|(_, value)| value.is_some())
-    .map(|(name, value)| MeasuredQuantity {
-        name: name.to_owned(),
-        value,
-    })
-    .collect()
+/// Bounds of `log Z` and weights of modes: what a sampler found beside the columns of the comparison.
+fn beside_log_z(outcome: &ControlOutcome, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
+    if quantity(outcome, "log_z").is_none() {
+        return Vec::new();
+    }
+    let own = outcome.quantities.iter();
+    let own = own
+        .filter(|q| !matches!(q.name.as_str(), "log_z" | "ess"))
+        .map(|q| (q.name.clone(), q.value));
+    let upper = row.and_then(|row| row.log_z_upper);
+    own.chain(upper.map(|upper| (LOG_Z_UPPER.to_owned(), upper)))
+        .map(|(name, value)| MeasuredQuantity {
+            name,
+            value: Some(value),
+        })
+        .collect()
 }
 
 /// The main result: the value by the most accurate method, and what no control would cost.

@@ -182,7 +182,7 @@ pub fn compare_controls(
         let mut names = solution.outcome.quantities.iter();
         names.any(|quantity| quantity.name == UNCONTROLLED)
     };
-    // Where draws are asked for, no control is of interest only beside a policy.
+    // Where draws are asked for, costs are of interest only beside a policy.
     let asked = problem.problem.kind() != Kind::Sample || reference.is_some();
     if asked && !solutions.iter().any(found) {
         let idle = Idle {
@@ -197,7 +197,8 @@ pub fn compare_controls(
         push(UNCONTROLLED.to_owned(), fine.limit_cost(&coarse));
     }
     // By dynamic programming unless a method knows it.
-    if quantities.iter().all(|q| q.name != DISCRETE_VALUE)
+    if asked
+        && quantities.iter().all(|q| q.name != DISCRETE_VALUE)
         && let Some(estimate) = discrete_value(problem, &streams.scoped(DISCRETE_VALUE))
     {
         quantities.push(Quantity {

@@ -225,6 +225,11 @@ impl Peaks {
         self.sweep(x).log_density
     }
 
+    /// Responsibilities `r_k`, points × components.
+    pub fn shares(&self, x: BatchRef<'_>) -> Batch {
+        self.sweep(x).shares
+    }
+
     /// `s = ∇ log p`; returns `log p`.
     pub fn score(&self, x: BatchRef<'_>, out: BatchMut<'_>) -> Vec<f64> {
         let mut sweep = self.sweep(x);

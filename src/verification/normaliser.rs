@@ -8,6 +8,7 @@
 
 use crate::comparison::control::ControlRow;
 use crate::comparison::evidence::exact_draws;
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::law::Law;
@@ -100,15 +101,18 @@ pub(super) fn bracket(
     };
     let tolerance = spec.tolerance.unwrap_or(WIDTH);
     let judged = judge(lower, middle, upper, tolerance, spec.confidence);
-    let shown = |bound: Estimate| format!("{:.4} ({:.2} se)", bound.value, bound.error);
+    let shown = |bound: Estimate| {
+        let [value, error] = [(bound.value, 6), (bound.error, 2)].map(|(x, n)| significant(x, n));
+        format!("{value} (error {error})")
+    };
     Some(CheckResult {
         residual: Some(judged.residual),
         verdict: judged.verdict,
         reason: format!(
-            "{}: lower bound {}, {called} log Z {:.4}, upper bound {}, {from}",
+            "{}: lower bound {}, {called} log Z {}, upper bound {}, {from}",
             judged.found,
             lower.map_or("none, a weight is zero".to_owned(), shown),
-            middle.value,
+            significant(middle.value, 6),
             shown(upper),
         ),
         false_alarm: judged.residual.false_alarm(spec.confidence),

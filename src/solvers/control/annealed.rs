@@ -16,6 +16,8 @@
 //! bound `E[Z log Z]/E[Z]`, as far as the populations went where the target is: a mode they miss is missing from
 //! it too. Draws of the target give the bound itself, see [`backwards`].
 //!
+//! For a mixture the weights of its components in the answer are measured too, `mode_weight[k]`.
+//!
 //! # Assumes
 //! The wide start overlaps all of the target's mass: a mode that no pilot point finds is missing from the answer,
 //! and the spread of populations does not show it.
@@ -44,7 +46,9 @@ use crate::solvers::control::annealed::ladder::{KEPT, Ladder, climb};
 use crate::solvers::control::annealed::population::{Draws, Laws, Population, systematic};
 use crate::solvers::control::target::Target;
 use crate::solvers::control::tempered::{Cloud, Reference};
-use crate::solvers::control::weights::{effective_share, log_mean, normalised, weighted_mean_log};
+use crate::solvers::control::weights::{
+    effective_share, log_mean, normalised, weighted_mean, weighted_mean_log,
+};
 use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::{
     HistoryEntry, Method, Progress, Quantity, Refusal, SolveError, StopReason, Work,
@@ -59,6 +63,8 @@ const PILOT: usize = 2;
 const SMALLEST: usize = 16;
 /// How much smaller the populations that end in draws of the target are, so that there can be more of them.
 const SMALLER: usize = 4;
+/// Mixtures of more components have no weights of modes.
+const MODES: usize = 16;
 /// Standard deviations of the widened start over those of `[prior]`.
 const WIDER: f64 = 4.0;
 /// Standard deviations of `q` over those of the first pilot's points.
@@ -293,16 +299,18 @@ impl Method for Annealed {
             facts.push(("acceptance", ladder.acceptance));
         }
         facts.push(("populations", logs.len() as f64));
+        let mut quantities = vec![
+            quantity(
+                "log_z",
+                Estimate::new(value, error, ErrorKind::StandardError),
+            ),
+            quantity(LOG_Z_LOWER, Estimate::from_samples(&logs)),
+            quantity(LOG_Z_UPPER_ESTIMATE, weighted_mean_log(&logs)),
+            quantity("ess", Estimate::from_samples(&shares)),
+        ];
+        quantities.extend(mode_weights(&state, &logs));
         Ok(ControlOutcome {
-            quantities: vec![
-                quantity(
-                    "log_z",
-                    Estimate::new(value, error, ErrorKind::StandardError),
-                ),
-                quantity(LOG_Z_LOWER, Estimate::from_samples(&logs)),
-                quantity(LOG_Z_UPPER_ESTIMATE, weighted_mean_log(&logs)),
-                quantity("ess", Estimate::from_samples(&shares)),
-            ],
+            quantities,
             samples: Some(self.samples(&state)),
             history: state.history,
             facts,
@@ -340,6 +348,37 @@ impl Annealed {
         }
         out
     }
+}
+
+/// Weights of a mixture's components by the answer, `E[r_k]` with responsibilities `r_k`: where no mode is missed or
+/// over-filled, those of the mixture. `log_z` is that of each population.
+fn mode_weights(state: &State, log_z: &[f64]) -> Vec<Quantity> {
+    let Target::Mixture(peaks) = &state.target else {
+        return Vec::new();
+    };
+    let means: Vec<Vec<f64>> = state
+        .populations
+        .iter()
+        .map(|population| {
+            let shares = peaks.shares(population.cloud.x.as_ref());
+            (0..shares.columns())
+                .map(|k| weighted_mean(&population.log_weights, shares.column(k)).value)
+                .collect()
+        })
+        .collect();
+    let modes = means.first().map_or(0, Vec::len);
+    if !(2..=MODES).contains(&modes) {
+        return Vec::new();
+    }
+    (0..modes)
+        .map(|k| {
+            let own: Vec<f64> = means.iter().map(|mean| mean[k]).collect();
+            Quantity {
+                name: format!("mode_weight[{k}]"),
+                value: weighted_mean(log_z, &own),
+            }
+        })
+        .collect()
 }
 
 /// Logarithm of the mean of the populations' `Z`, with its standard error.

@@ -38,13 +38,18 @@ pub fn weighted_mean_log(log_weights: &[f64]) -> Estimate {
         .copied()
         .filter(|w| *w > f64::NEG_INFINITY)
         .collect();
-    let shares = normalised(&alive);
-    let terms: Vec<f64> = shares.iter().zip(&alive).map(|(s, w)| s * w).collect();
+    weighted_mean(&alive, &alive)
+}
+
+/// `sum w v / sum w` with the standard error of a ratio to first order.
+pub fn weighted_mean(log_weights: &[f64], values: &[f64]) -> Estimate {
+    let shares = normalised(log_weights);
+    let terms: Vec<f64> = shares.iter().zip(values).map(|(s, v)| s * v).collect();
     let mean = pairwise_sum(&terms);
     let squares: Vec<f64> = shares
         .iter()
-        .zip(&alive)
-        .map(|(s, w)| (s * (w - mean)).powi(2))
+        .zip(values)
+        .map(|(s, v)| (s * (v - mean)).powi(2))
         .collect();
     Estimate::new(
         mean,
