@@ -298,8 +298,9 @@ impl Kernel for Fit<'_> {
             (before, here) = (here, after);
         }
         for i in (2..n.saturating_sub(2)).rev() {
-            for l in 0..LINES {
-                bends[i][l] -= self.pivots[i] * bends[i + 1][l];
+            let (here, after) = bends[i..].split_at_mut(1);
+            for (bend, next) in here[0].iter_mut().zip(&after[0]) {
+                *bend -= self.pivots[i] * next;
             }
         }
         ends(&mut bends);
@@ -324,16 +325,18 @@ impl Kernel for Fit<'_> {
 /// Second differences at both ends of a line go on from those beside them.
 #[inline(always)]
 fn ends(bends: &mut [[f64; LINES]]) {
-    let n = bends.len();
-    for l in 0..LINES {
-        match n {
-            2 => {}
-            3 => (bends[0][l], bends[2][l]) = (bends[1][l], bends[1][l]),
-            _ => {
-                bends[0][l] = 2.0 * bends[1][l] - bends[2][l];
-                bends[n - 1][l] = 2.0 * bends[n - 2][l] - bends[n - 3][l];
-            }
+    let on = |near: [f64; LINES], far: [f64; LINES]| -> [f64; LINES] {
+        std::array::from_fn(|l| 2.0 * near[l] - far[l])
+    };
+    match *bends {
+        [_, _] => {}
+        [ref mut first, middle, ref mut last] => (*first, *last) = (middle, middle),
+        [ref mut first, near, far, ..] => {
+            *first = on(near, far);
+            let n = bends.len();
+            bends[n - 1] = on(bends[n - 2], bends[n - 3]);
         }
+        _ => unreachable!("an axis has at least two nodes"),
     }
 }
 

@@ -233,8 +233,8 @@ fn a_product_of_cubics_is_reproduced_in_space() {
         for found in [got.value[i], alone[i], blended[i]] {
             assert!((found - value).abs() < 1e-12, "{found} {value}");
         }
-        for j in 0..3 {
-            let others = value / f[j];
+        for (j, own) in f.iter().enumerate() {
+            let others = value / own;
             let (slope, bend) = (slopes(x)[j] * others, bends(x)[j] * others);
             assert!((got.gradient.get(i, j) - slope).abs() < 1e-11);
             assert!((gradient.get(i, j) - slope).abs() < 1e-11);
