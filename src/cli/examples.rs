@@ -41,6 +41,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("control/quadratic_hard.toml"),
     example!("control/quadratic_ten.toml"),
     example!("control/rotated_wells.toml"),
+    example!("control/three_coupled.toml"),
     example!("path/swirl_transition.toml"),
     example!("path/tilted.toml"),
     example!("reverse/custom_drift.toml"),
