@@ -31,25 +31,22 @@ impl<'a> BellmanTerms<'a> {
         Self { problem, value }
     }
 
-    fn at(&self, t: f64, x: &Batch) -> Vec<f64> {
-        let mut out = Batch::zeros(x.points(), 1);
-        self.value.eval(t, x.as_ref(), out.as_mut());
-        out.column(0).to_vec()
-    }
-
     /// Sums over the points of the squares of the residual and of its largest term.
     pub fn squares(&self, t: f64, x: &Batch) -> (f64, f64) {
         let process = &self.problem.process;
         let (points, d) = (x.points(), x.columns());
         let steps = state_steps(x);
-        let centre = self.at(t, x);
+        // Hundreds of batches at one time.
+        let still = self.value.frozen(t);
+        let value = still.as_deref().unwrap_or(self.value);
+        let centre = at(value, t, x);
         let mut slope = Batch::zeros(points, d);
         let mut diffusion = vec![0.0; points];
         let noise = Noise::new(self.problem, t, x);
         for (j, step) in steps.iter().enumerate() {
             let shifted: Vec<Vec<f64>> = STENCIL
                 .iter()
-                .map(|(offset, ..)| self.at(t, &moved(x, &[(j, offset * step)])))
+                .map(|(offset, ..)| at(value, t, &moved(x, &[(j, offset * step)])))
                 .collect();
             for i in 0..points {
                 let mut first = 0.0;
@@ -63,7 +60,7 @@ impl<'a> BellmanTerms<'a> {
             }
         }
         for (j, k) in noise.pairs() {
-            let mixed = self.mixed(t, x, (j, k), &steps);
+            let mixed = mixed((value, t), x, (j, k), &steps);
             for i in 0..points {
                 diffusion[i] += noise.entry(i, j, k) * mixed[i];
             }
@@ -72,7 +69,7 @@ impl<'a> BellmanTerms<'a> {
         let dt = TIME_STEP * length;
         let mut rate = vec![0.0; points];
         for (offset, weight, _) in STENCIL {
-            for (rate, v) in rate.iter_mut().zip(self.at(t + offset * dt, x)) {
+            for (rate, v) in rate.iter_mut().zip(at(self.value, t + offset * dt, x)) {
                 *rate += weight * v / dt;
             }
         }
@@ -104,23 +101,34 @@ impl<'a> BellmanTerms<'a> {
         }
         (residual, largest)
     }
+}
 
-    /// `∂_j ∂_k V` by four corners.
-    fn mixed(&self, t: f64, x: &Batch, (j, k): (usize, usize), steps: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; x.points()];
-        for (a, b, sign) in [
-            (1.0, 1.0, 1.0),
-            (1.0, -1.0, -1.0),
-            (-1.0, 1.0, -1.0),
-            (-1.0, -1.0, 1.0),
-        ] {
-            let corner = self.at(t, &moved(x, &[(j, a * steps[j]), (k, b * steps[k])]));
-            for (o, v) in out.iter_mut().zip(corner) {
-                *o += sign * v / (4.0 * steps[j] * steps[k]);
-            }
+fn at(value: &dyn Field, t: f64, x: &Batch) -> Vec<f64> {
+    let mut out = Batch::zeros(x.points(), 1);
+    value.eval(t, x.as_ref(), out.as_mut());
+    out.column(0).to_vec()
+}
+
+/// `∂_j ∂_k V` by four corners.
+fn mixed(
+    (value, t): (&dyn Field, f64),
+    x: &Batch,
+    (j, k): (usize, usize),
+    steps: &[f64],
+) -> Vec<f64> {
+    let mut out = vec![0.0; x.points()];
+    for (a, b, sign) in [
+        (1.0, 1.0, 1.0),
+        (1.0, -1.0, -1.0),
+        (-1.0, 1.0, -1.0),
+        (-1.0, -1.0, 1.0),
+    ] {
+        let corner = at(value, t, &moved(x, &[(j, a * steps[j]), (k, b * steps[k])]));
+        for (o, v) in out.iter_mut().zip(corner) {
+            *o += sign * v / (4.0 * steps[j] * steps[k]);
         }
-        out
     }
+    out
 }
 
 /// `D = G G'` at every point.

@@ -330,6 +330,20 @@ impl QuadraticForm {
     }
 }
 
+impl QuadraticForm {
+    fn form_at(&self, y: &[f64], x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        let slope = self.slope(y, x);
+        let (_, vector, constant) = parts_of(y, self.dimension);
+        let out = out.column_mut(0);
+        out.fill(constant);
+        for j in 0..self.dimension {
+            for ((o, x), g) in out.iter_mut().zip(x.column(j)).zip(slope.column(j)) {
+                *o += 0.5 * x * (g + vector[j]);
+            }
+        }
+    }
+}
+
 impl Field for QuadraticForm {
     fn inputs(&self) -> usize {
         self.dimension
@@ -339,17 +353,35 @@ impl Field for QuadraticForm {
         1
     }
 
-    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-        let y = self.solution.at(t);
-        let slope = self.slope(&y, x);
-        let (_, vector, constant) = parts_of(&y, self.dimension);
-        let out = out.column_mut(0);
-        out.fill(constant);
-        for j in 0..self.dimension {
-            for ((o, x), g) in out.iter_mut().zip(x.column(j)).zip(slope.column(j)) {
-                *o += 0.5 * x * (g + vector[j]);
-            }
-        }
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.form_at(&self.solution.at(t), x, out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        Some(Box::new(FrozenForm {
+            coefficients: self.solution.at(t),
+            form: self,
+        }))
+    }
+}
+
+/// The form with `P`, `r`, `c` of one time.
+struct FrozenForm<'a> {
+    coefficients: Vec<f64>,
+    form: &'a QuadraticForm,
+}
+
+impl Field for FrozenForm<'_> {
+    fn inputs(&self) -> usize {
+        self.form.dimension
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn eval(&self, _: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        self.form.form_at(&self.coefficients, x, out);
     }
 }
 
