@@ -84,7 +84,10 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
             }
             marks.push(cloud(set, cast.ink(&set.solver), 0.75));
             panels.push(Panel {
-                title: format!("{}, {}", set.solver, level(*h)),
+                title: match &figures.data {
+                    Some(_) => format!("{}, {}", set.solver, level(*h)),
+                    None => set.solver.clone(),
+                },
                 x: x.clone(),
                 y: y.clone(),
                 marks,
@@ -104,13 +107,20 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
             panel: (width, plane_height(&x, &y, width)),
             panels,
             shared: true,
-            legend: vec![LegendEntry {
-                label: "data".into(),
-                ink: Ink::Data,
-                key: Key::Dot,
-            }],
+            legend: legend_of_data(record),
         },
     }
+}
+
+/// Nothing where there are no data.
+fn legend_of_data(record: &Record) -> Vec<LegendEntry> {
+    let data = record.figures.data.iter();
+    data.map(|_| LegendEntry {
+        label: "data".into(),
+        ink: Ink::Data,
+        key: Key::Dot,
+    })
+    .collect()
 }
 
 fn caption(record: &Record, hidden: usize) -> String {
@@ -125,14 +135,14 @@ fn caption(record: &Record, hidden: usize) -> String {
             h => level(h),
         })
         .collect();
-    let mut caption = format!(
-        "Samples generated with each solver's control, at {}, over the data{}; up to {points} points each.",
-        listed(&levels),
-        figures
-            .data
-            .as_ref()
-            .map_or(String::new(), |data| format!(" ({})", data.key)),
-    );
+    let mut caption = match &figures.data {
+        Some(data) => format!(
+            "Samples generated with each solver's control, at {}, over the data ({}); up to {points} points each.",
+            listed(&levels),
+            data.key
+        ),
+        None => format!("Draws of each solver; up to {points} points each."),
+    };
     if hidden > 0 {
         caption.push_str(&format!(" {hidden} further panels are left out."));
     }
@@ -201,11 +211,7 @@ fn histograms(record: &Record, cast: &Cast<'_>) -> Drawing {
         panel.y.range.1 = 1.05 * highest;
     }
     let (columns, width) = grid(panels.len(), 3, 400.0);
-    let mut legend = vec![LegendEntry {
-        label: "data".into(),
-        ink: Ink::Data,
-        key: Key::Dot,
-    }];
+    let mut legend = legend_of_data(record);
     let solvers = figures.samples.iter().map(|set| set.solver.as_str());
     legend.extend(cast.legend(solvers, Key::Line));
     Drawing {

@@ -130,12 +130,15 @@ fn snapshots(record: &Record) -> Drawing {
 fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
     let figures = &record.figures;
     let label = figures.coordinates.first().map_or("x", String::as_str);
-    let times: Vec<f64> = figures.densities.first().map_or(Vec::new(), |movie| {
+    let mut times: Vec<f64> = figures.densities.first().map_or(Vec::new(), |movie| {
         chosen(&movie.times)
             .into_iter()
             .map(|n| movie.times[n])
             .collect()
     });
+    if figures.runs_forward {
+        times.reverse();
+    }
     let panels: Vec<Panel> = times
         .iter()
         .map(|time| {

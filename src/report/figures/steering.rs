@@ -1,7 +1,7 @@
 //! What only control and sampling problems show: the policy over time with its paths, path weights, the evidence.
 
 use crate::numeric::estimate::Estimate;
-use crate::report::chart::axis::{Axis, extent};
+use crate::report::chart::axis::Axis;
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
 use crate::report::chart::sheet::{Key, Panel, Sheet};
@@ -13,6 +13,10 @@ use crate::report::record::{Gain, LogWeights, PolicyMap, Record, Solved};
 
 /// Paths drawn over a policy.
 const DRAWN: usize = 10;
+/// One in so many weights, the smallest ones, is left of a histogram.
+const LIGHTEST: usize = 50;
+/// Nats from the middle of what is found of the evidence, beyond which a bound is told and not drawn.
+const FAR: f64 = 30.0;
 /// Height of a row, and the standard errors a bar shows.
 const ROW: f64 = 22.0;
 const BAR: f64 = 2.0;
@@ -150,7 +154,11 @@ pub fn weights(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         return None;
     }
     let centred: Vec<Vec<f64>> = sets.iter().map(about_mean).collect();
-    let (low, high) = extent(centred.iter().flatten().copied(), f64::is_finite)?;
+    let mut all: Vec<f64> = centred.iter().flatten().copied().collect();
+    all.sort_by(f64::total_cmp);
+    // A few paths without weight would leave no room for the others.
+    let low = *all.get(all.len() / LIGHTEST)?;
+    let high = *all.last()?;
     let range = match high > low {
         true => (low, high),
         false => (low - 0.5, low + 0.5),
@@ -193,7 +201,7 @@ pub fn weights(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         name: "log-weights",
         title: "Path weights",
         caption: format!(
-            "Logarithms of the path weights about their mean; under the optimal control all weights are equal in the \
+            "Logarithms of the path weights about their mean, without the smallest fiftieth; under the optimal control all weights are equal in the \
              limit of small steps. Effective sample size as a share of the paths: {}. Arrays {}.",
             listed(&said),
             listed(&keys)
@@ -255,9 +263,20 @@ pub fn evidence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         );
     }
     rows.retain(|(.., found)| found.value.is_finite());
-    if rows.is_empty() {
-        return None;
-    }
+    let mut middle: Vec<f64> = rows.iter().map(|(.., found)| found.value).collect();
+    middle.sort_by(f64::total_cmp);
+    let middle = *middle.get(middle.len() / 2)?;
+    let (rows, beyond): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|(.., found)| (found.value - middle).abs() <= FAR);
+    let told: Vec<String> = beyond
+        .iter()
+        .map(|(name, .., found)| format!("{name} {}", number::typeset_with_error(found)))
+        .collect();
+    let far = match told.is_empty() {
+        true => String::new(),
+        false => format!(" Not drawn, too far away: {}.", listed(&told)),
+    };
     let known = record
         .references
         .iter()
@@ -294,7 +313,7 @@ pub fn evidence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         name: "evidence",
         title: "Evidence",
         caption: format!(
-            "log Z by each method (dots) and its bounds (rings). Bars: two standard errors.{line}"
+            "log Z by each method (dots) and its bounds (rings). Bars: two standard errors.{line}{far}"
         ),
         sheet: Sheet {
             panel: (430.0, ROW * rows.len() as f64 + 12.0),
@@ -325,4 +344,100 @@ fn bounds(solved: &Solved) -> Vec<(&'static str, Estimate)> {
             Some((words, found.value?))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::estimate::ErrorKind;
+    use crate::report::record::{MeasuredQuantity, PathBundle, SolverOutcome, SolverRow};
+
+    fn record() -> Record {
+        let solved = Solved {
+            log_normalizer: Some(Estimate::new(1.0, 0.1, ErrorKind::StandardError)),
+            effective_sample_size: Some(0.5),
+            quantities: vec![MeasuredQuantity {
+                name: "log_z_lower_bound".to_owned(),
+                value: Some(Estimate::new(-4e33, 1.0, ErrorKind::StandardError)),
+            }],
+            ..Solved::default()
+        };
+        let mut record = Record {
+            solvers: vec![SolverRow {
+                id: "one".to_owned(),
+                method: "annealed".to_owned(),
+                settings: Default::default(),
+                outcome: SolverOutcome::Solved(Box::new(solved)),
+            }],
+            ..Record::default()
+        };
+        let figures = &mut record.figures;
+        figures.plots = ["policy", "weights", "evidence", "gains"]
+            .map(str::to_owned)
+            .to_vec();
+        figures.log_weights = vec![LogWeights {
+            solver: "one".to_owned(),
+            values: (0..200).map(f64::from).collect(),
+            key: "one/log_weights".to_owned(),
+        }];
+        figures.policies = vec![PolicyMap {
+            solver: "one".to_owned(),
+            times: vec![0.0, 1.0],
+            coordinate: vec![-1.0, 0.0, 1.0],
+            control: vec![0.0, -4.0, 1.0, 2.0, 0.0, 1.0],
+            key: "one/control_map".to_owned(),
+        }];
+        figures.paths = vec![PathBundle {
+            solver: "one".to_owned(),
+            times: vec![0.0, 1.0],
+            coordinates: vec![vec![vec![0.0, 0.5]]],
+            ..PathBundle::default()
+        }];
+        record
+    }
+
+    /// The shade is the size of the control over its largest, the paths lie on it.
+    #[test]
+    fn a_policy_has_its_paths_on_top() {
+        let record = record();
+        let drawing = policies(&record, &Cast::new(&record)).expect("a figure");
+        match &drawing.sheet.panels[0].marks[..] {
+            [Mark::Shade { level, .. }, Mark::Line { y, .. }] => {
+                assert_eq!(level, &[0.0, 1.0, 0.25, 0.5, 0.0, 0.25]);
+                assert_eq!(y, &[0.0, 0.5]);
+            }
+            marks => panic!("{marks:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bound_out_of_sight_is_told() {
+        let record = record();
+        let drawing = evidence(&record, &Cast::new(&record)).expect("a figure");
+        assert!(drawing.caption.contains("too far away: one, lower bound"));
+        let axis = &drawing.sheet.panels[0].x;
+        assert!(axis.range.0 > -30.0 && axis.range.1 < 30.0, "{axis:?}");
+    }
+
+    /// A histogram is a density: its steps enclose what is not left out.
+    #[test]
+    fn weights_are_a_density() {
+        let record = record();
+        let drawing = weights(&record, &Cast::new(&record)).expect("a figure");
+        let Mark::Line { x, y, .. } = &drawing.sheet.panels[0].marks[0] else {
+            panic!("a line");
+        };
+        let area: f64 = x
+            .windows(2)
+            .zip(y)
+            .map(|(edges, height)| (edges[1] - edges[0]) * height)
+            .sum();
+        assert!((area - 0.98).abs() < 0.01, "{area}");
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_missing_is_said() {
+        let said = crate::report::figures::undrawn(&record()).expect("gains are missing");
+        assert!(said.ends_with("nothing to draw: gains."), "{said}");
+    }
 }
