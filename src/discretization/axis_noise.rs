@@ -17,13 +17,13 @@
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::dispatch::{Kernel, dispatch};
 use crate::numeric::elementary::{exp_of_negative, log};
-use crate::numeric::interpolation::UniformAxis;
-use crate::numeric::line_spline::{LineSpline, slopes};
+use crate::numeric::interpolation::{UniformAxis, coefficients_along};
+use crate::numeric::line_spline::LineSpline;
 use crate::numeric::quadrature::Rule;
 
 /// Least curvature along the noise, over lambda / g², for which the nodes are narrowed or widened as it says.
 pub const LEAST_CURVATURE: f64 = -0.5;
-/// Lines whose splines are found side by side.
+/// Lines of one block.
 const SIDE_BY_SIDE: usize = 16;
 
 /// One noise along one axis.
@@ -44,50 +44,42 @@ impl AxisNoise<'_> {
     pub fn apply(&self, values: &mut [f64]) {
         let count = self.axes[self.axis].count;
         let inner: usize = self.axes[self.axis + 1..].iter().map(|a| a.count).product();
+        let rows = coefficients_along(values, count, inner);
+        let place = |line: usize, i: usize| (line / inner * count + i) * inner + line % inner;
+        let row = |line: usize| &rows[line * (count + 2)..][..count + 2];
+        let shared: &[f64] = values;
+        let own =
+            |line: usize| -> Vec<f64> { (0..count).map(|i| shared[place(line, i)]).collect() };
         let lines = values.len() / count;
-        let first = |line: usize| line / inner * count * inner + line % inner;
-        if lines < SIDE_BY_SIDE {
+        let found: Vec<f64> = if lines < SIDE_BY_SIDE {
             // Too few lines to share out: their points are.
-            for line in 0..lines {
-                let places = (0..count).map(|i| first(line) + i * inner);
-                let own: Vec<f64> = places.clone().map(|place| values[place]).collect();
-                let mut spline = LineSpline::default();
-                Splines::of(1, &own).load(0, &mut spline);
-                let found = map_blocks(count, block(), |range| {
+            let of_line = |line: usize| {
+                let (mut spline, own) = (LineSpline::default(), own(line));
+                spline.set(row(line));
+                map_blocks(count, block(), |range| {
                     let mut scratch = Scratch::new(range.len());
                     self.along(&spline, range.start, &own[range], &mut scratch);
                     scratch.out
-                });
-                for (place, z) in places.zip(found.concat()) {
-                    values[place] = z;
+                })
+                .concat()
+            };
+            (0..lines).flat_map(of_line).collect()
+        } else {
+            map_blocks(lines, SIDE_BY_SIDE, |range| {
+                let (mut spline, mut scratch) = (LineSpline::default(), Scratch::new(count));
+                let mut out = Vec::with_capacity(range.len() * count);
+                for line in range {
+                    spline.set(row(line));
+                    self.along(&spline, 0, &own(line), &mut scratch);
+                    out.extend_from_slice(&scratch.out);
                 }
-            }
-            return;
-        }
-        let shared: &[f64] = values;
-        let found = map_blocks(lines, SIDE_BY_SIDE, |range| {
-            let n = range.len();
-            let table: Vec<f64> = (0..count)
-                .flat_map(|i| range.clone().map(move |line| (i, line)))
-                .map(|(i, line)| shared[first(line) + i * inner])
-                .collect();
-            let (splines, mut spline) = (Splines::of(n, &table), LineSpline::default());
-            let mut scratch = Scratch::new(count);
-            let mut own = vec![0.0; count];
-            let mut out = Vec::with_capacity(n * count);
-            for line in 0..n {
-                for (i, own) in own.iter_mut().enumerate() {
-                    *own = table[i * n + line];
-                }
-                splines.load(line, &mut spline);
-                self.along(&spline, 0, &own, &mut scratch);
-                out.extend_from_slice(&scratch.out);
-            }
-            out
-        });
-        for (line, z) in found.iter().flat_map(|f| f.chunks(count)).enumerate() {
+                out
+            })
+            .concat()
+        };
+        for (line, z) in found.chunks(count).enumerate() {
             for (i, z) in z.iter().enumerate() {
-                values[first(line) + i * inner] = *z;
+                values[place(line, i)] = *z;
             }
         }
     }
@@ -103,27 +95,6 @@ impl AxisNoise<'_> {
             rule: self.rule,
             scratch,
         });
-    }
-}
-
-/// Splines of lines that lie side by side.
-struct Splines<'a> {
-    lines: usize,
-    values: &'a [f64],
-    slopes: Vec<f64>,
-}
-
-impl<'a> Splines<'a> {
-    fn of(lines: usize, values: &'a [f64]) -> Self {
-        Self {
-            lines,
-            values,
-            slopes: slopes(values.len() / lines, lines, values),
-        }
-    }
-
-    fn load(&self, line: usize, spline: &mut LineSpline) {
-        spline.set(self.lines, line, self.values, &self.slopes);
     }
 }
 

@@ -232,8 +232,9 @@ impl<'a> Blend<'a> {
     }
 }
 
-/// Coefficients along an axis of `count` nodes, the axes after which have `inner` nodes together: a row for every line.
-fn coefficients_along(values: &[f64], count: usize, inner: usize) -> Vec<f64> {
+/// Coefficients on B-splines along an axis of `count` nodes, the axes after which have `inner` nodes together: a row of
+/// `count + 2` for every line.
+pub fn coefficients_along(values: &[f64], count: usize, inner: usize) -> Vec<f64> {
     let lines = values.len() / count;
     let mut out = vec![0.0; lines * (count + 2)];
     // 1 / pivots of s_{i-1} + 4 s_i + s_{i+1}.
