@@ -90,20 +90,20 @@ pub fn curve(
 /// differences over a thousandth of the spread of the paths. Exact for affine policies.
 pub fn gains(policy: &dyn Field, along: &Flight) -> Vec<Vec<f64>> {
     const SHARE: f64 = 1e-3;
+    let d = along.states.first().map_or(0, Batch::columns);
+    let widths: Vec<f64> = (0..d)
+        .map(|j| {
+            let column = along.states.iter().flat_map(|s| s.column(j));
+            let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| {
+                (a.0.min(*x), a.1.max(*x))
+            });
+            SHARE * (high - low).max(SHARE)
+        })
+        .collect();
     let frames = along.times.iter().zip(&along.states);
     frames
         .map(|(time, states)| {
             let centre = mean(states);
-            let d = centre.len();
-            let widths: Vec<f64> = (0..d)
-                .map(|j| {
-                    let column = along.states.iter().flat_map(|s| s.column(j));
-                    let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |a, x| {
-                        (a.0.min(*x), a.1.max(*x))
-                    });
-                    SHARE * (high - low).max(SHARE)
-                })
-                .collect();
             // Above and below the mean in each coordinate in turn.
             let mut places = Batch::zeros(2 * d, d);
             for (j, (centre, width)) in centre.iter().zip(&widths).enumerate() {
