@@ -65,17 +65,19 @@ pub fn control_errors(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     })
 }
 
+/// Ends of an error bar; a point where the error is unknown.
+pub(super) fn bar(e: &Estimate) -> (f64, f64) {
+    let half = if e.error.is_finite() {
+        BAR * e.error
+    } else {
+        0.0
+    };
+    (e.value - half, e.value + half)
+}
+
 /// A dot plot of one quantity, one row per name, with bars of two standard errors.
 fn dots(title: &str, label: &str, rows: &[(String, Ink, Estimate)]) -> Panel {
     let names: Vec<String> = rows.iter().map(|(name, ..)| name.clone()).collect();
-    let bar = |e: &Estimate| {
-        let half = if e.error.is_finite() {
-            BAR * e.error
-        } else {
-            0.0
-        };
-        (e.value - half, e.value + half)
-    };
     let (smallest, largest) =
         extent(rows.iter().map(|(.., e)| e.value), |_| true).unwrap_or((0.0, 1.0));
     // A logarithmic axis where values are positive and span decades.

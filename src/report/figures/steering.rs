@@ -5,6 +5,7 @@ use crate::report::chart::axis::Axis;
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
 use crate::report::chart::sheet::{Key, Panel, Sheet};
+use crate::report::figures::answers::bar;
 use crate::report::figures::clouds::outline;
 use crate::report::figures::drawing::{Cast, Drawing, grid, listed};
 use crate::report::figures::fields::others;
@@ -17,9 +18,8 @@ const DRAWN: usize = 10;
 const LIGHTEST: usize = 50;
 /// Nats from the middle of what is found of the evidence, beyond which a bound is told and not drawn.
 const FAR: f64 = 30.0;
-/// Height of a row, and the standard errors a bar shows.
+/// Height of a row.
 const ROW: f64 = 22.0;
-const BAR: f64 = 2.0;
 
 /// The size of the first control over time and the first coordinate, with paths on top.
 pub fn policies(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
@@ -282,13 +282,6 @@ pub fn evidence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         .iter()
         .find(|reference| reference.name == "log_z")
         .map(|reference| reference.value);
-    let bar = |found: &Estimate| {
-        let half = match found.error.is_finite() {
-            true => BAR * found.error,
-            false => 0.0,
-        };
-        (found.value - half, found.value + half)
-    };
     let ends = rows.iter().flat_map(|(.., found)| {
         let (low, high) = bar(found);
         [low, high]
