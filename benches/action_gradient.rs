@@ -8,9 +8,9 @@ use onsager::discretization::time_grid::TimeGrid;
 use onsager::field::family::Family;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::numeric::random::Streams;
-use onsager::problem::law::{Covariance, Mixture};
-use onsager::problem::model::{FieldSpec, Spacing};
-use onsager::solvers::path_cost::{ControlVariate, PathCost};
+use onsager::problem::meant::law::{Covariance, Mixture};
+use onsager::problem::meant::model::{FieldSpec, Spacing};
+use onsager::solvers::learned::path_cost::{ControlVariate, PathCost};
 
 const T_MIN: f64 = 1e-3;
 const PATHS: usize = 1024;

@@ -8,8 +8,8 @@
 
 use criterion::Criterion;
 use onsager::problem::parse_text;
-use onsager::solvers::control::ControlProblem;
-use onsager::solvers::control::run::solve;
+use onsager::solvers::lowered::control::ControlProblem;
+use onsager::solvers::registry::run_control::solve;
 use std::path::Path;
 use std::time::Instant;
 

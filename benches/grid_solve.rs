@@ -5,9 +5,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use onsager::problem::load;
-use onsager::problem::model::{MethodSpec, Scheme, SolverSpec};
-use onsager::solvers::ReverseProblem;
-use onsager::solvers::run::solve;
+use onsager::problem::meant::model::{MethodSpec, Scheme, SolverSpec};
+use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::registry::run::solve;
 use std::path::Path;
 
 fn grid_solve(criterion: &mut Criterion) {

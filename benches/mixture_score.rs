@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use onsager::field::noised_mixture::MixtureAt;
 use onsager::numeric::batch::Batch;
 use onsager::numeric::blocks::BLOCK;
-use onsager::problem::law::{Covariance, Mixture};
+use onsager::problem::meant::law::{Covariance, Mixture};
 use std::hint::black_box;
 
 /// Numbers in (−1, 1) without structure.

@@ -15,9 +15,9 @@ use onsager::field::draws::draw_mixture;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::numeric::blocks::BLOCK;
 use onsager::numeric::random::Streams;
-use onsager::problem::law::{Covariance, Mixture};
-use onsager::problem::model::{Integrator, Spacing};
-use onsager::solvers::reverse_sampling::Walk;
+use onsager::problem::meant::law::{Covariance, Mixture};
+use onsager::problem::meant::model::{Integrator, Spacing};
+use onsager::solvers::walk::reverse_sampling::Walk;
 
 fn equal_mixture(means: Vec<Vec<f64>>, variance: f64) -> Mixture {
     let components = means.len();

@@ -20,11 +20,11 @@ use onsager::numeric::batch::Batch;
 use onsager::numeric::blocks::{BLOCK, with_threads};
 use onsager::numeric::random::Streams;
 use onsager::problem::load;
-use onsager::problem::model::{FieldSpec, MethodSpec, SolverSpec};
-use onsager::solvers::ReverseProblem;
-use onsager::solvers::path_cost::{ControlVariate, PathCost};
-use onsager::solvers::reverse_sampling::Walk;
-use onsager::solvers::run::solve;
+use onsager::problem::meant::model::{FieldSpec, MethodSpec, SolverSpec};
+use onsager::solvers::learned::path_cost::{ControlVariate, PathCost};
+use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::registry::run::solve;
+use onsager::solvers::walk::reverse_sampling::Walk;
 use std::path::Path;
 
 /// A function to be timed.

@@ -238,22 +238,21 @@ fn nameless(files: &[File]) -> Vec<String> {
         .collect()
 }
 
-/// The module a path inside a floor leads to: the longest prefix that is a file, or through a
-/// re-export of the floor's root.
+/// The module a path inside a floor leads to: the longest prefix that is a file; a re-export leads to the file it
+/// comes from, and what a root defines itself to the root.
 fn target(path: &[String], files: &[File], exports: &Exports) -> Option<Vec<String>> {
-    for length in (1..=path.len()).rev() {
-        let prefix = &path[..length];
-        let Some(file) = files.iter().find(|file| file.module == prefix) else {
-            continue;
-        };
-        if !file.is_root() {
-            return Some(prefix.to_vec());
-        }
-        return exports
-            .get(&(prefix.to_vec(), path.get(length)?.clone()))
-            .cloned();
+    let file = (1..=path.len()).rev().find_map(|length| {
+        files
+            .iter()
+            .find(|file| file.module == path[..length])
+            .map(|file| (file, path.get(length)))
+    });
+    let (file, item) = file?;
+    if !file.is_root() {
+        return Some(file.module.clone());
     }
-    None
+    let exported = exports.get(&(file.module.clone(), item?.clone()));
+    Some(exported.unwrap_or(&file.module).clone())
 }
 
 type Exports = BTreeMap<(Vec<String>, String), Vec<String>>;
@@ -280,9 +279,11 @@ fn exports(files: &[File]) -> Exports {
 fn circles(files: &[File]) -> Vec<String> {
     let exports = exports(files);
     let mut edges = Edges::new();
-    for file in files.iter().filter(|file| !file.is_root()) {
+    for file in files.iter().filter(|file| !file.module.is_empty()) {
         let mut mentions = paths(file.production(), "crate");
-        if let Some((_, parent)) = file.module.split_last() {
+        if file.is_root() {
+            mentions.extend(own_children(file, files));
+        } else if let Some((_, parent)) = file.module.split_last() {
             for path in paths(file.production(), "super") {
                 let mut base = parent.to_vec();
                 let up = path.iter().take_while(|word| *word == "super").count();
@@ -310,6 +311,25 @@ fn circles(files: &[File]) -> Vec<String> {
                 .collect();
             let from = from.join("::");
             (!back.is_empty()).then(|| format!("{from} names {} in a circle", back.join(", ")))
+        })
+        .collect()
+}
+
+/// Paths into the files of its own folder that a root names outside `pub use`, which only hands names on.
+fn own_children(root: &File, files: &[File]) -> Vec<Vec<String>> {
+    let code: String = root
+        .production()
+        .split_inclusive(';')
+        .filter(|statement| !statement.trim_start().starts_with("pub use"))
+        .collect();
+    let children = files.iter().filter(|file| {
+        file.module.len() == root.module.len() + 1 && file.module.starts_with(&root.module)
+    });
+    children
+        .flat_map(|child| {
+            let name = child.module.last().expect("a child has a name");
+            let inside = paths(&code, name).into_iter();
+            inside.map(|path| [child.module.clone(), path].concat())
         })
         .collect()
 }
@@ -408,7 +428,7 @@ fn a_climbing_import_is_caught() {
         let broken = climbs(&[File::new("derivation/planted.rs", text)]);
         assert_eq!(broken.len(), 1, "{text}: {broken:?}");
     }
-    let innocent = "// use crate::cli::Cli;\nuse crate::expr::{Expr, Graph};\nconst A: &str = \"crate::cli::x\";\nconst Q: char = '\"'; fn f() -> crate::problem::model::Kind { crate::derivation::g() }";
+    let innocent = "// use crate::cli::Cli;\nuse crate::expr::{Expr, Graph};\nconst A: &str = \"crate::cli::x\";\nconst Q: char = '\"'; fn f() -> crate::problem::meant::model::Kind { crate::derivation::g() }";
     assert_none(climbs(&[File::new("derivation/innocent.rs", innocent)]));
     let stray = climbs(&[File::new("extras/mod.rs", "")]);
     assert_eq!(stray.len(), 1, "a folder that is no floor");
@@ -449,6 +469,14 @@ fn a_circle_is_caught() {
         File::new("expr/b.rs", "use super::Other;"),
     ];
     assert_eq!(circles(&exported).len(), 2);
+    let through_root = [
+        File::new(
+            "expr/mod.rs",
+            "pub mod a;\npub struct Root;\nfn f() { a::run() }",
+        ),
+        File::new("expr/a.rs", "use super::Root;\nuse crate::expr::Root as R;"),
+    ];
+    assert_eq!(circles(&through_root).len(), 2);
     let chain = [
         File::new("expr/a.rs", "use super::b::B;"),
         File::new("expr/b.rs", "use super::c::C;"),

@@ -1,17 +1,20 @@
 //! Derivations of whole problems: every step executed, slips caught, numbers against closed forms.
 
-use onsager::derivation::action::{execute_path_weight, path_weight};
-use onsager::derivation::gaussian_kernel::{self, transition_kernel};
-use onsager::derivation::lowering::{self, Lowering};
-use onsager::derivation::noising::Noising;
-use onsager::derivation::optimal_control::{execute_gap, execute_stationarity, optimal_control};
-use onsager::derivation::{
-    Derivation, Evidence, Refuted, derive, fokker_planck, hamilton_jacobi_bellman, hopf_cole, ito,
-    print, reverse, reverse_sde,
+use onsager::derivation::control::optimal_control::{
+    execute_gap, execute_stationarity, optimal_control,
 };
+use onsager::derivation::control::{hamilton_jacobi_bellman, hopf_cole};
+use onsager::derivation::ground::noising::Noising;
+use onsager::derivation::kind::lowering::{self, Lowering};
+use onsager::derivation::kind::{print, reverse};
+use onsager::derivation::law::gaussian_kernel::{self, transition_kernel};
+use onsager::derivation::law::{fokker_planck, ito, reverse_sde};
+use onsager::derivation::paths::action::{execute_path_weight, path_weight};
+use onsager::derivation::{Derivation, Evidence, Refuted, derive};
 use onsager::expr::Expr;
-use onsager::problem::model::Problem;
-use onsager::problem::{load, parse_text};
+use onsager::problem::load;
+use onsager::problem::meant::model::Problem;
+use onsager::problem::parse_text;
 use std::path::Path;
 
 const ONE: &str = "family = \"gaussian\"\nmean = 0.5\ncov = 0.2";

@@ -1,14 +1,17 @@
 //! Derivations of control problems: every step executed, slips caught,
 //! numbers against closed forms.
 
-use onsager::derivation::controlled::{Obstacle, take_apart};
-use onsager::derivation::stated::Stated;
-use onsager::derivation::{
-    Derivation, Evidence, Refuted, bellman, classical_limit, control, controlled, generator,
-    policy_law, product_form, riccati, temperature, wkb,
+use onsager::derivation::control::{
+    bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
+use onsager::derivation::ground::controlled;
+use onsager::derivation::ground::controlled::{Obstacle, take_apart};
+use onsager::derivation::ground::stated::Stated;
+use onsager::derivation::kind::control;
+use onsager::derivation::law::{generator, policy_law};
+use onsager::derivation::{Derivation, Evidence, Refuted};
 use onsager::expr::{Expr, Function, Graph, Scope, Shape, parse_scalar};
-use onsager::problem::model::Calculus;
+use onsager::problem::meant::model::Calculus;
 
 /// A control problem from expressions.
 struct Case<'a> {

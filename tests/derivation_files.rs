@@ -4,8 +4,9 @@
 use onsager::derivation::claim::ground::Ground;
 use onsager::derivation::claim::identity::{Identity, read_identities};
 use onsager::derivation::claim::proof::prove_link;
-use onsager::problem::diagnostic::Report;
-use onsager::problem::{Loaded, load};
+use onsager::problem::Loaded;
+use onsager::problem::load;
+use onsager::problem::text::diagnostic::Report;
 use onsager::verification::claim::numbers::Numbers;
 use onsager::verification::claim::{Decided, Effort, decide};
 use onsager::verification::verdict::Verdict;

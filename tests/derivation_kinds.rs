@@ -1,23 +1,24 @@
 //! Derivations of simulations, paths and bridges: every step executed, slips caught, numbers against
 //! closed forms.
 
-use onsager::derivation::antiderivative::antiderivative;
-use onsager::derivation::classical_limit::{canonical, momentum};
-use onsager::derivation::expectation::unmet;
-use onsager::derivation::noising::Noising;
-use onsager::derivation::optimal_control::optimal_control;
-use onsager::derivation::passage::{self, StoppingEvent};
-use onsager::derivation::path_action::{self, Functional};
-use onsager::derivation::stated::Stated;
-use onsager::derivation::stationary::{self, Stationary};
+use onsager::derivation::control::classical_limit::{canonical, momentum};
+use onsager::derivation::control::optimal_control::optimal_control;
+use onsager::derivation::ground::controlled;
+use onsager::derivation::ground::noising::Noising;
+use onsager::derivation::ground::stated::Stated;
+use onsager::derivation::kind::expectation::unmet;
+use onsager::derivation::kind::{bridge, path, print, simulate};
+use onsager::derivation::law::antiderivative::antiderivative;
+use onsager::derivation::law::passage::{self, StoppingEvent};
+use onsager::derivation::law::stationary::{self, Stationary};
+use onsager::derivation::law::{likelihood_expansion, nelson, partition};
+use onsager::derivation::paths::path_action::{self, Functional};
+use onsager::derivation::paths::schrodinger;
 use onsager::derivation::structure::{Steering, Subject, findings};
-use onsager::derivation::{
-    Derivation, Evidence, Refuted, bridge, controlled, derive, likelihood_expansion, nelson,
-    partition, path, print, schrodinger, simulate,
-};
+use onsager::derivation::{Derivation, Evidence, Refuted, derive};
 use onsager::expr::{Expr, Graph, Scope, Shape, parse_scalar};
 use onsager::problem::load;
-use onsager::problem::model::Calculus;
+use onsager::problem::meant::model::Calculus;
 use std::path::Path;
 
 /// A process from expressions, with further expressions in its graph.

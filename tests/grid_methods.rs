@@ -4,12 +4,14 @@ use onsager::field::noised_mixture::MixtureAt;
 use onsager::field::{Field, LogDensity};
 use onsager::numeric::batch::Batch;
 use onsager::numeric::random::Streams;
-use onsager::problem::law::Mixture;
+use onsager::problem::meant::law::Mixture;
 use onsager::problem::parse_text;
-use onsager::solvers::fokker_planck::FokkerPlanck;
-use onsager::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
-use onsager::solvers::hopf_cole::HopfCole;
-use onsager::solvers::{Method, Outcome, ReverseProblem, Solution, Unsolved, drive};
+use onsager::solvers::driver::{Method, Solution, Unsolved, drive};
+use onsager::solvers::grid::fokker_planck::FokkerPlanck;
+use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
+use onsager::solvers::grid::noised_value::HopfCole;
+use onsager::solvers::lowered::answer::Outcome;
+use onsager::solvers::lowered::reverse::ReverseProblem;
 use std::path::Path;
 
 fn lowered(text: &str) -> ReverseProblem {

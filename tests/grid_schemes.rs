@@ -11,7 +11,7 @@ use onsager::field::noised_mixture::NoisedMixture;
 use onsager::field::{Field, LogDensity};
 use onsager::numeric::batch::Batch;
 use onsager::numeric::tridiagonal::PivotError;
-use onsager::problem::law::{Covariance, Mixture};
+use onsager::problem::meant::law::{Covariance, Mixture};
 
 #[derive(Clone, Copy, Debug)]
 enum Scheme {

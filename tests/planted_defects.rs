@@ -3,10 +3,12 @@
 use onsager::comparison::reference_law::ReferenceLaw;
 use onsager::field::scaled::Scaled;
 use onsager::numeric::random::Streams;
-use onsager::problem::model::{CheckSpec, Problem, Severity};
+use onsager::problem::meant::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
-use onsager::solvers::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
-use onsager::solvers::{Outcome, ReverseProblem, Solution, StopReason, Work};
+use onsager::solvers::driver::{Solution, StopReason, Work};
+use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
+use onsager::solvers::lowered::answer::Outcome;
+use onsager::solvers::lowered::reverse::ReverseProblem;
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
 use onsager::verification::subject::{Claims, Subject};

@@ -2,22 +2,24 @@
 //! sign, a dropped term, transposed or swapped components, the wrong reading of the schedule, swapped ends.
 //! Each equation is executed against the definition it comes from; undamaged, every one holds.
 
-use onsager::derivation::action::{PathWeight, execute_path_weight, path_weight};
-use onsager::derivation::bellman;
-use onsager::derivation::controlled::{self, Controlled, take_apart};
-use onsager::derivation::dispatch::stated;
-use onsager::derivation::lowering::{self, Lowering};
-use onsager::derivation::nelson::{self, Velocities};
-use onsager::derivation::noising::Noising;
-use onsager::derivation::optimal_control::{self, optimal_control};
-use onsager::derivation::riccati::{self, RiccatiSystem};
-use onsager::derivation::{
-    Refuted, classical_limit, fokker_planck, generator, hamilton_jacobi_bellman, hopf_cole, ito,
-    policy_law, reverse_sde, schrodinger, temperature,
+use onsager::derivation::Refuted;
+use onsager::derivation::control::bellman;
+use onsager::derivation::control::optimal_control::{self, optimal_control};
+use onsager::derivation::control::riccati::{self, RiccatiSystem};
+use onsager::derivation::control::{
+    classical_limit, hamilton_jacobi_bellman, hopf_cole, temperature,
 };
+use onsager::derivation::ground::controlled::{self, Controlled, take_apart};
+use onsager::derivation::ground::noising::Noising;
+use onsager::derivation::kind::dispatch::stated;
+use onsager::derivation::kind::lowering::{self, Lowering};
+use onsager::derivation::law::nelson::{self, Velocities};
+use onsager::derivation::law::{fokker_planck, generator, ito, policy_law, reverse_sde};
+use onsager::derivation::paths::action::{PathWeight, execute_path_weight, path_weight};
+use onsager::derivation::paths::schrodinger;
 use onsager::expr::{Expr, Graph, Node};
 use onsager::problem::load;
-use onsager::problem::model::Problem;
+use onsager::problem::meant::model::Problem;
 use std::path::Path;
 
 /// What a slip does to the parts of an equation.

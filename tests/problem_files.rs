@@ -1,15 +1,16 @@
 //! Every shipped problem loads, and its resolved text says the same problem again.
 
-use onsager::derivation::definedness::undefined;
 use onsager::derivation::derive;
-use onsager::derivation::dispatch::stated;
-use onsager::derivation::expectation::unmet;
-use onsager::problem::diagnostic::Report;
-use onsager::problem::law::Law;
-use onsager::problem::model::Problem;
-use onsager::problem::task::{Kind, Reverse};
-use onsager::problem::vocabulary::{STRUCTURES, of_kind};
-use onsager::problem::{Loaded, load, parse_text};
+use onsager::derivation::ground::definedness::undefined;
+use onsager::derivation::kind::dispatch::stated;
+use onsager::derivation::kind::expectation::unmet;
+use onsager::problem::format::vocabulary::{STRUCTURES, of_kind};
+use onsager::problem::load;
+use onsager::problem::meant::law::Law;
+use onsager::problem::meant::model::Problem;
+use onsager::problem::meant::task::{Kind, Reverse};
+use onsager::problem::text::diagnostic::Report;
+use onsager::problem::{Loaded, parse_text};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,13 +1,14 @@
 //! What problems of every kind mean once they are loaded, read off the shipped files and small texts.
 
 use onsager::expr::{Expr, Value};
-use onsager::problem::claim::{Claim, SweepMode, Under};
-use onsager::problem::law::Law;
-use onsager::problem::model::{
+use onsager::problem::load;
+use onsager::problem::meant::claim::{Claim, SweepMode, Under};
+use onsager::problem::meant::law::Law;
+use onsager::problem::meant::model::{
     Against, Boundary, Calculus, MethodSpec, PathKernel, Scheme, Stepper,
 };
-use onsager::problem::task::{Duration, Kind, PathFunctional, Sense, Task};
-use onsager::problem::{Loaded, load, parse_text};
+use onsager::problem::meant::task::{Duration, Kind, PathFunctional, Sense, Task};
+use onsager::problem::{Loaded, parse_text};
 use std::path::{Path, PathBuf};
 
 /// Every shipped problem that is in order.

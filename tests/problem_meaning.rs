@@ -1,9 +1,10 @@
 //! What a problem file means once it is loaded: coefficients, laws, overrides, names.
 
-use onsager::problem::law::{Covariance, Law};
-use onsager::problem::model::{MethodSpec, Preset, Rate, Spacing};
-use onsager::problem::task::Reverse;
-use onsager::problem::{Loaded, Override, load, parse_text};
+use onsager::problem::load;
+use onsager::problem::meant::law::{Covariance, Law};
+use onsager::problem::meant::model::{MethodSpec, Preset, Rate, Spacing};
+use onsager::problem::meant::task::Reverse;
+use onsager::problem::{Loaded, Override, parse_text};
 use proptest::prelude::*;
 use std::path::Path;
 

@@ -5,9 +5,9 @@
 use onsager::field::Field;
 use onsager::numeric::batch::Batch;
 use onsager::problem::parse_text;
-use onsager::solvers::Solution;
-use onsager::solvers::control::run::solve;
-use onsager::solvers::control::{ControlOutcome, ControlProblem};
+use onsager::solvers::driver::Solution;
+use onsager::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use onsager::solvers::registry::run_control::solve;
 use serde_json::Value;
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use onsager::discretization::schedule::{Schedule, TimeFunction};
 use onsager::expr::Graph;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::numeric::batch::BatchRef;
-use onsager::problem::law::{Covariance, Mixture};
+use onsager::problem::meant::law::{Covariance, Mixture};
 use serde_json::Value;
 use std::num::NonZeroUsize;
 

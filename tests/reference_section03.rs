@@ -18,11 +18,11 @@ use onsager::numeric::batch::{Batch, BatchMut, BatchRef};
 use onsager::numeric::estimate::Estimate;
 use onsager::numeric::quadrature::Rule;
 use onsager::numeric::random::Streams;
-use onsager::problem::law::{Covariance, Mixture};
-use onsager::problem::model::{Integrator, Spacing};
-use onsager::solvers::gram;
-use onsager::solvers::reverse_sampling::Walk;
-use onsager::solvers::score_matching::{implicit_loss, matching_loss};
+use onsager::problem::meant::law::{Covariance, Mixture};
+use onsager::problem::meant::model::{Integrator, Spacing};
+use onsager::solvers::learned::gram;
+use onsager::solvers::learned::score_matching::{implicit_loss, matching_loss};
+use onsager::solvers::walk::reverse_sampling::Walk;
 use serde_json::Value;
 use std::num::NonZeroUsize;
 

@@ -12,9 +12,9 @@ use onsager::numeric::batch::Batch;
 use onsager::numeric::dense::{linear_transition, stationary_covariance};
 use onsager::numeric::estimate::Estimate;
 use onsager::numeric::random::Streams;
-use onsager::problem::law::{Covariance, Mixture};
-use onsager::problem::model::{Integrator, Spacing};
-use onsager::solvers::reverse_sampling::Walk;
+use onsager::problem::meant::law::{Covariance, Mixture};
+use onsager::problem::meant::model::{Integrator, Spacing};
+use onsager::solvers::walk::reverse_sampling::Walk;
 use serde_json::Value;
 
 struct Record {

@@ -6,8 +6,9 @@ use onsager::field::Field;
 use onsager::numeric::batch::Batch;
 use onsager::numeric::random::Streams;
 use onsager::problem::parse_text;
-use onsager::solvers::run::solve;
-use onsager::solvers::{Refusal, ReverseProblem, Solution, Unsolved};
+use onsager::solvers::driver::{Refusal, Solution, Unsolved};
+use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::registry::run::solve;
 use std::path::Path;
 
 const THREE_GAUSSIANS: &str = r#"

@@ -1,12 +1,13 @@
 //! Every name has a page, and the JSON schema says what the checker says.
 
 use onsager::derivation::pages as structures;
-use onsager::problem::codes::CODES;
-use onsager::problem::json_schema::json_schema;
-use onsager::problem::page::Page;
-use onsager::problem::task::Kind;
-use onsager::problem::{load, vocabulary};
-use onsager::solvers::pages as methods;
+use onsager::problem::format::codes::CODES;
+use onsager::problem::format::json_schema::json_schema;
+use onsager::problem::format::page::Page;
+use onsager::problem::format::vocabulary;
+use onsager::problem::load;
+use onsager::problem::meant::task::Kind;
+use onsager::solvers::registry::pages as methods;
 use onsager::verification::pages as checks;
 use serde_json::Value;
 use std::collections::BTreeSet;

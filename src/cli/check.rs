@@ -2,13 +2,14 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::input::{derive_problem, load_problem};
 use crate::cli::output::say;
-use crate::cli::{derive_problem, load_problem, record};
+use crate::cli::record;
 use crate::derivation::Derivation;
 use crate::problem::Loaded;
-use crate::problem::model::Problem;
-use crate::problem::task::{Duration, Task};
-use crate::problem::vocabulary::{METHODS, of_kind};
+use crate::problem::format::vocabulary::{METHODS, of_kind};
+use crate::problem::meant::model::Problem;
+use crate::problem::meant::task::{Duration, Task};
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
 use std::io::IsTerminal;

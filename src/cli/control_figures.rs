@@ -10,8 +10,8 @@ use crate::report::record::{
     FieldSlice, FigureData, Gain, LogWeights, NamedArray, PathBundle, PointSet, PolicyMap,
     TimeProfile,
 };
-use crate::solvers::Solution;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 
 const DRAWN_PATHS: usize = 24;
 const FRAMES: usize = 60;

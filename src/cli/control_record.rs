@@ -5,15 +5,15 @@ use crate::comparison::control::{ControlComparison, ControlRow};
 use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
-use crate::problem::task::Task;
+use crate::problem::meant::task::Task;
 use crate::report::number;
 use crate::report::record::{
     Fact, HistoryPoint, MeasuredQuantity, Solved, SolverRow, StatementLine,
 };
-use crate::solvers::Solution;
-use crate::solvers::control::discrete_value::DISCRETE_VALUE;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
-use crate::solvers::run::Answers;
+use crate::solvers::driver::Solution;
+use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::registry::run::Answers;
 use crate::verification::identity::CheckResult;
 
 /// One row per requested solver.
@@ -140,7 +140,7 @@ pub fn headline(
     if let Some(discrete) = discrete.into_iter().find(|q| q.name == DISCRETE_VALUE) {
         text.push_str(&format!(
             " At {steps} explicit steps nothing costs less than {}.",
-            number::significant(discrete.estimate.value, 7)
+            number::significant(discrete.value.value, 7)
         ));
     }
     let mut found = Vec::new();

@@ -2,10 +2,11 @@
 
 use crate::cli::arguments::{Common, Format, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::input::{derive_problem, load_problem};
 use crate::cli::output::say;
-use crate::cli::{derive_problem, load_problem};
-use crate::derivation::{Derivation, Evidence, Step, print};
-use crate::problem::suggest::did_you_mean;
+use crate::derivation::kind::print;
+use crate::derivation::{Derivation, Evidence, Step};
+use crate::problem::text::suggest::did_you_mean;
 use crate::report::html::typeset::Typesetter;
 use serde::Serialize;
 use std::path::Path;

@@ -78,7 +78,7 @@ impl Example {
 #[cfg(test)]
 mod tests {
     use super::EXAMPLES;
-    use crate::problem::task::Kind;
+    use crate::problem::meant::task::Kind;
     use std::path::Path;
 
     #[test]

@@ -7,11 +7,12 @@ use crate::comparison::portraits::{
 use crate::field::LogDensity;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
-use crate::problem::law::{Law, Standardization};
+use crate::problem::meant::law::{Law, Standardization};
 use crate::report::record::{
     DensityMovie, FieldSlice, FigureData, NamedArray, PathBundle, PointSet, TimeProfile,
 };
-use crate::solvers::{ReverseProblem, Solution};
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Points of a cloud that are drawn; the arrays hold all of them.
 const DRAWN_POINTS: usize = 1500;

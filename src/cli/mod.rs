@@ -10,6 +10,7 @@ mod examples;
 mod exit;
 mod explain;
 mod figures;
+mod input;
 mod output;
 mod progress;
 mod record;
@@ -21,20 +22,11 @@ mod solve_reverse;
 mod solve_simulate;
 mod verify;
 
-use crate::cli::output::say;
-use crate::derivation::claim::identity::read_identities;
-use crate::derivation::definedness::undefined;
-use crate::derivation::expectation::unmet;
-use crate::derivation::{self, Derivation};
-use crate::problem::diagnostic::Report;
-use crate::problem::{Loaded, Override, load};
-use arguments::{Arguments, Command, Common, Overrides};
+use arguments::{Arguments, Command};
 use bench::BenchRequest;
 use clap::Parser;
 use exit::Exit;
 use session::Request;
-use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs one command line.
@@ -97,80 +89,4 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Command::Schema { table } => schema::schema(table.as_deref(), common),
     };
     exit.into()
-}
-
-/// Loads a problem and prints its warnings, or everything that is wrong with it.
-fn load_problem(file: &Path, overrides: &Overrides, common: &Common) -> Result<Loaded, Exit> {
-    let colour = common.color.holds(std::io::stderr().is_terminal());
-    let mut replaced = Vec::new();
-    for text in &overrides.set {
-        match Override::parse(text) {
-            Some(value) => replaced.push(value),
-            None => {
-                eprintln!(
-                    "error: `--set {text}` has no `=`; write --set table.key=value or --set name=value"
-                );
-                return Err(Exit::BadInput);
-            }
-        }
-    }
-    if let Some(seed) = common.seed {
-        replaced.push(Override {
-            key: "run.seed".to_owned(),
-            value: seed.to_string(),
-        });
-    }
-    match load(file, &replaced) {
-        Ok(loaded) => {
-            if !common.quiet {
-                for warning in &loaded.warnings {
-                    eprintln!("{}\n", warning.render(&loaded.source, colour));
-                }
-            }
-            Ok(loaded)
-        }
-        Err(report) => Err(refuse(&report, common)),
-    }
-}
-
-/// Derives a loaded problem, unless it lacks a structure its file expects or states an identity that cannot be
-/// read.
-fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> {
-    let stated = derivation::dispatch::stated(&loaded.problem);
-    let undefined = undefined(&loaded.problem, &stated);
-    if !undefined.is_empty() {
-        return Err(refuse(
-            &Report::new(loaded.source.clone(), undefined),
-            common,
-        ));
-    }
-    let derivation = derivation::derive(&loaded.problem).map_err(|error| {
-        eprintln!("error: {error}");
-        Exit::BadInput
-    })?;
-    let mut wrong = unmet(&loaded.problem.expect, &derivation.structure);
-    if let Err(misread) = read_identities(&loaded.problem, &loaded.source) {
-        wrong.extend(misread);
-    }
-    if wrong.is_empty() {
-        Ok(derivation)
-    } else {
-        Err(refuse(&Report::new(loaded.source.clone(), wrong), common))
-    }
-}
-
-/// Says everything that is wrong with a file.
-fn refuse(report: &Report, common: &Common) -> Exit {
-    if common.json {
-        for diagnostic in &report.diagnostics {
-            say(&format!("{}\n", diagnostic.to_json(&report.source)));
-        }
-    }
-    let colour = common.color.holds(std::io::stderr().is_terminal());
-    eprint!("{}", report.render(colour));
-    if report.exit_code() == Exit::InputOutput.code() {
-        Exit::InputOutput
-    } else {
-        Exit::BadInput
-    }
 }

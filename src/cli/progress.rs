@@ -1,6 +1,6 @@
 //! Progress on standard error: one animated line per solver on a terminal, rare plain lines elsewhere.
 
-use crate::solvers::Progress;
+use crate::solvers::driver::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 

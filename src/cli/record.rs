@@ -1,22 +1,23 @@
 //! Fills the record of a run from what the rooms found. Copies and names; computes nothing.
 
 use crate::comparison::generated::Generation;
-use crate::comparison::quantities::Quantity;
 use crate::comparison::{Comparison, ComparisonRow};
-use crate::derivation::stated::Stated;
+use crate::derivation::ground::stated::Stated;
 use crate::derivation::{self, Derivation};
 use crate::expr::Expr;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
-use crate::problem::law::Law;
-use crate::problem::model::{CheckSpec, Problem, Reference, SolverSpec};
+use crate::problem::meant::law::Law;
+use crate::problem::meant::model::{CheckSpec, Problem, Reference, SolverSpec};
 use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
     Phase, ReferenceRow, Solved, SolverOutcome, SolverRow, StatementLine, StructureFinding,
 };
-use crate::solvers::run::Answers;
-use crate::solvers::{ReverseProblem, Solution, Unsolved, Work};
+use crate::solvers::driver::{Solution, Unsolved, Work};
+use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::registry::run::Answers;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
 
@@ -455,7 +456,7 @@ pub fn reference_rows(
             measured: quantities
                 .iter()
                 .find(|q| q.name == reference.name)
-                .map(|q| q.estimate),
+                .map(|q| q.value),
             on: String::new(),
             tolerance: reference.tolerance,
             source: reference.source.clone(),

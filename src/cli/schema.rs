@@ -3,11 +3,11 @@
 use crate::cli::arguments::Common;
 use crate::cli::exit::Exit;
 use crate::cli::output::say;
-use crate::problem::json_schema::{form_text, json_schema, json_schema_of};
-use crate::problem::schema::table;
-use crate::problem::suggest::did_you_mean;
-use crate::problem::tables::{Shape, TABLES, TableSchema};
-use crate::problem::task::Kind;
+use crate::problem::format::json_schema::{form_text, json_schema, json_schema_of};
+use crate::problem::format::schema::table;
+use crate::problem::format::tables::{Shape, TABLES, TableSchema};
+use crate::problem::meant::task::Kind;
+use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
 use std::io::IsTerminal;

@@ -2,21 +2,21 @@
 
 use crate::cli::arguments::Common;
 use crate::cli::exit::Exit;
+use crate::cli::input::{derive_problem, load_problem, refuse};
 use crate::cli::session::{Clock, Request};
 use crate::cli::solve_control::run_control;
 use crate::cli::solve_reverse::run_reverse;
 use crate::cli::solve_simulate::run_simulation;
-use crate::cli::{derive_problem, load_problem, refuse};
 use crate::numeric::blocks::with_pool;
 use crate::problem::Loaded;
-use crate::problem::diagnostic::{Diagnostic, Report};
-use crate::problem::model::SolverSpec;
-use crate::problem::suggest::did_you_mean;
-use crate::problem::task::Kind;
-use crate::solvers::control::ControlProblem;
-use crate::solvers::control::choice::automatic;
-use crate::solvers::simulate::SimulateProblem;
-use crate::solvers::simulate::choice::automatic as simulation_methods;
+use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::task::Kind;
+use crate::problem::text::diagnostic::{Diagnostic, Report};
+use crate::problem::text::suggest::did_you_mean;
+use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::registry::choice::automatic;
+use crate::solvers::registry::choice_simulate::automatic as simulation_methods;
 
 /// `onsager solve` and `onsager verify`.
 pub fn solve(request: &Request<'_>) -> Exit {

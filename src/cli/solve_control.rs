@@ -10,11 +10,11 @@ use crate::comparison::control::compare_controls;
 use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
-use crate::problem::model::Problem;
+use crate::problem::meant::model::Problem;
 use crate::report::figures::undrawn;
 use crate::report::record::Record;
-use crate::solvers::control::ControlProblem;
-use crate::solvers::control::run::solve as run_solver;
+use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::registry::run_control::solve as run_solver;
 use crate::verification::control::verify_controls;
 use crate::verification::references::check_references;
 

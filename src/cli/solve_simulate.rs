@@ -8,16 +8,16 @@ use crate::comparison::simulate::quantities;
 use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
-use crate::problem::model::Problem;
+use crate::problem::meant::model::Problem;
 use crate::report::figures::undrawn;
 use crate::report::number;
 use crate::report::record::{
     DensityMovie, Fact, FigureData, MeasuredQuantity, NamedArray, Record, Solved, StatementLine,
 };
-use crate::solvers::Solution;
-use crate::solvers::run::Answers;
-use crate::solvers::simulate::run::solve as run_solver;
-use crate::solvers::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::registry::run::Answers;
+use crate::solvers::registry::run_simulate::solve as run_solver;
 use crate::verification::identity::CheckResult;
 use crate::verification::references::check_references;
 use crate::verification::simulate::verify_simulation;

@@ -2,16 +2,16 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::exit::Exit;
+use crate::cli::input::{load_problem, refuse};
 use crate::cli::output::say;
 use crate::cli::session::Request;
 use crate::cli::solve::solve;
-use crate::cli::{load_problem, refuse};
 use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Mode, read_identities};
 use crate::derivation::claim::slip::Place;
 use crate::numeric::blocks::with_threads;
 use crate::problem::Loaded;
-use crate::problem::diagnostic::{Diagnostic, Report};
+use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::report::table::Table;
 use crate::report::terminal::Style;
 use crate::verification::claim::numbers::Numbers;

@@ -2,18 +2,18 @@
 //! evenly its paths are weighted.
 
 use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
-use crate::comparison::quantities::Quantity;
 use crate::expr::Kernel;
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::task::Kind;
-use crate::solvers::control::discrete_value::{DISCRETE_VALUE, discrete_value};
-use crate::solvers::control::steered_walk::{Idle, SteeredPaths, SteeredWalk};
-use crate::solvers::control::weights::{effective_share, weighted_value};
-use crate::solvers::control::{ControlOutcome, ControlProblem};
-use crate::solvers::{Solution, StopReason, Work};
+use crate::problem::meant::task::Kind;
+use crate::solvers::driver::{Solution, StopReason, Work};
+use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
+use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::walk::steered_walk::{Idle, SteeredPaths, SteeredWalk};
+use crate::solvers::walk::weights::{effective_share, weighted_value};
 
 /// Name of the cost of no control.
 const UNCONTROLLED: &str = "uncontrolled_cost";
@@ -156,7 +156,10 @@ pub fn compare_controls(
     let mut quantities: Vec<Quantity> = Vec::new();
     let mut push = |name: String, estimate: Estimate| {
         if quantities.iter().all(|q| q.name != name) {
-            quantities.push(Quantity { name, estimate });
+            quantities.push(Quantity {
+                name,
+                value: estimate,
+            });
         }
     };
     if let Some(reference) = reference {
@@ -203,12 +206,15 @@ pub fn compare_controls(
     {
         quantities.push(Quantity {
             name: DISCRETE_VALUE.to_owned(),
-            estimate,
+            value: estimate,
         });
     }
     let mut push = |name: String, estimate: Estimate| {
         if quantities.iter().all(|q| q.name != name) {
-            quantities.push(Quantity { name, estimate });
+            quantities.push(Quantity {
+                name,
+                value: estimate,
+            });
         }
     };
     if let Some(optimal) = &optimal {
@@ -228,7 +234,7 @@ pub fn compare_controls(
     let uncontrolled = quantities
         .iter()
         .find(|q| q.name == UNCONTROLLED)
-        .map(|q| q.estimate);
+        .map(|q| q.value);
     ControlComparison {
         reference: reference.map(|r| r.id.clone()),
         value: reference.and_then(|r| r.outcome.cost),

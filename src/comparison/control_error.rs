@@ -11,8 +11,8 @@ use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::model::Spacing;
-use crate::solvers::ReverseProblem;
+use crate::problem::meant::model::Spacing;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Intervals of the time integral of the control error.
 const TIMES: usize = 32;

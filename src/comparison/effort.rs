@@ -1,6 +1,6 @@
 //! How many points a measurement may use, from the counted cost of a point.
 
-use crate::solvers::ReverseProblem;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Elementary operations one measurement may spend on field evaluations.
 const OPERATIONS: f64 = 1e9;

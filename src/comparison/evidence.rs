@@ -7,10 +7,10 @@ use crate::field::draws::draw_mixture;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::law::Law;
-use crate::problem::task::Task;
-use crate::solvers::control::target::Target;
-use crate::solvers::control::{ControlOutcome, ControlProblem};
+use crate::problem::meant::law::Law;
+use crate::problem::meant::task::Task;
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::target::Target;
 
 /// Name of the upper bound of `log Z`.
 pub const LOG_Z_UPPER: &str = "log_z_upper_bound";
@@ -57,7 +57,7 @@ pub fn upper_bound(
 mod tests {
     use super::*;
     use crate::problem::parse_text;
-    use crate::solvers::control::run::solve;
+    use crate::solvers::registry::run_control::solve;
     use std::path::Path;
 
     /// The method's `log Z` and the upper bound.

@@ -7,8 +7,8 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::Mixture;
-use crate::solvers::ReverseProblem;
+use crate::problem::meant::law::Mixture;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Half-width of the lattice in standard deviations of a component.
 const HALF_WIDTH: f64 = 8.0;
@@ -202,7 +202,7 @@ pub fn clouds(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::law::Covariance;
+    use crate::problem::meant::law::Covariance;
 
     #[test]
     fn lattice_integrates_gaussian_moments_and_an_oscillation() {

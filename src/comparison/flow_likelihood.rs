@@ -311,7 +311,7 @@ mod tests {
     use crate::discretization::schedule::{Schedule, TimeFunction};
     use crate::field::LogDensity;
     use crate::field::noised_mixture::NoisedMixture;
-    use crate::problem::law::{Covariance, Mixture};
+    use crate::problem::meant::law::{Covariance, Mixture};
 
     /// The flow of a mixture against its closed-form log density at both ends.
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::discretization::noising::Noising;
 use crate::numeric::batch::{Batch, BatchRef};
-use crate::problem::law::Mixture;
+use crate::problem::meant::law::Mixture;
 use nalgebra::{DMatrix, DVector};
 
 /// Coarse steps of the moment equations.
@@ -186,7 +186,7 @@ impl Moments<'_> {
 mod tests {
     use super::*;
     use crate::discretization::schedule::{Schedule, TimeFunction};
-    use crate::problem::law::Covariance;
+    use crate::problem::meant::law::Covariance;
 
     /// The eps = 0 rows of the published one-dimensional Gaussian example (closed forms evaluated
     /// independently, six digits).

@@ -11,9 +11,9 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::{Law, Mixture, Standardization};
-use crate::solvers::ReverseProblem;
-use crate::solvers::reverse_sampling::Walk;
+use crate::problem::meant::law::{Law, Mixture, Standardization};
+use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::walk::reverse_sampling::Walk;
 
 /// Mixtures of more components have no mode table.
 const MODES: usize = 64;

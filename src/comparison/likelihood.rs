@@ -10,8 +10,8 @@ use crate::field::{Differentiable, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::Law;
-use crate::solvers::ReverseProblem;
+use crate::problem::meant::law::Law;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Points of a likelihood estimate, at most.
 const POINTS: usize = 256;

@@ -3,8 +3,8 @@
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Stream;
-use crate::solvers::control::ControlProblem;
-use crate::solvers::control::steered_walk::SteeredWalk;
+use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::walk::steered_walk::SteeredWalk;
 
 /// States of the process under a policy, on the way.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +135,7 @@ mod tests {
     use crate::numeric::batch::{BatchMut, BatchRef};
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
-    use crate::solvers::control::steered_walk::Idle;
+    use crate::solvers::walk::steered_walk::Idle;
     use std::path::Path;
 
     const TEXT: &str = r#"

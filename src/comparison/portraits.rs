@@ -8,9 +8,9 @@ use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::block;
 use crate::numeric::random::Streams;
-use crate::problem::model::Spacing;
-use crate::solvers::ReverseProblem;
-use crate::solvers::reverse_sampling::Walk;
+use crate::problem::meant::model::Spacing;
+use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::walk::reverse_sampling::Walk;
 use nalgebra::DMatrix;
 
 /// The one or two plotted coordinates: the state itself up to two states, else the two leading

@@ -1,23 +1,17 @@
 //! Named numbers of a run, for `[reference.NAME]`.
 
-use crate::comparison::ComparisonRow;
 use crate::comparison::expectation::clouds;
 use crate::comparison::gaussian_family::{GeneratedGaussian, covariance_of};
 use crate::comparison::generated::mixture_log_density;
 use crate::comparison::reference_law::ReferenceLaw;
+use crate::comparison::rows::ComparisonRow;
 use crate::field::LogDensity;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::law::Covariance;
-use crate::solvers::ReverseProblem;
+use crate::problem::meant::law::Covariance;
+use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::reverse::ReverseProblem;
 use nalgebra::DVector;
-
-/// A number under the name a `[reference.NAME]` table may use.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantity {
-    pub name: String,
-    pub estimate: Estimate,
-}
 
 /// Every named number this run produced.
 ///
@@ -39,7 +33,10 @@ pub fn quantities(
     let mut out = Vec::new();
     let mut push = |name: String, estimate: Option<Estimate>| {
         if let Some(estimate) = estimate {
-            out.push(Quantity { name, estimate });
+            out.push(Quantity {
+                name,
+                value: estimate,
+            });
         }
     };
     push("value".to_owned(), value);

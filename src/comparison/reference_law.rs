@@ -7,8 +7,10 @@ use crate::field::{Differentiable, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::model::Spacing;
-use crate::solvers::{GridRecord, ReverseProblem, Solution};
+use crate::problem::meant::model::Spacing;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::answer::GridRecord;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Steps of the forward simulation used where the noised law has no closed form.
 const FORWARD_STEPS: usize = 400;

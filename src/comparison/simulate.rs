@@ -1,8 +1,8 @@
 //! Named numbers of a simulation, from whichever method knows each best.
 
-use crate::comparison::quantities::Quantity;
-use crate::solvers::Solution;
-use crate::solvers::simulate::SimulateOutcome;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::simulate::SimulateOutcome;
 
 /// Every number under the name that `[reference.NAME]` may use.
 ///
@@ -45,7 +45,7 @@ pub fn quantities(solutions: &[Solution<SimulateOutcome>], stopped: bool) -> Vec
     for (solution, quantity) in &all {
         out.push(Quantity {
             name: format!("{}_{}", quantity.name, solution.id),
-            estimate: quantity.value,
+            value: quantity.value,
         });
     }
     all.sort_by(|(_, a), (_, b)| a.value.error.total_cmp(&b.value.error));
@@ -54,7 +54,7 @@ pub fn quantities(solutions: &[Solution<SimulateOutcome>], stopped: bool) -> Vec
         if !known && !ambiguous(&quantity.name) {
             out.push(Quantity {
                 name: quantity.name.clone(),
-                estimate: quantity.value,
+                value: quantity.value,
             });
         }
     }

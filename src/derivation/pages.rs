@@ -1,6 +1,6 @@
 //! What each structure is, and what it makes possible.
 
-use crate::problem::page::Page;
+use crate::problem::format::page::Page;
 
 const fn structure(
     name: &'static str,

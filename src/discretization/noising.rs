@@ -4,8 +4,8 @@ use crate::discretization::schedule::Schedule;
 use crate::expr::{CompileError, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dense::linear_transition;
-use crate::problem::law::Covariance;
-use crate::problem::model::{Preset, Problem};
+use crate::problem::meant::law::Covariance;
+use crate::problem::meant::model::{Preset, Problem};
 use nalgebra::{DMatrix, DVector};
 
 /// Why a noising process could not be turned into numbers.

@@ -28,7 +28,7 @@
 use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
 use crate::discretization::time_grid::TimeGrid;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::problem::law::Covariance;
+use crate::problem::meant::law::Covariance;
 use nalgebra::{DMatrix, DVector};
 
 /// The numbers of one step from forward time `late` to `early`.
@@ -273,7 +273,7 @@ mod tests {
     use crate::discretization::noising::Noising;
     use crate::discretization::schedule::{Schedule, TimeFunction};
     use crate::numeric::random::Streams;
-    use crate::problem::model::Spacing;
+    use crate::problem::meant::model::Spacing;
 
     fn linear() -> Transition {
         Transition::Linear {

@@ -2,7 +2,7 @@
 
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::Batch;
-use crate::problem::model::{Preset, Rate};
+use crate::problem::meant::model::{Preset, Rate};
 use gauss_quad::GaussLegendre;
 use std::num::NonZeroUsize;
 

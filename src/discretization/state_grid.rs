@@ -13,7 +13,7 @@
 use crate::discretization::schedule::Schedule;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::interpolation::UniformAxis;
-use crate::problem::law::Mixture;
+use crate::problem::meant::law::Mixture;
 
 /// Standard deviations covered on each side of every component: `2 Q(7) = 2.6e-12` of it is outside.
 pub const TAILS: f64 = 7.0;
@@ -418,7 +418,7 @@ impl Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::law::Covariance;
+    use crate::problem::meant::law::Covariance;
 
     fn two_bumps() -> Mixture {
         Mixture {

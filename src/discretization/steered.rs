@@ -10,9 +10,9 @@
 //!
 //! # Checked by
 //! The derivation takes the user's expressions apart into these coefficients and proves that they make up
-//! what was typed ([`crate::derivation::controlled::execute`]).
+//! what was typed ([`crate::derivation::ground::controlled::execute`]).
 
-use crate::derivation::controlled::Controlled;
+use crate::derivation::ground::controlled::Controlled;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use nalgebra::DMatrix;

@@ -10,7 +10,7 @@
 //! # Checked by
 //! `s08.discrete_adjoint` of the reference numbers; central differences of the discretized cost.
 
-use crate::derivation::controlled::Controlled;
+use crate::derivation::ground::controlled::Controlled;
 use crate::discretization::steered::MatrixField;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};

@@ -1,7 +1,7 @@
 //! Time nodes between the data end and the prior end of the horizon.
 
 use crate::discretization::noising::Noising;
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 
 /// Increasing forward times `t_0 < t_1 < ... < t_n`; reverse simulation walks them backwards.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use crate::discretization::noising::{GaussianKernel, MeanMap};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::Stream;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
 
 /// Time-node addresses used inside one stream.

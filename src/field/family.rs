@@ -10,7 +10,7 @@ use crate::field::rbf::RadialBasis;
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
 use crate::field::{Differentiable, FieldFamily};
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::model::FieldSpec;
+use crate::problem::meant::model::FieldSpec;
 
 /// A parametrised score of one of the known families.
 #[derive(Clone, Debug)]

@@ -171,7 +171,7 @@ mod tests {
     use crate::discretization::schedule::{Schedule, TimeFunction};
     use crate::discretization::state_grid::Rotation;
     use crate::field::noised_mixture::NoisedMixture;
-    use crate::problem::law::{Covariance, Mixture};
+    use crate::problem::meant::law::{Covariance, Mixture};
 
     #[test]
     fn a_noised_gaussian_is_interpolated_exactly_in_space_and_closely_in_time() {

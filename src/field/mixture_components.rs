@@ -2,7 +2,7 @@
 
 use crate::numeric::dense::Cholesky;
 use crate::numeric::elementary::log_in_place;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::DMatrix;
 
 /// Covariances of all components in the cheapest form that holds them all.

@@ -11,7 +11,7 @@ use crate::field::rbf::spread_out;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::random::Stream;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::DMatrix;
 
 /// Up to this many states covariances are full; above, diagonal.

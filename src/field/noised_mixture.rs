@@ -7,7 +7,7 @@ use crate::field::mixture_tile::{Targets, evaluate, log_responsibilities};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::log_sum_exp::log_sum_exp;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
 
 /// `p_t = Σ_k w_k N(Φ m_k + c, Φ S_k Φᵀ + C)` with the transition `(Φ, c, C)` from the start of the

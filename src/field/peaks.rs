@@ -9,7 +9,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp_in_place;
 use crate::numeric::log_sum_exp::log_sum_exp_columns;
-use crate::problem::law::{Covariance, Mixture};
+use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::DMatrix;
 use std::f64::consts::TAU;
 

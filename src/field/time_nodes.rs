@@ -14,7 +14,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 
 /// Pieces between two nodes on which the whitening and the clock are linear.
 const PIECES: usize = 8;

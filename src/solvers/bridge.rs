@@ -9,7 +9,7 @@
 //! Two roads to the kernel: under affine drift it is Gaussian and the data side stays a mixture
 //! (`tilted_mixture`); under any other drift of one state it is composed of short-time
 //! Gaussians on a grid (`kernel_chain`). Neither shares a formula with the stencils of
-//! [`crate::solvers::hopf_cole`] and [`crate::solvers::fokker_planck`].
+//! [`crate::solvers::grid::noised_value`] and [`crate::solvers::grid::fokker_planck`].
 //!
 //! # Which optimum
 //! The score is the optimal reverse control from `pi` when `hat phi_t` is the law `p_t` of the noised data, that
@@ -39,13 +39,14 @@ mod tilted_mixture;
 use crate::discretization::noising::GaussianKernel;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::model::MethodSpec;
+use crate::problem::meant::model::MethodSpec;
 use crate::solvers::bridge::kernel_chain::ChainBridge;
 use crate::solvers::bridge::tilted_mixture::TiltedMixture;
-use crate::solvers::grid_record::record_densities;
-use crate::solvers::{
-    HistoryEntry, Method, Outcome, Progress, Refusal, ReverseProblem, SolveError, StopReason, Work,
-};
+use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::grid::grid_record::record_densities;
+use crate::solvers::lowered::answer::HistoryEntry;
+use crate::solvers::lowered::answer::Outcome;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// The method's options.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,10 +296,10 @@ mod tests {
     use crate::numeric::batch::Batch;
     use crate::numeric::quadrature::Rule;
     use crate::problem::parse_text;
-    use crate::solvers::drive;
+    use crate::solvers::driver::drive;
     use std::path::Path;
 
-    fn solved(data: &str, prior: &str) -> (ReverseProblem, crate::solvers::Solution) {
+    fn solved(data: &str, prior: &str) -> (ReverseProblem, crate::solvers::driver::Solution) {
         let text = format!(
             "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );

@@ -2,7 +2,7 @@
 
 use crate::field::Field;
 use crate::numeric::batch::Batch;
-use crate::solvers::control::ControlProblem;
+use crate::solvers::lowered::control::ControlProblem;
 
 /// Step of a difference in time, as a share of the horizon.
 const TIME_STEP: f64 = 0.01;

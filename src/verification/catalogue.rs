@@ -1,7 +1,7 @@
 //! Every identity of this version, how a check of one runs, and the probe after a failure.
 
 use crate::numeric::digits::significant;
-use crate::problem::model::CheckSpec;
+use crate::problem::meant::model::CheckSpec;
 use crate::verification::derivatives::Derivatives;
 use crate::verification::equations::{HjbResidual, HopfCole};
 use crate::verification::identity::{

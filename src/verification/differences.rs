@@ -6,7 +6,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 use crate::verification::identity::{NotApplicable, Settings};
 use crate::verification::subject::Subject;
 use crate::verification::verdict::{Residual, Verdict};

@@ -1,7 +1,7 @@
 //! The observed order of grid methods.
 
-use crate::problem::model::CheckSpec;
-use crate::solvers::grid_order::{
+use crate::problem::meant::model::CheckSpec;
+use crate::solvers::grid::grid_order::{
     COARSER_ORDER_FACT, EXPECTED_ORDER_FACT, GRID_ORDER_FACT, unsettled,
 };
 use crate::verification::identity::{CheckResult, skipped};
@@ -12,7 +12,7 @@ const GRID_ORDER: f64 = 2.0;
 const GRID_ORDER_TOLERANCE: f64 = 0.15;
 
 /// The observed order of every grid method that solved at several levels; what has not settled in it counts as
-/// its error (see [`crate::solvers::grid_order`]).
+/// its error (see [`crate::solvers::grid::grid_order`]).
 pub(super) fn grid_order<'a>(
     spec: &CheckSpec,
     answers: impl Iterator<Item = (&'a str, &'a [(&'static str, f64)])>,

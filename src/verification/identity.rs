@@ -1,7 +1,7 @@
 //! The shape of an identity and of a check of it.
 
 use crate::numeric::random::Streams;
-use crate::problem::model::{CheckSpec, Severity};
+use crate::problem::meant::model::{CheckSpec, Severity};
 use crate::verification::subject::Subject;
 use crate::verification::verdict::{Residual, Verdict};
 

@@ -10,7 +10,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 use crate::verification::differences::check_times;
 use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
 use crate::verification::subject::Subject;

@@ -28,8 +28,9 @@ pub mod work_precision;
 
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
 use crate::numeric::random::Streams;
-use crate::problem::model::CheckSpec;
-use crate::solvers::{ReverseProblem, Solution};
+use crate::problem::meant::model::CheckSpec;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::reverse::ReverseProblem;
 use crate::verification::catalogue::{check, identity};
 use crate::verification::grid_order::grid_order;
 use crate::verification::identity::{CheckResult, Identity, Scope, Settings, skipped};

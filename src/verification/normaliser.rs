@@ -11,11 +11,13 @@ use crate::comparison::evidence::exact_draws;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
-use crate::problem::law::Law;
-use crate::problem::model::CheckSpec;
-use crate::problem::task::Task;
-use crate::solvers::Solution;
-use crate::solvers::control::{ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::problem::meant::law::Law;
+use crate::problem::meant::model::CheckSpec;
+use crate::problem::meant::task::Task;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::control::{
+    ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE,
+};
 use crate::verification::identity::{CheckResult, skipped};
 use crate::verification::verdict::{Residual, Verdict};
 

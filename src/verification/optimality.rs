@@ -9,7 +9,7 @@ use crate::numeric::batch::Batch;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
 use crate::verification::subject::Subject;
 use crate::verification::trial::{Direction, Scales, Trial};

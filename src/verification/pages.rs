@@ -1,6 +1,6 @@
 //! What each check claims, and what a failure usually means.
 
-use crate::problem::page::Page;
+use crate::problem::format::page::Page;
 
 const fn check(
     name: &'static str,

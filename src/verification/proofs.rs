@@ -5,7 +5,7 @@
 //! right, is measured all the same, so a proof has a row of its own and no measurement becomes `proved`.
 
 use crate::derivation::{Derivation, Evidence, Step};
-use crate::problem::model::CheckSpec;
+use crate::problem::meant::model::CheckSpec;
 use crate::verification::catalogue::identity;
 use crate::verification::identity::{CheckResult, DERIVATION, Identity, skipped};
 use crate::verification::verdict::Verdict;

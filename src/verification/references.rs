@@ -1,9 +1,9 @@
 //! Known numbers of the file against what the run produced.
 
-use crate::comparison::quantities::Quantity;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::ErrorKind;
-use crate::problem::model::{Reference, Severity};
+use crate::problem::meant::model::{Reference, Severity};
+use crate::solvers::lowered::answer::Quantity;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::{Residual, Verdict};
 
@@ -49,7 +49,7 @@ fn check_reference(reference: &Reference, quantities: &[Quantity]) -> CheckResul
         );
         return result;
     };
-    let estimate = quantity.estimate;
+    let estimate = quantity.value;
     let statistical = estimate.kind == ErrorKind::StandardError;
     let own = if statistical {
         CONFIDENCE * estimate.error
@@ -109,7 +109,7 @@ mod tests {
     fn verdict(reference: Reference, estimate: Estimate) -> Verdict {
         let quantities = [Quantity {
             name: "v".to_owned(),
-            estimate,
+            value: estimate,
         }];
         check_references(&[reference], &quantities)[0].verdict
     }

@@ -3,7 +3,7 @@
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::field::scaled::Scaled;
 use crate::field::{Differentiable, LogDensity};
-use crate::solvers::ReverseProblem;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// The constants of the derivation, as factors; [`Claims::default`] is the derivation of this program.
 ///

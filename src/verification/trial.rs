@@ -4,7 +4,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::{Differentiable, Field};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
-use crate::problem::model::Spacing;
+use crate::problem::meant::model::Spacing;
 use crate::verification::identity::NotApplicable;
 use crate::verification::subject::Subject;
 

@@ -12,7 +12,7 @@
 //! error is no larger: [`Rung::bound`].
 
 use crate::numeric::estimate::{ErrorKind, Estimate};
-use crate::problem::model::Reference;
+use crate::problem::meant::model::Reference;
 
 /// Standard errors below which a sampled distance is noise.
 const NOISE: f64 = 2.0;

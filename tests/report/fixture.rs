@@ -11,16 +11,16 @@ use onsager::field::{Field, LogDensity};
 use onsager::numeric::batch::Batch;
 use onsager::numeric::estimate::{ErrorKind, Estimate};
 use onsager::numeric::random::Streams;
-use onsager::problem::law::{Covariance, Mixture};
-use onsager::problem::model::{Integrator, Spacing};
-use onsager::problem::task::Kind;
-use onsager::problem::vocabulary::standard_plots;
+use onsager::problem::format::vocabulary::standard_plots;
+use onsager::problem::meant::law::{Covariance, Mixture};
+use onsager::problem::meant::model::{Integrator, Spacing};
+use onsager::problem::meant::task::Kind;
 use onsager::report::record::{
     CheckRow, DensityMovie, DerivationStep, Environment, Evidence, Fact, FieldSlice, FigureData,
     GeneratedRow, HistoryPoint, Identity, NamedArray, PathBundle, Phase, PointSet, Record,
     ReferenceRow, Solved, SolverOutcome, SolverRow, StatementLine, StructureFinding, TimeProfile,
 };
-use onsager::solvers::reverse_sampling::Walk;
+use onsager::solvers::walk::reverse_sampling::Walk;
 use onsager::verification::verdict::Verdict;
 
 const SEED: u64 = 11;

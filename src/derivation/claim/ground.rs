@@ -1,10 +1,10 @@
 //! What the names of a claim stand for: the process, its law and its control as symbols.
 
-use crate::derivation::noising::Noising;
+use crate::derivation::ground::noising::Noising;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
-use crate::problem::law::Law as StatedLaw;
-use crate::problem::model::Problem;
-use crate::problem::task::Kind;
+use crate::problem::meant::law::Law as StatedLaw;
+use crate::problem::meant::model::Problem;
+use crate::problem::meant::task::Kind;
 use std::collections::BTreeMap;
 
 /// Names a `let` may not take: they mean something in every claim.

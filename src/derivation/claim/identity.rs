@@ -5,9 +5,9 @@ use crate::derivation::claim::ground::{Ground, Law};
 use crate::derivation::claim::reading::{Context, LawText, Reader, is_taken};
 use crate::expr::syntax::{Syntax, tree};
 use crate::expr::{Expr, ExprError, Value, parse};
-use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
-use crate::problem::diagnostic::{Diagnostic, Source};
-use crate::problem::model::Problem;
+use crate::problem::meant::claim::{Binding, Claim, IdentitySpec, Typed, Under};
+use crate::problem::meant::model::Problem;
+use crate::problem::text::diagnostic::{Diagnostic, Source};
 use std::ops::Range;
 
 /// One side of a link.

@@ -1,10 +1,10 @@
 //! The decision: is the difference of the two sides zero in normal form?
 
-use crate::derivation::assumption::Assumption;
 use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Level, Link, Mode, Opened, Sides};
 use crate::derivation::claim::normal::Workbench;
 use crate::derivation::claim::rule::Rule;
+use crate::derivation::ground::assumption::Assumption;
 use std::collections::BTreeSet;
 
 /// Why two sides are equal.

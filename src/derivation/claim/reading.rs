@@ -7,7 +7,7 @@ use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
 use crate::derivation::claim::ground::{Ground, Law, RESERVED};
 use crate::expr::syntax::{Kind, Syntax};
 use crate::expr::{Expr, ExprError, Scope, Value, elaborate, is_function};
-use crate::problem::claim::Typed;
+use crate::problem::meant::claim::Typed;
 use std::ops::Range;
 
 /// Functionals nested deeper than this are refused: reading recurses.

@@ -1,6 +1,6 @@
 //! The rules a proof may use, each with what it takes for granted.
 
-use crate::derivation::assumption::Assumption;
+use crate::derivation::ground::assumption::Assumption;
 
 /// A step from one normal form to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

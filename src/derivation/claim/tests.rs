@@ -3,9 +3,9 @@
 use super::ground::Ground;
 use super::identity::{Identity, Mode};
 use super::proof::{Proof, prove};
-use crate::derivation::noising::Noising;
+use crate::derivation::ground::noising::Noising;
 use crate::expr::{Graph, Scope, Shape, parse_scalar};
-use crate::problem::claim::{Binding, Claim, IdentitySpec, Typed, Under};
+use crate::problem::meant::claim::{Binding, Claim, IdentitySpec, Typed, Under};
 
 fn typed(text: &str) -> Typed {
     Typed {

@@ -1,6 +1,6 @@
 //! Affine and other terms of coefficients.
 
-use crate::derivation::noising::Noising;
+use crate::derivation::ground::noising::Noising;
 use crate::expr::{Expr, Node};
 
 /// The first drift component that is not affine in the state, with a state that survives two

@@ -1,12 +1,12 @@
 //! Which states meet; where time and corners occur.
 
-use super::{Finding, Steering, Subject, shown};
-use crate::derivation::controlled::take_apart;
-use crate::derivation::evidence::Evidence;
-use crate::derivation::noising::Noising;
-use crate::derivation::product_form::{self, Coupling};
+use super::finding::{Finding, Steering, Subject, shown};
+use crate::derivation::control::product_form::{self, Coupling};
+use crate::derivation::ground::controlled::take_apart;
+use crate::derivation::ground::evidence::Evidence;
+use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
-use crate::problem::law::{Law, Mixture};
+use crate::problem::meant::law::{Law, Mixture};
 
 /// More than one group of states that never meet.
 pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {

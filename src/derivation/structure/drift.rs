@@ -1,14 +1,14 @@
 //! What the drift is: affine, a gradient, a gradient plus a field across it.
 
 use super::affine::{affine_part, nonaffine, nonaffine_terms};
+use super::finding::{Finding, shown};
 use super::noise::{noise_without_state, state_in_noise};
-use super::{Finding, shown};
-use crate::derivation::as_typed::points;
-use crate::derivation::evidence::{Evidence, equal};
-use crate::derivation::matrix::{self, as_multiple_of_identity};
-use crate::derivation::noising::{Noising, dot};
+use crate::derivation::ground::as_typed::points;
+use crate::derivation::ground::evidence::{Evidence, equal};
+use crate::derivation::ground::matrix::{self, as_multiple_of_identity};
+use crate::derivation::ground::noising::{Noising, dot};
 use crate::expr::Expr;
-use crate::problem::law::Law;
+use crate::problem::meant::law::Law;
 
 /// Affine drift, noise free of the state, a Gaussian mixture at the start.
 pub(super) fn gaussian(noising: &mut Noising, start: Option<&Law>) -> Finding {

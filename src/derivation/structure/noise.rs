@@ -1,9 +1,9 @@
 //! What the diffusion matrix does with the state.
 
 use super::affine::affine_part;
-use super::{Finding, shown};
-use crate::derivation::evidence::{Evidence, equal};
-use crate::derivation::noising::{Noising, dot};
+use super::finding::{Finding, shown};
+use crate::derivation::ground::evidence::{Evidence, equal};
+use crate::derivation::ground::noising::{Noising, dot};
 use crate::expr::Expr;
 
 /// The first entry of `G` that contains a state, with that state.

@@ -1,13 +1,13 @@
 //! How control enters and what it costs.
 
-use super::{Finding, Steering};
-use crate::derivation::controlled::{self, Obstacle, take_apart};
-use crate::derivation::evidence::Evidence;
-use crate::derivation::matrix::as_multiple_of_identity;
-use crate::derivation::noising::Noising;
-use crate::derivation::notation;
-use crate::derivation::stated::Stated;
-use crate::derivation::{riccati, temperature};
+use super::finding::{Finding, Steering};
+use crate::derivation::control::{riccati, temperature};
+use crate::derivation::ground::controlled::{self, Obstacle, take_apart};
+use crate::derivation::ground::evidence::Evidence;
+use crate::derivation::ground::matrix::as_multiple_of_identity;
+use crate::derivation::ground::noising::Noising;
+use crate::derivation::ground::notation;
+use crate::derivation::ground::stated::Stated;
 
 /// The second derivative of the drift in the control vanishes.
 pub(super) fn control_affine(noising: &mut Noising, stated: &Stated) -> Finding {

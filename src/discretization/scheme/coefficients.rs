@@ -3,7 +3,7 @@
 use crate::discretization::scheme::{Coefficients, SchemeRefusal};
 use crate::expr::{CompileError, Expr, Graph, Kernel, Node};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::problem::model::Problem;
+use crate::problem::meant::model::Problem;
 use nalgebra::{DMatrix, DVector};
 
 /// Why an equation could not be turned into numbers.

@@ -3,7 +3,7 @@
 use crate::discretization::scheme::{Coefficients, NoiseStructure, Scheme, SchemeRefusal, Sde};
 use crate::numeric::batch::Batch;
 use crate::numeric::brownian::{Increment, Wanted};
-use crate::problem::model::Calculus;
+use crate::problem::meant::model::Calculus;
 
 /// `x ← x + f h + G ΔW`.
 ///

@@ -16,7 +16,7 @@ use crate::discretization::scheme::{Coefficients, Scheme, SchemeRefusal, Sde};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::brownian::{Increment, Wanted};
 use crate::numeric::dense::linear_transition;
-use crate::problem::model::Calculus;
+use crate::problem::meant::model::Calculus;
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

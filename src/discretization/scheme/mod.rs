@@ -32,7 +32,7 @@ pub use walk::Path;
 
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::brownian::{Increment, Wanted};
-use crate::problem::model::Calculus;
+use crate::problem::meant::model::Calculus;
 
 /// What schemes ask of `dX = f dt + G dW` (Itô), at one time and a block of points.
 ///

@@ -8,8 +8,8 @@ use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, FieldFamily};
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
-use crate::problem::law::{Covariance, Mixture};
-use crate::problem::model::FieldSpec;
+use crate::problem::meant::law::{Covariance, Mixture};
+use crate::problem::meant::model::FieldSpec;
 
 fn noising(d: usize) -> Noising {
     let beta = TimeFunction::Linear {

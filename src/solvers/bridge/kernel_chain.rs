@@ -20,10 +20,11 @@ use crate::discretization::state_grid::StateGrid;
 use crate::field::grid_field::GridScore;
 use crate::field::noised_mixture::MixtureAt;
 use crate::numeric::blocks::pairwise_sum;
-use crate::solvers::grid_order::{observed_orders, time_mean};
-use crate::solvers::grid_start::{self, Demand, Placed, autonomous, start_values};
-use crate::solvers::grid_sums::mean_squares;
-use crate::solvers::{Refusal, ReverseProblem, SolveError};
+use crate::solvers::driver::{Refusal, SolveError};
+use crate::solvers::grid::grid_order::{observed_orders, time_mean};
+use crate::solvers::grid::grid_start::{self, Demand, Placed, autonomous, start_values};
+use crate::solvers::grid::grid_sums::mean_squares;
+use crate::solvers::lowered::reverse::ReverseProblem;
 
 /// Chains, finest first.
 const CHAINS: usize = 4;

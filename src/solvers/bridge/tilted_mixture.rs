@@ -15,8 +15,9 @@ use crate::field::noised_mixture::{MixtureAt, NoisedMixture};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::log_sum_exp::log_sum_exp;
-use crate::problem::law::{Covariance, Mixture};
-use crate::solvers::{ReverseProblem, SolveError};
+use crate::problem::meant::law::{Covariance, Mixture};
+use crate::solvers::driver::SolveError;
+use crate::solvers::lowered::reverse::ReverseProblem;
 use nalgebra::{DMatrix, DVector};
 
 /// Half width of the grid in standard deviations of the start law and of the noised data law; a Gaussian

@@ -12,7 +12,7 @@ use crate::comparison::expectation::Cloud;
 use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
 use crate::derivation::claim::ground::{Ground, Law};
 use crate::derivation::claim::identity::Opened;
-use crate::derivation::matrix;
+use crate::derivation::ground::matrix;
 use crate::expr::{Expr, Graph};
 use crate::field::draws::{draw_mixture, draw_transition};
 use crate::numeric::batch::Batch;

@@ -10,9 +10,9 @@ use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Streams;
-use crate::problem::law::{Covariance, Law, Mixture};
-use crate::problem::model::Problem;
-use crate::problem::task::Task;
+use crate::problem::meant::law::{Covariance, Law, Mixture};
+use crate::problem::meant::model::Problem;
+use crate::problem::meant::task::Task;
 use crate::verification::claim::stencil;
 use nalgebra::DMatrix;
 

@@ -12,7 +12,7 @@ use crate::field::draws::draw_mixture;
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::random::Stream;
-use crate::problem::law::Mixture;
+use crate::problem::meant::law::Mixture;
 use crate::verification::claim::numbers::{Compiled, Numbers, Unmeasured};
 use crate::verification::claim::value::Source;
 use std::ops::Range;

@@ -1,0 +1,268 @@
+//! Problems that fall apart into smaller ones.
+//!
+//! If the states form groups that no drift component, noise, control authority or cost couples, the value
+//! function is a sum over the groups, `V = sum_g V_g(x_g, t)`, and `psi = prod_g psi_g`.
+//!
+//! # Source
+//! Separation of variables; Todorov (2009) for the product of desirabilities.
+//!
+//! # Executed by
+//! The Hamilton–Jacobi–Bellman residual of `sum_g V_g` is the sum of the residuals of the groups, each in
+//! its own coordinates.
+
+use crate::derivation::control::bellman;
+use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::noising::{Noising, terms};
+use crate::derivation::ground::step::Step;
+use crate::expr::{Expr, Graph};
+
+const SOURCE: &str = "separation of variables; Todorov (2009)";
+
+/// Two states that meet, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Coupling {
+    /// Length of the text of the term: the smallest coupling is the first to remove.
+    pub size: usize,
+    pub states: (usize, usize),
+    /// `drift[0]`, `the running cost`, ...
+    pub place: String,
+    pub term: String,
+}
+
+/// States that meet in terms of a list of named expressions, and the couplings that made them meet.
+pub fn groups(
+    graph: &mut Graph,
+    state: &[Expr],
+    sums: &[(String, Option<usize>, Expr)],
+    pairs: &[(String, usize, usize, Expr)],
+) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+    let d = state.len();
+    let mut couplings = Vec::new();
+    for (place, own, e) in sums {
+        for term in terms(graph, *e) {
+            let mut met: Vec<usize> = (0..d)
+                .filter(|i| graph.depends_on(term, state[*i]))
+                .collect();
+            if let Some(i) = own
+                && !met.contains(i)
+            {
+                met.push(*i);
+            }
+            for pair in met.windows(2) {
+                couplings.push(coupling(graph, place, pair[0], pair[1], term));
+            }
+        }
+    }
+    for (place, i, j, e) in pairs {
+        if !graph.is_zero(*e) && !graph.is_provably_zero(*e) {
+            for k in (0..d).filter(|k| graph.depends_on(*e, state[*k])) {
+                if k != *i {
+                    couplings.push(coupling(graph, place, *i, k, *e));
+                }
+            }
+            if i != j {
+                couplings.push(coupling(graph, place, *i, *j, *e));
+            }
+        }
+    }
+    couplings.sort();
+    couplings.dedup();
+    let mut of: Vec<usize> = (0..d).collect();
+    for coupling in &couplings {
+        let (a, b) = (of[coupling.states.0], of[coupling.states.1]);
+        let (low, high) = (a.min(b), a.max(b));
+        of.iter_mut().filter(|g| **g == high).for_each(|g| *g = low);
+    }
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for first in 0..d {
+        let members: Vec<usize> = (0..d).filter(|i| of[*i] == first).collect();
+        if !members.is_empty() {
+            groups.push(members);
+        }
+    }
+    (groups, couplings)
+}
+
+fn coupling(graph: &Graph, place: &str, i: usize, j: usize, term: Expr) -> Coupling {
+    let text = graph.text(term);
+    Coupling {
+        size: text.len(),
+        states: (i.min(j), i.max(j)),
+        place: place.to_owned(),
+        term: text,
+    }
+}
+
+/// The groups of a control problem.
+pub fn groups_of(controlled: &mut Controlled) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+    let state = controlled.process.state.clone();
+    let authority = controlled.authority();
+    let mut sums = Vec::new();
+    let mut pairs = Vec::new();
+    let graph = &mut controlled.process.graph;
+    for (i, f) in controlled.process.drift.iter().enumerate() {
+        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+    }
+    for (name, e) in [
+        ("the running cost", controlled.running),
+        ("the terminal cost", controlled.terminal),
+    ] {
+        sums.push((name.to_owned(), None, graph.expand(e)));
+    }
+    for (name, matrix) in [
+        ("G G'", &controlled.process.diffusivity),
+        ("B R^-1 B'", &authority),
+    ] {
+        for (i, row) in matrix.iter().enumerate() {
+            for (j, entry) in row.iter().enumerate().take(i + 1) {
+                pairs.push((format!("{name}[{i}][{j}]"), i, j, *entry));
+            }
+        }
+    }
+    groups(graph, &state, &sums, &pairs)
+}
+
+/// The groups of a process without costs; `log_density` joins the states its terms couple.
+pub fn groups_of_process(
+    process: &mut Noising,
+    log_density: Option<Expr>,
+) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+    let state = process.state.clone();
+    let graph = &mut process.graph;
+    let mut sums = Vec::new();
+    for (i, f) in process.drift.iter().enumerate() {
+        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+    }
+    if let Some(log_density) = log_density {
+        sums.push((
+            "the log density".to_owned(),
+            None,
+            graph.expand(log_density),
+        ));
+    }
+    let mut pairs = Vec::new();
+    for (i, row) in process.diffusivity.iter().enumerate() {
+        for (j, entry) in row.iter().enumerate().take(i + 1) {
+            if !graph.is_zero(*entry) {
+                pairs.push((format!("G G'[{i}][{j}]"), i, j, *entry));
+            }
+        }
+    }
+    groups(graph, &state, &sums, &pairs)
+}
+
+/// The part of a function that is left when all other groups are at the origin, without its constant.
+fn own_part(graph: &mut Graph, e: Expr, state: &[Expr], group: &[usize]) -> Expr {
+    let zero = graph.zero();
+    let others: Vec<(Expr, Expr)> = (0..state.len())
+        .filter(|i| !group.contains(i))
+        .map(|i| (state[i], zero))
+        .collect();
+    let all: Vec<(Expr, Expr)> = state.iter().map(|x| (*x, zero)).collect();
+    let own = graph.substitute(e, &others);
+    let constant = graph.substitute(e, &all);
+    graph.sub(own, constant)
+}
+
+/// The problem of one group: its own running cost, the same dynamics.
+pub fn restricted(controlled: &Controlled, group: &[usize]) -> Controlled {
+    let mut part = controlled.clone();
+    let state = part.process.state.clone();
+    part.running = own_part(&mut part.process.graph, part.running, &state, group);
+    part.terminal = own_part(&mut part.process.graph, part.terminal, &state, group);
+    part
+}
+
+/// The residual of `sum_g V_g` is the sum of the residuals of the groups.
+///
+/// # Errors
+/// [`Refuted`] if the groups are coupled.
+pub fn execute(controlled: &mut Controlled, groups: &[Vec<usize>]) -> Result<Evidence, Refuted> {
+    let state = controlled.process.state.clone();
+    let zero = controlled.process.graph.zero();
+    let mut values = Vec::new();
+    for (g, group) in groups.iter().enumerate() {
+        let mut arguments: Vec<Expr> = group.iter().map(|i| state[*i]).collect();
+        arguments.push(controlled.process.time);
+        let name = format!("V_{g}");
+        values.push(controlled.process.graph.unknown(&name, &arguments));
+    }
+    let whole = controlled.process.graph.add(&values);
+    let left = bellman::residual(controlled, whole);
+    let mut parts = Vec::new();
+    for (value, group) in values.iter().zip(groups) {
+        let running = own_part(
+            &mut controlled.process.graph,
+            controlled.running,
+            &state,
+            group,
+        );
+        let before = std::mem::replace(&mut controlled.running, running);
+        parts.push(bellman::residual(controlled, *value));
+        controlled.running = before;
+    }
+    let graph = &mut controlled.process.graph;
+    // Constants of the running cost belong to no group.
+    let origin: Vec<(Expr, Expr)> = state.iter().map(|x| (*x, zero)).collect();
+    parts.push(graph.substitute(controlled.running, &origin));
+    let right = graph.add(&parts);
+    let claim = "the residual of a sum over groups is the sum of their residuals";
+    equal(graph, claim, left, right)
+}
+
+/// The step.
+///
+/// # Errors
+/// [`Refuted`] if the groups are coupled after all.
+pub fn step(exact: &mut Controlled, groups: &[Vec<usize>], linear: bool) -> Result<Step, Refuted> {
+    let evidence = execute(exact, groups)?;
+    let graph = &exact.process.graph;
+    let names = |group: &Vec<usize>, latex: bool| -> String {
+        let names: Vec<String> = group
+            .iter()
+            .map(|i| {
+                let x = exact.process.state[*i];
+                if latex { graph.latex(x) } else { graph.text(x) }
+            })
+            .collect();
+        names.join(",")
+    };
+    let shown = groups.len().min(4);
+    let (unknown, unknown_latex, between) = if linear {
+        ("psi", "\\psi", " ")
+    } else {
+        ("V", "V", " + ")
+    };
+    let mut text: Vec<String> = Vec::new();
+    let mut latex: Vec<String> = Vec::new();
+    for (g, group) in groups.iter().enumerate().take(shown) {
+        text.push(format!("{unknown}_{g}({},t)", names(group, false)));
+        latex.push(format!("{unknown_latex}_{g}({},t)", names(group, true)));
+    }
+    if shown < groups.len() {
+        text.push(format!("... {} factors", groups.len()));
+        latex.push("\\cdots".to_owned());
+    }
+    let single = groups.iter().all(|group| group.len() == 1);
+    let each = if single {
+        "each with its own one-dimensional equation"
+    } else {
+        "each with its own equation"
+    };
+    let name = if linear { "product form" } else { "sum form" };
+    Ok(Step::new(
+        name,
+        "separate",
+        SOURCE,
+        "the residual of a sum of values is the sum of the residuals of the groups",
+        evidence,
+    )
+    .line(
+        format!("{unknown} = {},   {each}", text.join(between)),
+        format!(
+            "{unknown_latex} = {}",
+            latex.join(if linear { " \\, " } else { " + " })
+        ),
+    ))
+}

@@ -1,0 +1,246 @@
+//! Derived formulas against the user's expressions as typed, differentiated another way.
+//!
+//! Proofs in the algebra of the simplifier cannot see its own mistakes. Here the right sides come from
+//! forward-mode differentiation ([`Graph::taylor`]) of the expressions in the file: generators from
+//! second derivatives along the noise columns, minima over the control from the value, slope and
+//! curvature of the cost rate along the control axes. No rule of the symbolic route is used.
+
+use crate::derivation::ground::evidence::Refuted;
+use crate::derivation::ground::noising::Noising;
+use crate::derivation::ground::stated::Stated;
+use crate::derivation::kind::whole::CrossCheck;
+use crate::expr::{Expr, Function, Graph};
+use crate::numeric::batch::Batch;
+use crate::numeric::random::Streams;
+use nalgebra::{DMatrix, DVector};
+
+/// Points of a comparison; fewer in many states, where a point costs more and shows more.
+const POINTS: usize = 64;
+const STATE_POINTS: usize = 640;
+const FEWEST_POINTS: usize = 4;
+
+/// Points are drawn until that many gave finite values.
+const DRAWS: usize = 512;
+
+/// Differences beyond this, relative to the largest value, are not rounding.
+const TOLERANCE: f64 = 1e-9;
+
+/// Half width of the box of points where the problem has no domain.
+const HALF_WIDTH: f64 = 2.0;
+
+/// A point: values of the symbols and unknown constants.
+pub type Point = Vec<(Expr, f64)>;
+
+/// Seeded points: states in the domain or a box, times inside the horizon.
+pub fn points(
+    state: &[Expr],
+    time: Expr,
+    domain: Option<&[(f64, f64)]>,
+    horizon: (f64, f64),
+) -> Vec<Point> {
+    let d = state.len();
+    let mut uniform = Batch::zeros(DRAWS, d + 1);
+    let stream = Streams::new(0).role("derivation.cross-check");
+    stream.uniforms(0, 0, uniform.as_mut());
+    (0..DRAWS)
+        .map(|point| {
+            let mut at: Point = (0..d)
+                .map(|i| {
+                    let (lo, hi) = domain.map_or((-HALF_WIDTH, HALF_WIDTH), |domain| domain[i]);
+                    (state[i], lo + (hi - lo) * uniform.get(point, i))
+                })
+                .collect();
+            let u = uniform.get(point, d);
+            at.push((time, horizon.0 + (horizon.1 - horizon.0) * u));
+            at
+        })
+        .collect()
+}
+
+/// `sum_i sin(x_i + x_{i+1}/2 + t)`: smooth, with every second derivative next to the diagonal.
+pub fn test_function(noising: &mut Noising) -> Expr {
+    let d = noising.dimension();
+    let graph = &mut noising.graph;
+    let half = graph.rational(1, 2);
+    let mut terms = Vec::new();
+    for i in 0..d {
+        let neighbour = graph.mul(&[half, noising.state[(i + 1) % d]]);
+        let phase = graph.add(&[noising.state[i], neighbour, noising.time]);
+        terms.push(graph.apply(Function::Sin, &[phase]));
+    }
+    graph.add(&terms)
+}
+
+/// Compares derived expressions with values found another way, at up to 64 of the points (640 over the number of
+/// coordinates, four at least); `None` if
+/// no point gave finite values.
+///
+/// # Errors
+/// [`Refuted`] at the first point where they differ by more than rounding.
+pub fn compare(
+    graph: &Graph,
+    claim: &str,
+    derived: &[Expr],
+    points: &[Point],
+    forward: impl Fn(&Graph, &Point) -> Option<Vec<f64>>,
+) -> Result<Option<CrossCheck>, Refuted> {
+    let mut check = CrossCheck {
+        points: 0,
+        largest_relative_difference: 0.0,
+    };
+    let coordinates = points.first().map_or(1, |at| at.len().max(1));
+    let wanted = (STATE_POINTS / coordinates).clamp(FEWEST_POINTS, POINTS);
+    for at in points {
+        let Some(symbolic) = graph.evaluate_all(derived, at) else {
+            continue;
+        };
+        let Some(values) = forward(graph, at) else {
+            continue;
+        };
+        assert_eq!(
+            symbolic.len(),
+            values.len(),
+            "both ways have the same shape"
+        );
+        if symbolic.iter().chain(&values).any(|v| !v.is_finite()) {
+            continue;
+        }
+        let scale = values.iter().fold(1.0_f64, |s, v| s.max(v.abs()));
+        for (left, right) in symbolic.iter().zip(&values) {
+            let difference = (left - right).abs() / scale.max(left.abs());
+            if difference > TOLERANCE {
+                return Err(Refuted {
+                    claim: format!("{claim}, from the expressions as typed"),
+                    at: at.iter().map(|(e, v)| (graph.text(*e), *v)).collect(),
+                    left: *left,
+                    right: *right,
+                });
+            }
+            check.largest_relative_difference = check.largest_relative_difference.max(difference);
+        }
+        check.points += 1;
+        if check.points == wanted {
+            break;
+        }
+    }
+    Ok((check.points > 0).then_some(check))
+}
+
+/// The weaker of two comparisons.
+pub fn combined(a: Option<CrossCheck>, b: Option<CrossCheck>) -> Option<CrossCheck> {
+    let (a, b) = (a?, b?);
+    Some(CrossCheck {
+        points: a.points.min(b.points),
+        largest_relative_difference: a
+            .largest_relative_difference
+            .max(b.largest_relative_difference),
+    })
+}
+
+/// Values of the coefficients of a diffusion at a point.
+pub struct Coefficients {
+    pub drift: Vec<f64>,
+    /// One velocity per noise, in state coordinates.
+    pub columns: Vec<Vec<f64>>,
+}
+
+/// Drift and noise columns; the control, if there is one, is part of the point.
+pub fn coefficients(
+    graph: &Graph,
+    drift: &[Expr],
+    diffusion: &[Vec<Expr>],
+    at: &Point,
+) -> Option<Coefficients> {
+    let drift = graph.evaluate_all(drift, at)?;
+    let noises = diffusion.first().map_or(0, Vec::len);
+    let entries: Vec<Expr> = diffusion.iter().flatten().copied().collect();
+    let values = graph.evaluate_all(&entries, at)?;
+    let columns = (0..noises)
+        .map(|k| (0..drift.len()).map(|i| values[i * noises + k]).collect())
+        .collect();
+    Some(Coefficients { drift, columns })
+}
+
+/// Value and first two derivatives of expressions along a direction of the state.
+pub fn along(
+    graph: &Graph,
+    roots: &[Expr],
+    state: &[Expr],
+    direction: &[f64],
+    at: &Point,
+) -> Option<Vec<[f64; 3]>> {
+    let velocity: Point = state
+        .iter()
+        .copied()
+        .zip(direction.iter().copied())
+        .collect();
+    graph.taylor(roots, at, &velocity)
+}
+
+/// `v . grad e + 1/2 D : grad grad e` as the slope along the drift plus half the curvatures along the
+/// noise columns.
+pub fn generator(
+    graph: &Graph,
+    state: &[Expr],
+    coefficients: &Coefficients,
+    e: Expr,
+    at: &Point,
+) -> Option<f64> {
+    let mut sum = along(graph, &[e], state, &coefficients.drift, at)?[0][1];
+    for column in &coefficients.columns {
+        sum += 0.5 * along(graph, &[e], state, column, at)?[0][2];
+    }
+    Some(sum)
+}
+
+/// The least of `l(x,u,t) + f(x,u,t) . grad e` over the control, its minimiser, and the generator part
+/// without control removed: `[minimum, u_0, u_1, ...]`. Exact where the bracket is quadratic in `u`.
+pub fn least_cost_rate(
+    graph: &Graph,
+    stated: &Stated,
+    slope: &[f64],
+    at: &Point,
+) -> Option<Vec<f64>> {
+    let m = stated.control.len();
+    let mut roots = stated.drift.clone();
+    roots.push(stated.running);
+    let mut off = at.clone();
+    off.extend(stated.control.iter().map(|u| (*u, 0.0)));
+    let along = |direction: &[(Expr, f64)]| -> Option<[f64; 3]> {
+        let jets = graph.taylor(&roots, &off, direction)?;
+        let (cost, drift) = jets.split_last()?;
+        let mut jet = *cost;
+        for (f, s) in drift.iter().zip(slope) {
+            (0..3).for_each(|k| jet[k] += f[k] * s);
+        }
+        Some(jet)
+    };
+    let still = along(&[])?[0];
+    let mut gradient = DVector::zeros(m);
+    let mut curvature = DMatrix::zeros(m, m);
+    for (k, u) in stated.control.iter().enumerate() {
+        let jet = along(&[(*u, 1.0)])?;
+        gradient[k] = jet[1];
+        curvature[(k, k)] = jet[2];
+    }
+    for k in 0..m {
+        for l in 0..k {
+            let both = along(&[(stated.control[k], 1.0), (stated.control[l], 1.0)])?;
+            let cross = 0.5 * (both[2] - curvature[(k, k)] - curvature[(l, l)]);
+            curvature[(k, l)] = cross;
+            curvature[(l, k)] = cross;
+        }
+    }
+    let best = -curvature.cholesky()?.solve(&gradient);
+    let mut out = vec![still + 0.5 * gradient.dot(&best)];
+    out.extend(best.iter());
+    Some(out)
+}
+
+/// The gradient of an expression in the state, one forward pass per coordinate.
+pub fn gradient(graph: &Graph, state: &[Expr], e: Expr, at: &Point) -> Option<Vec<f64>> {
+    state
+        .iter()
+        .map(|x| Some(graph.taylor(&[e], at, &[(*x, 1.0)])?[0][1]))
+        .collect()
+}

@@ -1,0 +1,10 @@
+//! The format: tables, keys, names, codes, the JSON schema.
+
+pub mod codes;
+pub mod json_schema;
+pub mod key;
+pub(crate) mod keys;
+pub mod page;
+pub mod schema;
+pub mod tables;
+pub mod vocabulary;

@@ -1,0 +1,507 @@
+//! From a file to a validated problem, or to everything that is wrong with it.
+
+use crate::expr::Expr;
+use crate::problem::format::schema;
+use crate::problem::format::vocabulary::{METHODS, of_kind};
+use crate::problem::meant::law::Law;
+use crate::problem::meant::model::{Dynamics, Preset, Problem, Spacing};
+use crate::problem::meant::task::{
+    Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task,
+};
+use crate::problem::read::checks::{Applicable, read_checks};
+use crate::problem::read::dynamics::{
+    read_control, read_control_bounds, read_dynamics, read_horizon,
+};
+use crate::problem::read::lint;
+use crate::problem::read::methods::read_solvers;
+use crate::problem::read::objective::{
+    Ends, read_cost, read_events, read_grid, read_observables, read_path,
+};
+use crate::problem::read::prior::AffineSystem;
+use crate::problem::read::roles::{
+    DataSource, Sections, read_prior, read_state_and_laws, require_tables, slid,
+};
+use crate::problem::read::settings::{
+    read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
+};
+use crate::problem::read::statements::{read_identities, read_sweep, read_units};
+use crate::problem::read::structure::{Context, Structure};
+use crate::problem::read::units::check_units;
+use crate::problem::text::diagnostic::{Diagnostic, Report, Source, sort};
+use crate::problem::text::document::{self, Override, Table, Value, apply_overrides};
+use crate::problem::text::folder::DataFolder;
+use crate::problem::text::names::Formulas;
+use crate::problem::text::reader::Reader;
+use crate::problem::text::resolved::Resolved;
+use crate::problem::text::suggest::did_you_mean;
+use std::path::Path;
+
+/// A problem that can be solved, and what came with it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub problem: Problem,
+    /// Lints, in order of position.
+    pub warnings: Vec<Diagnostic>,
+    /// What spans point into.
+    pub source: Source,
+    /// The full file with every default and every override filled in. It loads to the same problem.
+    pub resolved: String,
+}
+
+/// Reads and validates a problem file.
+///
+/// # Errors
+/// A [`Report`] with every independent error of the file, in order of position.
+pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Report> {
+    let name = path.to_string_lossy().into_owned();
+    let unreadable = |reason: String| {
+        let message = format!("cannot read the problem file `{name}`: {reason}");
+        let diagnostic = Diagnostic::without_place("E601", message);
+        Report::new(Source::new(name.as_str(), ""), vec![diagnostic])
+    };
+    let bytes = std::fs::read(path).map_err(|error| {
+        unreadable(match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file".to_owned(),
+            kind => kind.to_string(),
+        })
+    })?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))?;
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    parse_text(&name, &text, folder, overrides)
+}
+
+/// Validates the text of a problem file. `name` is used in messages, `folder` is where relative data
+/// paths start.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_text(
+    name: &str,
+    text: &str,
+    folder: &Path,
+    overrides: &[Override],
+) -> Result<Loaded, Report> {
+    let mut source = Source::new(name, text);
+    let mut root = match document::parse(text) {
+        Ok(root) => root,
+        Err(diagnostics) => return Err(Report::new(source, diagnostics)),
+    };
+    let kind = match find_kind(&root) {
+        Ok(kind) => kind,
+        Err(diagnostic) => {
+            // Tables and keys mean something else for another kind.
+            let diagnostics = check_format(&root).into_iter().chain([*diagnostic]);
+            return Err(Report::new(source, diagnostics.collect()));
+        }
+    };
+    let tables = schema::tables_of(kind);
+    let mut diagnostics = apply_overrides(&mut root, &mut source, overrides, &tables);
+    diagnostics.extend(check_format(&root));
+    diagnostics.extend(schema::check_keys(&root, kind));
+    let mut reader = Reader {
+        source,
+        formulas: Formulas::new(),
+        resolved: Resolved::default(),
+        diagnostics,
+    };
+    let problem = read_problem(&mut reader, &root, folder, kind);
+    match problem {
+        Some(problem) if !reader.has_errors() => {
+            let mut warnings = reader.diagnostics;
+            sort(&mut warnings);
+            Ok(Loaded {
+                problem,
+                warnings,
+                source: reader.source,
+                resolved: reader.resolved.to_text(),
+            })
+        }
+        _ => Err(Report::new(reader.source, reader.diagnostics)),
+    }
+}
+
+fn check_format(root: &Table) -> Option<Diagnostic> {
+    let Some(entry) = root.get("format") else {
+        if slid(root, "format") {
+            return None;
+        }
+        return Some(
+            Diagnostic::error("E002", 0..0, "the file does not say `format = 1`")
+                .help("make format = 1 the first line"),
+        );
+    };
+    match entry.node.value {
+        Value::Integer(1) => {}
+        _ => {
+            return Some(
+                Diagnostic::error("E002", entry.node.span.clone(), "unknown format")
+                    .note("this version reads format = 1"),
+            );
+        }
+    }
+    let first = root.entries.first().map(|entry| entry.key.as_str());
+    (first != Some("format")).then(|| {
+        Diagnostic::error(
+            "E002",
+            entry.key_span.clone(),
+            "`format` must be the first key of the file",
+        )
+    })
+}
+
+/// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
+/// reported with everything else.
+fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
+    let Some(Value::Table(problem)) = root.get("problem").map(|entry| &entry.node.value) else {
+        return Ok(Kind::Reverse);
+    };
+    let Some(entry) = problem.get("kind") else {
+        return Ok(Kind::Reverse);
+    };
+    let Value::Text(name) = &entry.node.value else {
+        return Ok(Kind::Reverse);
+    };
+    Kind::from_name(name).ok_or_else(|| {
+        let kinds = Kind::ALL.map(Kind::name);
+        let diagnostic = Diagnostic::error(
+            "E003",
+            entry.node.span.clone(),
+            format!("unknown kind `{name}`"),
+        )
+        .note(format!("kinds: {}", kinds.join(", ")));
+        Box::new(match did_you_mean(name, kinds) {
+            Some(label) => diagnostic.label(label),
+            None => diagnostic,
+        })
+    })
+}
+
+/// What the tables say about the state, the process and the laws.
+struct Statement {
+    names: Option<Vec<String>>,
+    control_names: Vec<String>,
+    control_bounds: Option<Vec<(f64, f64)>>,
+    /// In the order of [`Sections::roles`].
+    laws: Vec<Option<Law>>,
+    dynamics: Option<Dynamics>,
+    horizon: (f64, f64),
+    ends: Ends,
+}
+
+fn read_statement(
+    reader: &mut Reader,
+    sections: &Sections<'_>,
+    source: DataSource<'_>,
+    kind: Kind,
+) -> Statement {
+    let ends = Ends::read(reader, &sections.path);
+    let (names, laws) = read_state_and_laws(reader, sections, source, kind, &ends);
+    let control_names = if kind == Kind::Control {
+        read_control(reader, &sections.dynamics)
+    } else {
+        Vec::new()
+    };
+    let control_bounds = if control_names.is_empty() {
+        None
+    } else {
+        read_control_bounds(reader, &sections.dynamics)
+    };
+    let horizon = read_horizon(reader, &sections.dynamics, kind);
+    // Without the control its expressions would only give follow-ups.
+    let broken = kind == Kind::Control && control_names.is_empty();
+    let dynamics = if sections.dynamics.is_present() && !broken {
+        read_dynamics(reader, &sections.dynamics, horizon, kind)
+    } else {
+        None
+    };
+    Statement {
+        names,
+        control_names,
+        control_bounds,
+        laws,
+        dynamics,
+        horizon,
+        ends,
+    }
+}
+
+fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) -> Option<Problem> {
+    let sections = Sections::open(reader, root, kind);
+    require_tables(reader, root, kind);
+    let identity = read_identity(reader, &sections.problem, kind);
+    if sections.problem.is_present() {
+        reader.choice(&sections.problem, "kind", &Kind::ALL.map(Kind::name), None);
+    }
+    reader.read_parameters(&sections.params);
+    reader.read_definitions(&sections.define);
+    let seed = read_seed(reader, &sections.run);
+    let folder = DataFolder::new(folder);
+    let source = DataSource {
+        folder: &folder,
+        seed,
+    };
+    let mut statement = read_statement(reader, &sections, source, kind);
+    let dynamics = statement.dynamics.take();
+    let task = read_task(
+        reader,
+        root,
+        &sections,
+        source,
+        kind,
+        &mut statement,
+        dynamics.as_ref(),
+    );
+    let law = task.as_ref().and_then(Task::start_law);
+    let structure = structure(reader, law, dynamics.as_ref());
+    let spacing = default_spacing(kind, dynamics.as_ref());
+    let horizon = match &task {
+        Some(Task::Path(path)) => match path.duration {
+            Duration::Fixed(duration) => (0.0, duration),
+            Duration::Free => statement.horizon,
+        },
+        _ => statement.horizon,
+    };
+    let time_settings = read_time(reader, &sections.time, horizon, spacing, kind);
+    let grid = read_grid(reader, &sections.grid, kind);
+    let observe = read_observables(reader, &sections.observe);
+    let paths = default_paths(structure, time_settings.steps);
+    let run = read_run(reader, &sections.run, seed, paths, kind);
+    let context = Context {
+        kind,
+        structure,
+        grid: &grid,
+        steps: time_settings.steps,
+        paths: run.paths,
+        path: match &task {
+            Some(Task::Path(path)) => Some(path),
+            _ => None,
+        },
+    };
+    let (solvers, automatic) = read_solvers(reader, root, &sections.run, context);
+    let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
+    if automatic && solvers.is_empty() {
+        // Whichever of them the structure will choose.
+        ids.extend(of_kind(METHODS, kind));
+    }
+    let facts = applicable(kind, law);
+    let checks = read_checks(reader, root, &sections.run, &ids, facts);
+    reader.finish(&sections.run, &format!("kind `{kind}`"));
+    let sample_section = reader.section(root, "sample");
+    let sample = read_sample(reader, &sample_section, &time_settings, paths.min(4096));
+    if !schema::tables_of(kind).contains(&"sample") {
+        reader.resolved.forget(sample_section.resolved);
+    }
+    let identities = read_identities(reader, root);
+    let sweep_section = reader.section(root, "sweep");
+    let sweep = read_sweep(reader, root, &sweep_section, &ids);
+    let references = read_references(reader, root, kind);
+    let output_section = reader.section(root, "output");
+    let output = read_output(reader, &output_section);
+    reader.check_unused_definitions(matches!(law, Some(Law::Curve(_))));
+    lint::unused_parameters(reader, root);
+    let definitions = reader.defined_values(&sections.define);
+    let units = read_unit_table(reader, root, &sections, statement.names.as_deref());
+    check_units(reader, root, &units);
+    let (task, dynamics) = (task?, dynamics?);
+    if let Some(law) = task.start_law() {
+        let role = sections
+            .roles(kind)
+            .first()
+            .map_or("", |role| role.name.as_str())
+            .to_owned();
+        lint::domain_mass(reader, &sections.dynamics, &role, law, &dynamics);
+    }
+    let state: Vec<Expr> = reader.formulas.state().to_vec();
+    Some(Problem {
+        name: identity.name,
+        title: identity.title,
+        about: identity.about,
+        tags: identity.tags,
+        expect: identity.expect,
+        graph: std::mem::take(&mut reader.formulas.graph),
+        time: reader.formulas.time(),
+        state,
+        state_names: statement.names?,
+        control: std::mem::take(&mut reader.formulas.control),
+        control_names: statement.control_names,
+        control_bounds: statement.control_bounds,
+        parameters: std::mem::take(&mut reader.formulas.parameters),
+        definitions,
+        units,
+        dynamics,
+        task,
+        observe,
+        time_settings,
+        grid,
+        run,
+        solvers,
+        automatic,
+        checks,
+        sample,
+        identities,
+        sweep,
+        references,
+        output,
+        places: std::mem::take(&mut reader.formulas.places),
+    })
+}
+
+/// `[units]`, whose names are the time, the state, its components and the parameters.
+fn read_unit_table(
+    reader: &mut Reader,
+    root: &Table,
+    sections: &Sections<'_>,
+    names: Option<&[String]>,
+) -> Vec<(String, crate::problem::meant::claim::Typed)> {
+    let mut known: Vec<String> = names.unwrap_or_default().to_vec();
+    known.extend(reader.formulas.control.iter().filter_map(|u| {
+        let name = reader.formulas.graph.symbol_name(*u)?;
+        Some(name.to_owned())
+    }));
+    if let Some(Value::Text(text)) = sections.dynamics.take("control").map(|e| &e.node.value) {
+        let base = text.split('[').next().map_or("", str::trim);
+        if !base.is_empty() && !known.iter().any(|name| name == base) {
+            known.push(base.to_owned());
+        }
+    }
+    if let Some(Value::Table(params)) = root.get("params").map(|entry| &entry.node.value) {
+        known.extend(params.entries.iter().map(|entry| entry.key.clone()));
+    }
+    known.dedup();
+    let base = match sections
+        .dynamics
+        .take("state")
+        .map(|entry| &entry.node.value)
+    {
+        Some(Value::Text(text)) => text.split('[').next().map(str::trim),
+        _ => Some("x"),
+    };
+    let base = base.filter(|base| !known.iter().any(|name| name == base));
+    read_units(reader, &sections.units, base, &known)
+}
+
+/// What is asked, from the laws and the tables of the kind.
+fn read_task(
+    reader: &mut Reader,
+    root: &Table,
+    sections: &Sections<'_>,
+    source: DataSource<'_>,
+    kind: Kind,
+    statement: &mut Statement,
+    dynamics: Option<&Dynamics>,
+) -> Option<Task> {
+    let mut laws = std::mem::take(&mut statement.laws).into_iter();
+    let mut law = || laws.next().flatten();
+    match kind {
+        Kind::Reverse | Kind::Sample => {
+            let data = law();
+            let prior = read_prior(reader, sections, source, dynamics, data.as_ref());
+            let (data, prior) = (data?, prior?);
+            Some(if kind == Kind::Reverse {
+                Task::Reverse(Reverse { data, prior })
+            } else {
+                Task::Sample(Sample {
+                    target: data,
+                    prior,
+                })
+            })
+        }
+        Kind::Control => {
+            let initial = law();
+            let bounded = sections.dynamics.has("control_bounds");
+            // Without a control the cost would only give follow-ups.
+            let cost = if sections.cost.is_present() && !statement.control_names.is_empty() {
+                read_cost(reader, &sections.cost, bounded)
+            } else {
+                None
+            };
+            let events = read_events(reader, root);
+            Some(Task::Control(Control {
+                initial: initial?,
+                cost: cost?,
+                events,
+            }))
+        }
+        Kind::Bridge => {
+            let (source, target) = (law(), law());
+            Some(Task::Bridge(Bridge {
+                source: source?,
+                target: target?,
+            }))
+        }
+        Kind::Path => {
+            let ends = std::mem::replace(
+                &mut statement.ends,
+                Ends {
+                    from: None,
+                    to: None,
+                },
+            );
+            read_path(reader, &sections.path, ends, dynamics).map(Task::Path)
+        }
+        Kind::Simulate => {
+            let initial = law();
+            let events = read_events(reader, root);
+            Some(Task::Simulate(Simulate {
+                initial: initial?,
+                events,
+            }))
+        }
+    }
+}
+
+fn structure(reader: &mut Reader, data: Option<&Law>, dynamics: Option<&Dynamics>) -> Structure {
+    let time = reader.formulas.time();
+    let state = reader.formulas.state().to_vec();
+    let affine = dynamics.is_some_and(|dynamics| {
+        dynamics.preset.as_ref().is_some_and(Preset::is_affine)
+            || AffineSystem::new(&mut reader.formulas.graph, time, &state, dynamics).is_some()
+    });
+    Structure {
+        dimension: state.len().max(1),
+        components: data.and_then(Law::mixture).map(|m| m.components()),
+        affine,
+    }
+}
+
+/// Time nodes follow the signal-to-noise ratio where it is one number.
+fn default_spacing(kind: Kind, dynamics: Option<&Dynamics>) -> Spacing {
+    if !matches!(kind, Kind::Reverse | Kind::Sample) {
+        return Spacing::Uniform;
+    }
+    match dynamics.and_then(|dynamics| dynamics.preset.as_ref()) {
+        Some(Preset::Linear { .. } | Preset::Langevin { .. } | Preset::Underdamped { .. })
+        | None => Spacing::Log,
+        Some(_) => Spacing::LogSnr,
+    }
+}
+
+/// Paths of the Monte Carlo checks: 20 000, fewer when one path through the exact score of all
+/// components is expensive.
+fn default_paths(structure: Structure, steps: usize) -> usize {
+    const MOST: usize = 20_000;
+    const LEAST: usize = 512;
+    /// Component evaluations times dimension, spent in seconds on two cores.
+    const BUDGET: usize = 20_000_000_000;
+    let one = steps * structure.dimension * structure.components.unwrap_or(1);
+    (BUDGET / one.max(1)).clamp(LEAST, MOST)
+}
+
+fn applicable(kind: Kind, data: Option<&Law>) -> Applicable {
+    match data {
+        Some(Law::Samples(samples)) if kind == Kind::Reverse => Applicable {
+            kind,
+            samples: true,
+            holdout: !samples.holdout.is_empty(),
+        },
+        _ => Applicable {
+            kind,
+            samples: false,
+            holdout: false,
+        },
+    }
+}

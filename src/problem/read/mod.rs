@@ -1,0 +1,22 @@
+//! From text to meaning: one file a table or a question.
+
+pub(crate) mod checks;
+pub(crate) mod curve;
+pub(crate) mod dynamics;
+pub(crate) mod field_option;
+pub(crate) mod formula;
+pub(crate) mod laws;
+pub(crate) mod lint;
+pub mod load;
+pub(crate) mod methods;
+pub(crate) mod objective;
+pub(crate) mod options;
+pub(crate) mod presets;
+pub(crate) mod prior;
+pub(crate) mod roles;
+pub(crate) mod samples;
+pub mod settings;
+pub(crate) mod state;
+pub(crate) mod statements;
+pub(crate) mod structure;
+pub(crate) mod units;

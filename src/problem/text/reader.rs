@@ -1,0 +1,614 @@
+//! Typed access to the tree: every wrong value becomes a diagnostic, every value used (given or
+//! default) is written down for `check --resolved`.
+
+use crate::problem::format::schema;
+use crate::problem::text::diagnostic::{Diagnostic, Level, Source};
+use crate::problem::text::document::{Entry, Node, Table, Value};
+use crate::problem::text::names::Formulas;
+use crate::problem::text::resolved::{Resolved, float, quote};
+use crate::problem::text::suggest::did_you_mean;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// A table of the file together with the record of which keys were used.
+pub(crate) struct Section<'d> {
+    /// As in messages: `data`, `solver`, `reference.entropy`.
+    pub name: String,
+    /// Where to point when a key is missing.
+    pub span: Range<usize>,
+    /// Index of the table in the resolved file.
+    pub resolved: usize,
+    table: Option<&'d Table>,
+    taken: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'d> Section<'d> {
+    /// The entry of a key, which counts as used from now on.
+    pub(crate) fn take(&self, key: &'static str) -> Option<&'d Entry> {
+        self.taken.borrow_mut().insert(key);
+        self.table?.get(key)
+    }
+
+    /// Whether the file has the table.
+    pub(crate) fn is_present(&self) -> bool {
+        self.table.is_some()
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.get(key).is_some())
+    }
+
+    /// Whether a key holds this string.
+    pub(crate) fn is_text(&self, key: &str, text: &str) -> bool {
+        let entry = self.table.and_then(|table| table.get(key));
+        matches!(entry.map(|entry| &entry.node.value), Some(Value::Text(found)) if found == text)
+    }
+
+    /// All entries, for tables with keys of the user's choice.
+    pub(crate) fn entries(&self) -> &'d [Entry] {
+        self.table.map_or(&[], |table| &table.entries)
+    }
+
+    /// Whether the table holds a key the format does not have.
+    pub(crate) fn has_unknown_keys(&self) -> bool {
+        let name = self.name.split('.').next().unwrap_or_default();
+        schema::table(name).is_some_and(|schema| {
+            let known = |entry: &Entry| schema.key(&entry.key).is_some();
+            !self.entries().iter().all(known)
+        })
+    }
+
+    /// The entries nobody asked for.
+    fn unused(&self) -> impl Iterator<Item = &'d Entry> {
+        let taken = self.taken.borrow().clone();
+        self.table
+            .into_iter()
+            .flat_map(|table| &table.entries)
+            .filter(move |entry| !taken.contains(entry.key.as_str()))
+    }
+}
+
+/// Reads values and collects what is wrong with them.
+pub(crate) struct Reader {
+    pub source: Source,
+    pub formulas: Formulas,
+    pub resolved: Resolved,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.level == Level::Error)
+    }
+
+    /// Opens `[name]`; an absent table has no keys and all defaults.
+    pub(crate) fn section<'d>(&mut self, root: &'d Table, name: &str) -> Section<'d> {
+        let entry = root.get(name);
+        let table = entry.and_then(|entry| match &entry.node.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        });
+        Section {
+            name: name.to_owned(),
+            span: entry.map_or(0..0, |entry| entry.key_span.clone()),
+            resolved: self.resolved.table(format!("[{name}]")),
+            table,
+            taken: RefCell::default(),
+        }
+    }
+
+    /// Opens one element of a list of tables, or a named table, under `header` in the resolved file.
+    pub(crate) fn element<'d>(
+        &mut self,
+        name: &str,
+        header: String,
+        span: Range<usize>,
+        table: &'d Table,
+    ) -> Section<'d> {
+        Section {
+            name: name.to_owned(),
+            span,
+            resolved: self.resolved.table(header),
+            table: Some(table),
+            taken: RefCell::default(),
+        }
+    }
+
+    /// Reports the keys that exist in the schema but mean nothing in this context.
+    pub(crate) fn finish(&mut self, section: &Section<'_>, context: &str) {
+        let Some(schema) = schema::table(section.name.split('.').next().unwrap_or_default()) else {
+            return;
+        };
+        let valid: Vec<&str> = section.taken.borrow().iter().copied().collect();
+        for entry in section.unused() {
+            // Unknown keys were reported before interpretation.
+            if schema.key(&entry.key).is_some() {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "E016",
+                        entry.key_span.clone(),
+                        format!("`{}` has no meaning for {context}", entry.key),
+                    )
+                    .note(format!("valid here: {}", valid.join(", "))),
+                );
+            }
+        }
+    }
+
+    /// Records the text of a value for the resolved file.
+    pub(crate) fn record(&mut self, section: &Section<'_>, key: &str, text: impl Into<String>) {
+        self.resolved.set(section.resolved, key, text.into());
+    }
+
+    /// Records a value exactly as it stands in the file.
+    pub(crate) fn record_entry(&mut self, section: &Section<'_>, entry: &Entry) {
+        let text = self.typed(&entry.node);
+        self.record(section, &entry.key, text);
+    }
+
+    /// The TOML text of a node as typed; bare words of the command line get their quotes.
+    pub(crate) fn typed(&self, node: &Node) -> String {
+        let raw = self.source.slice(node.span.clone());
+        match &node.value {
+            Value::Text(text) if !raw.starts_with(['"', '\'']) => quote(text),
+            _ => raw.to_owned(),
+        }
+    }
+
+    /// A wrong-type error.
+    pub(crate) fn wrong_type(&mut self, section: &Section<'_>, entry: &Entry, wanted: &str) {
+        let message = format!("`{}.{}` must be {wanted}", section.name, entry.key);
+        self.push(
+            Diagnostic::error("E012", entry.node.span.clone(), message)
+                .label(format!("this is {}", entry.node.value.kind())),
+        );
+    }
+
+    /// A missing-key error.
+    pub(crate) fn missing(&mut self, section: &Section<'_>, key: &str, wanted: &str) {
+        // A key nobody knows is probably the missing one, and was reported.
+        if section.has_unknown_keys() {
+            return;
+        }
+        self.push(
+            Diagnostic::error(
+                "E011",
+                section.span.clone(),
+                format!("[{}] needs `{key}`", section.name),
+            )
+            .help(format!("add {key} = {wanted}")),
+        );
+    }
+
+    /// A string, recorded.
+    pub(crate) fn text(&mut self, section: &Section<'_>, key: &'static str) -> Option<String> {
+        let entry = section.take(key)?;
+        self.record_entry(section, entry);
+        match &entry.node.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => {
+                self.wrong_type(section, entry, "a string");
+                None
+            }
+        }
+    }
+
+    /// A string with a default.
+    pub(crate) fn text_or(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        default: &str,
+    ) -> String {
+        if section.has(key) {
+            return self.text(section, key).unwrap_or_default();
+        }
+        section.take(key);
+        self.record(section, key, quote(default));
+        default.to_owned()
+    }
+
+    /// True or false, with a default.
+    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str, default: bool) -> bool {
+        let Some(entry) = section.take(key) else {
+            self.record(section, key, default.to_string());
+            return default;
+        };
+        self.record_entry(section, entry);
+        match entry.node.value {
+            Value::Boolean(value) => value,
+            _ => {
+                self.wrong_type(section, entry, "true or false");
+                default
+            }
+        }
+    }
+
+    /// One of several names.
+    pub(crate) fn choice(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        choices: &[&'static str],
+        default: Option<&'static str>,
+    ) -> Option<&'static str> {
+        let Some(entry) = section.take(key) else {
+            return match default {
+                Some(default) => {
+                    self.record(section, key, quote(default));
+                    Some(default)
+                }
+                None => {
+                    self.missing(section, key, &one_of(choices));
+                    None
+                }
+            };
+        };
+        self.record_entry(section, entry);
+        let Value::Text(text) = &entry.node.value else {
+            self.wrong_type(section, entry, &format!("one of {}", choices.join(", ")));
+            return None;
+        };
+        self.named_choice(
+            &entry.node,
+            text,
+            &format!("{}.{key}", section.name),
+            choices,
+        )
+    }
+
+    /// Looks a name up among the accepted ones.
+    pub(crate) fn named_choice(
+        &mut self,
+        node: &Node,
+        text: &str,
+        place: &str,
+        choices: &[&'static str],
+    ) -> Option<&'static str> {
+        if let Some(found) = choices.iter().find(|choice| **choice == text) {
+            return Some(found);
+        }
+        let diagnostic = Diagnostic::error(
+            "E014",
+            node.span.clone(),
+            format!("unknown name `{text}` for `{place}`"),
+        )
+        .note(format!("accepted: {}", choices.join(", ")));
+        self.push(match did_you_mean(text, choices.iter().copied()) {
+            Some(label) => diagnostic.label(label),
+            None => diagnostic,
+        });
+        None
+    }
+
+    /// A whole number of at least `least`, with a default.
+    pub(crate) fn count(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        default: usize,
+        least: usize,
+    ) -> usize {
+        let Some(entry) = section.take(key) else {
+            self.record(section, key, default.to_string());
+            return default;
+        };
+        self.record_entry(section, entry);
+        match self.whole_number(&entry.node, &format!("{}.{key}", section.name), least) {
+            Some(value) => value,
+            None => default,
+        }
+    }
+
+    /// A whole number of at least `least`.
+    pub(crate) fn whole_number(&mut self, node: &Node, place: &str, least: usize) -> Option<usize> {
+        match &node.value {
+            Value::Integer(value) => match usize::try_from(*value) {
+                Ok(value) if value >= least => Some(value),
+                _ => {
+                    self.push(Diagnostic::error(
+                        "E013",
+                        node.span.clone(),
+                        format!("`{place}` must be at least {least}"),
+                    ));
+                    None
+                }
+            },
+            other => {
+                let label = format!("this is {}", other.kind());
+                self.push(
+                    Diagnostic::error(
+                        "E012",
+                        node.span.clone(),
+                        format!("`{place}` must be a whole number"),
+                    )
+                    .label(label),
+                );
+                None
+            }
+        }
+    }
+
+    /// An array of whole numbers of at least one.
+    pub(crate) fn whole_numbers(
+        &mut self,
+        node: &Node,
+        place: &str,
+        what: &str,
+    ) -> Option<Vec<usize>> {
+        let items = format!("whole numbers, {what}");
+        self.array_of(node, place, &items, |reader, item, place| {
+            reader.whole_number(item, place, 1)
+        })
+    }
+
+    /// An array; every item is read, so that all that is wrong is reported.
+    fn array_of<T>(
+        &mut self,
+        node: &Node,
+        place: &str,
+        items_are: &str,
+        read: impl Fn(&mut Self, &Node, &str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Value::Array(items) = &node.value else {
+            let label = format!("this is {}", node.value.kind());
+            self.push(
+                Diagnostic::error(
+                    "E012",
+                    node.span.clone(),
+                    format!("`{place}` must be an array of {items_are}"),
+                )
+                .label(label),
+            );
+            return None;
+        };
+        let values: Vec<Option<T>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| read(self, item, &format!("{place}[{i}]")))
+            .collect();
+        values.into_iter().collect()
+    }
+
+    /// Grid points: one count for all states, or one per state.
+    pub(crate) fn points_at(
+        &mut self,
+        node: &Node,
+        place: &str,
+        dimension: usize,
+    ) -> Option<Vec<usize>> {
+        const LEAST: usize = 5;
+        let Value::Array(items) = &node.value else {
+            let points = self.whole_number(node, place, LEAST)?;
+            return Some(vec![points; dimension]);
+        };
+        if items.len() != dimension {
+            self.push(Diagnostic::error(
+                "E015",
+                node.span.clone(),
+                format!(
+                    "`{place}` has {} entries, the state has {dimension} components",
+                    items.len()
+                ),
+            ));
+            return None;
+        }
+        let points: Vec<Option<usize>> = items
+            .iter()
+            .map(|item| self.whole_number(item, place, LEAST))
+            .collect();
+        points.into_iter().collect()
+    }
+
+    /// A number, or a string that evaluates to one, in a range.
+    pub(crate) fn number_in(
+        &mut self,
+        section: &Section<'_>,
+        entry: &Entry,
+        range: Bound,
+    ) -> Option<f64> {
+        let place = format!("{}.{}", section.name, entry.key);
+        let value = self.number_at(&entry.node, &place)?;
+        self.bounded(&entry.node, &place, value, range)
+    }
+
+    /// Checks a number against its range.
+    pub(crate) fn bounded(
+        &mut self,
+        node: &Node,
+        place: &str,
+        value: f64,
+        range: Bound,
+    ) -> Option<f64> {
+        if range.admits(value) {
+            return Some(value);
+        }
+        self.push(
+            Diagnostic::error(
+                "E013",
+                node.span.clone(),
+                format!("`{place}` must be {}", range.words()),
+            )
+            .label(format!("this is {value}")),
+        );
+        None
+    }
+
+    /// A number with a default.
+    pub(crate) fn number_or(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        default: f64,
+        range: Bound,
+    ) -> f64 {
+        let Some(entry) = section.take(key) else {
+            self.record(section, key, float(default));
+            return default;
+        };
+        self.record_entry(section, entry);
+        self.number_in(section, entry, range).unwrap_or(default)
+    }
+
+    /// A number that must be there.
+    pub(crate) fn number(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        range: Bound,
+    ) -> Option<f64> {
+        let Some(entry) = section.take(key) else {
+            self.missing(section, key, "a number");
+            return None;
+        };
+        self.record_entry(section, entry);
+        self.number_in(section, entry, range)
+    }
+
+    /// An optional number; nothing is recorded when it is absent.
+    pub(crate) fn optional_number(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        range: Bound,
+    ) -> Option<f64> {
+        let entry = section.take(key)?;
+        self.record_entry(section, entry);
+        self.number_in(section, entry, range)
+    }
+
+    /// The value of a node that holds a number or a constant expression.
+    pub(crate) fn number_at(&mut self, node: &Node, place: &str) -> Option<f64> {
+        match &node.value {
+            Value::Integer(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            Value::Text(text) => self.constant(node, text, place),
+            other => {
+                let label = format!("this is {}", other.kind());
+                self.push(
+                    Diagnostic::error(
+                        "E012",
+                        node.span.clone(),
+                        format!("`{place}` must be a number"),
+                    )
+                    .label(label),
+                );
+                None
+            }
+        }
+    }
+
+    /// An array of numbers.
+    pub(crate) fn numbers_at(&mut self, node: &Node, place: &str) -> Option<Vec<f64>> {
+        self.array_of(node, place, "numbers", Self::number_at)
+    }
+
+    /// Two finite numbers, the first below the second.
+    pub(crate) fn interval_at(&mut self, node: &Node, place: &str) -> Option<(f64, f64)> {
+        let (lo, hi) = self.bounds_at(node, place)?;
+        if lo.is_finite() && hi.is_finite() {
+            return Some((lo, hi));
+        }
+        self.push(Diagnostic::error(
+            "E013",
+            node.span.clone(),
+            format!("`{place}` = [{lo}, {hi}] must be finite"),
+        ));
+        None
+    }
+
+    /// Two numbers, the first below the second, possibly infinite.
+    pub(crate) fn bounds_at(&mut self, node: &Node, place: &str) -> Option<(f64, f64)> {
+        let values = self.numbers_at(node, place)?;
+        match values.as_slice() {
+            [lo, hi] if lo < hi => Some((*lo, *hi)),
+            [lo, hi] => {
+                self.push(Diagnostic::error(
+                    "E013",
+                    node.span.clone(),
+                    format!("`{place}` = [{lo}, {hi}] is not an interval; the first number must be below the second"),
+                ));
+                None
+            }
+            other => {
+                self.push(Diagnostic::error(
+                    "E015",
+                    node.span.clone(),
+                    format!("`{place}` has {} entries, not 2", other.len()),
+                ));
+                None
+            }
+        }
+    }
+
+    /// An array of strings, or a single string standing for an array of one.
+    pub(crate) fn names_at(&mut self, node: &Node, place: &str) -> Option<Vec<(String, Node)>> {
+        let items: Vec<&Node> = match &node.value {
+            Value::Array(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        let mut names = Vec::with_capacity(items.len());
+        for item in items {
+            match &item.value {
+                Value::Text(text) => names.push((text.clone(), item.clone())),
+                other => {
+                    let label = format!("this is {}", other.kind());
+                    self.push(
+                        Diagnostic::error(
+                            "E012",
+                            item.span.clone(),
+                            format!("`{place}` must be a list of names"),
+                        )
+                        .label(label),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(names)
+    }
+}
+
+/// The range of a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    Finite,
+    Positive,
+    NotNegative,
+    /// At least zero and below one.
+    Fraction,
+}
+
+impl Bound {
+    fn admits(self, value: f64) -> bool {
+        value.is_finite()
+            && match self {
+                Self::Finite => true,
+                Self::Positive => value > 0.0,
+                Self::NotNegative => value >= 0.0,
+                Self::Fraction => (0.0..1.0).contains(&value),
+            }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Finite => "a finite number",
+            Self::Positive => "positive",
+            Self::NotNegative => "zero or positive",
+            Self::Fraction => "at least 0 and below 1",
+        }
+    }
+}
+
+fn one_of(choices: &[&str]) -> String {
+    choices
+        .iter()
+        .map(|choice| quote(choice))
+        .collect::<Vec<_>>()
+        .join(" or ")
+}

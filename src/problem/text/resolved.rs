@@ -1,0 +1,106 @@
+//! The full text of a problem, every default filled in.
+
+use crate::problem::meant::law::{Covariance, Law};
+
+/// Tables with their keys, in the order in which they were first named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resolved {
+    tables: Vec<ResolvedTable>,
+}
+
+#[derive(Clone, Debug)]
+struct ResolvedTable {
+    header: String,
+    entries: Vec<(String, String)>,
+}
+
+impl ResolvedTable {
+    fn is_printed(&self) -> bool {
+        !self.header.is_empty() && !self.entries.is_empty()
+    }
+}
+
+impl Resolved {
+    /// Opens a table; returns its index. A table without a header is never printed.
+    pub(crate) fn table(&mut self, header: String) -> usize {
+        self.tables.push(ResolvedTable {
+            header,
+            entries: Vec::new(),
+        });
+        self.tables.len() - 1
+    }
+
+    /// Sets a key to a TOML value, replacing an earlier one.
+    pub(crate) fn set(&mut self, table: usize, key: &str, value: String) {
+        let entries = &mut self.tables[table].entries;
+        match entries.iter_mut().find(|(name, _)| name == key) {
+            Some(entry) => entry.1 = value,
+            None => entries.push((key.to_owned(), value)),
+        }
+    }
+
+    /// Leaves a table out of the text.
+    pub(crate) fn forget(&mut self, table: usize) {
+        self.tables[table].entries.clear();
+    }
+
+    /// The TOML text. Empty tables are left out.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = String::from("format = 1\n");
+        for table in self.tables.iter().filter(|table| table.is_printed()) {
+            text.push('\n');
+            text.push_str(&table.header);
+            text.push('\n');
+            for (key, value) in &table.entries {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// Keys and TOML values that state a law again.
+pub(crate) fn law_entries(law: &Law) -> Vec<(&'static str, String)> {
+    let Law::Gaussian(mixture) = law else {
+        // Other laws are never defaults; they are recorded as typed.
+        return Vec::new();
+    };
+    vec![
+        ("family", "\"gaussian\"".to_owned()),
+        ("mean", floats(&mixture.means[0])),
+        ("cov", covariance(&mixture.covariances[0])),
+    ]
+}
+
+fn covariance(covariance: &Covariance) -> String {
+    match covariance {
+        Covariance::Isotropic(value) => float(*value),
+        Covariance::Diagonal(values) => floats(values),
+        Covariance::Full(rows) => {
+            let rows: Vec<String> = rows.iter().map(|row| floats(row)).collect();
+            format!("[{}]", rows.join(", "))
+        }
+    }
+}
+
+/// A TOML string.
+pub(crate) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A TOML float.
+pub(crate) fn float(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// A TOML array of floats.
+pub(crate) fn floats(values: &[f64]) -> String {
+    let items: Vec<String> = values.iter().map(|v| float(*v)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// A TOML array of strings.
+pub(crate) fn quotes<S: AsRef<str>>(values: &[S]) -> String {
+    let items: Vec<String> = values.iter().map(|v| quote(v.as_ref())).collect();
+    format!("[{}]", items.join(", "))
+}

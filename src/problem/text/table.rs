@@ -1,0 +1,341 @@
+//! Tables of numbers from CSV files with a header line.
+
+use crate::problem::text::suggest::nearest;
+use std::path::Path;
+use thiserror::Error;
+
+/// At most this many broken rows are reported for one table.
+const REPORTED: usize = 5;
+
+/// A column asked for by name, or by position counted from zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    Name(String),
+    Position(usize),
+}
+
+/// The columns asked for, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Numbers {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<f64>>,
+}
+
+/// What is wrong with a table. Lines are counted from one, the header included.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub(crate) enum TableError {
+    #[error("cannot read the table `{file}`: {reason}")]
+    Unreadable { file: String, reason: String },
+    #[error("the table `{file}` is empty: it has no header line")]
+    NoHeader { file: String },
+    #[error("the table `{file}` has a header and no rows")]
+    NoRows { file: String },
+    #[error("the table `{file}` has no column `{column}`")]
+    NoColumn {
+        file: String,
+        column: String,
+        present: Vec<String>,
+    },
+    #[error("the table `{file}` has no column at position {position}: it has {count} columns, 0 to {}", count - 1)]
+    NoPosition {
+        file: String,
+        position: usize,
+        count: usize,
+    },
+    #[error("{file}:{line}: this row has {}, the header has {wanted}", values(*found))]
+    Ragged {
+        file: String,
+        line: u64,
+        found: usize,
+        wanted: usize,
+    },
+    #[error("{file}:{line}: column `{column}` is empty")]
+    Blank {
+        file: String,
+        line: u64,
+        column: String,
+    },
+    #[error("{file}:{line}: column `{column}` holds `{value}`, which is not a finite number")]
+    NotNumeric {
+        file: String,
+        line: u64,
+        column: String,
+        value: String,
+    },
+    #[error("{file}:{line}: {reason}")]
+    Malformed {
+        file: String,
+        line: u64,
+        reason: String,
+    },
+    #[error("{file}: {count} more rows like these")]
+    More { file: String, count: usize },
+}
+
+fn values(count: usize) -> String {
+    if count == 1 {
+        "1 value".to_owned()
+    } else {
+        format!("{count} values")
+    }
+}
+
+impl TableError {
+    /// The diagnostic code.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "E602",
+            Self::NoHeader { .. } | Self::NoRows { .. } => "E604",
+            Self::Ragged { .. } | Self::Malformed { .. } | Self::More { .. } => "E605",
+            Self::NotNumeric { .. } | Self::Blank { .. } => "E606",
+            Self::NoColumn { .. } | Self::NoPosition { .. } => "E607",
+        }
+    }
+
+    /// What to try.
+    pub(crate) fn advice(&self) -> Option<String> {
+        match self {
+            Self::NoColumn {
+                column, present, ..
+            } => {
+                let listed = format!("columns: {}", present.join(", "));
+                Some(match nearest(column, present.iter().map(String::as_str)) {
+                    Some(name) => format!("did you mean `{name}`? {listed}"),
+                    None => listed,
+                })
+            }
+            Self::NotNumeric { .. } => Some(
+                "name the numeric columns with `columns = [...]`, or mend the table".to_owned(),
+            ),
+            Self::Unreadable { .. } => {
+                Some("the path is relative to the folder of the problem file".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads the asked-for columns; all of them when `columns` is `None`. `shown` is the name used in
+/// messages.
+pub(crate) fn read(
+    path: &Path,
+    shown: &str,
+    columns: Option<&[Column]>,
+) -> Result<Numbers, Vec<TableError>> {
+    let file = shown.to_owned();
+    let unreadable = |reason: String| {
+        vec![TableError::Unreadable {
+            file: file.clone(),
+            reason,
+        }]
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(io_reason(&error)))?;
+    parse(&bytes, shown, columns)
+}
+
+/// The reason without the operating system's error number.
+fn io_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+fn parse(
+    bytes: &[u8],
+    shown: &str,
+    columns: Option<&[Column]>,
+) -> Result<Numbers, Vec<TableError>> {
+    let file = || shown.to_owned();
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let header: Vec<String> = match reader.headers() {
+        Ok(record) => record.iter().map(str::to_owned).collect(),
+        Err(error) => {
+            return Err(vec![TableError::Malformed {
+                file: file(),
+                line: 1,
+                reason: error.to_string(),
+            }]);
+        }
+    };
+    if header.is_empty() {
+        return Err(vec![TableError::NoHeader { file: file() }]);
+    }
+    let chosen = choose(&header, shown, columns)?;
+    let mut errors = Vec::new();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        match record {
+            Ok(record) => match row(&record, &header, &chosen, shown) {
+                Ok(values) => rows.push(values),
+                Err(error) => errors.push(error),
+            },
+            Err(error) => errors.push(TableError::Malformed {
+                file: file(),
+                line: error.position().map_or(0, csv::Position::line),
+                reason: "not UTF-8 text".to_owned(),
+            }),
+        }
+    }
+    if !errors.is_empty() {
+        let more = errors.len().saturating_sub(REPORTED);
+        errors.truncate(REPORTED);
+        if more > 0 {
+            errors.push(TableError::More {
+                file: file(),
+                count: more,
+            });
+        }
+        return Err(errors);
+    }
+    if rows.is_empty() {
+        return Err(vec![TableError::NoRows { file: file() }]);
+    }
+    Ok(Numbers {
+        columns: chosen.iter().map(|i| header[*i].clone()).collect(),
+        rows,
+    })
+}
+
+fn choose(
+    header: &[String],
+    shown: &str,
+    columns: Option<&[Column]>,
+) -> Result<Vec<usize>, Vec<TableError>> {
+    let Some(columns) = columns else {
+        return Ok((0..header.len()).collect());
+    };
+    let mut errors = Vec::new();
+    let mut chosen = Vec::new();
+    for column in columns {
+        match column {
+            Column::Name(name) => match header.iter().position(|h| h == name) {
+                Some(position) => chosen.push(position),
+                None => errors.push(TableError::NoColumn {
+                    file: shown.to_owned(),
+                    column: name.clone(),
+                    present: header.to_vec(),
+                }),
+            },
+            Column::Position(position) if *position < header.len() => chosen.push(*position),
+            Column::Position(position) => errors.push(TableError::NoPosition {
+                file: shown.to_owned(),
+                position: *position,
+                count: header.len(),
+            }),
+        }
+    }
+    if errors.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(errors)
+    }
+}
+
+fn row(
+    record: &csv::StringRecord,
+    header: &[String],
+    chosen: &[usize],
+    shown: &str,
+) -> Result<Vec<f64>, TableError> {
+    let line = record.position().map_or(0, csv::Position::line);
+    if record.len() != header.len() {
+        return Err(TableError::Ragged {
+            file: shown.to_owned(),
+            line,
+            found: record.len(),
+            wanted: header.len(),
+        });
+    }
+    chosen
+        .iter()
+        .map(|&i| match record[i].parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ if record[i].is_empty() => Err(TableError::Blank {
+                file: shown.to_owned(),
+                line,
+                column: header[i].clone(),
+            }),
+            _ => Err(TableError::NotNumeric {
+                file: shown.to_owned(),
+                line,
+                column: header[i].clone(),
+                value: record[i].to_owned(),
+            }),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<Column> {
+        names
+            .iter()
+            .map(|n| Column::Name((*n).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn columns_come_in_the_order_asked_for() {
+        let table = parse(
+            b"a,b,label\n1,2,x\n3,4,y\n",
+            "t.csv",
+            Some(&names(&["b", "a"])),
+        );
+        let table = table.expect("a good table");
+        assert_eq!(table.columns, ["b", "a"]);
+        assert_eq!(table.rows, [[2.0, 1.0], [4.0, 3.0]]);
+        let by_position = parse(b"a,b\n1,2\n", "t.csv", Some(&[Column::Position(1)]));
+        assert_eq!(by_position.expect("a good table").rows, [[2.0]]);
+    }
+
+    #[test]
+    fn every_broken_row_is_named_by_line_and_column() {
+        let errors =
+            parse(b"a,b\n1,2\n3\n5,six\n7,nan\n", "t.csv", None).expect_err("three bad rows");
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "t.csv:3: this row has 1 value, the header has 2",
+                "t.csv:4: column `b` holds `six`, which is not a finite number",
+                "t.csv:5: column `b` holds `nan`, which is not a finite number",
+            ]
+        );
+    }
+
+    #[test]
+    fn empty_tables_and_missing_columns_are_refused() {
+        assert_eq!(
+            parse(b"", "t.csv", None).expect_err("empty")[0].code(),
+            "E604"
+        );
+        assert_eq!(
+            parse(b"a,b\n", "t.csv", None).expect_err("no rows")[0].code(),
+            "E604"
+        );
+        let error = &parse(b"alpha,b\n1,2\n", "t.csv", Some(&names(&["alhpa"])))
+            .expect_err("no such column")[0];
+        assert_eq!(error.code(), "E607");
+        assert!(
+            error
+                .advice()
+                .expect("advice")
+                .starts_with("did you mean `alpha`?")
+        );
+    }
+
+    #[test]
+    fn long_lists_of_errors_are_cut() {
+        let mut text = String::from("a\n");
+        text.push_str(&"x\n".repeat(20));
+        let errors = parse(text.as_bytes(), "t.csv", None).expect_err("twenty bad rows");
+        assert_eq!(errors.len(), REPORTED + 1);
+        assert!(errors[REPORTED].to_string().contains("15 more"));
+    }
+}

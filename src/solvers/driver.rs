@@ -1,0 +1,264 @@
+//! The one driver that runs every method.
+//!
+//! A method supplies five verbs ([`Method`]); [`drive`] owns the loop, the budget, the work counters
+//! and the stop reason.
+
+use crate::numeric::digits::significant;
+use crate::numeric::random::Streams;
+use crate::problem::meant::model::SolverSpec;
+use crate::solvers::lowered::answer::Outcome;
+use std::time::{Duration, Instant};
+
+/// A true statement that a method does not apply, with what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{method} does not apply: {reason}; accepted: {accepted}")]
+pub struct Refusal {
+    pub method: &'static str,
+    pub reason: String,
+    pub accepted: String,
+}
+
+/// What failed inside a method that was admitted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SolveError {
+    #[error("{what} became {value} at t = {time}; try {suggestion}")]
+    NotFinite {
+        what: &'static str,
+        value: f64,
+        time: f64,
+        suggestion: String,
+    },
+    #[error("the {system} system is singular (pivot {pivot:e}); try {suggestion}")]
+    Singular {
+        system: &'static str,
+        pivot: f64,
+        suggestion: String,
+    },
+    #[error(
+        "the grid cuts the optimal process off, where it has {density:e} of its largest density; try {suggestion}"
+    )]
+    Cut { density: f64, suggestion: String },
+    #[error(
+        "psi at the start is {share:e} of its largest once the drift is taken out, which rounding hides; try {suggestion}"
+    )]
+    Underflow { share: f64, suggestion: String },
+    #[error("the optimizer failed: {message}; try {suggestion}")]
+    Optimizer { message: String, suggestion: String },
+}
+
+/// Why a loop ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StopReason {
+    /// Nothing to iterate: the answer is direct.
+    Direct,
+    /// The measured quantity fell below its tolerance.
+    Converged {
+        measured: f64,
+        tolerance: f64,
+    },
+    /// The objective no longer changes in double precision.
+    Stalled {
+        measured: f64,
+    },
+    IterationLimit {
+        limit: usize,
+        measured: f64,
+    },
+    TimeLimit {
+        seconds: f64,
+        measured: f64,
+    },
+}
+
+impl StopReason {
+    /// Whether the loop ended because the answer was good.
+    pub fn is_converged(&self) -> bool {
+        matches!(self, Self::Direct | Self::Converged { .. })
+    }
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Direct => write!(f, "direct"),
+            Self::Converged {
+                measured,
+                tolerance,
+            } => {
+                let [measured, tolerance] = [measured, tolerance].map(|x| significant(*x, 2));
+                write!(f, "converged ({measured} <= {tolerance})")
+            }
+            Self::Stalled { measured } => write!(f, "stalled at {}", significant(*measured, 2)),
+            Self::IterationLimit { limit, measured } => {
+                write!(
+                    f,
+                    "iteration limit {limit} at {}",
+                    significant(*measured, 2)
+                )
+            }
+            Self::TimeLimit { seconds, measured } => {
+                write!(
+                    f,
+                    "time limit {seconds:.0} s at {}",
+                    significant(*measured, 2)
+                )
+            }
+        }
+    }
+}
+
+/// Counted work, the same on every machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    pub iterations: u64,
+    /// Points at which a field was evaluated.
+    pub field_points: u64,
+    pub gradients: u64,
+    pub normals: u64,
+    /// Unknowns of the largest linear system or grid.
+    pub unknowns: u64,
+    pub linear_solves: u64,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress {
+    Going {
+        /// Fraction done, 0 to 1, as well as the method can tell.
+        fraction: f64,
+        objective: f64,
+        measured: f64,
+    },
+    Stopped(StopReason),
+}
+
+impl Progress {
+    /// This part of a known amount of work is done; nothing is minimised on the way.
+    pub(crate) fn part(fraction: f64) -> Self {
+        Self::Going {
+            fraction,
+            objective: f64::NAN,
+            measured: 1.0 - fraction,
+        }
+    }
+}
+
+/// An outcome with how it was reached.
+pub struct Solution<O = Outcome> {
+    pub id: String,
+    pub method: &'static str,
+    pub outcome: O,
+    pub work: Work,
+    pub stopped: StopReason,
+    pub seconds: f64,
+}
+
+/// A way to the optimal control, in five verbs.
+pub trait Method {
+    /// The problem in numbers.
+    type Problem;
+    type Admitted;
+    type State;
+    /// What it answers.
+    type Outcome;
+    /// Whether the method applies, and what it proved in finding out.
+    fn admit(&self, problem: &Self::Problem) -> Result<Self::Admitted, Refusal>;
+    fn start(
+        &self,
+        problem: &Self::Problem,
+        admitted: Self::Admitted,
+        streams: &Streams,
+    ) -> Result<Self::State, SolveError>;
+    fn advance(
+        &self,
+        problem: &Self::Problem,
+        state: &mut Self::State,
+        work: &mut Work,
+    ) -> Result<(), SolveError>;
+    fn progress(&self, state: &Self::State) -> Progress;
+    fn finish(
+        &self,
+        problem: &Self::Problem,
+        state: Self::State,
+    ) -> Result<Self::Outcome, SolveError>;
+}
+
+/// Why a method gave no solution.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unsolved {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Failed(#[from] SolveError),
+}
+
+/// One solver about to run; its random numbers depend on the seed and its id only.
+pub(crate) struct Attempt<'a, P> {
+    pub problem: &'a P,
+    pub spec: &'a SolverSpec,
+    pub seed: u64,
+    pub deadline: Option<Duration>,
+}
+
+impl<P> Attempt<'_, P> {
+    pub fn drive<M: Method<Problem = P>>(
+        &self,
+        method: &M,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Result<Solution<M::Outcome>, Unsolved> {
+        drive(
+            method,
+            self.problem,
+            &self.spec.id,
+            self.spec.method.name(),
+            &Streams::new(self.seed).scoped(&self.spec.id),
+            self.deadline,
+            watch,
+        )
+    }
+}
+
+/// The one loop: admit, start, advance until stopped or out of time, finish.
+///
+/// `watch` sees every step's progress; it draws the progress line.
+pub fn drive<M: Method>(
+    method: &M,
+    problem: &M::Problem,
+    id: &str,
+    name: &'static str,
+    streams: &Streams,
+    deadline: Option<Duration>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Solution<M::Outcome>, Unsolved> {
+    let began = Instant::now();
+    let admitted = method.admit(problem)?;
+    let mut state = method.start(problem, admitted, streams)?;
+    let mut work = Work::default();
+    let stopped = loop {
+        let progress = method.progress(&state);
+        watch(&progress);
+        match progress {
+            Progress::Stopped(reason) => break reason,
+            Progress::Going { measured, .. } => {
+                let elapsed = began.elapsed();
+                if deadline.is_some_and(|limit| elapsed > limit) {
+                    break StopReason::TimeLimit {
+                        seconds: elapsed.as_secs_f64(),
+                        measured,
+                    };
+                }
+            }
+        }
+        method.advance(problem, &mut state, &mut work)?;
+        work.iterations += 1;
+    };
+    let outcome = method.finish(problem, state)?;
+    Ok(Solution {
+        id: id.to_owned(),
+        method: name,
+        outcome,
+        work,
+        stopped,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}

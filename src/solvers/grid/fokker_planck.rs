@@ -1,0 +1,130 @@
+//! The forward road: the density of the noising process on a grid, then its log-gradient.
+//!
+//! ```text
+//! ∂p/∂t = -∇·(f p) + 1/2 ∇∇:(D p),     p_0 = data law,     u* = Gᵀ ∇log p
+//! ```
+//!
+//! Conservative, linear, in the density itself: everything [`crate::solvers::grid::noised_value`] is not. Where the
+//! data are too narrow for the grid and the drift is affine the equation starts at `t_min` from the closed
+//! form; a grid that does not resolve the law there either is refused.
+//!
+//! # Assumes
+//! One or two states, noise that does not depend on the state, axes of the noise that do not turn, and a
+//! start law with at least three grid nodes per standard deviation.
+//!
+//! # Order
+//! Two in space and time on each grid (see [`crate::discretization::density_step`]), four after extrapolation.
+//!
+//! # Checked by
+//! `hopf-cole`
+
+use crate::discretization::density_step::DensityStep;
+use crate::discretization::transport::AxisTransport;
+use crate::numeric::random::Streams;
+use crate::numeric::tridiagonal::PivotError;
+use crate::problem::meant::model::MethodSpec;
+use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
+use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
+use crate::solvers::lowered::answer::Outcome;
+use crate::solvers::lowered::reverse::ReverseProblem;
+
+/// Points per axis and time steps of the finest grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FokkerPlanck {
+    pub points: Vec<usize>,
+    pub steps: usize,
+}
+
+impl FokkerPlanck {
+    /// The method as asked for; `None` for another method's settings.
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
+        match spec {
+            MethodSpec::FokkerPlanck { points, steps } => Some(Self {
+                points: points.clone(),
+                steps: *steps,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Densities below this fraction of the peak carry no information in a linear scheme; their logarithm
+/// is held here.
+const FLOOR: f64 = 1e-30;
+
+/// The density is the unknown.
+pub struct DensityEquation;
+
+impl GridEquation for DensityEquation {
+    const NAME: &'static str = "fokker-planck";
+    const NODES_PER_DEVIATION: f64 = 3.0;
+    const LINEAR: bool = true;
+    type Step<'a> = DensityStep<'a>;
+
+    fn step<'a>(
+        &self,
+        transport: &'a AxisTransport,
+        dt: f64,
+    ) -> Result<DensityStep<'a>, PivotError> {
+        DensityStep::new(transport, dt)
+    }
+
+    fn unknown(&self, value: f64) -> f64 {
+        (-value).exp()
+    }
+
+    fn values(&self, table: &mut [f64]) {
+        let peak = table.iter().fold(0.0_f64, |a, b| a.max(*b));
+        for value in table {
+            *value = -value.max(FLOOR * peak).ln();
+        }
+    }
+}
+
+/// The solve under way.
+pub struct FokkerPlanckState(Ladder<DensityEquation>);
+
+/// The grid on which the equation was found to apply.
+pub struct FokkerPlanckAdmitted(Admitted);
+
+impl Method for FokkerPlanck {
+    type Problem = ReverseProblem;
+    type Outcome = Outcome;
+    type Admitted = FokkerPlanckAdmitted;
+    type State = FokkerPlanckState;
+
+    fn admit(&self, problem: &ReverseProblem) -> Result<FokkerPlanckAdmitted, Refusal> {
+        grid_ladder::admit::<DensityEquation>(problem, &self.points, self.steps)
+            .map(FokkerPlanckAdmitted)
+    }
+
+    fn start(
+        &self,
+        _: &ReverseProblem,
+        admitted: FokkerPlanckAdmitted,
+        _: &Streams,
+    ) -> Result<FokkerPlanckState, SolveError> {
+        Ladder::start(DensityEquation, admitted.0).map(FokkerPlanckState)
+    }
+
+    fn advance(
+        &self,
+        problem: &ReverseProblem,
+        state: &mut FokkerPlanckState,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        state.0.advance(problem, work)
+    }
+
+    fn progress(&self, state: &FokkerPlanckState) -> Progress {
+        state.0.progress()
+    }
+
+    fn finish(
+        &self,
+        problem: &ReverseProblem,
+        state: FokkerPlanckState,
+    ) -> Result<Outcome, SolveError> {
+        Ok(state.0.finish(problem))
+    }
+}

@@ -1,0 +1,464 @@
+//! The linear equation of control, solved for its logarithm on a grid.
+//!
+//! ```text
+//! G G' = lambda B R^-1 B',      V = -lambda log psi,      -psi_t = L psi - q psi / lambda
+//! V(x, t) = -lambda log E[ exp( -( V(X_{t+dt}, t+dt) + int q ) / lambda ) ],      u* = -R^-1 B' grad V
+//! ```
+//!
+//! over uncontrolled steps. V itself is stored, so nothing underflows, however small `lambda` is, and noise may
+//! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
+//! drift, with splines in space.
+//!
+//! Where an edge reflects, absorbs or is periodic, an event ends paths ([`crate::solvers::lowered::edges`]), or the noise
+//! depends on the state, steps are implicit instead, line by line: `psi` relative to what it is at the end of the step, by
+//! TR-BDF2 and differences of three nodes, and the logarithm of that is added to `V`. Lines on which `psi` changes by more
+//! than a factor two within a step solve the equation of `V` instead, by Newton's method.
+//!
+//! Four grids, points and steps halved from each to the next, show the order; the first two give the answer
+//! `V_h + (V_h - V_2h) / 3`, and a quarter of its distance from the same of the second and third is its error (the whole of
+//! it line by line).
+//!
+//! # Assumes
+//! A temperature, no bounds on the control, one to three states; line by line, events where one state passes a number and
+//! noises that each move one state. The domain is that of the file; else uncontrolled paths and the reach of the noise show
+//! it. Beyond it V goes on as a parabola.
+//!
+//! # Order
+//! Two in the time step, four in the spacing of the nodes (two line by line). A step costs a few tensor splines and, for
+//! every noise, nine points along it at every node; noises that each move one state need splines along lines only.
+//!
+//! # Memory
+//! A number a node and kept time: all of 64 x 64 x 64 nodes and 100 steps, else as many times as fit 256 MiB a grid.
+//!
+//! # Source
+//! Fleming and Soner (2006), chapter VI; Strang (1968) for the order of the parts of a step; Falcone and Ferretti
+//! (2014) for steps along the characteristics.
+//!
+//! # Checked by
+//! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
+
+mod level;
+
+use crate::expr::Expr;
+use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::interpolation::UniformAxis;
+use crate::numeric::random::Streams;
+use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::grid::grid_order::observed_orders;
+use crate::solvers::grid::hopf_cole::level::Level;
+use crate::solvers::grid::lines;
+use crate::solvers::grid::lines::best::Coefficients;
+use crate::solvers::grid::lines::level::FEWEST_CELLS;
+use crate::solvers::grid::lines::line::{Settings, Trouble};
+use crate::solvers::grid::region;
+use crate::solvers::grid::region::Scout;
+use crate::solvers::grid::space_time::{
+    Extrapolated, GridPolicy, GridValue, SpaceTime, kept_stride,
+};
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::edges::{self, Edges, enclosed, stops_are_edges};
+use crate::solvers::lowered::groups::joined_noise;
+use crate::solvers::lowered::start_law::start_nodes;
+use std::sync::Arc;
+
+const NAME: &str = "hopf-cole";
+const ACCEPTED: &str = "G G' = lambda B R^-1 B' with a number lambda > 0, no bounds on the control, one to three states; where edges or events act or noise depends on the state, events of one state each and noises that each move one";
+/// Grids, finest first; the last one only shows whether the order is the one assumed.
+const LEVELS: usize = 4;
+/// Finest cells or steps in one of the coarsest grid.
+const COARSEST: usize = 1 << (LEVELS - 1);
+/// Share of the distance between the two extrapolated values reported as error.
+const ERROR_SHARE: f64 = 0.25;
+/// Most states a grid is made for.
+pub const MOST_STATES: usize = 3;
+/// Paths at which the order is observed, and their steps from one such time to the next.
+const PROBES: usize = 256;
+const PROBE_STRIDE: usize = 16;
+/// Line by line, change of the value relative to its size at which Newton's iteration ends where the step cannot be linear,
+/// and its most rounds.
+const TOLERANCE: f64 = 1e-9;
+const MOST_ROUNDS: usize = 50;
+/// Names of the bounds of the domain among the facts.
+const BOUNDS: [[&str; 2]; MOST_STATES] = [
+    ["domain from, first state", "to, first state"],
+    ["domain from, second state", "to, second state"],
+    ["domain from, third state", "to, third state"],
+];
+
+/// Points per state and time steps of the finest grid, rounded up to what can be halved three times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HopfCole {
+    pub points: Vec<usize>,
+    pub steps: usize,
+}
+
+impl HopfCole {
+    /// The method as asked for; `None` for another method's settings.
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
+        match spec {
+            MethodSpec::HopfCole {
+                points,
+                steps,
+                scheme: Scheme::Central | Scheme::Monotone,
+            } => Some(Self {
+                points: points.clone(),
+                steps: *steps,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The temperature with which the equation was found to be linear.
+pub struct Admitted {
+    temperature: f64,
+}
+
+/// One grid on its way back in time.
+enum Grid {
+    /// Along the drift, with Gauss–Hermite noise.
+    Feet(Level),
+    /// Line by line, with edges that act or noise that depends on the state.
+    Lines(lines::level::Level),
+}
+
+impl Grid {
+    fn unknowns(&self) -> usize {
+        match self {
+            Self::Feet(level) => level.unknowns(),
+            Self::Lines(level) => level.unknowns(),
+        }
+    }
+
+    fn time(&self) -> f64 {
+        match self {
+            Self::Feet(level) => level.time(),
+            Self::Lines(level) => level.time(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Feet(level) => level.is_done(),
+            Self::Lines(level) => level.is_done(),
+        }
+    }
+
+    fn finish(self) -> SpaceTime {
+        match self {
+            Self::Feet(level) => level.finish(),
+            Self::Lines(level) => level.finish(),
+        }
+    }
+
+    /// One step back.
+    fn advance(&mut self) -> Result<(), SolveError> {
+        let suggestion = "a smaller dynamics.domain, or more steps".to_owned();
+        let wrong = match self {
+            Self::Feet(level) => level.advance().map_err(Trouble::Value),
+            Self::Lines(level) => level.advance().map(|_| ()),
+        };
+        wrong.map_err(|trouble| match trouble {
+            Trouble::Value(value) => SolveError::NotFinite {
+                what: "the value on the grid",
+                value,
+                time: self.time(),
+                suggestion,
+            },
+            Trouble::Pivot(pivot) => SolveError::Singular {
+                system: "implicit step",
+                pivot,
+                suggestion,
+            },
+            Trouble::Flips { change } => SolveError::Optimizer {
+                message: format!(
+                    "a step still changes the value by {change:e} after {MOST_ROUNDS} rounds"
+                ),
+                suggestion,
+            },
+        })
+    }
+}
+
+/// Grids, coarsest first, until they are done.
+pub struct State {
+    waiting: Vec<Grid>,
+    done: Vec<Arc<SpaceTime>>,
+    edges: Arc<Edges>,
+    needs_lines: bool,
+    scout: Scout,
+    facts: Vec<(&'static str, f64)>,
+    steps: usize,
+    taken: usize,
+}
+
+impl Method for HopfCole {
+    type Problem = ControlProblem;
+    type Outcome = ControlOutcome;
+    type Admitted = Admitted;
+    type State = State;
+
+    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+        let refusal = |reason: String| Refusal {
+            method: NAME,
+            reason,
+            accepted: ACCEPTED.to_owned(),
+        };
+        if problem.problem.control_bounds.is_some() {
+            return Err(refusal("the control is bounded".to_owned()));
+        }
+        let temperature = match &problem.temperature {
+            Ok(value) if value.is_finite() && *value > 0.0 => *value,
+            Ok(value) => return Err(refusal(format!("the temperature is {value}"))),
+            Err(missing) => {
+                let nearest = missing.nearest.iter();
+                return Err(Refusal {
+                    method: NAME,
+                    reason: missing.because.clone(),
+                    accepted: nearest.fold(ACCEPTED.to_owned(), |all, one| format!("{all}; {one}")),
+                });
+            }
+        };
+        if !problem.has_end_cost() {
+            return Err(refusal(
+                "the density of the target is not an expression".to_owned(),
+            ));
+        }
+        let d = problem.process.dimension();
+        if d > MOST_STATES {
+            return Err(refusal(format!("{d} states are too many for its grid")));
+        }
+        let needs_lines = line_by_line(problem);
+        let counts = self.counts(needs_lines.is_some());
+        kept_stride(&counts, self.steps.next_multiple_of(COARSEST)).map_err(|large| Refusal {
+            method: NAME,
+            reason: large.reason,
+            accepted: large.accepted,
+        })?;
+        if edges::act(problem) {
+            stops_are_edges(problem).map_err(refusal)?;
+        }
+        if let (Some(why), Some(entry)) = (needs_lines, joined_noise(problem)) {
+            return Err(refusal(format!("{why}, and {entry}")));
+        }
+        Ok(Admitted { temperature })
+    }
+
+    fn start(
+        &self,
+        problem: &ControlProblem,
+        admitted: Admitted,
+        streams: &Streams,
+    ) -> Result<State, SolveError> {
+        let scout = region::scout(problem, streams);
+        let given = problem.problem.dynamics.domain.clone();
+        let domain = given.unwrap_or_else(|| region::automatic(problem, &scout));
+        let needs_lines = line_by_line(problem).is_some();
+        let process = Arc::new(problem.process.clone());
+        let parts = &problem.parts.process;
+        let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
+        let autonomous = !parts.drift.iter().any(moving);
+        let edges = Arc::new(Edges::new(problem, domain));
+        let domain = &edges.domain;
+        let own = Arc::new(problem.clone());
+        let steps = self.steps.next_multiple_of(COARSEST);
+        let mut facts = vec![
+            ("time steps", steps as f64),
+            ("temperature", admitted.temperature),
+        ];
+        let levels: Vec<Grid> = (0..LEVELS)
+            .map(|k| {
+                let axes = self.axes(domain, k, needs_lines);
+                let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
+                let steps = steps >> k;
+                let stride = kept_stride(&counts, steps)
+                    .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
+                let (process, lambda) = (process.clone(), admitted.temperature);
+                if needs_lines {
+                    let settings = Settings {
+                        scheme: Scheme::Central,
+                        tolerance: TOLERANCE,
+                        max_iterations: MOST_ROUNDS,
+                        temperature: Some(lambda),
+                    };
+                    let coefficients = Coefficients::new(own.clone(), &axes);
+                    let axes = (axes.as_slice(), edges.kinds.as_slice());
+                    let level = lines::level::Level::new;
+                    return Grid::Lines(level(coefficients, axes, steps, stride, settings));
+                }
+                let level = Level::new(process, lambda, &axes, steps, stride, autonomous);
+                if k == 0 {
+                    facts.push(("drift substeps", level.substeps() as f64));
+                }
+                Grid::Feet(level)
+            })
+            .collect();
+        facts.insert(0, ("nodes", levels[0].unknowns() as f64));
+        for (names, (low, high)) in BOUNDS.iter().zip(domain) {
+            facts.extend([(names[0], *low), (names[1], *high)]);
+        }
+        Ok(State {
+            waiting: levels,
+            done: Vec::new(),
+            edges,
+            needs_lines,
+            scout,
+            facts,
+            steps: (0..LEVELS).map(|k| steps >> k).sum(),
+            taken: 0,
+        })
+    }
+
+    fn advance(
+        &self,
+        _: &ControlProblem,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        let Some(mut level) = state.waiting.pop() else {
+            return Ok(());
+        };
+        level.advance()?;
+        work.unknowns = work.unknowns.max(level.unknowns() as u64);
+        work.field_points += level.unknowns() as u64;
+        state.taken += 1;
+        if level.is_done() {
+            state.done.push(Arc::new(level.finish()));
+        } else {
+            state.waiting.push(level);
+        }
+        Ok(())
+    }
+
+    fn progress(&self, state: &State) -> Progress {
+        if state.waiting.is_empty() {
+            return Progress::Stopped(StopReason::Direct);
+        }
+        let fraction = state.taken as f64 / state.steps as f64;
+        Progress::part(fraction)
+    }
+
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+        let mut facts = state.facts;
+        let mut done = state.done;
+        done.reverse();
+        let [finest, half, quarter, eighth] = done.as_slice() else {
+            // Out of time: the finest grid is not there.
+            return Ok(ControlOutcome {
+                facts,
+                ..ControlOutcome::default()
+            });
+        };
+        facts.extend(orders(
+            &state.scout,
+            &state.edges,
+            [finest, half, quarter, eighth],
+        ));
+        let extrapolated = |fine: &Arc<SpaceTime>, coarse: &Arc<SpaceTime>| {
+            Extrapolated(vec![
+                (4.0 / 3.0, fine.clone()),
+                (-1.0 / 3.0, coarse.clone()),
+            ])
+        };
+        let value = extrapolated(finest, half);
+        let start = start_nodes(&problem.start);
+        let average = |value: &Extrapolated| {
+            let from = problem.process.start();
+            start.average(|points| {
+                let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
+                state.edges.values(&problem.process, points, inner)
+            })
+        };
+        let cost = average(&value);
+        // Differences line by line have no even expansion to be sure of.
+        let share = if state.needs_lines { 1.0 } else { ERROR_SHARE };
+        let error = share * (cost - average(&extrapolated(half, quarter))).abs();
+        let alone = average(&Extrapolated(vec![(1.0, finest.clone())]));
+        facts.push(("cost on the finest grid alone", alone));
+        let policy = Box::new(GridPolicy {
+            value: value.clone(),
+            process: problem.process.clone(),
+        });
+        let value = Box::new(GridValue {
+            value,
+            dimension: problem.process.dimension(),
+        });
+        let [value, policy] = enclosed(value, policy, &state.edges, &problem.process);
+        Ok(ControlOutcome {
+            policy: Some(policy),
+            value: Some(value),
+            cost: Some(Estimate::new(cost, error, ErrorKind::Grid)),
+            facts,
+            ..ControlOutcome::default()
+        })
+    }
+}
+
+impl HopfCole {
+    /// Nodes of the axes of the finest grid.
+    fn counts(&self, needs_lines: bool) -> Vec<usize> {
+        let fewest = if needs_lines { FEWEST_CELLS } else { 1 };
+        let count = |points: &usize| {
+            let cells = (points.max(&2) - 1).next_multiple_of(COARSEST);
+            cells.max(fewest * COARSEST) + 1
+        };
+        self.points.iter().map(count).collect()
+    }
+
+    /// Axes of the `k`-th grid, the finest being 0.
+    fn axes(&self, domain: &[(f64, f64)], k: usize, needs_lines: bool) -> Vec<UniformAxis> {
+        let axis = |((low, high), count): (&(f64, f64), usize)| {
+            UniformAxis::between(*low, *high, ((count - 1) >> k) + 1)
+        };
+        domain
+            .iter()
+            .zip(self.counts(needs_lines))
+            .map(axis)
+            .collect()
+    }
+}
+
+/// Why steps along the drift with noise of one size do not do.
+fn line_by_line(problem: &ControlProblem) -> Option<&'static str> {
+    if edges::act(problem) {
+        Some("an edge or event acts")
+    } else {
+        let depends = problem.process.diffusion().depends_on_state();
+        depends.then_some("the noise depends on the state")
+    }
+}
+
+/// Observed orders of the gradient, averaged over uncontrolled paths.
+fn orders(
+    scout: &Scout,
+    edges: &Edges,
+    levels: [&Arc<SpaceTime>; LEVELS],
+) -> Vec<(&'static str, f64)> {
+    let mut squares = [0.0; LEVELS - 1];
+    let probed = scout.times.iter().zip(&scout.points);
+    for (t, points) in probed.step_by(PROBE_STRIDE) {
+        let finite: Vec<Vec<f64>> = (0..PROBES.min(points.points()))
+            .map(|i| points.row(i))
+            .filter(|row| row.iter().all(|x| x.is_finite()))
+            .collect();
+        let finite = Batch::from_rows(points.columns(), &finite);
+        let (inside, stopped) = edges.enter(finite.as_ref());
+        let rows = (0..stopped.len()).filter(|i| !stopped[*i]);
+        let rows: Vec<Vec<f64>> = rows.map(|i| inside.row(i)).collect();
+        let points = Batch::from_rows(points.columns(), &rows);
+        for (k, square) in squares.iter_mut().enumerate() {
+            let between = Extrapolated(vec![
+                (1.0, levels[k].clone()),
+                (-1.0, levels[k + 1].clone()),
+            ]);
+            let (_, difference) = between.eval_with_gradient(*t, points.as_ref());
+            *square += difference.as_slice().iter().map(|g| g * g).sum::<f64>();
+        }
+    }
+    observed_orders(squares)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The best controls at a node, in the box of their bounds, state by state.
+//!
+//! ```text
+//! min over u of  v B u + 1/2 u' R u,      u_j <- clamp( -(v B_j + sum_{k != j} R_jk u_k) / R_jj )
+//! ```
+//!
+//! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R.
+
+use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::interpolation::UniformAxis;
+use crate::solvers::grid::space_time::nodes_of;
+use crate::solvers::lowered::control::ControlProblem;
+use std::sync::Arc;
+
+/// Most rounds over the coordinates.
+const ROUNDS: usize = 200;
+/// Relative move below which a round is the last.
+const STILL: f64 = 1e-14;
+/// Bisections to the control that stops the drift.
+const BISECTIONS: usize = 60;
+
+/// What the best controls of a group of states depend on.
+#[derive(Clone)]
+pub(crate) struct Response {
+    problem: Arc<ControlProblem>,
+    bounds: Vec<(f64, f64)>,
+    /// By state, the controls that push it; those of other groups stay at zero.
+    acting: Vec<Vec<usize>>,
+    /// By state, entries of `B` in its row: place and control.
+    pushes: Vec<Vec<(usize, usize)>>,
+    /// By state, entries of `R` of its controls: place, row and column.
+    prices: Vec<Vec<(usize, usize, usize)>>,
+}
+
+impl Response {
+    /// No control pushes two states of the group, and no price joins controls of two states.
+    pub(crate) fn new(problem: Arc<ControlProblem>) -> Self {
+        let controls = problem.process.controls();
+        let given = problem.problem.control_bounds.clone();
+        let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
+        let places = problem.process.channel().places();
+        let of_state = |state: usize| -> Vec<(usize, usize)> {
+            let own = places.iter().enumerate().filter(|place| place.1.0 == state);
+            own.map(|(k, (_, control))| (k, *control)).collect()
+        };
+        let pushes: Vec<Vec<(usize, usize)>> =
+            (0..problem.process.dimension()).map(of_state).collect();
+        let acting = |own: &Vec<(usize, usize)>| own.iter().map(|(_, j)| *j).collect();
+        let acting: Vec<Vec<usize>> = pushes.iter().map(acting).collect();
+        let efforts = problem.process.effort().places();
+        let priced = |own: &Vec<usize>| {
+            let entries = efforts.iter().enumerate();
+            entries
+                .filter(|(_, (a, _))| own.contains(a))
+                .map(|(k, (a, b))| (k, *a, *b))
+                .collect()
+        };
+        Self {
+            prices: acting.iter().map(priced).collect(),
+            acting,
+            pushes,
+            bounds: given.unwrap_or_else(|| vec![everywhere; controls]),
+            problem,
+        }
+    }
+
+    pub(crate) fn states(&self) -> usize {
+        self.acting.len()
+    }
+
+    pub(crate) fn controls(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// `B` and `R` at a block of points.
+    pub(crate) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
+        let process = &self.problem.process;
+        Prices {
+            channel: process.channel().values(t, x),
+            effort: process.effort().values(t, x),
+            response: self.clone(),
+        }
+    }
+}
+
+/// `B` and `R` at a block of points.
+pub(crate) struct Prices {
+    response: Response,
+    channel: Batch,
+    effort: Batch,
+}
+
+/// One row where the entries are free of the state.
+#[inline(always)]
+fn entry(values: &Batch, i: usize, place: usize) -> f64 {
+    values.column(place)[i.min(values.points() - 1)]
+}
+
+impl Prices {
+    /// `(B u)` of a state at point `i`.
+    #[inline]
+    pub(crate) fn push(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+        let pushes = self.response.pushes[state].iter();
+        pushes
+            .map(|(k, j)| entry(&self.channel, i, *k) * u[*j])
+            .sum()
+    }
+
+    /// `1/2 u' R u` of the controls of a state at point `i`.
+    #[inline]
+    pub(crate) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
+        let prices = self.response.prices[state].iter();
+        let twice: f64 = prices
+            .map(|(k, a, b)| entry(&self.effort, i, *k) * u[*a] * u[*b])
+            .sum();
+        0.5 * twice
+    }
+
+    /// The best controls of a state for a slope `v` along it.
+    #[inline]
+    pub(crate) fn best(&self, i: usize, state: usize, slope: f64, u: &mut [f64]) {
+        let acting = &self.response.acting[state];
+        if let ([j], [(push, _)], [(own, _, _)]) = (
+            acting.as_slice(),
+            self.response.pushes[state].as_slice(),
+            self.response.prices[state].as_slice(),
+        ) {
+            // One control, as most states have.
+            let pull = slope * entry(&self.channel, i, *push);
+            let (low, high) = self.response.bounds[*j];
+            u[*j] = (-pull / entry(&self.effort, i, *own)).max(low).min(high);
+            return;
+        }
+        acting.iter().for_each(|j| u[*j] = 0.0);
+        for _ in 0..ROUNDS {
+            let mut moved = 0.0_f64;
+            for (k, j) in &self.response.pushes[state] {
+                let (mut pull, mut own) = (slope * entry(&self.channel, i, *k), 0.0);
+                for (k, row, column) in &self.response.prices[state] {
+                    if row == j && column == j {
+                        own = entry(&self.effort, i, *k);
+                    } else if row == j {
+                        pull += entry(&self.effort, i, *k) * u[*column];
+                    }
+                }
+                let (low, high) = self.response.bounds[*j];
+                let next = (-pull / own).max(low).min(high);
+                moved = moved.max((next - u[*j]).abs() / (1.0 + next.abs()));
+                u[*j] = next;
+            }
+            if moved < STILL || acting.len() < 2 {
+                return;
+            }
+        }
+    }
+
+    /// Whether any control pushes a state.
+    #[inline]
+    pub(crate) fn is_steered(&self, state: usize) -> bool {
+        !self.response.acting[state].is_empty()
+    }
+
+    /// The best controls of a state that leave its drift `b + B u` at zero, between the slopes below and above which
+    /// it has either sign.
+    pub(crate) fn balancing(
+        &self,
+        i: usize,
+        state: usize,
+        drift: f64,
+        slopes: (f64, f64),
+        u: &mut [f64],
+    ) {
+        let (mut low, mut high) = slopes;
+        for _ in 0..BISECTIONS {
+            let middle = 0.5 * (low + high);
+            self.best(i, state, middle, u);
+            // The drift falls as the slope grows.
+            if drift + self.push(i, state, u) > 0.0 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+}
+
+/// What the equation asks for on the nodes of a grid.
+pub(crate) struct Coefficients {
+    problem: Arc<ControlProblem>,
+    response: Response,
+    nodes: Batch,
+    /// Of all times, where nothing depends on time.
+    still: Option<Arc<Frame>>,
+}
+
+/// `b`, `D` and `q` at one time.
+pub(crate) struct Frame {
+    /// Nodes × states.
+    pub(crate) drift: Batch,
+    /// Diagonal of D, nodes × states.
+    pub(crate) diffusivity: Batch,
+    pub(crate) cost: Vec<f64>,
+    pub(crate) prices: Prices,
+}
+
+impl Coefficients {
+    pub(crate) fn new(problem: Arc<ControlProblem>, axes: &[UniformAxis]) -> Self {
+        let mut coefficients = Self {
+            response: Response::new(problem.clone()),
+            nodes: nodes_of(axes),
+            still: None,
+            problem,
+        };
+        if coefficients.problem.is_autonomous() {
+            coefficients.still = Some(coefficients.at(coefficients.horizon().0));
+        }
+        coefficients
+    }
+
+    pub(crate) fn horizon(&self) -> (f64, f64) {
+        let process = &self.problem.process;
+        (process.start(), process.end())
+    }
+
+    pub(crate) fn controls(&self) -> usize {
+        self.response.controls()
+    }
+
+    pub(crate) fn discount(&self) -> f64 {
+        self.problem.process.discount()
+    }
+
+    /// `Phi` on the nodes.
+    pub(crate) fn terminal(&self) -> Vec<f64> {
+        let mut out = vec![0.0; self.nodes.points()];
+        self.problem.process.terminal(self.nodes.as_ref(), &mut out);
+        out
+    }
+
+    pub(crate) fn at(&self, t: f64) -> Arc<Frame> {
+        if let Some(still) = &self.still {
+            return still.clone();
+        }
+        let (process, x) = (&self.problem.process, self.nodes.as_ref());
+        let (n, d) = (x.points(), process.dimension());
+        let blocks = map_blocks(n, block(), |range| {
+            let x = x.rows(range);
+            let mut drift = Batch::zeros(x.points(), d);
+            process.drift(t, x, drift.as_mut());
+            let mut cost = vec![0.0; x.points()];
+            process.running(t, x, &mut cost);
+            let noise = process.diffusion().values(t, x);
+            let mut diffusivity = Batch::zeros(x.points(), d);
+            for (k, (state, _)) in process.diffusion().places().iter().enumerate() {
+                let sums = diffusivity.column_mut(*state).iter_mut();
+                sums.enumerate()
+                    .for_each(|(i, sum)| *sum += entry(&noise, i, k).powi(2));
+            }
+            (drift, diffusivity, cost)
+        });
+        let (mut drift, mut diffusivity) = (Batch::zeros(n, d), Batch::zeros(n, d));
+        let mut cost = Vec::with_capacity(n);
+        for (own_drift, own_diffusivity, own_cost) in &blocks {
+            drift.write_rows(cost.len(), own_drift.as_ref());
+            diffusivity.write_rows(cost.len(), own_diffusivity.as_ref());
+            cost.extend_from_slice(own_cost);
+        }
+        Arc::new(Frame {
+            drift,
+            diffusivity,
+            cost,
+            prices: self.response.at(t, x),
+        })
+    }
+}

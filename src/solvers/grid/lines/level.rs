@@ -1,0 +1,215 @@
+//! One grid with one number of time steps.
+//!
+//! A step goes along the states one after the other, each line of nodes on its own. `monotone` takes every state once;
+//! `central` takes all but the last for half the step, the last for the whole of it, and the others again in reverse,
+//! which is of order two.
+
+use crate::numeric::blocks::map_blocks;
+use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
+use crate::problem::meant::model::Scheme;
+use crate::solvers::grid::lines::best::{Coefficients, Frame};
+use crate::solvers::grid::lines::line::{GAMMA, Line, Scratch, Settings, Trouble};
+use crate::solvers::grid::space_time::SpaceTime;
+use crate::solvers::lowered::edges::Edge;
+use std::sync::Arc;
+
+/// Fewest cells of an axis: a slope takes three nodes on either side, and a circle five.
+pub(crate) const FEWEST_CELLS: usize = 5;
+/// Lines worked on with one memory.
+const LINES: usize = 8;
+
+/// The value on one grid, on its way back in time.
+pub(crate) struct Level {
+    coefficients: Coefficients,
+    axes: Vec<UniformAxis>,
+    /// What the ends of each axis do.
+    edges: Vec<[Edge; 2]>,
+    steps: usize,
+    step: usize,
+    stride: usize,
+    settings: Settings,
+    value: Vec<f64>,
+    /// What the equation asks for at the times of the present step.
+    frames: Vec<(f64, Arc<Frame>)>,
+    kept: Vec<(f64, GridInterpolant)>,
+}
+
+impl Level {
+    /// Starts at the end of the horizon; every `stride`-th step is kept.
+    pub(crate) fn new(
+        coefficients: Coefficients,
+        (axes, edges): (&[UniformAxis], &[[Edge; 2]]),
+        steps: usize,
+        stride: usize,
+        settings: Settings,
+    ) -> Self {
+        let value = coefficients.terminal();
+        let end = coefficients.horizon().1;
+        Self {
+            kept: vec![(end, interpolant(axes, &value))],
+            coefficients,
+            axes: axes.to_vec(),
+            edges: edges.to_vec(),
+            steps,
+            step: steps,
+            stride,
+            settings,
+            value,
+            frames: Vec::new(),
+        }
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(crate) fn unknowns(&self) -> usize {
+        self.value.len()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.step == 0
+    }
+
+    /// Time to which the value is known.
+    pub(crate) fn time(&self) -> f64 {
+        let (from, to) = self.coefficients.horizon();
+        from + (to - from) * self.step as f64 / self.steps as f64
+    }
+
+    /// One step back; how many linear systems it took.
+    pub(crate) fn advance(&mut self) -> Result<u64, Trouble> {
+        let end = self.time();
+        self.step -= 1;
+        let start = self.time();
+        let last = self.axes.len() - 1;
+        let mut solves = 0;
+        match self.settings.scheme {
+            Scheme::Monotone | Scheme::Spectral => {
+                for state in 0..=last {
+                    solves += self.sweep(state, start, end)?;
+                }
+            }
+            Scheme::Central => {
+                let middle = 0.5 * (start + end);
+                for state in 0..last {
+                    solves += self.sweep(state, middle, end)?;
+                }
+                solves += self.sweep(last, start, end)?;
+                for state in (0..last).rev() {
+                    solves += self.sweep(state, start, middle)?;
+                }
+            }
+        }
+        // The next step begins where this one ends.
+        self.frames.retain(|frame| frame.0 == start);
+        if self.step.is_multiple_of(self.stride) {
+            self.kept
+                .push((start, interpolant(&self.axes, &self.value)));
+        }
+        Ok(solves)
+    }
+
+    fn frame(&mut self, t: f64) -> Arc<Frame> {
+        if let Some(known) = self.frames.iter().find(|frame| frame.0 == t) {
+            return known.1.clone();
+        }
+        let frame = self.coefficients.at(t);
+        self.frames.push((t, frame.clone()));
+        frame
+    }
+
+    /// All lines along one state, from `end` back to `start`.
+    fn sweep(&mut self, state: usize, start: f64, end: f64) -> Result<u64, Trouble> {
+        let dt = end - start;
+        let frames = match self.settings.scheme {
+            Scheme::Monotone | Scheme::Spectral => {
+                let frame = self.frame(start);
+                [frame.clone(), frame.clone(), frame]
+            }
+            Scheme::Central => [end, end - GAMMA * dt, start].map(|t| self.frame(t)),
+        };
+        let frames = [&*frames[0], &*frames[1], &*frames[2]];
+        let axis = self.axes[state];
+        let inner: usize = self.axes[state + 1..].iter().map(|a| a.count).product();
+        let lines = self.value.len() / axis.count;
+        let line = |l: usize| Line {
+            axis,
+            state,
+            first: l / inner * inner * axis.count + l % inner,
+            stride: inner,
+            edges: self.edges[state],
+            stopped: self.is_stopped(state, l / inner * inner * axis.count + l % inner),
+            share: self.share(state),
+            discount: self.coefficients.discount(),
+            settings: self.settings,
+        };
+        let (grid, controls) = (&self.value, self.coefficients.controls());
+        let blocks = map_blocks(lines, LINES, |range| {
+            let mut scratch = Scratch::new(controls);
+            let (mut found, mut solves) = (Vec::with_capacity(range.len() * axis.count), 0);
+            let mut value = vec![0.0; axis.count];
+            for line in range.map(line) {
+                for (i, v) in value.iter_mut().enumerate() {
+                    *v = grid[line.first + i * line.stride];
+                }
+                solves += line.step(frames, dt, &mut value, &mut scratch)?;
+                found.extend_from_slice(&value);
+            }
+            Ok((found, solves))
+        });
+        let (mut l, mut solves) = (0, 0);
+        for block in blocks {
+            let (found, own) = block?;
+            solves += own;
+            for values in found.chunks_exact(axis.count) {
+                let first = l / inner * inner * axis.count + l % inner;
+                for (i, v) in values.iter().enumerate() {
+                    self.value[first + i * inner] = *v;
+                }
+                l += 1;
+            }
+        }
+        Ok(solves)
+    }
+
+    /// Share of a state in running cost and discount: all states have the same, but where edges end paths only those with
+    /// such edges, lest the steps of the others add what an edge takes away again.
+    fn share(&self, state: usize) -> f64 {
+        let ends = |state: usize| self.edges[state].contains(&Edge::Absorb);
+        let ending = (0..self.axes.len()).filter(|state| ends(*state)).count();
+        match (ending, ends(state)) {
+            (0, _) => 1.0 / self.axes.len() as f64,
+            (_, true) => 1.0 / ending as f64,
+            (_, false) => 0.0,
+        }
+    }
+
+    /// Whether a node is on an edge of another state that ends paths.
+    fn is_stopped(&self, state: usize, node: usize) -> bool {
+        let mut inner = self.value.len();
+        let mut axes = self.axes.iter().zip(&self.edges).enumerate();
+        let at = |(k, (axis, edges)): (usize, (&UniformAxis, &[Edge; 2]))| {
+            inner /= axis.count;
+            let place = node / inner % axis.count;
+            let ends = [place == 0, place + 1 == axis.count];
+            let stops = ends
+                .iter()
+                .zip(edges)
+                .any(|(at, e)| *at && *e == Edge::Absorb);
+            k != state && stops
+        };
+        axes.any(at)
+    }
+
+    /// The value at all kept times.
+    pub(crate) fn finish(mut self) -> SpaceTime {
+        self.kept.reverse();
+        SpaceTime::new(self.kept)
+    }
+}
+
+fn interpolant(axes: &[UniformAxis], value: &[f64]) -> GridInterpolant {
+    GridInterpolant::new(axes, value)
+        .unwrap_or_else(|error| unreachable!("one to three axes of at least five cells: {error}"))
+}

@@ -1,0 +1,320 @@
+//! The linear equation of control for one state, by waves: `hopf-cole` with `scheme = "spectral"`.
+//!
+//! ```text
+//! G G' = lambda B R^-1 B',      V = -lambda log psi,      -psi_t = L psi - q psi / lambda
+//! psi = e^{-int b/D} f,      f(t) = sum_k a_k phi_k e^{-E_k (T-t)/lambda},      H phi_k = E_k phi_k
+//! ```
+//!
+//! with the symmetric `H` on cosines over the domain. All times follow from one set of eigenvectors, so time
+//! has no error and no steps. The largest end value and the lowest level are factored out; where the
+//! rest is not above rounding at the start the answer is refused with the number, and `scheme = "central"`, which stores
+//! V itself, is the way.
+//!
+//! The error is the distance from the answer on three quarters of the points, plus that from the answer with
+//! `psi = 0` at the edges of the domain instead of `(psi e^{int b/D})' = 0` (what the edges matter), plus rounding.
+//!
+//! # Assumes
+//! A temperature, one state, constant noise, nothing that depends on time, no bounds on the control, no events, natural
+//! edges that the optimal process does not reach.
+//!
+//! # Order
+//! Spectral in the points; `O(points^3)` once, `O(points^2)` a time.
+//!
+//! # Source
+//! Risken (1989), section 5.4, for the symmetric form; Colbert and Miller (1992) for waves on midpoints.
+//!
+//! # Checked by
+//! `hopf-cole`, `hjb-residual`, `policy-cost`
+
+mod schroedinger;
+
+use crate::discretization::steered::SteeredProcess;
+use crate::discretization::waves::Ends;
+use crate::field::Field;
+use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
+use crate::numeric::random::Streams;
+use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::grid::region::{automatic, scout};
+use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Table};
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::edges;
+use crate::solvers::lowered::start_law::start_nodes;
+use std::sync::Arc;
+
+const NAME: &str = "hopf-cole";
+const ACCEPTED: &str = "one state with a temperature, constant noise, nothing that depends on time, no bounds on the control, natural edges, no events; else scheme = \"central\", or separable with scheme = \"spectral\" where nothing couples the states";
+/// Fewest points, so that three quarters of them are fewer.
+const FEWEST: usize = 8;
+/// Where a policy is walked on, nodes of the spline that stands in for the value.
+const WALKED: usize = 513;
+/// Smallest `f` at a start point over its rounding.
+const CLEAR: f64 = 1e3;
+
+/// Waves of the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spectral {
+    pub points: usize,
+}
+
+impl Spectral {
+    /// The method as asked for; `None` for another method's settings or another scheme.
+    pub fn new(spec: &MethodSpec) -> Option<Self> {
+        match spec {
+            MethodSpec::HopfCole {
+                points,
+                scheme: Scheme::Spectral,
+                ..
+            } => Some(Self { points: points[0] }),
+            _ => None,
+        }
+    }
+}
+
+/// The temperature with which the equation was found to be linear.
+pub struct Admitted {
+    temperature: f64,
+}
+
+/// What is solved with: the answer, then what its error is measured by.
+const RUNS: [(usize, Ends); 3] = [(4, Ends::Flat), (3, Ends::Flat), (4, Ends::Zero)];
+
+/// Answers so far, in the order of the runs.
+pub struct State {
+    temperature: f64,
+    domain: (f64, f64),
+    done: Vec<Arc<Levels>>,
+}
+
+impl Method for Spectral {
+    type Problem = ControlProblem;
+    type Outcome = ControlOutcome;
+    type Admitted = Admitted;
+    type State = State;
+
+    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+        let refusal = |reason: String| Refusal {
+            method: NAME,
+            reason,
+            accepted: ACCEPTED.to_owned(),
+        };
+        let d = problem.process.dimension();
+        if d != 1 {
+            return Err(refusal(format!("the waves are of one state, not of {d}")));
+        }
+        if problem.problem.control_bounds.is_some() {
+            return Err(refusal("the control is bounded".to_owned()));
+        }
+        let temperature = match &problem.temperature {
+            Ok(value) if value.is_finite() && *value > 0.0 => *value,
+            Ok(value) => return Err(refusal(format!("the temperature is {value}"))),
+            Err(missing) => return Err(refusal(missing.because.clone())),
+        };
+        if !problem.has_end_cost() {
+            let reason = "the density of the target is not an expression";
+            return Err(refusal(reason.to_owned()));
+        }
+        if problem.process.diffusion().depends_on_state() {
+            return Err(refusal("the noise depends on the state".to_owned()));
+        }
+        if !problem.is_autonomous() {
+            let reason = "the dynamics or the running cost depend on time";
+            return Err(refusal(reason.to_owned()));
+        }
+        if edges::act(problem) {
+            let reason = "an edge is not natural, or an event ends paths";
+            return Err(refusal(reason.to_owned()));
+        }
+        Ok(Admitted { temperature })
+    }
+
+    fn start(
+        &self,
+        problem: &ControlProblem,
+        admitted: Admitted,
+        streams: &Streams,
+    ) -> Result<State, SolveError> {
+        let given = problem.problem.dynamics.domain.clone();
+        let domain = given.unwrap_or_else(|| automatic(problem, &scout(problem, streams)));
+        Ok(State {
+            temperature: admitted.temperature,
+            domain: domain[0],
+            done: Vec::new(),
+        })
+    }
+
+    fn advance(
+        &self,
+        problem: &ControlProblem,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        let (quarters, ends) = RUNS[state.done.len()];
+        let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
+        let levels = Levels::new(problem, state.temperature, state.domain, count, ends);
+        let levels = levels.map_err(|missing| match missing {
+            NoLevels::NotFinite(value) => SolveError::NotFinite {
+                what: "the potential or the end cost on the grid",
+                value,
+                time: problem.process.end(),
+                suggestion: "a smaller dynamics.domain".to_owned(),
+            },
+            NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
+        })?;
+        work.unknowns = work.unknowns.max(count as u64);
+        work.linear_solves += 1;
+        state.done.push(Arc::new(levels));
+        Ok(())
+    }
+
+    fn progress(&self, state: &State) -> Progress {
+        if state.done.len() == RUNS.len() {
+            return Progress::Stopped(StopReason::Direct);
+        }
+        Progress::part(state.done.len() as f64 / RUNS.len() as f64)
+    }
+
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+        let (low, high) = state.domain;
+        let mut facts = vec![
+            ("waves", self.points.max(FEWEST) as f64),
+            ("temperature", state.temperature),
+            ("domain from", low),
+            ("to", high),
+        ];
+        let [fine, coarse, cut] = state.done.as_slice() else {
+            // Out of time: nothing to tell the error by.
+            return Ok(ControlOutcome {
+                facts,
+                ..ControlOutcome::default()
+            });
+        };
+        let process = Arc::new(problem.process.clone());
+        let start = start_nodes(&problem.start);
+        let from = process.start();
+        let snapshots = [fine, coarse, cut].map(|levels| levels.at(from));
+        let average =
+            |of: &dyn Fn(&[f64]) -> Vec<f64>| start.average(|points| of(points.column(0)));
+        let costs = [0, 1, 2].map(|k: usize| average(&|x| first(snapshots[k].eval(x))));
+        let rounding = average(&|x| x.iter().map(|x| snapshots[0].rounding(*x)).collect());
+        if rounding * CLEAR > state.temperature {
+            return Err(SolveError::Underflow {
+                share: snapshots[0].share(start.points.column(0)),
+                suggestion:
+                    "scheme = \"central\", which stores V itself, or a smaller dynamics.domain"
+                        .to_owned(),
+            });
+        }
+        let error = (costs[0] - costs[1]).abs()
+            + (costs[0] - costs[2]).abs()
+            + rounding
+            + f64::EPSILON * (fine.stiffness() * (process.end() - from) + costs[0].abs());
+        let (known_from, known_to) = snapshots[0].known_between();
+        facts.extend([
+            ("value known from", known_from),
+            ("value known to", known_to),
+            ("cost on three quarters of the waves", costs[1]),
+            ("cost with psi = 0 at the edges", costs[2]),
+        ]);
+        let levels = fine.clone();
+        let walked = UniformAxis::between(low, high, WALKED);
+        Ok(ControlOutcome {
+            policy: Some(Box::new(WavePolicy {
+                table: levels.table((0..WALKED).map(|i| walked.node(i)).collect()),
+                walked,
+                levels: levels.clone(),
+                process,
+            })),
+            value: Some(Box::new(WaveValue { levels })),
+            cost: Some(Estimate::new(costs[0], error, ErrorKind::Grid)),
+            facts,
+            ..ControlOutcome::default()
+        })
+    }
+}
+
+fn first([values, _]: [Vec<f64>; 2]) -> Vec<f64> {
+    values
+}
+
+/// `V(x, t)`.
+struct WaveValue {
+    levels: Arc<Levels>,
+}
+
+impl Field for WaveValue {
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        let snapshot = self.levels.at(t);
+        let [values, _] = snapshot.eval(x.column(0));
+        out.column_mut(0).copy_from_slice(&values);
+    }
+}
+
+/// `u* = -R^-1 B' V'`.
+struct WavePolicy {
+    levels: Arc<Levels>,
+    /// Where the spline that walks use is met.
+    walked: UniformAxis,
+    table: Table,
+    process: Arc<SteeredProcess>,
+}
+
+impl Field for WavePolicy {
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    fn outputs(&self) -> usize {
+        self.process.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let [_, slopes] = self.levels.at(t).eval(x.column(0));
+        let slopes = Batch::from_columns(x.points(), 1, slopes);
+        self.process.best_response(t, x, slopes.as_ref(), out);
+    }
+
+    fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        let values = self.levels.at(t).tabulated(&self.table);
+        Some(Box::new(WalkedPolicy {
+            value: GridInterpolant::new(&[self.walked], &values).ok()?,
+            process: &self.process,
+        }))
+    }
+}
+
+/// The value at one time as a spline, quick enough for many paths.
+struct WalkedPolicy<'a> {
+    value: GridInterpolant,
+    process: &'a SteeredProcess,
+}
+
+impl Field for WalkedPolicy<'_> {
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    fn outputs(&self) -> usize {
+        self.process.controls()
+    }
+
+    fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
+        let mut values = vec![0.0; x.points()];
+        let mut slopes = Batch::zeros(x.points(), 1);
+        self.value.eval(x, &mut values, slopes.as_mut(), None);
+        self.process.best_response(t, x, slopes.as_ref(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

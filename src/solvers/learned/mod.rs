@@ -1,0 +1,15 @@
+//! Fitted fields: scores, controls, values.
+
+pub mod action;
+pub mod ddp;
+pub mod gram;
+pub mod metric;
+pub mod optimizer;
+pub mod path_cost;
+pub mod path_integral;
+pub mod path_ratio;
+pub mod polynomial;
+pub mod score_descent;
+pub mod score_matching;
+pub mod score_samples;
+pub mod steered;

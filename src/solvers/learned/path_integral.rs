@@ -1,0 +1,532 @@
+//! The value as a sum over paths, by weighted simulation.
+//!
+//! ```text
+//! control:  V(x_0) = -lambda log E_v[ w ],     w = exp(-(Phi + int q dt)/lambda) dP^0/dP^v
+//! sample:   Z      = E_v[ w / p(Y_0) ],        Y_0 ~ p, the law of [prior]; lambda = 1
+//! ```
+//!
+//! over paths steered by `v`: nothing, or the policy of the solver named by `use`; either with a correction that is
+//! fitted to weighted paths in up to `rounds` rounds, the cross-entropy method: polynomials of `degree` that join at most
+//! `interaction` states. The estimate is made of fresh paths under the control of the last round, which does not change any
+//! more: its mean weight is right whatever the fit is worth. The second line holds because
+//! `psi(y) = E[exp(-int q - Phi) | Y_0 = y]` over the uncontrolled reverse process solves the forward equation of
+//! the noised target with `Phi = -log rho`: it is `Z p_T(y)`, and integrates to `Z`.
+//!
+//! Without `use` the fitted control is the answer's policy, and its cost, from the same paths, the `upper_bound` of the
+//! value. The history of the rounds has the relative variance of the weights as what is measured.
+//!
+//! # Assumes
+//! A temperature, no bounds on the control; for kind `control` a point as start law, because the logarithm of a
+//! mean over starts is not the mean of logarithms. For kind `sample` a prior with a density everywhere.
+//!
+//! # Order
+//! Standard error like paths^-1/2, times `lambda` and the spread of the weights; Euler's step bias, of order 1,
+//! is the distance from a walk of half as many steps on the same Brownian paths and part of the error. The error
+//! is infinite where the fitted tail of the weights is heavier than [`HEAVIEST`]. For kind `sample` also
+//! `E[log w] <= log Z` and the estimate `E[w log w]/E[w]` of an upper bound, see [`weighted_mean_log`]. A round costs two
+//! walks of all paths, and `terms^2` a path and step.
+//!
+//! # Source
+//! Kappen, *J. Stat. Mech.* (2005) P11011; Thijssen, Kappen, *Phys. Rev. E* 91 (2015) for steered paths; Kappen, Ruiz,
+//! *J. Stat. Phys.* 162 (2016) for the rounds.
+//!
+//! # Checked by
+//! `feynman-kac`, `log-z`, `evidence-bracket`
+
+mod refinement;
+mod steering;
+mod weighing;
+
+use crate::field::Field;
+use crate::field::hermite::HermiteTerms;
+use crate::field::peaks::Peaks;
+use crate::numeric::estimate::{ErrorKind, Estimate};
+use crate::numeric::random::Streams;
+use crate::problem::meant::method::{MethodSpec, PathKernel};
+use crate::problem::meant::task::Task;
+use crate::solvers::driver::{Method, Progress, Refusal, Solution, SolveError, StopReason, Work};
+use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
+use crate::solvers::learned::path_integral::steering::Steering;
+use crate::solvers::learned::path_integral::weighing::Weighing;
+use crate::solvers::lowered::answer::HistoryEntry;
+use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::control::{
+    ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE,
+};
+use crate::solvers::lowered::target::{Target, has_density};
+use crate::solvers::walk::steered_walk::SteeredWalk;
+use crate::solvers::walk::weights::{
+    HEAVIEST, effective_share, log_mean, pareto_shape, weighted_mean_log, weighted_value,
+};
+use std::sync::Arc;
+
+const NAME: &str = "path-integral";
+/// Paths between two looks at the clock.
+const ROUND: usize = 8192;
+/// Most terms of a polynomial.
+const MOST_TERMS: usize = 400;
+/// Paths a term needs at least.
+const PATHS_A_TERM: usize = 8;
+/// Most stretches of time of a fitted control.
+const STRETCHES: usize = 40;
+/// Relative rise of the effective share, or of the power of the weights while that is below one, under which a round gained
+/// little, and such rounds in a row that end the rounds.
+const QUIET: f64 = 0.05;
+const QUIET_ROUNDS: usize = 2;
+
+/// Weighted paths with their settings.
+#[derive(Clone, Copy)]
+pub struct PathIntegral<'a> {
+    pub kernel: PathKernel,
+    pub paths: usize,
+    pub steps: usize,
+    /// The solver whose policy steers the paths.
+    pub importance: Option<&'a str>,
+    /// That policy, where the solver found one.
+    pub policy: Option<&'a dyn Field>,
+    /// Most rounds of refinement.
+    pub rounds: usize,
+    /// Of the fitted control.
+    pub degree: usize,
+    /// Most states that a term joins.
+    pub interaction: usize,
+}
+
+impl<'a> PathIntegral<'a> {
+    /// The method as asked for; `None` for another method's settings.
+    pub fn new(spec: &'a MethodSpec, found: &'a [Solution<ControlOutcome>]) -> Option<Self> {
+        let MethodSpec::PathIntegral {
+            kernel,
+            paths,
+            steps,
+            importance,
+            rounds,
+            degree,
+            interaction,
+            ..
+        } = spec
+        else {
+            return None;
+        };
+        let importance = importance.as_deref();
+        let used = found.iter().find(|s| Some(s.id.as_str()) == importance);
+        let policy = used.and_then(|s| s.outcome.policy.as_deref());
+        Some(Self {
+            kernel: *kernel,
+            paths: *paths,
+            steps: *steps,
+            importance,
+            policy: policy.map(|policy| policy as &dyn Field),
+            rounds: *rounds,
+            degree: *degree,
+            interaction: *interaction,
+        })
+    }
+}
+
+/// How paths are weighed, and the terms that a control is fitted with.
+pub struct Admitted {
+    weighing: Weighing,
+    terms: Arc<HermiteTerms>,
+}
+
+/// The rounds, then log weights and costs so far, on full steps and on steps twice as long.
+pub struct State {
+    weighing: Weighing,
+    terms: Arc<HermiteTerms>,
+    streams: Streams,
+    rounds: Rounds,
+    fine: Vec<f64>,
+    coarse: Vec<f64>,
+    /// Costs of the same paths.
+    costs: [Vec<f64>; 2],
+    history: Vec<HistoryEntry>,
+}
+
+/// What the rounds have come to.
+#[derive(Default)]
+struct Rounds {
+    done: usize,
+    ended: bool,
+    quiet: usize,
+    /// Stretches of the next control.
+    stretches: usize,
+    correction: Option<Steering>,
+    /// The one before.
+    previous: Option<Steering>,
+    /// Effective share of the first round, and of the last one with the power of its weights.
+    first_share: Option<f64>,
+    share: f64,
+    power: f64,
+}
+
+fn refuse<T>(reason: String, accepted: &str) -> Result<T, Refusal> {
+    Err(Refusal {
+        method: NAME,
+        reason,
+        accepted: accepted.to_owned(),
+    })
+}
+
+impl Method for PathIntegral<'_> {
+    type Problem = ControlProblem;
+    type Admitted = Admitted;
+    type State = State;
+    type Outcome = ControlOutcome;
+
+    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+        let weighing = self.weighing(problem)?;
+        let terms = Arc::new(self.terms(problem.process.dimension())?);
+        Ok(Admitted { weighing, terms })
+    }
+
+    fn start(
+        &self,
+        _: &ControlProblem,
+        admitted: Admitted,
+        streams: &Streams,
+    ) -> Result<State, SolveError> {
+        Ok(State {
+            weighing: admitted.weighing,
+            terms: admitted.terms,
+            streams: *streams,
+            rounds: Rounds {
+                ended: self.rounds == 0,
+                stretches: 1,
+                ..Rounds::default()
+            },
+            fine: Vec::new(),
+            coarse: Vec::new(),
+            costs: [Vec::new(), Vec::new()],
+            history: Vec::new(),
+        })
+    }
+
+    fn advance(
+        &self,
+        problem: &ControlProblem,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        if !state.rounds.ended {
+            return self.refine(problem, state, work);
+        }
+        let done = state.fine.len();
+        let points = ROUND.min(self.paths - done);
+        let start = problem.draw_start(&state.streams.role("start"), done as u64, points);
+        let stream = state.streams.role(&format!("noise {}", done / ROUND));
+        let steps = self.steps.div_ceil(2);
+        let correction = state.rounds.correction.as_ref();
+        let [coarse, fine] = steered(problem, self.policy, correction, |policy| {
+            let walk = SteeredWalk {
+                problem,
+                policy,
+                reference: None,
+                steps,
+                finest: 1,
+                until: problem.process.end(),
+                stream: &stream,
+            };
+            [0, 1].map(|level| walk.run(start.as_ref(), level))
+        });
+        state
+            .coarse
+            .extend(state.weighing.log_weights(&start, &coarse));
+        state.fine.extend(state.weighing.log_weights(&start, &fine));
+        state.costs[0].extend(coarse.cost);
+        state.costs[1].extend(fine.cost);
+        let nodes = (points * 3 * steps) as u64;
+        let is_steered = self.policy.is_some() || correction.is_some();
+        work.field_points += if is_steered { nodes } else { 0 };
+        work.normals += (points * 4 * steps * problem.process.noises()) as u64;
+        if self.rounds == 0 {
+            let so_far = weighted_value(&state.fine, state.weighing.temperature());
+            state.history.push(HistoryEntry {
+                iteration: state.fine.len() as u64,
+                objective: so_far.value,
+                measured: so_far.error,
+            });
+        }
+        Ok(())
+    }
+
+    fn progress(&self, state: &State) -> Progress {
+        let last = state.history.last();
+        if state.fine.len() >= self.paths {
+            return Progress::Stopped(StopReason::Direct);
+        }
+        // A round walks twice, the estimate once and a half.
+        let done = match state.rounds.ended {
+            true => 2.0 * self.rounds as f64,
+            false => 2.0 * state.rounds.done as f64,
+        };
+        let walked = 1.5 * state.fine.len() as f64 / self.paths as f64;
+        Progress::Going {
+            fraction: (done + walked) / (2.0 * self.rounds as f64 + 1.5),
+            objective: last.map_or(f64::NAN, |entry| entry.objective),
+            measured: last.map_or(f64::INFINITY, |entry| entry.measured),
+        }
+    }
+
+    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+        if state.fine.is_empty() {
+            // Out of time during the rounds: a policy, and no value.
+            return Ok(ControlOutcome {
+                policy: self.fitted(state.rounds.correction),
+                history: state.history,
+                ..ControlOutcome::default()
+            });
+        }
+        let fine = log_mean(&state.fine);
+        if !fine.value.is_finite() {
+            return Err(SolveError::NotFinite {
+                what: "the logarithm of the mean weight",
+                value: fine.value,
+                time: problem.process.end(),
+                suggestion: "more steps, or a policy in `use`".to_owned(),
+            });
+        }
+        let bias = (fine.value - log_mean(&state.coarse).value).abs();
+        let shape = pareto_shape(&state.fine);
+        let mut facts = vec![("step bias", state.weighing.temperature() * bias)];
+        facts.extend(shape.map(|k| ("pareto_k", k)));
+        let light = shape.is_none_or(|k| k <= HEAVIEST);
+        let error = match light {
+            true => fine.error.hypot(bias),
+            false => f64::INFINITY,
+        };
+        let kind = match bias > fine.error && light {
+            true => ErrorKind::Step,
+            false => ErrorKind::StandardError,
+        };
+        let effective = effective_share(&state.fine);
+        let share = Estimate::new(effective, f64::INFINITY, ErrorKind::Unknown);
+        let mut outcome = ControlOutcome {
+            quantities: vec![Quantity {
+                name: "ess".to_owned(),
+                value: share,
+            }],
+            history: state.history,
+            facts,
+            ..ControlOutcome::default()
+        };
+        let rounds = state.rounds;
+        if let Some(first) = rounds.first_share {
+            outcome.facts.extend([
+                ("rounds", rounds.done as f64),
+                ("terms", state.terms.terms() as f64),
+                ("ess before the rounds", first),
+                ("power of the last weights", rounds.power),
+            ]);
+            outcome.history.push(HistoryEntry {
+                iteration: rounds.done as u64,
+                objective: -state.weighing.temperature() * fine.value,
+                measured: 1.0 / effective - 1.0,
+            });
+        }
+        match state.weighing {
+            Weighing::Control { temperature } => {
+                let value = Estimate::new(-temperature * fine.value, temperature * error, kind);
+                outcome.cost = Some(value);
+                if rounds.first_share.is_some() {
+                    outcome.quantities.push(Quantity {
+                        name: "upper_bound".to_owned(),
+                        value: upper_bound(&state.costs),
+                    });
+                }
+            }
+            Weighing::Sample { .. } => {
+                outcome.quantities.push(Quantity {
+                    name: "log_z".to_owned(),
+                    value: Estimate::new(fine.value, error, kind),
+                });
+                let bounds = bracket(&state.fine, &state.coarse);
+                outcome.quantities.extend(bounds);
+            }
+        }
+        outcome.policy = self.fitted(rounds.correction);
+        outcome.log_weights = state.fine;
+        Ok(outcome)
+    }
+}
+
+/// Bounds of `log Z` from both sides, where they are finite.
+fn bracket(fine: &[f64], coarse: &[f64]) -> Vec<Quantity> {
+    let bound = |name: &str, own: Estimate, halved: Estimate| {
+        let bias = (own.value - halved.value).abs();
+        let kind = match bias > own.error {
+            true => ErrorKind::Step,
+            false => own.kind,
+        };
+        // A path without weight takes the lower bound to minus infinity: none.
+        let known = own.value.is_finite() && bias.is_finite();
+        known.then(|| Quantity {
+            name: name.to_owned(),
+            value: Estimate::new(own.value, own.error.hypot(bias), kind),
+        })
+    };
+    let [low, low_halved] = [fine, coarse].map(Estimate::from_samples);
+    let [high, high_halved] = [fine, coarse].map(weighted_mean_log);
+    let lower = bound(LOG_Z_LOWER, low, low_halved);
+    let upper = bound(LOG_Z_UPPER_ESTIMATE, high, high_halved);
+    lower.into_iter().chain(upper).collect()
+}
+
+impl Rounds {
+    /// Whether a round with this share and power of its weights found a better control than the one before.
+    fn gained(&self, share: f64, power: f64) -> bool {
+        self.done == 0
+            || match power < 1.0 {
+                true => power > (1.0 + QUIET) * self.power,
+                false => self.power < 1.0 || share > (1.0 + QUIET) * self.share,
+            }
+    }
+}
+
+/// The mean cost of the paths; its error knows that of the step.
+fn upper_bound([coarse, fine]: &[Vec<f64>; 2]) -> Estimate {
+    let mean = Estimate::from_samples(fine);
+    let bias = (mean.value - Estimate::from_samples(coarse).value).abs();
+    let kind = match bias > mean.error {
+        true => ErrorKind::Step,
+        false => ErrorKind::StandardError,
+    };
+    Estimate::new(mean.value, mean.error.hypot(bias), kind)
+}
+
+impl PathIntegral<'_> {
+    fn weighing(&self, problem: &ControlProblem) -> Result<Weighing, Refusal> {
+        if self.kernel == PathKernel::Transfer {
+            return refuse(
+                format!(
+                    "composed kernels are not made for kind `{}`",
+                    problem.problem.kind()
+                ),
+                "kernel = \"monte-carlo\"",
+            );
+        }
+        if let (Some(id), None) = (self.importance, self.policy) {
+            return refuse(
+                format!("the solver `{id}` gave no policy"),
+                "in `use`, a solver before this one that answers with a policy; or no `use`",
+            );
+        }
+        if problem.problem.control_bounds.is_some() {
+            return refuse(
+                "with bounds on the control the equation of the value is not linear".to_owned(),
+                "no bounds; or hjb",
+            );
+        }
+        let temperature = match &problem.temperature {
+            Ok(temperature) => *temperature,
+            Err(missing) => {
+                return refuse(
+                    format!("no temperature: {}", missing.because),
+                    "noise and control price with G G' = lambda B R^-1 B'",
+                );
+            }
+        };
+        match &problem.problem.task {
+            Task::Sample(task) => {
+                let target = Target::new(&problem.problem, NAME)?;
+                let Some(prior) = task.prior.mixture().filter(has_density) else {
+                    return refuse(
+                        format!("the prior is a {} without a density", task.prior.family()),
+                        "a gaussian or a mixture as [prior]",
+                    );
+                };
+                Ok(Weighing::Sample {
+                    prior: Peaks::of(&prior),
+                    target: (!problem.has_end_cost()).then_some(target),
+                })
+            }
+            _ if problem.start_point().is_some() => Ok(Weighing::Control { temperature }),
+            _ => refuse(
+                format!(
+                    "the start law is a {}, and the method gives the value at a point",
+                    problem.start.family()
+                ),
+                "family = \"delta\" in [initial]; or another method",
+            ),
+        }
+    }
+
+    /// A fitted control that is the whole policy.
+    fn fitted(&self, correction: Option<Steering>) -> Option<Box<dyn Field + Send>> {
+        let whole = correction.filter(|_| self.policy.is_none())?;
+        Some(Box::new(whole))
+    }
+
+    /// The terms of a fitted control.
+    fn terms(&self, d: usize) -> Result<HermiteTerms, Refusal> {
+        // Without rounds no term is asked for.
+        let degree = if self.rounds == 0 { 0 } else { self.degree };
+        let most = MOST_TERMS.min(self.paths / PATHS_A_TERM);
+        HermiteTerms::new(d, degree, self.interaction, most).or_else(|e| {
+            refuse(
+                format!(
+                    "{d} states joined by {} have {} terms of degree {}, too many for {} paths",
+                    self.interaction.min(d),
+                    e.terms,
+                    e.degree,
+                    self.paths
+                ),
+                "a smaller degree or interaction, more paths, or rounds = 0",
+            )
+        })
+    }
+
+    /// One round of refinement.
+    fn refine(
+        &self,
+        problem: &ControlProblem,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(), SolveError> {
+        let rounds = &mut state.rounds;
+        let round = Refinement {
+            problem,
+            weighing: &state.weighing,
+            policy: self.policy,
+            terms: &state.terms,
+            paths: self.paths,
+            steps: 2 * self.steps.div_ceil(2),
+            stretches: rounds.stretches,
+            streams: state.streams.scoped(&format!("round {}", rounds.done)),
+        }
+        .round(rounds.correction.as_ref())?;
+        let nodes = (2 * self.paths * self.steps) as u64;
+        work.field_points += nodes;
+        work.normals += nodes * problem.process.noises() as u64;
+        let Some(next) = round.next else {
+            // Paths left the numbers: the control before did better.
+            rounds.correction = rounds.previous.take();
+            rounds.ended = true;
+            return Ok(());
+        };
+        let share = effective_share(&round.log_weights);
+        rounds.quiet = match rounds.gained(share, round.power) {
+            true => 0,
+            false => rounds.quiet + 1,
+        };
+        rounds.first_share.get_or_insert(share);
+        (rounds.share, rounds.power) = (share, round.power);
+        rounds.previous = rounds.correction.replace(next);
+        let value = weighted_value(&round.log_weights, state.weighing.temperature());
+        state.history.push(HistoryEntry {
+            iteration: rounds.done as u64,
+            objective: value.value,
+            measured: 1.0 / share - 1.0,
+        });
+        rounds.done += 1;
+        if rounds.quiet > 0 && rounds.stretches < STRETCHES {
+            rounds.stretches = (2 * rounds.stretches).min(STRETCHES);
+            rounds.quiet = 0;
+        }
+        rounds.ended = rounds.done >= self.rounds || rounds.quiet >= QUIET_ROUNDS;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! Problems for the tests of the methods.
+
+use crate::problem::parse_text;
+use crate::solvers::driver::{Solution, Unsolved};
+use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::registry::run_control::solve;
+use std::path::Path;
+
+/// The problem a file states.
+pub(crate) fn lowered(text: &str) -> ControlProblem {
+    let loaded = parse_text("test.toml", text, Path::new("."), &[])
+        .unwrap_or_else(|report| panic!("{report}\n{text}"));
+    ControlProblem::new(loaded.problem).expect("the problem lowers")
+}
+
+/// The answer of the first solver of a control problem without its head.
+pub(crate) fn answer(body: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
+    let problem = lowered(&format!(
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}"
+    ));
+    let spec = &problem.problem.solvers[0];
+    solve(&problem, spec, &[], None, &mut |_| ())
+}

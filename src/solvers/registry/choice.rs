@@ -1,0 +1,96 @@
+//! Which methods a control problem gets when its file leaves the choice to the structure.
+//!
+//! | structure | methods |
+//! |---|---|
+//! | kind `sample` | `annealed`, `path-integral` |
+//! | linear–quadratic | `riccati`; with a temperature and up to two states also `hopf-cole` |
+//! | a temperature, groups of up to two states | `separable` |
+//! | a temperature, up to three states | `hopf-cole` |
+//! | a temperature, more states | `path-integral` |
+//! | none of these, groups of up to three states | `hjb` |
+//! | none of these, larger groups | refused: code E320 |
+//!
+//! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
+//!
+//! A grid of three states takes seconds and hundreds of megabytes: nobody gets one beside a closed form, or several.
+//!
+//! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
+
+use crate::derivation::control::{product_form, riccati};
+use crate::problem::meant::task::Kind;
+use crate::solvers::driver::Refusal;
+use crate::solvers::grid::hjb;
+use crate::solvers::grid::hopf_cole::MOST_STATES;
+use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::edges;
+
+/// Most states of a grid that is cheap.
+const CHEAP: usize = 2;
+
+/// Names of methods, most trusted first.
+///
+/// # Errors
+/// Where no method applies: what is missing, and the nearest problem that would be solved.
+pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal> {
+    if problem.problem.kind() == Kind::Sample {
+        return Ok(vec!["annealed", "path-integral"]);
+    }
+    let mut parts = problem.parts.clone();
+    let d = parts.dimension();
+    let linear = problem.temperature.is_ok();
+    let bounded = problem.problem.control_bounds.is_some();
+    if !bounded && !edges::act(problem) && riccati::linear_quadratic(&mut parts).is_ok() {
+        let mut names = vec!["riccati"];
+        if linear && d <= CHEAP {
+            names.push("hopf-cole");
+        }
+        return Ok(names);
+    }
+    let (groups, couplings) = product_form::groups_of(&mut parts);
+    let together = edges::end_paths(problem);
+    let small = groups.iter().all(|group| group.len() <= CHEAP);
+    if linear && !bounded && groups.len() > 1 && small && !together {
+        return Ok(vec!["separable"]);
+    }
+    let largest = groups.iter().map(Vec::len).max();
+    let largest = largest.filter(|_| !together).unwrap_or(d);
+    match (linear && !bounded, largest <= hjb::MOST_STATES) {
+        (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
+        (true, _) => Ok(vec!["path-integral"]),
+        (false, true) => Ok(vec!["hjb"]),
+        (false, false) => Err(refusal(problem, largest, &couplings)),
+    }
+}
+
+fn refusal(
+    problem: &ControlProblem,
+    largest: usize,
+    couplings: &[product_form::Coupling],
+) -> Refusal {
+    let mut reason = format!(
+        "{largest} coupled states are too many for hjb ({}), and no structure helps",
+        hjb::MOST_STATES
+    );
+    let mut accepted = Vec::new();
+    if let Err(missing) = &problem.temperature {
+        reason.push_str(&format!("; no linear equation: {}", missing.because));
+        if let Some(nearest) = &missing.nearest {
+            accepted.push(format!("a temperature ({nearest}) for path-integral"));
+        }
+    }
+    if let Some(coupling) = couplings.iter().min_by_key(|c| c.size) {
+        reason.push_str(&format!(
+            "; not separable: {} in {}",
+            coupling.term, coupling.place
+        ));
+    }
+    if problem.problem.control_bounds.is_none() && !edges::act(problem) {
+        accepted.push("a polynomial of the coupled states: solvers = [\"polynomial\"]".to_owned());
+    }
+    accepted.push("the zero-noise answer: solvers = [\"ddp\"]".to_owned());
+    Refusal {
+        method: "auto",
+        reason,
+        accepted: accepted.join("; or "),
+    }
+}

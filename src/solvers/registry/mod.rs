@@ -1,0 +1,8 @@
+//! Which methods there are, what each is for, and which are chosen when a file leaves it open.
+
+pub mod choice;
+pub mod choice_simulate;
+pub mod pages;
+pub mod run;
+pub mod run_control;
+pub mod run_simulate;

@@ -1,0 +1,7 @@
+//! Simulated paths, with and without a control.
+
+pub mod paths;
+pub mod reverse_sampling;
+pub mod steered_walk;
+pub(crate) mod stopping;
+pub mod weights;
