@@ -42,7 +42,7 @@ fn lowered(text: &str) -> Lowered {
 }
 
 fn solution(lowered: &Lowered, index: usize) -> Result<Solution, Unsolved> {
-    solve(lowered, &lowered.problem.solvers[index], None, &mut |_| {})
+    solve(lowered, &lowered.problem.solvers[index], &[], None, &mut |_| {})
 }
 
 /// `½ E ∫ |u − u*|² dt` under the controlled process, relative to the reference energy.
@@ -151,8 +151,8 @@ method = "score-matching"
 objective = "denoising"
 "#,
     );
-    let grid = solution(&lowered, 0).expect("applies").answer.score;
-    let fitted = solution(&lowered, 1).expect("applies").answer.score;
+    let grid = solution(&lowered, 0).expect("applies").answer;
+    let fitted = solution(&lowered, 1).expect("applies").answer;
     let x = Batch::from_columns(13, 1, (0..13).map(|i| -1.5 + 0.25 * f64::from(i)).collect());
     for t in [0.1, 0.5, 0.9] {
         let at = |field: &dyn Field| {
@@ -160,7 +160,7 @@ objective = "denoising"
             field.eval(t, x.as_ref(), s.as_mut());
             s
         };
-        let (a, b) = (at(grid.as_ref()), at(fitted.as_ref()));
+        let (a, b) = (at(grid.score()), at(fitted.score()));
         let difference: f64 = (0..13).map(|i| (a.get(i, 0) - b.get(i, 0)).powi(2)).sum();
         let size: f64 = (0..13).map(|i| a.get(i, 0).powi(2)).sum();
         assert!(
