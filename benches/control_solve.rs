@@ -174,18 +174,18 @@ fn main() {
     let table = wanted.iter().any(|w| w == "table");
     let names: Vec<&String> = wanted.iter().filter(|w| *w != "table").collect();
     let mut criterion = Criterion::default().sample_size(10);
-    for (name, lowered, solver) in jobs() {
+    for (name, problem, solver) in jobs() {
         if !names.is_empty() && !names.iter().any(|w| name.contains(w.as_str())) {
             continue;
         }
         let began = Instant::now();
-        let lowered = lower(name, &lowered, solver);
-        let lowered = began.elapsed().as_secs_f64();
+        let lowered = lower(name, &problem, solver);
+        let seconds = began.elapsed().as_secs_f64();
         if table {
             let began = Instant::now();
             run(name, &lowered);
             println!(
-                "{name:<26} read and lowered in {lowered:.3} s, solved in {:.3} s, peak memory {:.0} MiB",
+                "{name:<26} read and lowered in {seconds:.3} s, solved in {:.3} s, peak memory {:.0} MiB",
                 began.elapsed().as_secs_f64(),
                 peak_memory().unwrap_or(f64::NAN)
             );

@@ -39,7 +39,7 @@ fn grid_solve(criterion: &mut Criterion) {
             };
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
-                    solve(&lowered, &spec, None, &mut |_| {})
+                    solve(&lowered, &spec, &[], None, &mut |_| {})
                         .unwrap_or_else(|refused| panic!("{refused}"))
                         .work
                 });

@@ -79,7 +79,7 @@ fn paths(
     limits: &Limits,
     repetitions: usize,
 ) -> Workload {
-    let lowered = lowered(file);
+    let lowered = problem(file);
     let settings = lowered.problem.sample.clone();
     let paths = paths.unwrap_or(settings.paths);
     let t_min = lowered.problem.time_settings.t_min;
@@ -147,7 +147,7 @@ fn likelihood(limits: &Limits) -> Workload {
 /// The gradient of the action. The limit counts two normals a path-step forwards and again backwards, and for
 /// radial features one exponential each, for a network six operations a weight and one exponential a unit.
 fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
-    let lowered = lowered(file);
+    let lowered = problem(file);
     let MethodSpec::Action {
         field,
         paths,
@@ -213,7 +213,7 @@ fn matching(limits: &Limits) -> Workload {
         work: 1.0,
         least: n * k / limits.exponentials + products / limits.flops,
         run: Box::new(move || {
-            let Ok(solution) = solve(&problem, &spec, None, &mut |_| {}) else {
+            let Ok(solution) = solve(&problem, &spec, &[], None, &mut |_| {}) else {
                 panic!("the fit is solved");
             };
             let mut out = Batch::zeros(3, 2);

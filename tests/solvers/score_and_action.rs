@@ -42,7 +42,13 @@ fn lowered(text: &str) -> Lowered {
 }
 
 fn solution(lowered: &Lowered, index: usize) -> Result<Solution, Unsolved> {
-    solve(lowered, &lowered.problem.solvers[index], &[], None, &mut |_| {})
+    solve(
+        lowered,
+        &lowered.problem.solvers[index],
+        &[],
+        None,
+        &mut |_| {},
+    )
 }
 
 /// `½ E ∫ |u − u*|² dt` under the controlled process, relative to the reference energy.
