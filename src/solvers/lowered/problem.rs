@@ -223,6 +223,11 @@ impl Lowered {
         matches!(self.compiled.noising, Some(Ok(_)))
     }
 
+    /// Whether answers can be measured on draws of the noised data: additive noise, and a law that is drawn.
+    pub fn draws_noised_data(&self) -> bool {
+        self.undoes_additive_noise() && self.data().mixture().is_some()
+    }
+
     /// Whether the process has what a method asks for.
     ///
     /// # Errors
