@@ -40,13 +40,7 @@ impl Graph {
             (Function::Exp, Node::Apply(Function::Log, inner))
             | (Function::Log, Node::Apply(Function::Exp, inner)) => return inner[0],
             // exp(r log(u)) = u^r
-            (
-                Function::Exp,
-                Node::Product {
-                    coefficient,
-                    factors,
-                },
-            ) => {
+            (Function::Exp, Node::Product(coefficient, factors)) => {
                 if let [(base, exponent)] = factors.as_slice()
                     && self.is_one(*exponent)
                     && let Node::Apply(Function::Log, inner) = &*self.shared(*base)
@@ -57,7 +51,7 @@ impl Graph {
             }
             (Function::Abs, Node::Apply(Function::Exp | Function::Abs | Function::Sigmoid, _))
             | (Function::Abs, Node::Pi | Node::Infinity) => return a,
-            (Function::Abs, Node::Product { .. }) => return self.abs_product(a, &node),
+            (Function::Abs, Node::Product(..)) => return self.abs_product(a, &node),
             _ => {}
         }
         if (function.is_odd() || function.is_even()) && self.is_negative_form(a) {
@@ -74,11 +68,7 @@ impl Graph {
 
     /// `abs(c u^2 v)` = `abs(c) u^2 abs(v)`.
     fn abs_product(&mut self, whole: Expr, node: &Node) -> Expr {
-        let Node::Product {
-            coefficient,
-            factors,
-        } = node
-        else {
+        let Node::Product(coefficient, factors) = node else {
             return whole;
         };
         let (even, rest): (Vec<_>, Vec<_>) = factors
@@ -107,8 +97,8 @@ impl Graph {
     fn is_negative_form(&self, a: Expr) -> bool {
         match self.node(a) {
             Node::Number(value) => value.is_negative(),
-            Node::Product { coefficient, .. } => coefficient.is_negative(),
-            Node::Sum { terms, .. } => terms[0].1.is_negative(),
+            Node::Product(coefficient, _) => coefficient.is_negative(),
+            Node::Sum(_, terms) => terms[0].1.is_negative(),
             _ => false,
         }
     }

@@ -38,17 +38,16 @@ impl Graph {
     fn derivative_of_node(&mut self, whole: Expr, node: &Node, wrt: Expr) -> Expr {
         match node {
             Node::Symbol(_) if whole == wrt => self.one(),
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 let parts: Vec<_> = terms
                     .iter()
                     .map(|(term, c)| (c.clone(), self.known_derivative(*term, wrt)))
                     .collect();
                 self.linear(&parts)
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => self.derivative_of_product(coefficient, factors, wrt),
+            Node::Product(coefficient, factors) => {
+                self.derivative_of_product(coefficient, factors, wrt)
+            }
             Node::Apply(function, arguments) => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
@@ -63,11 +62,7 @@ impl Graph {
                 }
                 self.add(&parts)
             }
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => {
+            Node::Unknown(name, arguments, orders) => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
                     if self.is_exhausted() {
@@ -77,11 +72,8 @@ impl Graph {
                     if !self.is_zero(inner) {
                         let mut orders = orders.clone();
                         orders[slot] += 1;
-                        let outer = self.intern(Node::Unknown {
-                            name: name.clone(),
-                            arguments: arguments.clone(),
-                            orders,
-                        });
+                        let outer =
+                            self.intern(Node::Unknown(name.clone(), arguments.clone(), orders));
                         parts.push(self.mul(&[outer, inner]));
                     }
                 }

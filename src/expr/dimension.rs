@@ -175,8 +175,8 @@ impl Dimensions {
             Node::Infinity | Node::Undefined => Ok(None),
             Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Truth(_) => pure,
             Node::And(_) | Node::Or(_) | Node::Not(_) => pure,
-            Node::Unknown { .. } => Ok(Some(self.of_unknown(graph, n))),
-            Node::Sum { constant, terms } => {
+            Node::Unknown(..) => Ok(Some(self.of_unknown(graph, n))),
+            Node::Sum(constant, terms) => {
                 let mut parts: Vec<Measured> = Vec::with_capacity(terms.len() + 1);
                 for (term, coefficient) in terms {
                     if let Some(mut part) = self.measured(graph, *term) {
@@ -194,7 +194,7 @@ impl Dimensions {
                 }
                 common(graph, n, parts)
             }
-            Node::Product { factors, .. } => self.of_product(graph, n, factors),
+            Node::Product(_, factors) => self.of_product(graph, n, factors),
             Node::Apply(function, arguments) => self.of_call(graph, n, *function, arguments),
             Node::Compare(_, a, b) => {
                 // A threshold: `x > 1` means 1 in the unit of `x`.
@@ -213,19 +213,14 @@ impl Dimensions {
     }
 
     fn of_unknown(&self, graph: &Graph, n: Expr) -> Unit {
-        let Node::Unknown {
-            name,
-            arguments,
-            orders,
-        } = graph.node(n)
-        else {
+        let Node::Unknown(name, arguments, orders) = graph.node(n) else {
             return Unit::none();
         };
-        let base = graph.find(&Node::Unknown {
-            name: name.clone(),
-            arguments: arguments.clone(),
-            orders: vec![0; orders.len()],
-        });
+        let base = graph.find(&Node::Unknown(
+            name.clone(),
+            arguments.clone(),
+            vec![0; orders.len()],
+        ));
         let mut unit = base
             .and_then(|b| self.given.get(&b))
             .cloned()
@@ -324,13 +319,11 @@ fn common(
 /// Where `coefficient * term` was written, also with the other sign: sums keep coefficients apart. The
 /// narrowest place wins, because an operand of a sum is written inside it.
 fn written(graph: &Graph, term: Expr, coefficient: &Rational) -> Option<Origin> {
-    let Node::Product { factors, .. } = graph.node(term) else {
+    let Node::Product(_, factors) = graph.node(term) else {
         return None;
     };
-    let scaled = [coefficient.clone(), -coefficient].map(|coefficient| Node::Product {
-        coefficient,
-        factors: factors.clone(),
-    });
+    let scaled = [coefficient.clone(), -coefficient]
+        .map(|coefficient| Node::Product(coefficient, factors.clone()));
     let handles = scaled.iter().filter_map(|node| graph.find(node));
     let origins = handles.chain([term]).filter_map(|e| graph.origin(e));
     origins

@@ -311,8 +311,8 @@ impl<'a> Elaborator<'a> {
         };
         let short = terms.iter().all(|e| match self.graph.node(*e) {
             Node::Number(value) => fits(value),
-            Node::Product { coefficient, .. } => fits(coefficient),
-            Node::Sum { constant, terms } => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
+            Node::Product(coefficient, _) => fits(coefficient),
+            Node::Sum(constant, terms) => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
             _ => true,
         });
         self.graph.pay(steps);
@@ -323,7 +323,7 @@ impl<'a> Elaborator<'a> {
     pub(super) fn short_product(&self, factors: &[Expr]) -> bool {
         let bits = factors.iter().map(|e| match self.graph.node(*e) {
             Node::Number(value) => value.bits(),
-            Node::Product { coefficient, .. } => coefficient.bits(),
+            Node::Product(coefficient, _) => coefficient.bits(),
             _ => 0,
         });
         bits.sum::<u64>() <= LONGEST_PRODUCT
@@ -363,7 +363,7 @@ impl<'a> Elaborator<'a> {
     pub(super) fn is_infinite(&self, e: Expr) -> bool {
         match self.graph.node(e) {
             Node::Infinity => true,
-            Node::Product { factors, .. } => factors
+            Node::Product(_, factors) => factors
                 .iter()
                 .any(|(base, _)| matches!(self.graph.node(*base), Node::Infinity)),
             _ => false,

@@ -26,19 +26,16 @@ impl Graph {
 
     pub(super) fn evaluate_node(&self, node: &Node, value: impl Fn(Expr) -> f64) -> Option<f64> {
         Some(match node {
-            Node::Symbol(_) | Node::Unknown { .. } => return None,
+            Node::Symbol(_) | Node::Unknown(..) => return None,
             Node::Number(number) => number.to_f64(),
             Node::Pi => std::f64::consts::PI,
             Node::Infinity => f64::INFINITY,
             Node::Undefined => f64::NAN,
             Node::Truth(truth) => f64::from(*truth),
-            Node::Sum { constant, terms } => terms.iter().fold(constant.to_f64(), |sum, (t, c)| {
+            Node::Sum(constant, terms) => terms.iter().fold(constant.to_f64(), |sum, (t, c)| {
                 sum + c.to_f64() * value(*t)
             }),
-            Node::Product {
-                coefficient,
-                factors,
-            } => factors
+            Node::Product(coefficient, factors) => factors
                 .iter()
                 .fold(coefficient.to_f64(), |product, (b, e)| {
                     product * power(value(*b), value(*e))

@@ -52,21 +52,18 @@ fn truth(value: bool) -> Wide {
 fn wide_node(node: &Node, value: impl Fn(Expr) -> Wide) -> Option<Wide> {
     let holds = |e: &Expr| value(*e).high != 0.0;
     Some(match node {
-        Node::Symbol(_) | Node::Unknown { .. } => return None,
+        Node::Symbol(_) | Node::Unknown(..) => return None,
         Node::Number(number) => Wide::rational(number),
         Node::Pi => PI,
         Node::Infinity => Wide::from(f64::INFINITY),
         Node::Undefined => Wide::from(f64::NAN),
         Node::Truth(value) => truth(*value),
-        Node::Sum { constant, terms } => terms
+        Node::Sum(constant, terms) => terms
             .iter()
             .fold(Wide::rational(constant), |sum, (term, c)| {
                 sum + Wide::rational(c) * value(*term)
             }),
-        Node::Product {
-            coefficient,
-            factors,
-        } => factors
+        Node::Product(coefficient, factors) => factors
             .iter()
             .fold(Wide::rational(coefficient), |product, (b, e)| {
                 product * power(value(*b), value(*e))

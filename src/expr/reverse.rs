@@ -78,15 +78,12 @@ impl Graph {
             parts.push((coefficient, slope));
         };
         match &*node {
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 for (term, coefficient) in terms.iter().filter(|(t, _)| active.contains(t)) {
                     give(*term, coefficient.clone(), adjoint);
                 }
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let one = self.one();
                 for (i, (base, exponent)) in factors.iter().enumerate() {
                     if self.is_exhausted() {
@@ -119,11 +116,7 @@ impl Graph {
                     }
                 }
             }
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => {
+            Node::Unknown(name, arguments, orders) => {
                 for (slot, argument) in arguments.iter().enumerate() {
                     if self.is_exhausted() {
                         return;
@@ -131,11 +124,8 @@ impl Graph {
                     if active.contains(argument) {
                         let mut orders = orders.clone();
                         orders[slot] += 1;
-                        let outer = self.intern(Node::Unknown {
-                            name: name.clone(),
-                            arguments: arguments.clone(),
-                            orders,
-                        });
+                        let outer =
+                            self.intern(Node::Unknown(name.clone(), arguments.clone(), orders));
                         let slope = self.mul(&[outer, adjoint]);
                         give(*argument, Rational::one(), slope);
                     }

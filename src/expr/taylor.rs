@@ -37,15 +37,12 @@ impl Graph {
     fn jet_of_node(&self, node: &Node, jets: &HashMap<Expr, Jet>) -> Option<Jet> {
         let constant = |value: f64| [value, 0.0, 0.0];
         Some(match node {
-            Node::Symbol(_) | Node::Unknown { .. } => return None,
+            Node::Symbol(_) | Node::Unknown(..) => return None,
             Node::Number(value) => constant(value.to_f64()),
             Node::Pi => constant(std::f64::consts::PI),
             Node::Infinity => constant(f64::INFINITY),
             Node::Undefined => constant(f64::NAN),
-            Node::Sum {
-                constant: start,
-                terms,
-            } => {
+            Node::Sum(start, terms) => {
                 let mut sum = constant(start.to_f64());
                 for (term, coefficient) in terms {
                     let (c, jet) = (coefficient.to_f64(), jets[term]);
@@ -53,10 +50,7 @@ impl Graph {
                 }
                 sum
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let mut product = constant(coefficient.to_f64());
                 for (base, exponent) in factors {
                     product = times(product, raised(jets[base], jets[exponent]));

@@ -127,7 +127,7 @@ impl Numbers {
         let mut replacements = Vec::new();
         let named = |graph: &Graph, outputs: &[Expr], name: &str| {
             graph.unknowns(outputs).into_iter().any(
-                |n| matches!(graph.node(n), Node::Unknown { name: found, .. } if found.starts_with(name)),
+                |n| matches!(graph.node(n), Node::Unknown(found, ..) if found.starts_with(name)),
             )
         };
         let needs_density = named(&graph, outputs, "log_p");
@@ -346,12 +346,12 @@ fn parameters(
 ) -> Result<Parameters, Unmeasured> {
     let (mut found, mut symbols, mut images) = (Vec::new(), Vec::new(), Vec::new());
     for node in graph.unknowns(outputs) {
-        let Node::Unknown { name, orders, .. } = graph.node(node) else {
+        let Node::Unknown(name, _, orders) = graph.node(node) else {
             continue;
         };
-        let base = table.iter().find(
-            |(e, _)| matches!(graph.node(*e), Node::Unknown { name: known, .. } if known == name),
-        );
+        let base = table
+            .iter()
+            .find(|(e, _)| matches!(graph.node(*e), Node::Unknown(known, ..) if known == name));
         let Some((_, parameter)) = base else {
             return Err(Unmeasured::NoValue(graph.text(node)));
         };
