@@ -13,17 +13,6 @@ impl Affine {
     pub fn new(dimension: usize) -> Self {
         Self { dimension }
     }
-
-    /// The coefficients of `F = −ξ`, the score of a law with the whitening's own moments and no
-    /// correlations.
-    pub fn standard(dimension: usize) -> Vec<f64> {
-        let count = dimension + 1;
-        let mut theta = vec![0.0; dimension * count];
-        for j in 0..dimension {
-            theta[j * count + 1 + j] = -1.0;
-        }
-        theta
-    }
 }
 
 impl Basis for Affine {
@@ -35,6 +24,10 @@ impl Basis for Affine {
         Regressors::Shared {
             count: self.dimension + 1,
         }
+    }
+
+    fn standard(&self) -> Vec<f64> {
+        shared_standard(self.dimension, self.dimension + 1)
     }
 
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
@@ -59,35 +52,29 @@ impl Basis for Affine {
         out.fill(total);
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let d = self.dimension;
-        for j in 0..d {
-            let c = cotangent.column(j);
-            let row = &mut gradient[j * (d + 1)..(j + 1) * (d + 1)];
-            row[0] += c.iter().sum::<f64>();
-            for l in 0..d {
-                row[1 + l] += dot(c, xi.column(l));
-            }
-        }
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
-        _: BatchRef<'_>,
-        coefficients: &[f64],
+        xi: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
         let d = self.dimension;
-        for l in 0..d {
-            let column = out.column_mut(l);
-            column.fill(0.0);
-            for j in 0..d {
-                add_scaled(
-                    coefficients[j * (d + 1) + 1 + l],
-                    cotangent.column(j),
-                    column,
-                );
+        if let Some(gradient) = gradient {
+            for (j, row) in gradient.chunks_exact_mut(d + 1).enumerate() {
+                let c = cotangent.column(j);
+                row[0] += c.iter().sum::<f64>();
+                for l in 0..d {
+                    row[1 + l] += dot(c, xi.column(l));
+                }
+            }
+        }
+        if let Some((coefficients, mut out)) = state {
+            out.fill(0.0);
+            for l in 0..d {
+                for (j, row) in coefficients.chunks_exact(d + 1).enumerate() {
+                    add_scaled(row[1 + l], cotangent.column(j), out.column_mut(l));
+                }
             }
         }
     }
@@ -112,6 +99,15 @@ impl Basis for Affine {
             out[(l + 1) * n..(l + 2) * n].copy_from_slice(xi.column(l));
         }
     }
+}
+
+/// The coefficients of `F = −ξ` where the components share `count` regressors, the first of them `1, ξ_1, ..., ξ_d`.
+pub(super) fn shared_standard(dimension: usize, count: usize) -> Vec<f64> {
+    let mut theta = vec![0.0; dimension * count];
+    for j in 0..dimension {
+        theta[j * count + 1 + j] = -1.0;
+    }
+    theta
 }
 
 /// `y += scale · x`.

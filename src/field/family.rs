@@ -69,24 +69,18 @@ impl Family {
         pool: impl FnOnce(&TimeNodes, &Stream) -> Vec<Vec<f64>>,
     ) -> Result<Self, FamilyError> {
         Ok(match spec {
-            FieldSpec::Affine { .. } => Self::Affine(started(
-                NodeField::new(Affine::new(dimension), nodes),
-                &Affine::standard(dimension),
-            )),
+            FieldSpec::Affine { .. } => Self::Affine(started(Affine::new(dimension), nodes)),
             FieldSpec::Rbf { centers, .. } => {
                 let stream = streams.role("rbf-centres");
                 let pool = pool(&nodes, &stream);
                 let basis = RadialBasis::from_pool(dimension, &pool, *centers, &stream);
-                let standard = basis.standard();
-                Self::Radial(started(NodeField::new(basis, nodes), &standard))
+                Self::Radial(started(basis, nodes))
+            }
+            FieldSpec::Chebyshev { .. } if dimension > 2 => {
+                return Err(FamilyError::TooManyStates(dimension));
             }
             FieldSpec::Chebyshev { degree, .. } => {
-                if dimension > 2 {
-                    return Err(FamilyError::TooManyStates(dimension));
-                }
-                let basis = Chebyshev::new(dimension, *degree);
-                let standard = basis.standard();
-                Self::Chebyshev(started(NodeField::new(basis, nodes), &standard))
+                Self::Chebyshev(started(Chebyshev::new(dimension, *degree), nodes))
             }
             FieldSpec::Network { layers } => {
                 let stream = streams.role("network-start");
@@ -157,9 +151,10 @@ pub fn spec_nodes(spec: &FieldSpec) -> usize {
     }
 }
 
-/// Every node starts from the same coefficients.
-fn started<B: Basis>(mut field: NodeField<B>, coefficients: &[f64]) -> NodeField<B> {
-    let theta = coefficients.repeat(field.nodes().count());
+/// Every node starts from the standard coefficients.
+fn started<B: Basis>(basis: B, nodes: TimeNodes) -> NodeField<B> {
+    let theta = basis.standard().repeat(nodes.count());
+    let mut field = NodeField::new(basis, nodes);
     field.set_parameters(&theta);
     field
 }

@@ -376,28 +376,20 @@ impl FieldFamily for MixturePotential {
         }
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, None);
-            self.chain(&s.kernel, &local, gradient);
-        });
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.with_snapshot(t, |s| s.peaks.hessian_times(x, cotangent, out));
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, Some(out));
-            self.chain(&s.kernel, &local, gradient);
+        self.with_snapshot(t, |s| match gradient {
+            Some(gradient) => {
+                let local = s.peaks.pull_back(x, Some(cotangent), None, out);
+                self.chain(&s.kernel, &local, gradient);
+            }
+            None => s.peaks.hessian_times(x, cotangent, out),
         });
     }
 

@@ -228,32 +228,6 @@ impl Network {
         }
         z
     }
-
-    /// Both pull-backs; the state's is wanted where there is an `out`.
-    fn carry_back(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        gradient: Option<&mut [f64]>,
-        out: Option<BatchMut<'_>>,
-    ) {
-        let at = self.nodes.locate(t);
-        let activations = self.activations(&at, x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        let start = self.backward(&activations, scaled.clone(), gradient);
-        let Some(mut out) = out else {
-            return;
-        };
-        for j in 0..self.dimension {
-            let pairs = start.column(j).iter().zip(scaled.column(j));
-            for (o, (s, c)) in out.column_mut(j).iter_mut().zip(pairs) {
-                *o = s - c;
-            }
-        }
-        at.divide(out);
-    }
 }
 
 impl Field for Network {
@@ -304,23 +278,29 @@ impl FieldFamily for Network {
         self.theta.copy_from_slice(theta);
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.carry_back(t, x, cotangent, Some(gradient), None);
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.carry_back(t, x, cotangent, None, Some(out));
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
-        self.carry_back(t, x, cotangent, Some(gradient), Some(out));
+        let at = self.nodes.locate(t);
+        let activations = self.activations(&at, x);
+        let mut scaled = cotangent.to_batch();
+        at.divide(scaled.as_mut());
+        let start = self.backward(&activations, scaled.clone(), gradient);
+        let Some(mut out) = out else {
+            return;
+        };
+        for j in 0..self.dimension {
+            let pairs = start.column(j).iter().zip(scaled.column(j));
+            for (o, (s, c)) in out.column_mut(j).iter_mut().zip(pairs) {
+                *o = s - c;
+            }
+        }
+        at.divide(out);
     }
 
     /// Backwards through the tangents of each coordinate and through the values they depend on.

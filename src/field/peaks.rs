@@ -255,7 +255,12 @@ impl Peaks {
     }
 
     /// `out = ∇s · cotangent`.
-    pub fn hessian_times(&self, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
+    pub(super) fn hessian_times(
+        &self,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        out: Option<BatchMut<'_>>,
+    ) {
         let mut sweep = self.sweep(x);
         dispatch(PullBack {
             peaks: self,
@@ -264,7 +269,7 @@ impl Peaks {
             cotangent: &cotangent.to_batch(),
             weight: None,
             gradient: None,
-            state: Some(out),
+            state: out,
         });
     }
 

@@ -193,32 +193,23 @@ pub trait Basis: Clone + Send + Sync {
             Regressors::Coupled { count } => count,
         }
     }
+    /// The coefficients of `F = −ξ`, the score of a law with the whitening's own moments and no correlations.
+    fn standard(&self) -> Vec<f64>;
+
     /// `out = F(ξ)`.
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], out: BatchMut<'_>);
     /// `out = Σ_j scale_j ∂F_j/∂ξ_j`.
     fn divergence(&self, xi: BatchRef<'_>, coefficients: &[f64], scale: &[f64], out: &mut [f64]);
-    /// Adds `Σ_points φ_aᵀ cotangent` to `gradient[a]`.
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]);
-    /// `out = (∂F/∂ξ)ᵀ cotangent`.
-    fn pull_back_state(
+    /// Adds `Σ_points φ_aᵀ cotangent` to `gradient[a]` where that is wanted, and with coefficients writes
+    /// `(∂F/∂ξ)ᵀ cotangent` beside them.
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     );
-    /// [`Basis::pull_back`] and [`Basis::pull_back_state`] in one sweep.
-    fn pull_back_both(
-        &self,
-        xi: BatchRef<'_>,
-        coefficients: &[f64],
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
-    ) {
-        self.pull_back(xi, cotangent, gradient);
-        self.pull_back_state(xi, coefficients, cotangent, out);
-    }
+
     /// Adds `Σ_points weight Σ_j scale_j ∂φ_aj/∂ξ_j` to `gradient[a]`.
     fn pull_back_divergence(
         &self,
@@ -336,59 +327,33 @@ impl<B: Basis> FieldFamily for NodeField<B> {
         self.theta.copy_from_slice(theta);
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
+    fn carry_back(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        gradient: Option<&mut [f64]>,
+        mut out: Option<BatchMut<'_>>,
+    ) {
         let at = self.nodes.locate(t);
         let xi = at.whiten(x);
         let mut scaled = cotangent.to_batch();
         at.divide(scaled.as_mut());
-        let mut local = vec![0.0; self.basis.coefficients()];
+        let mut local = gradient
+            .is_some()
+            .then(|| vec![0.0; self.basis.coefficients()]);
+        let coefficients = out.is_some().then(|| self.coefficients_at(&at));
+        let state = coefficients
+            .as_deref()
+            .zip(out.as_mut().map(BatchMut::reborrow));
         self.basis
-            .pull_back(xi.as_ref(), scaled.as_ref(), &mut local);
-        self.spread(&at, &local, gradient);
-    }
-
-    fn pull_back_state(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
-    ) {
-        let at = self.nodes.locate(t);
-        let xi = at.whiten(x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        self.basis.pull_back_state(
-            xi.as_ref(),
-            &self.coefficients_at(&at),
-            scaled.as_ref(),
-            out.reborrow(),
-        );
-        at.divide(out);
-    }
-
-    fn pull_back_both(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        mut out: BatchMut<'_>,
-    ) {
-        let at = self.nodes.locate(t);
-        let xi = at.whiten(x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        let mut local = vec![0.0; self.basis.coefficients()];
-        self.basis.pull_back_both(
-            xi.as_ref(),
-            &self.coefficients_at(&at),
-            scaled.as_ref(),
-            &mut local,
-            out.reborrow(),
-        );
-        at.divide(out);
-        self.spread(&at, &local, gradient);
+            .carry_back(xi.as_ref(), scaled.as_ref(), local.as_deref_mut(), state);
+        if let Some(out) = out {
+            at.divide(out);
+        }
+        if let (Some(local), Some(gradient)) = (local, gradient) {
+            self.spread(&at, &local, gradient);
+        }
     }
 
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {

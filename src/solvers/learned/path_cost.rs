@@ -384,12 +384,12 @@ impl PathCost {
                 add(block.noise.as_ref(), direct.as_mut());
             }
             step.adjoint(direct.as_ref(), adjoint.as_mut(), block.score.as_mut());
-            family.pull_back_both(
+            family.carry_back(
                 step.late,
                 y,
                 block.score.as_ref(),
-                gradient,
-                pulled.as_mut(),
+                Some(gradient),
+                Some(pulled.as_mut()),
             );
             add(pulled.as_ref(), adjoint.as_mut());
             if let ControlVariate::Anchored(anchor) = variate {
