@@ -1,8 +1,9 @@
 //! Affine fields plus tensor Chebyshev polynomials on whitened coordinates, in one or two states.
 
-use crate::field::affine::{add_scaled, dot, shared_standard};
+use crate::field::affine::shared_standard;
 use crate::field::time_nodes::{Basis, Regressors};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::sums::{add_scaled, dot};
 
 /// Half side of the box, in standard deviations of the noised law.
 const HALF_SIDE: f64 = 3.0;

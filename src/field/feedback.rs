@@ -16,10 +16,10 @@
 //! to depend on some states only can be kept from seeing the features of others; their coefficients stay zero.
 
 use crate::field::Field;
-use crate::field::affine::{add_scaled, dot};
 use crate::field::rbf::{spread_out, widths};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
 
 /// Deviations up to which the polynomials are resolved.
 const REACH: f64 = 3.0;

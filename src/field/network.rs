@@ -11,13 +11,13 @@
 //! Two operations a weight and point for a value, six for a value with both pull-backs, and one tanh a unit. Layers
 //! are evaluated again on the way back, so that paths keep their states only.
 
-use crate::field::affine::sum;
 use crate::field::time_nodes::{Located, TimeNodes};
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::tanh_in_place;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::sum;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 

@@ -1,7 +1,6 @@
 //! Affine fields plus gradients of Gaussian bumps on whitened coordinates.
 
 use crate::discretization::noising::Noising;
-use crate::field::affine::{add_scaled, dot};
 use crate::field::draws::draw_noised;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf_few;
@@ -10,6 +9,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
 use std::ops::Range;
 
 /// Above this many states the affine part is diagonal: a full matrix would outnumber the bumps.

@@ -13,7 +13,7 @@
 use crate::discretization::scheme::coefficients::LinearPart;
 use crate::discretization::scheme::explicit::Shape;
 use crate::discretization::scheme::{Coefficients, Scheme, SchemeRefusal, Sde};
-use crate::numeric::batch::{Batch, BatchRef};
+use crate::numeric::batch::Batch;
 use crate::numeric::brownian::{Increment, Wanted};
 use crate::numeric::dense::linear_transition;
 use crate::problem::meant::model::Calculus;
@@ -134,25 +134,12 @@ impl LinearFlow {
     }
 }
 
-/// `out += M x`, point by point.
-fn add_times(matrix: &DMatrix<f64>, x: BatchRef<'_>, out: &mut Batch) {
-    for i in 0..matrix.nrows() {
-        let column = out.column_mut(i);
-        for j in 0..matrix.ncols() {
-            let factor = matrix[(i, j)];
-            if factor != 0.0 {
-                for (o, x) in column.iter_mut().zip(x.column(j)) {
-                    *o += factor * x;
-                }
-            }
-        }
-    }
-}
-
 impl LinearStep {
     fn add_noise(&self, noise: &Increment, x: &mut Batch) {
-        add_times(&self.kick, noise.wiener.as_ref(), x);
-        add_times(&self.root, noise.spare.as_ref(), x);
+        x.as_mut()
+            .add_product(1.0, &self.kick, noise.wiener.as_ref());
+        x.as_mut()
+            .add_product(1.0, &self.root, noise.spare.as_ref());
     }
 }
 
@@ -206,7 +193,7 @@ impl Scheme for ExponentialEuler {
         let step = self.flow.at(equation, t, noise.length);
         equation.drift(t, x.as_ref(), drift.as_mut());
         // E x + φ (f − A x) = x + φ f, because φ A = E − 1.
-        add_times(&step.mean, drift.as_ref(), x);
+        x.as_mut().add_product(1.0, &step.mean, drift.as_ref());
         step.add_noise(noise, x);
     }
 }
@@ -225,18 +212,10 @@ impl Strang {
     fn rest(&self, equation: &mut dyn Coefficients, t: f64, x: &Batch, out: &mut Batch) {
         equation.drift(t, x.as_ref(), out.as_mut());
         let part = &self.flow.part;
-        for i in 0..x.columns() {
-            let column = out.column_mut(i);
-            column.iter_mut().for_each(|f| *f -= part.shift[i]);
-            for j in 0..x.columns() {
-                let factor = part.matrix[(i, j)];
-                if factor != 0.0 {
-                    for (f, x) in column.iter_mut().zip(x.column(j)) {
-                        *f -= factor * x;
-                    }
-                }
-            }
+        for (i, shift) in part.shift.iter().enumerate() {
+            out.column_mut(i).iter_mut().for_each(|f| *f -= shift);
         }
+        out.as_mut().add_product(-1.0, &part.matrix, x.as_ref());
     }
 
     /// The rest of the drift over `length`, by the midpoint rule.
@@ -302,7 +281,7 @@ impl Scheme for Strang {
         for (j, shift) in step.shift.iter().enumerate() {
             trial.column_mut(j).fill(*shift);
         }
-        add_times(&step.map, x.as_ref(), trial);
+        trial.as_mut().add_product(1.0, &step.map, x.as_ref());
         std::mem::swap(x, trial);
         step.add_noise(noise, x);
         self.bend(equation, t + half, half, x, slope, trial);
