@@ -165,8 +165,7 @@ impl MixtureAt {
     pub fn log_density(&self, x: BatchRef<'_>, out: &mut [f64]) {
         let targets = Targets {
             log_density: Some(out),
-            score: None,
-            divergence: None,
+            ..Targets::default()
         };
         evaluate(&self.components, x, targets);
     }
@@ -174,9 +173,8 @@ impl MixtureAt {
     /// The score (points × d).
     pub fn score(&self, x: BatchRef<'_>, out: BatchMut<'_>) {
         let targets = Targets {
-            log_density: None,
             score: Some(out),
-            divergence: None,
+            ..Targets::default()
         };
         evaluate(&self.components, x, targets);
     }

@@ -113,13 +113,7 @@ impl TimeNodes {
             .min(last - 1);
         let (a, b) = (self.times[piece], self.times[piece + 1]);
         let w = ((t - a) / (b - a)).clamp(0.0, 1.0);
-        let between = |table: &[Vec<f64>]| -> Vec<f64> {
-            table[piece]
-                .iter()
-                .zip(&table[piece + 1])
-                .map(|(l, r)| (1.0 - w) * l + w * r)
-                .collect()
-        };
+        let between = |table: &[Vec<f64>]| blend(&table[piece], &table[piece + 1], w);
         let position = (piece as f64 + w) / PIECES as f64;
         let (node, share) = if self.nodes == 1 {
             (0, 0.0)
@@ -134,6 +128,12 @@ impl TimeNodes {
             scale: between(&self.log_scale).iter().map(|l| l.exp()).collect(),
         }
     }
+}
+
+/// `(1 − share) left + share right`.
+pub(super) fn blend(left: &[f64], right: &[f64], share: f64) -> Vec<f64> {
+    let pairs = left.iter().zip(right);
+    pairs.map(|(l, r)| (1.0 - share) * l + share * r).collect()
 }
 
 fn trapezoid(times: &[f64], value: impl Fn(usize, f64) -> f64) -> f64 {
@@ -257,10 +257,7 @@ impl<B: Basis> NodeField<B> {
             return left.to_vec();
         }
         let right = &self.theta[(at.node + 1) * p..(at.node + 2) * p];
-        left.iter()
-            .zip(right)
-            .map(|(l, r)| (1.0 - at.share) * l + at.share * r)
-            .collect()
+        blend(left, right, at.share)
     }
 
     /// Splits the gradient of the coefficients at one time between the two nodes.

@@ -12,11 +12,10 @@
 
 use crate::discretization::scheme::coefficients::LinearPart;
 use crate::discretization::scheme::explicit::Shape;
-use crate::discretization::scheme::{Coefficients, Scheme, SchemeRefusal, Sde};
+use crate::discretization::scheme::{Claim, Coefficients, Scheme, SchemeRefusal, Sde};
 use crate::numeric::batch::Batch;
 use crate::numeric::brownian::{Increment, Wanted};
 use crate::numeric::dense::linear_transition;
-use crate::problem::meant::model::Calculus;
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,20 +154,8 @@ impl ExponentialEuler {
 }
 
 impl Scheme for ExponentialEuler {
-    fn name(&self) -> &'static str {
-        "exponential-euler"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.0
-    }
-
-    fn weak_order(&self) -> f64 {
-        1.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
+    fn claim(&self) -> Claim {
+        Claim::new("exponential-euler", 1.0, 1.0)
     }
 
     fn wanted(&self) -> Wanted {
@@ -237,20 +224,8 @@ impl Strang {
 }
 
 impl Scheme for Strang {
-    fn name(&self) -> &'static str {
-        "strang"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.0
-    }
-
-    fn weak_order(&self) -> f64 {
-        2.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
+    fn claim(&self) -> Claim {
+        Claim::new("strang", 1.0, 2.0)
     }
 
     fn wanted(&self) -> Wanted {
