@@ -48,7 +48,7 @@ impl Graph {
             Node::Product(coefficient, factors) => {
                 self.derivative_of_product(coefficient, factors, wrt)
             }
-            Node::Apply(function, arguments) => {
+            Node::Apply(_, arguments) | Node::Unknown(_, arguments, _) => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
                     if self.is_exhausted() {
@@ -56,24 +56,7 @@ impl Graph {
                     }
                     let inner = self.known_derivative(*argument, wrt);
                     if !self.is_zero(inner) {
-                        let outer = self.partial(*function, arguments, slot, whole);
-                        parts.push(self.mul(&[outer, inner]));
-                    }
-                }
-                self.add(&parts)
-            }
-            Node::Unknown(name, arguments, orders) => {
-                let mut parts = Vec::new();
-                for (slot, argument) in arguments.iter().enumerate() {
-                    if self.is_exhausted() {
-                        return self.undefined();
-                    }
-                    let inner = self.known_derivative(*argument, wrt);
-                    if !self.is_zero(inner) {
-                        let mut orders = orders.clone();
-                        orders[slot] += 1;
-                        let outer =
-                            self.intern(Node::Unknown(name.clone(), arguments.clone(), orders));
+                        let outer = self.partial(node, slot, whole);
                         parts.push(self.mul(&[outer, inner]));
                     }
                 }

@@ -1,6 +1,6 @@
 //! Why a value is not a number: the first subexpression that fails, and where it was written.
 
-use super::evaluate::power;
+use super::evaluate::{evaluate_node, power};
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::origin::Origin;
@@ -65,7 +65,7 @@ impl Graph {
     pub fn diagnose(&self, e: Expr, at: &[(Expr, f64)]) -> Option<Fault> {
         let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(&[e], |n| at.iter().any(|(known, _)| *known == n)) {
-            let value = self.evaluate_node(self.node(n), |child| values[&child]);
+            let value = evaluate_node(self.node(n), |child| values[&child]);
             // A name without a value behaves as NaN, and matters only where it is used.
             values.insert(n, value.unwrap_or(f64::NAN));
         }

@@ -3,7 +3,7 @@
 //! Shares no rule with the symbolic [`Graph::derivative`](super::Graph::derivative), so each checks the
 //! other.
 
-use super::evaluate::{call, power};
+use super::evaluate::{call, evaluate_node, power};
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::special;
@@ -69,7 +69,7 @@ impl Graph {
                 }
             }
             Node::Truth(_) | Node::Compare(..) | Node::And(_) | Node::Or(_) | Node::Not(_) => {
-                constant(self.evaluate_node(node, |child| jets[&child][0])?)
+                constant(evaluate_node(node, |child| jets[&child][0])?)
             }
         })
     }
