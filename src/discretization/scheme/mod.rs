@@ -11,7 +11,6 @@
 //! | [`Heun`] | Stratonovich | 1 (commutative noise) | 1, additive noise 2 | 2 |
 //! | [`RungeKutta`] (additive noise) | any | 1½ | 2 | 2 |
 //! | [`ExponentialEuler`] (additive noise) | any | 1; exact in law where the drift is linear | 1 | 1 |
-//! | [`Strang`] (additive noise) | any | 1; exact in law where the drift is linear | 2 | 4 |
 //!
 //! Orders assume coefficients that are smooth and grow at most linearly. Exact steps of a diffusion that is
 //! run backwards with a frozen denoiser are in [`crate::discretization::reverse_step`].
@@ -27,7 +26,7 @@ mod walk;
 
 pub use coefficients::{Equation, NoiseStructure, Policy, Sde, SdeError};
 pub use explicit::{EulerMaruyama, Heun, Milstein, RungeKutta};
-pub use linear::{ExponentialEuler, Strang};
+pub use linear::ExponentialEuler;
 pub use walk::Path;
 
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
