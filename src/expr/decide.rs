@@ -26,19 +26,6 @@ pub enum Rule {
     PositiveQuantities,
 }
 
-impl Rule {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Expansion => "expansion",
-            Self::Exponentials => "exponentials",
-            Self::CommonDenominator => "common denominator",
-            Self::AdditionTheorems => "addition theorems",
-            Self::JoinedLogarithms => "joined logarithms",
-            Self::PositiveQuantities => "positive quantities",
-        }
-    }
-}
-
 /// What a proof needs besides the rules: it holds where all of these do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SideCondition {
@@ -79,6 +66,12 @@ pub enum Decision {
     Undecided {
         why: Doubt,
     },
+}
+
+impl Decision {
+    pub fn is_proved(&self) -> bool {
+        matches!(self, Self::Proved { .. })
+    }
 }
 
 /// Why nothing could be said.

@@ -340,10 +340,6 @@ impl Field for MixturePotential {
         self.dimension
     }
 
-    fn outputs(&self) -> usize {
-        self.dimension
-    }
-
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         self.with_snapshot(t, |s| {
             s.peaks.score(x, out);

@@ -28,7 +28,11 @@ use crate::numeric::batch::{BatchMut, BatchRef};
 /// A vector field on (time, state).
 pub trait Field: Sync {
     fn inputs(&self) -> usize;
-    fn outputs(&self) -> usize;
+
+    /// As many as inputs, unless said otherwise.
+    fn outputs(&self) -> usize {
+        self.inputs()
+    }
     /// `x`: points × inputs, one contiguous column per coordinate; `out`: points × outputs.
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>);
     /// The field at one time, where preparing it pays before many blocks are evaluated; equal to [`Field::eval`] up to

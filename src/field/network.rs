@@ -17,7 +17,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::tanh_in_place;
 use crate::numeric::random::Stream;
-use crate::numeric::sums::sum;
+use crate::numeric::sums::{add_scaled, sum};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
@@ -235,10 +235,6 @@ impl Field for Network {
         self.dimension
     }
 
-    fn outputs(&self) -> usize {
-        self.dimension
-    }
-
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         let at = self.nodes.locate(t);
         self.value(&at, &self.activations(&at, x), out);
@@ -261,9 +257,7 @@ impl Differentiable for Network {
         for (j, scale) in scales.iter().enumerate() {
             let (_, tangent) = self.tangents(&activations, j);
             for (k, w) in self.theta[self.output_weights(j)].iter().enumerate() {
-                for (d, t) in divergence.iter_mut().zip(tangent.column(k)) {
-                    *d += scale * w * t;
-                }
+                add_scaled(scale * w, tangent.column(k), divergence);
             }
         }
     }

@@ -309,10 +309,6 @@ impl Field for NoisedMixture {
         self.mixture.dimension()
     }
 
-    fn outputs(&self) -> usize {
-        self.mixture.dimension()
-    }
-
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         self.at(t).score(x, out);
     }

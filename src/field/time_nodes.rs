@@ -14,6 +14,7 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::sums::add_scaled;
 use crate::problem::meant::model::Spacing;
 
 /// Pieces between two nodes on which the whitening and the clock are linear.
@@ -263,23 +264,15 @@ impl<B: Basis> NodeField<B> {
     /// Splits the gradient of the coefficients at one time between the two nodes.
     fn spread(&self, at: &Located, local: &[f64], gradient: &mut [f64]) {
         let p = self.basis.coefficients();
-        for (g, l) in gradient[at.node * p..].iter_mut().zip(local) {
-            *g += (1.0 - at.share) * l;
-        }
+        add_scaled(1.0 - at.share, local, &mut gradient[at.node * p..]);
         if at.share > 0.0 {
-            for (g, l) in gradient[(at.node + 1) * p..].iter_mut().zip(local) {
-                *g += at.share * l;
-            }
+            add_scaled(at.share, local, &mut gradient[(at.node + 1) * p..]);
         }
     }
 }
 
 impl<B: Basis> Field for NodeField<B> {
     fn inputs(&self) -> usize {
-        self.basis.dimension()
-    }
-
-    fn outputs(&self) -> usize {
         self.basis.dimension()
     }
 

@@ -30,6 +30,16 @@ pub struct PivotError {
     pub pivot: f64,
 }
 
+impl PivotError {
+    pub(super) fn new(equation: usize, line: usize, pivot: f64) -> Self {
+        Self {
+            equation,
+            line,
+            pivot,
+        }
+    }
+}
+
 /// An eliminated matrix, to be used for many right-hand sides.
 #[derive(Clone, Debug)]
 pub struct Tridiagonal {
@@ -54,11 +64,7 @@ impl Tridiagonal {
             let pivot = diagonal[i] - carried;
             let inverse = 1.0 / pivot;
             if !usable(inverse) {
-                return Err(PivotError {
-                    equation: i,
-                    line: 0,
-                    pivot,
-                });
+                return Err(PivotError::new(i, 0, pivot));
             }
             inverse_pivot.push(inverse);
             ratio.push(upper[i] * inverse);
@@ -203,23 +209,13 @@ impl Kernel for SweepEach<'_> {
             if bad != 0 {
                 // The sweep only notices that some line failed; find the first.
                 for l in 0..lines {
-                    let before = if i > 0 {
-                        ratios[row.start - lines + l]
-                    } else {
-                        0.0
-                    };
-                    let coupling = if i > 0 {
-                        -self.lower[row.start + l]
-                    } else {
-                        0.0
+                    let (coupling, before) = match i {
+                        0 => (0.0, 0.0),
+                        _ => (-self.lower[row.start + l], ratios[row.start - lines + l]),
                     };
                     let pivot = multiply_add::<FMA>(coupling, before, diagonal[l]);
                     if !usable(1.0 / pivot) {
-                        return Err(PivotError {
-                            equation: i,
-                            line: l,
-                            pivot,
-                        });
+                        return Err(PivotError::new(i, l, pivot));
                     }
                 }
             }
@@ -237,7 +233,7 @@ impl Kernel for SweepEach<'_> {
 
 /// An inverse pivot one may multiply by.
 #[inline(always)]
-fn usable(inverse: f64) -> bool {
+pub(super) fn usable(inverse: f64) -> bool {
     inverse.abs() < f64::INFINITY && inverse != 0.0
 }
 
