@@ -205,8 +205,9 @@ impl<'a> Blend<'a> {
         };
         sweep(&self.parts[0].1.axes, run, x, value, gradient, |i, at| {
             if let Some(second) = &mut second {
-                for j in 0..second.columns() {
-                    second.column_mut(j)[i] = at[j];
+                let axes = second.columns();
+                for (j, along) in at.into_iter().enumerate().take(axes) {
+                    second.column_mut(j)[i] = along;
                 }
             }
         });
