@@ -7,7 +7,7 @@ use onsager::problem::meant::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
 use onsager::solvers::driver::{Solution, StopReason, Work};
 use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
-use onsager::solvers::lowered::answer::Answer;
+use onsager::solvers::lowered::answer::{Answer, LawFound};
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
@@ -15,6 +15,7 @@ use onsager::verification::subject::{Claims, Subject};
 use onsager::verification::verdict::Verdict;
 use onsager::verification::verify;
 use std::path::Path;
+use std::sync::Arc;
 
 const MIXTURE: &str = r#"
 format = 1
@@ -364,14 +365,14 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
     let solution = |id: &str, factor: f64| Solution {
         id: id.to_owned(),
         method: "fokker-planck",
-        outcome: Answer {
-            score: Box::new(Scaled::new(law.clone(), factor)),
-            log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
-            cost: None,
+        answer: Answer {
+            score: Some(Arc::new(Scaled::new(law.clone(), factor))),
+            law: LawFound {
+                log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
+                ..LawFound::default()
+            },
             own_error: Some(1e-6),
-            history: Vec::new(),
-            grid: None,
-            facts: Vec::new(),
+            ..Answer::default()
         },
         work: Work::default(),
         stopped: StopReason::Direct,
@@ -404,14 +405,10 @@ fn an_observed_order_is_judged_where_it_has_settled() {
         let solution = Solution {
             id: "grid".to_owned(),
             method: "fokker-planck",
-            outcome: Answer {
-                score: Box::new(law.clone()),
-                log_density: None,
-                cost: None,
-                own_error: None,
-                history: Vec::new(),
-                grid: None,
+            answer: Answer {
+                score: Some(Arc::new(law.clone())),
                 facts: vec![(GRID_ORDER_FACT, fine), (COARSER_ORDER_FACT, coarse)],
+                ..Answer::default()
             },
             work: Work::default(),
             stopped: StopReason::Direct,

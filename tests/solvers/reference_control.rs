@@ -6,7 +6,6 @@ use onsager::field::Field;
 use onsager::numeric::batch::Batch;
 use onsager::problem::parse_text;
 use onsager::solvers::driver::Solution;
-use onsager::solvers::lowered::answer::Answer;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use serde_json::Value;
