@@ -205,6 +205,11 @@ impl SolverRow {
     }
 }
 
+/// The rows that have an answer, with it.
+pub fn solved(solvers: &[SolverRow]) -> impl Iterator<Item = (&SolverRow, &Solved)> {
+    solvers.iter().filter_map(|row| Some((row, row.solved()?)))
+}
+
 /// What a solver reached. Each `None` is a quantity that was not measured.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Solved {
@@ -512,6 +517,13 @@ pub struct FigureData {
     pub paths: Vec<PathBundle>,
     /// Control error against time.
     pub control_errors: Vec<TimeProfile>,
+}
+
+impl FigureData {
+    /// What the first coordinate is called.
+    pub fn first_label(&self) -> &str {
+        self.coordinates.first().map_or("x", String::as_str)
+    }
 }
 
 /// A cloud of points in one or two plotted coordinates.

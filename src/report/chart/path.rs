@@ -21,6 +21,12 @@ impl PathData {
         self.step('l', x, y);
     }
 
+    /// A straight stroke of its own.
+    pub fn segment(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.move_to(from.0, from.1);
+        self.line_to(to.0, to.1);
+    }
+
     /// A dot as wide as the stroke.
     pub fn dot(&mut self, x: f64, y: f64) {
         self.step('m', x, y);
