@@ -65,6 +65,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The title, or the name where there is none.
+    pub fn shown_title(&self) -> &str {
+        match self.title.as_str() {
+            "" => &self.name,
+            title => title,
+        }
+    }
+
     /// Six hexadecimal digits that name a resolved file.
     pub fn hash_of(resolved: &str) -> String {
         format!("{:06x}", crc32fast::hash(resolved.as_bytes()) & 0x00ff_ffff)

@@ -129,7 +129,7 @@ fn quantities(solvers: &[SolverRow], style: Style) -> String {
 }
 
 /// An estimate, or nothing where it was not measured.
-pub(crate) fn shown(estimate: &Option<Estimate>) -> String {
+fn shown(estimate: &Option<Estimate>) -> String {
     estimate
         .as_ref()
         .map(number::with_error)
@@ -162,7 +162,7 @@ fn cells(solved: &Solved) -> [(&'static str, String); 14] {
 }
 
 /// Three digits, or nothing where it was not measured.
-pub(crate) fn share(value: Option<f64>) -> String {
+fn share(value: Option<f64>) -> String {
     value
         .map(|value| number::significant(value, 3))
         .unwrap_or_default()

@@ -45,6 +45,9 @@ impl BenchRecord {
     }
 }
 
+/// What is said of each rung.
+pub const RUNG_TITLES: [&str; 6] = ["solver", "method", "work", "time", "error", "own error"];
+
 /// What the distance is, or what bounds it.
 pub fn error_text(rung: &Rung) -> String {
     if rung.is_resolved() {
@@ -109,7 +112,7 @@ pub fn summary(record: &BenchRecord, folder: &Path, style: Style) -> String {
         out.push('\n');
         let title = format!("{}: {}", ladder.quantity, truth_text(ladder));
         out.push_str(&paragraph(&title, style.width, 2));
-        let mut table = Table::new(&["solver", "method", "work", "time", "error", "own error"]);
+        let mut table = Table::new(&RUNG_TITLES);
         for rung in &ladder.rungs {
             table.push(vec![
                 rung.solver.clone(),
