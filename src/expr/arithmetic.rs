@@ -38,7 +38,9 @@ impl From<i32> for Arithmetic {
 
 /// `sum part`; zero for none.
 pub fn sum<T: Into<Arithmetic>>(parts: impl IntoIterator<Item = T>) -> Arithmetic {
-    let parts = parts.into_iter().map(|part| (Rational::one(), part.into().0));
+    let parts = parts
+        .into_iter()
+        .map(|part| (Rational::one(), part.into().0));
     Arithmetic(Form::Sum(parts.collect()))
 }
 

@@ -80,7 +80,10 @@ pub fn equation(controlled: &mut Controlled) -> Equation {
 
 /// `1/2 (u - u*)' R (u - u*)`.
 fn waste(controlled: &mut Controlled, control: &[Expr], best: &[Expr]) -> Expr {
-    let missed = controlled.process.graph.pairwise(control, best, |u, v| u - v);
+    let missed = controlled
+        .process
+        .graph
+        .pairwise(control, best, |u, v| u - v);
     controlled.effort_rate(&missed)
 }
 
@@ -113,7 +116,11 @@ pub fn execute_stationarity(
     let control = controlled.control.clone();
     let bracket = bracket(controlled, value, &control);
     let graph = &mut controlled.process.graph;
-    let at: Vec<_> = control.iter().copied().zip(minimiser.iter().copied()).collect();
+    let at: Vec<_> = control
+        .iter()
+        .copied()
+        .zip(minimiser.iter().copied())
+        .collect();
     let mut evidence = Evidence::Proved;
     for (u, row) in control.iter().zip(&controlled.effort) {
         let slope = graph.derivative(bracket, *u);
@@ -273,10 +280,12 @@ pub fn policy_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Ste
     let minimiser = policy(exact, value);
     let evidence = execute_stationarity(exact, value, &minimiser)?;
     let executes = "the u-derivative of the bracket vanishes at u*, its second derivative is R";
-    Ok(Step::new("minimiser", "stationary-in-u; R > 0, so unique", SOURCE)
-        .executed(executes, evidence)
-        .assuming(&[Assumption::SmoothValue])
-        .line(policy_written(shown)))
+    Ok(
+        Step::new("minimiser", "stationary-in-u; R > 0, so unique", SOURCE)
+            .executed(executes, evidence)
+            .assuming(&[Assumption::SmoothValue])
+            .line(policy_written(shown)),
+    )
 }
 
 /// `u* = -R^-1 B' grad V`, in numbers where that is short.

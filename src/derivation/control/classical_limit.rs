@@ -200,7 +200,11 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
     if exact.dimension() <= 3 {
         let (_, written) = system_of(shown);
         step = step
-            .line(notation::vector(&mut shown.process, "x'", &written.velocity))
+            .line(notation::vector(
+                &mut shown.process,
+                "x'",
+                &written.velocity,
+            ))
             .line(notation::vector(&mut shown.process, "p'", &written.force));
     }
     if let Some((found, line)) = euler_lagrange(exact, shown)? {

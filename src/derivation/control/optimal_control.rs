@@ -46,14 +46,19 @@ pub fn execute_stationarity(
         .map(|k| noising.graph.symbol(&format!("u*[{k}]")))
         .collect();
     let bracket = bellman::bracket(noising, value, &control);
-    let at: Vec<_> = control.iter().copied().zip(minimiser.iter().copied()).collect();
+    let at: Vec<_> = control
+        .iter()
+        .copied()
+        .zip(minimiser.iter().copied())
+        .collect();
     let mut evidence = Evidence::Proved;
     for u in &control {
         let slope = noising.graph.derivative(bracket, *u);
         let there = noising.graph.substitute(slope, &at);
         evidence = evidence.and(noising.equal("the bracket is stationary at u*", there, 0)?);
         let curvature = noising.graph.derivative(slope, *u);
-        evidence = evidence.and(noising.equal("the bracket has unit curvature in u", curvature, 1)?);
+        evidence =
+            evidence.and(noising.equal("the bracket has unit curvature in u", curvature, 1)?);
     }
     let p = noising.field("p");
     let log = noising.graph.log(p);
@@ -118,7 +123,9 @@ pub fn execute_girsanov(noising: &mut Noising) -> Result<Evidence, Refuted> {
     let root = noising.constant("sqrt(Delta)");
     let difference = noising.graph.pairwise(&control, &other, |u, v| u - v);
     // The same increment is noise xi under u and xi + (u - v) sqrt(Delta) under v.
-    let moved = noising.graph.pairwise(&noise, &difference, |xi, gap| xi + gap * root);
+    let moved = noising
+        .graph
+        .pairwise(&noise, &difference, |xi, gap| xi + gap * root);
     let (near, far) = (noising.half_square(&noise), noising.half_square(&moved));
     let martingale = noising.dot(&difference, &noise);
     let square = noising.half_square(&difference);
@@ -134,7 +141,8 @@ pub fn gap_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let equation = bellman::equation(exact);
     let evidence = execute_gap(exact, equation.residual)?.and(execute_girsanov(exact)?);
     let source = "Boue & Dupuis (1998); Girsanov (1960); Premkumar (2023)";
-    let executes = "Ito's rule for V(Y,tau) plus the cost so far, and the likelihood ratio of one step";
+    let executes =
+        "Ito's rule for V(Y,tau) plus the cost so far, and the likelihood ratio of one step";
     Ok(Step::new("cost gap of any control", "verification", source)
         .executed(executes, evidence)
         .line("J[u] - V = 1/2 E_u int |u - u*|^2 dtau = KL(P^u || P^{u*}) >= 0   `(from a fixed start)`")

@@ -13,8 +13,8 @@
 use crate::derivation::control::bellman;
 use crate::derivation::ground::controlled::Controlled;
 use crate::derivation::ground::evidence::{Evidence, Refuted};
-use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::matrix::Matrix;
+use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::step::{Formula, Step};
 use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Graph};
@@ -125,7 +125,9 @@ fn meetings(
         sums.push(((*name).to_owned(), None, graph.expand(*e)));
     }
     let noise = ("G G'", &process.diffusivity);
-    let matrices = [noise].into_iter().chain(authority.map(|a| ("B R^-1 B'", a)));
+    let matrices = [noise]
+        .into_iter()
+        .chain(authority.map(|a| ("B R^-1 B'", a)));
     let mut pairs = Vec::new();
     for (name, matrix) in matrices {
         for (i, row) in matrix.iter().enumerate() {
@@ -214,7 +216,9 @@ pub fn step(exact: &mut Controlled, groups: &[Vec<usize>], linear: bool) -> Resu
         product = Formula::of(&template, &[&product, &arguments]);
     }
     if shown < groups.len() {
-        product.text.push_str(&format!("{between}... {} factors", groups.len()));
+        product
+            .text
+            .push_str(&format!("{between}... {} factors", groups.len()));
         product.latex.push_str(&format!("{between}\\cdots"));
     }
     let each = if groups.iter().all(|group| group.len() == 1) {

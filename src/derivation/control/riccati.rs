@@ -204,7 +204,9 @@ pub fn system(controlled: &mut Controlled, lq: &LinearQuadratic) -> RiccatiSyste
     let graph = &mut controlled.process.graph;
     let mut unknown = |name: String| graph.unknown(&name, &[time]);
     let mut entry = |i: usize, j: usize| unknown(format!("P[{}][{}]", i.min(j), i.max(j)));
-    let form: Matrix = (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect();
+    let form: Matrix = (0..d)
+        .map(|i| (0..d).map(|j| entry(i, j)).collect())
+        .collect();
     let vector: Vec<Expr> = (0..d).map(|i| unknown(format!("r[{i}]"))).collect();
     let constant = unknown("c".to_owned());
     let (one, minus) = (graph.one(), graph.integer(-1));
@@ -286,10 +288,15 @@ pub fn step(
     let name = bellman::control_name(shown);
     let end = notation::time_of_end(&mut shown.process, shown.horizon.1);
     let line = |symbol: &str, right: &str| {
-        let minus = if discounted { format!("rho {symbol} - ") } else { "-".to_owned() };
+        let minus = if discounted {
+            format!("rho {symbol} - ")
+        } else {
+            "-".to_owned()
+        };
         Formula::of(&format!("{minus}{symbol}' = {right}"), &[&end])
     };
-    let executes = "the quadratic form inserted in the Hamilton-Jacobi-Bellman equation, for every x";
+    let executes =
+        "the quadratic form inserted in the Hamilton-Jacobi-Bellman equation, for every x";
     let form = line("P", "A'P + P A - P S P + Q,   P({}) = M");
     let step = Step::new("Riccati system", "riccati", SOURCE)
         .executed(executes, evidence)
@@ -303,7 +310,10 @@ pub fn step(
         step.line("V = 1/2 x'P x + r.x + c")
             .line(form)
             .line(line("r", "(A - S P)'r + P a + k,   r({}) = m"))
-            .line(line("c", "a.r - 1/2 r.S r + 1/2 tr(D P) + q_0,   c({}) = m_0"))
+            .line(line(
+                "c",
+                "a.r - 1/2 r.S r + 1/2 tr(D P) + q_0,   c({}) = m_0",
+            ))
             .line(Formula::of("{}* = -R^-1 B' (P x + r)", &[&name]))
     };
     Ok(step.lines(coefficients_written(shown, lq, centred)))
@@ -327,7 +337,11 @@ fn coefficients_written(
     ] {
         lines.push(notation::matrix(process, name, matrix));
     }
-    let vectors = [("a", &lq.shift), ("k", &lq.running.vector), ("m", &lq.terminal.vector)];
+    let vectors = [
+        ("a", &lq.shift),
+        ("k", &lq.running.vector),
+        ("m", &lq.terminal.vector),
+    ];
     for (name, vector) in vectors.into_iter().filter(|_| !centred) {
         lines.push(notation::vector(process, name, vector));
     }

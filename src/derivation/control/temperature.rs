@@ -79,7 +79,10 @@ pub fn temperature(controlled: &mut Controlled) -> Result<Temperature, NoTempera
     }
     if graph.is_provably_zero(value) {
         let because = "there is no noise where the control acts, so lambda would be 0";
-        return Err(missing(because, Some("add noise through the control channel")));
+        return Err(missing(
+            because,
+            Some("add noise through the control channel"),
+        ));
     }
     if graph.depends_on_any(value, &moving) {
         let lambda = graph.text(value);
@@ -111,7 +114,9 @@ pub(crate) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
     }
     if is_diagonal(graph, matrix) && matrix.len() > 1 {
         let rows = matrix.iter().enumerate();
-        let entries: Vec<String> = rows.map(|(i, row)| notation::brief(graph, row[i])).collect();
+        let entries: Vec<String> = rows
+            .map(|(i, row)| notation::brief(graph, row[i]))
+            .collect();
         return format!("diag({})", entries.join(", "));
     }
     let longest = matrix.iter().flatten().map(|e| graph.text(*e).len()).max();
@@ -157,11 +162,11 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
     let (idle, keep): (Vec<usize>, Vec<usize>) =
         (0..wide.len()).partition(|i| vanishes(narrow, *i));
     let (silent, _): (Vec<usize>, Vec<usize>) = keep.iter().partition(|i| vanishes(wide, **i));
-    let (_, noisy_idle): (Vec<usize>, Vec<usize>) =
-        idle.iter().partition(|i| vanishes(wide, **i));
+    let (_, noisy_idle): (Vec<usize>, Vec<usize>) = idle.iter().partition(|i| vanishes(wide, **i));
     let part = |matrix: &Matrix| -> Matrix {
         let rows = keep.iter();
-        rows.map(|i| keep.iter().map(|j| matrix[*i][*j]).collect()).collect()
+        rows.map(|i| keep.iter().map(|j| matrix[*i][*j]).collect())
+            .collect()
     };
     let (inner, acting) = (part(wide), part(narrow));
     let value = ratio(graph, &inner, &acting)?;
@@ -252,11 +257,18 @@ pub fn step(
         "".into()
     } else {
         let rate = process.of(shown.running / lambda);
-        Formula::of(" - {} psi", &[&notation::grouped(&notation::of_state(process, rate))])
+        Formula::of(
+            " - {} psi",
+            &[&notation::grouped(&notation::of_state(process, rate))],
+        )
     };
     let exponent = process.of(shown.terminal / lambda);
     let exponent = notation::of_state(process, exponent);
-    let cost = if free { "Phi(X_T)" } else { "(int_t^T q ds + Phi(X_T))" };
+    let cost = if free {
+        "Phi(X_T)"
+    } else {
+        "(int_t^T q ds + Phi(X_T))"
+    };
     let name = "linear equation for psi = exp(-V/lambda)";
     let executes = "V = -lambda log psi inserted in the Hamilton-Jacobi-Bellman equation";
     let linear = Formula::of(
@@ -264,10 +276,12 @@ pub fn step(
         &[&killed, &end, &exponent],
     );
     let mean = "psi(x,t) = E[ exp(-{}/lambda) | X_t = x ],   X uncontrolled   (Feynman-Kac)";
-    Ok(Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
-        .executed(executes, evidence)
-        .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
-        .line(linear)
-        .line(Formula::of(mean, &[&cost.into()]))
-        .about(equation))
+    Ok(
+        Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
+            .executed(executes, evidence)
+            .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
+            .line(linear)
+            .line(Formula::of(mean, &[&cost.into()]))
+            .about(equation),
+    )
 }

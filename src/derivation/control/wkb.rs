@@ -89,12 +89,13 @@ pub fn step(exact: &mut Controlled) -> Result<Step, Refuted> {
     let first = eikonal(exact, leading);
     let second = transport(exact, leading, next);
     let evidence = execute(exact, first, second)?;
-    let executes =
-        "orders 0 and 1 in h of the Hamilton-Jacobi-Bellman equation at V_0 + h V_1, with h D for D";
+    let executes = "orders 0 and 1 in h of the Hamilton-Jacobi-Bellman equation at V_0 + h V_1, with h D for D";
     Ok(Step::new("small noise to first order", "wkb", SOURCE)
         .executed(executes, evidence)
         .assuming(&[Assumption::NoCaustics])
         .line("V_0t + q + b.grad V_0 - 1/2 grad V_0.B R^-1 B' grad V_0 = 0,   V_0(x,T) = Phi")
-        .line("V_1t + (b - B R^-1 B' grad V_0).grad V_1 + 1/2 D : grad grad V_0 = 0,   V_1(x,T) = 0")
+        .line(
+            "V_1t + (b - B R^-1 B' grad V_0).grad V_1 + 1/2 D : grad grad V_0 = 0,   V_1(x,T) = 0",
+        )
         .line("along the least-action path:  V_1 = 1/2 int_t^T D : grad grad V_0 ds"))
 }

@@ -43,11 +43,9 @@ impl Noising {
     ) -> Self {
         let g = &mut graph;
         let rows = diffusion.iter();
-        let diffusivity: Vec<Vec<Expr>> =
-            rows.map(|a| matrix::apply(g, &diffusion, a)).collect();
+        let diffusivity: Vec<Vec<Expr>> = rows.map(|a| matrix::apply(g, &diffusion, a)).collect();
         let drift_divergence = g.of(divergence(&drift, &state));
-        let diffusivity_divergence =
-            g.each(diffusivity.iter().map(|row| divergence(row, &state)));
+        let diffusivity_divergence = g.each(diffusivity.iter().map(|row| divergence(row, &state)));
         let double_divergence = g.of(divergence(&diffusivity_divergence, &state));
         let reverse_drift = g.pairwise(&drift, &diffusivity_divergence, |f, e| e - f);
         let running_cost = g.of(drift_divergence - double_divergence / 2);
@@ -86,7 +84,10 @@ impl Noising {
 
     /// Drift and noise, entry by entry.
     pub fn coefficients(&self) -> impl Iterator<Item = Expr> {
-        self.drift.iter().chain(self.diffusion.iter().flatten()).copied()
+        self.drift
+            .iter()
+            .chain(self.diffusion.iter().flatten())
+            .copied()
     }
 
     pub fn noises(&self) -> usize {
@@ -124,7 +125,9 @@ impl Noising {
     pub fn vector_field(&mut self, name: &str) -> Vec<Expr> {
         match self.dimension() {
             1 => vec![self.field(name)],
-            d => (0..d).map(|i| self.field(&format!("{name}[{i}]"))).collect(),
+            d => (0..d)
+                .map(|i| self.field(&format!("{name}[{i}]")))
+                .collect(),
         }
     }
 

@@ -171,7 +171,10 @@ pub fn matrix(noising: &mut Noising, name: impl Into<Formula>, rows: &[Vec<Expr>
     if height > WRITTEN_OUT || width > WRITTEN_OUT {
         return Formula::new(
             format!("{} = a full {height} x {width} matrix", name.text),
-            format!("{} \\in \\mathbb{{R}}^{{{height} \\times {width}}}", name.latex),
+            format!(
+                "{} \\in \\mathbb{{R}}^{{{height} \\times {width}}}",
+                name.latex
+            ),
         );
     }
     let (mut text, mut latex) = (Vec::new(), Vec::new());

@@ -19,18 +19,13 @@ const PLACE: char = '\u{1}';
 
 /// The LaTeX of a template with `parts` in the places of `{}`.
 pub fn typeset(template: &str, parts: &[&str]) -> String {
-    let marked: Vec<char> = template
-        .replace("{}", &PLACE.to_string())
-        .chars()
-        .collect();
+    let marked: Vec<char> = template.replace("{}", &PLACE.to_string()).chars().collect();
     filled(&latex(&marked), PLACE, parts)
 }
 
 /// The text of a template.
 pub fn plain(template: &str, parts: &[&str]) -> String {
-    let marked = template
-        .replace("{}", &PLACE.to_string())
-        .replace('`', "");
+    let marked = template.replace("{}", &PLACE.to_string()).replace('`', "");
     filled(&marked, PLACE, parts)
 }
 
@@ -53,20 +48,23 @@ fn latex(source: &[char]) -> String {
         match c {
             ' ' => out.push_str(reader.space(&out)),
             '`' => {
-                let words = reader.until('`');
-                out.push_str(&format!("\\text{{{}}}", words.replace('_', "\\_")));
+                let words = reader.until('`').replace('_', "\\_");
+                let words = reader.upright(&out, &words);
+                out.push_str(&words);
             }
             'a'..='z' | 'A'..='Z' => reader.word(&mut out),
             '0'..='9' => reader.number(&mut out),
             PLACE => reader.name(&mut out, PLACE.to_string(), false),
-            ')' | ']' | '}' | '|' if c != '|' || !reader.follows("|") => {
-                let closing = if c == '}' { "\\right\\}" } else { "" };
-                let base = if c == '}' { closing.to_owned() } else { c.to_string() };
-                let between = c == '|' && out.ends_with(' ') && reader.peek() == Some(' ');
-                let base = if between { "\\mid".to_owned() } else { base };
-                reader.name(&mut out, base, false);
+            '}' => out.push_str("\\right\\}"),
+            '|' if reader.follows("|") => reader.sign(&mut out, c),
+            '|' if out.ends_with(' ') && reader.peek() == Some(' ') => out.push_str("\\mid"),
+            ')' | ']' if out.ends_with(' ') => {
+                reader.name(&mut out, format!("\\right{c}"), false);
             }
+            ')' | ']' | '|' => reader.name(&mut out, c.to_string(), false),
             '{' => out.push_str("\\left\\{"),
+            // Brackets that stand apart from what they hold grow with it.
+            '(' | '[' if reader.peek() == Some(' ') => out.push_str(&format!("\\left{c}")),
             '.' if reader.follows("..") => {
                 reader.at += 2;
                 out.push_str("\\cdots");
@@ -103,6 +101,12 @@ impl Reader<'_> {
     fn follows(&self, text: &str) -> bool {
         let rest = self.source[self.at..].iter().copied();
         rest.take(text.len()).eq(text.chars())
+    }
+
+    /// Whether a name would be over in so many characters.
+    fn ends_after(&self, count: usize) -> bool {
+        let next = self.source.get(self.at + count);
+        next.is_none_or(|c| matches!(c, ' ' | ')' | ','))
     }
 
     /// What is read while `belongs` holds.
@@ -161,7 +165,10 @@ impl Reader<'_> {
         self.at -= 1;
         let decimal = |c: char| c.is_ascii_digit() || c == '.';
         let above = self.run(decimal);
-        if self.peek() == Some('/') && self.source[self.at + 1..].first().is_some_and(char::is_ascii_digit)
+        if self.peek() == Some('/')
+            && self.source[self.at + 1..]
+                .first()
+                .is_some_and(char::is_ascii_digit)
         {
             self.at += 1;
             let below = self.run(decimal);
@@ -192,13 +199,17 @@ impl Reader<'_> {
                 self.at += 1;
                 format!("\\sqrt{{{}}}", self.bracketed('(', ')'))
             }
-            _ if is_differential(&word) => {
-                let after = out.trim_end();
-                let stands_after = after.ends_with(|c: char| {
+            _ if word == "d" || is_differential(&word) => {
+                let after = out.strip_suffix(' ').unwrap_or_default();
+                let measures = after.ends_with(|c: char| {
                     c.is_alphanumeric() || matches!(c, ')' | ']' | '}' | '|' | PLACE)
                 });
-                let gap = if stands_after { "\\, " } else { "" };
-                format!("{gap}d{}", latex_name(&word[1..]))
+                let gap = if measures && !after.ends_with("quad") {
+                    "\\, "
+                } else {
+                    ""
+                };
+                format!("{gap}{}", self.differential(&word))
             }
             _ if word.len() == 1 || is_greek(&word) => latex_name(&word),
             _ => return self.prose(out, word),
@@ -221,7 +232,33 @@ impl Reader<'_> {
             words.push_str(&gap);
             words.push_str(&next);
         }
-        self.name(out, format!("\\text{{{words}}}"), false);
+        let words = self.upright(out, &words);
+        self.name(out, words, false);
+    }
+
+    /// Words with the single spaces around them, which mathematics would swallow.
+    fn upright(&self, before: &str, words: &str) -> String {
+        let ahead = before.ends_with(' ') && !before.ends_with("quad ");
+        let behind = self.follows(" ") && !self.follows("  ");
+        let [ahead, behind] = [ahead, behind].map(|space| if space { " " } else { "" });
+        format!("\\text{{{ahead}{words}{behind}}}")
+    }
+
+    /// `dx`, or `dx/dt`.
+    fn differential(&mut self, above: &str) -> String {
+        let written = |word: &str| match &word[1..] {
+            "" => "d".to_owned(),
+            of => format!("d{}", latex_name(of)),
+        };
+        let start = self.at;
+        if self.run(|c| c == '/') == "/" {
+            let below = self.run(|c| c.is_ascii_alphabetic());
+            if is_differential(&below) {
+                return format!("\\frac{{{}}}{{{}}}", written(above), written(&below));
+            }
+        }
+        self.at = start;
+        written(above)
     }
 
     /// A name with its hat, dot, star and scripts.
@@ -245,6 +282,11 @@ impl Reader<'_> {
                     } else {
                         scripts.push_str(&format!("^{{{}}}", self.script()));
                     }
+                }
+                // b+ and b-, not sums.
+                Some(sign @ ('+' | '-')) if !closing && self.ends_after(1) => {
+                    self.at += 1;
+                    scripts.push_str(&format!("_{sign}"));
                 }
                 Some('*') => {
                     self.at += 1;
@@ -330,7 +372,10 @@ mod tests {
             ("D = G G'", "D = G G^\\top"),
             ("u* = -R^-1 B' (P x + r)", "u^* = -R^{-1} B^\\top (P x + r)"),
             ("-P' = A'P + P A", "-\\dot{P} = A^\\top P + P A"),
-            ("ell_0' = -div b_0", "\\dot{\\ell}_{0} = -\\nabla \\cdot b_{0}"),
+            (
+                "ell_0' = -div b_0",
+                "\\dot{\\ell}_{0} = -\\nabla \\cdot b_{0}",
+            ),
             ("x'' = f", "\\ddot{x} = f"),
             ("1/2 x'P x", "\\frac{1}{2} x^\\top P x"),
             ("(A - S P)'r", "(A - S P)^\\top r"),
@@ -341,11 +386,20 @@ mod tests {
             ("(2 pi eps)^(-d/2)", "(2 \\pi \\varepsilon)^{-d/2}"),
             ("1/2 D : grad grad V", "\\frac{1}{2} D : \\nabla \\nabla V"),
             ("div div(D p)", "\\nabla\\nabla :(D p)"),
-            ("q + p.b,   p = grad V", "q + p \\cdot b, \\qquad p = \\nabla V"),
+            (
+                "q + p.b,   p = grad V",
+                "q + p \\cdot b, \\qquad p = \\nabla V",
+            ),
             ("dX = f dt + G dW", "dX = f \\, dt + G \\, dW"),
             ("int_tau^T q dr", "\\int_{\\tau}^{T} q \\, dr"),
-            ("E[ g(X_T) | X_t = x ]", "\\mathbb{E}[ g(X_{T}) \\mid X_{t} = x ]"),
-            ("KL(P^u || P^{u*}) >= 0", "\\mathrm{KL}(P^{u} \\| P^{u^*}) \\ge 0"),
+            (
+                "E[ g(X_T) | X_t = x ]",
+                "\\mathbb{E}\\left[ g(X_{T}) \\mid X_{t} = x \\right]",
+            ),
+            (
+                "KL(P^u || P^{u*}) >= 0",
+                "\\mathrm{KL}(P^{u} \\| P^{u^*}) \\ge 0",
+            ),
             ("p ~ (1/D) exp(x)", "p \\propto (1/D) \\exp(x)"),
             ("z ~ N(0, I)", "z \\sim \\mathcal{N}(0, I)"),
             ("|det M(T)|^(-1/2)", "|\\det M(T)|^{-\\frac{1}{2}}"),
@@ -353,8 +407,17 @@ mod tests {
             ("h = 0:  y", "h = 0: \\quad y"),
             ("min_u { u }", "\\min_{u} \\left\\{ u \\right\\}"),
             ("sqrt(h) G dB", "\\sqrt{h} G \\, dB"),
-            ("f = 0 along the path", "f = 0 \\text{along the path}"),
-            ("S = 0   `(from a start)`", "S = 0 \\qquad \\text{(from a start)}"),
+            ("f = 0 along the path", "f = 0 \\text{ along the path}"),
+            ("at speed f", "\\text{at speed }f"),
+            (
+                "|dx/ds| + d/dtau p",
+                "|\\frac{dx}{ds}| + \\frac{d}{d\\tau} p",
+            ),
+            ("b+ = b, (b+ + b-)/2", "b_+ = b, (b_+ + b_-)/2"),
+            (
+                "S = 0   `(from a start)`",
+                "S = 0 \\qquad \\text{(from a start)}",
+            ),
         ] {
             assert_eq!(typeset(text, &[]), latex, "{text}");
         }
@@ -368,7 +431,10 @@ mod tests {
             typeset(template, &parts),
             "\\min_{u} \\frac{1}{2} u^2 + L V \\qquad \\text{(as is)}"
         );
-        assert_eq!(plain(template, &["u", "1/2 u^2", "", "is"]), "min_u 1/2 u^2 + L V   (as is)");
+        assert_eq!(
+            plain(template, &["u", "1/2 u^2", "", "is"]),
+            "min_u 1/2 u^2 + L V   (as is)"
+        );
         assert_eq!(typeset("{}* = -{}'R", &["u", "v"]), "u^* = -v^\\top R");
     }
 

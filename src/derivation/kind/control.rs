@@ -71,7 +71,10 @@ fn solved(
             Some(found.value)
         }
         Err(missing) => {
-            let nearest = missing.nearest.as_ref().map_or(String::new(), |n| format!("; {n}"));
+            let nearest = missing
+                .nearest
+                .as_ref()
+                .map_or(String::new(), |n| format!("; {n}"));
             let note = format!("no linear equation: {}{nearest}", missing.because);
             outline.notes.push(note);
             None

@@ -121,9 +121,8 @@ pub fn lowered(problem: &Problem) -> Stated {
     let whole = graph.number(start + end);
     let turned = graph.of(whole - problem.time);
     let mut at_reverse_time = |e: Expr| graph.substitute(e, &[(problem.time, turned)]);
-    let mut turn = |vector: &Vec<Expr>| -> Vec<Expr> {
-        vector.iter().map(|e| at_reverse_time(*e)).collect()
-    };
+    let mut turn =
+        |vector: &Vec<Expr>| -> Vec<Expr> { vector.iter().map(|e| at_reverse_time(*e)).collect() };
     let drift = turn(&process.reverse_drift);
     let diffusion: Vec<Vec<Expr>> = process.diffusion.iter().map(turn).collect();
     let killing = at_reverse_time(process.running_cost);

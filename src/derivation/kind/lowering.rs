@@ -69,11 +69,18 @@ pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
         .executed(executes, evidence)
         .line("tau = T - t:  dY = (b + G u) dtau + G dB,   coefficients at t = T - tau")
         .line("b = -f + div D,   q = div f - 1/2 div div D,   Phi = -log p_0")
-        .assuming(&[Assumption::SmoothCoefficients, Assumption::PositiveDataDensity]);
+        .assuming(&[
+            Assumption::SmoothCoefficients,
+            Assumption::PositiveDataDensity,
+        ]);
     step = if shown.is_multiplicative() {
         let opened = shown.diffusivity_divergence.clone();
         step.line(notation::vector(shown, "div D", &opened))
-            .line(notation::scalar(shown, "div div D", shown.double_divergence))
+            .line(notation::scalar(
+                shown,
+                "div div D",
+                shown.double_divergence,
+            ))
     } else {
         step.line("D does not depend on the state, so b = -f and q = div f:")
     };

@@ -61,17 +61,16 @@ pub fn execute(noising: &mut Noising, p: Expr, operator: Expr) -> Result<Evidenc
 ///
 /// # Errors
 /// [`Refuted`] if the duality fails.
-pub fn step(
-    exact: &mut Noising,
-    shown: &mut Noising,
-    name: &'static str,
-) -> Result<Step, Refuted> {
+pub fn step(exact: &mut Noising, shown: &mut Noising, name: &'static str) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let rate = exact.rate(equation.unknown);
     let operator = exact.of(rate - equation.residual);
     let evidence = execute(exact, equation.unknown, operator)?;
     let mut step = Step::new(name, "fokker-planck", SOURCE)
-        .executed("the right side is the adjoint of the Ito generator", evidence)
+        .executed(
+            "the right side is the adjoint of the Ito generator",
+            evidence,
+        )
         .line("dX = f dt + G dW,  D = G G'");
     for (name, value) in shown.definitions.clone() {
         step = step.line(notation::scalar(shown, format!("{name}(t)"), value));
@@ -102,7 +101,11 @@ fn in_one_dimension(shown: &mut Noising, x: Expr) -> Formula {
     let drifted = if graph.is_zero(drift) {
         "".into()
     } else {
-        Formula::of("-d/d{}[{}] + ", &[&x, &carried])
+        let slope = Formula::new(
+            format!("d/d{}", x.text),
+            format!("\\frac{{\\partial}}{{\\partial {}}}", x.latex),
+        );
+        Formula::of("-{}[{}] + ", &[&slope, &carried])
     };
     let second = Formula::new(
         format!("d2/d{}2", x.text),

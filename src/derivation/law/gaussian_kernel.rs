@@ -121,8 +121,14 @@ pub fn transition_kernel(
 fn log_kernel(noising: &mut Noising, kernel: &TransitionKernel) -> Expr {
     let start = noising.constants("y", noising.dimension());
     let means = start.iter().zip(&kernel.shift);
-    let means = noising.graph.each(means.map(|(y, c)| kernel.mean_factor * *y + *c));
-    let squares = noising.state.iter().zip(&means).map(|(x, m)| power(*x - *m, 2));
+    let means = noising
+        .graph
+        .each(means.map(|(y, c)| kernel.mean_factor * *y + *c));
+    let squares = noising
+        .state
+        .iter()
+        .zip(&means)
+        .map(|(x, m)| power(*x - *m, 2));
     let d = i32::try_from(noising.dimension()).expect("a dimension fits in 32 bits");
     let variance = kernel.variance;
     noising.of(-(sum(squares) / variance) / 2 - d * log(variance) / 2)

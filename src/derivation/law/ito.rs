@@ -82,7 +82,8 @@ pub fn step(exact: &mut Noising, shown: &mut Noising, calculus: Calculus) -> Res
     let (half, one) = (shown.graph.rational(1, 2), shown.graph.one());
     let ito = shown.drift.clone();
     let (middle, anti) = (drift_at(shown, half), drift_at(shown, one));
-    let readings = "f_alpha = f - alpha sum_jk G_jk d_j G_ik;   `the file reads its noise at` alpha = {}";
+    let readings =
+        "f_alpha = f - alpha sum_jk G_jk d_j G_ik;   `the file reads its noise at` alpha = {}";
     let executes = "the generator of the Stratonovich vector fields is the Ito generator";
     let source = "Kloeden & Platen (1992), section 4.9";
     Ok(Step::new("readings of the noise", "ito", source)

@@ -121,8 +121,13 @@ pub fn execute(noising: &mut Noising, rates: &Rates) -> Result<Evidence, Refuted
 pub fn step(exact: &mut Noising) -> Result<Step, Refuted> {
     let found = rates(exact);
     let evidence = execute(exact, &found)?;
-    let varying = if exact.is_multiplicative() { " + div D.(g - s)" } else { "" };
-    let next = "ell_1' = 1/2 [ tr(D (H - grad s)) + g.D (g - s){} ]   `(s the score used, exact or not)`";
+    let varying = if exact.is_multiplicative() {
+        " + div D.(g - s)"
+    } else {
+        ""
+    };
+    let next =
+        "ell_1' = 1/2 [ tr(D (H - grad s)) + g.D (g - s){} ]   `(s the score used, exact or not)`";
     let name = "likelihood to first order in the noise level";
     let executes = "orders 0 and 1 in h of the equation of log q, and the gradient of order 0";
     Ok(Step::new(name, "wkb", SOURCE)

@@ -62,8 +62,7 @@ pub fn target_step(
 ) -> Result<Step, Refuted> {
     let shift = exact.constant("log Z");
     let evidence = execute_shift(exact, shift)?;
-    let executes =
-        "-log p - log Z solves the Hamilton-Jacobi-Bellman equation wherever p solves Fokker-Planck";
+    let executes = "-log p - log Z solves the Hamilton-Jacobi-Bellman equation wherever p solves Fokker-Planck";
     let density = log_density.map(|e| notation::of_state(shown, e));
     Ok(Step::new("target as a control problem", "target", SOURCE)
         .executed(executes, evidence)

@@ -95,7 +95,10 @@ pub fn step(
     let drift = written_drift(shown, lambda.is_some());
     let noise = noise_written(&mut shown.process);
     Ok(step
-        .line(Formula::of("dX = {} dt + {} dW", &[&notation::grouped(&drift), &noise]))
+        .line(Formula::of(
+            "dX = {} dt + {} dW",
+            &[&notation::grouped(&drift), &noise],
+        ))
         .assuming(&[Assumption::SmoothValue]))
 }
 
@@ -156,8 +159,12 @@ pub fn law_step(exact: &mut Controlled) -> Result<Step, Refuted> {
     let evidence = fokker_planck::execute(&mut steered, equation.unknown, operator)?;
     exact.process.graph = steered.graph;
     let executes = "the right side is the adjoint of the generator under u*";
-    Ok(Step::new("law of the optimal process", "fpk", "Risken (1989), chapter 4")
-        .executed(executes, evidence)
-        .line("p_t = -div((b + B u*) p) + 1/2 div div(D p),   p(x,0) = p_0(x)")
-        .about(equation))
+    Ok(Step::new(
+        "law of the optimal process",
+        "fpk",
+        "Risken (1989), chapter 4",
+    )
+    .executed(executes, evidence)
+    .line("p_t = -div((b + B u*) p) + 1/2 div div(D p),   p(x,0) = p_0(x)")
+    .about(equation))
 }

@@ -70,7 +70,11 @@ fn execute_implicit(noising: &mut Noising, weighted: bool) -> Result<Evidence, R
     let estimate = noising.vector_field("s^");
     let missed = noising.graph.pairwise(&estimate, &score, |a, b| a - b);
     let [(size, heavy), (error, _), (fisher, _)] = [estimate, missed, score].map(|vector| {
-        let heavy = if weighted { noising.diffuse(&vector) } else { vector.clone() };
+        let heavy = if weighted {
+            noising.diffuse(&vector)
+        } else {
+            vector.clone()
+        };
         (noising.dot(&vector, &heavy), heavy)
     });
     let opened = noising.divergence(&heavy);
@@ -167,9 +171,15 @@ pub fn denoising_step(
     let executes =
         "the kernel solves Fokker-Planck; integrands differ by the constants and a divergence";
     let name = "denoising score matching";
-    let mut step = Step::new(name, "condition on X_0", "Vincent (2011); Song et al. (2021), eq. 29")
-        .executed(executes, evidence)
-        .line(format!("X_t = alpha_t X_0{shift} + sigma_t z,   z ~ N(0, I)"));
+    let mut step = Step::new(
+        name,
+        "condition on X_0",
+        "Vincent (2011); Song et al. (2021), eq. 29",
+    )
+    .executed(executes, evidence)
+    .line(format!(
+        "X_t = alpha_t X_0{shift} + sigma_t z,   z ~ N(0, I)"
+    ));
     for (derivative, rate) in &shown_kernel.rates {
         let name = Formula::new(
             format!("{} (B(0) = 0)", shown.graph.text(*derivative)),

@@ -79,7 +79,10 @@ pub fn potential(graph: &mut Graph, field: &[Expr], state: &[Expr]) -> Option<Ex
 /// The stationary density in closed form; `None` where none is found or time occurs.
 pub fn stationary(noising: &mut Noising) -> Option<Stationary> {
     let t = noising.time;
-    if noising.coefficients().any(|e| noising.graph.depends_on(e, t)) {
+    if noising
+        .coefficients()
+        .any(|e| noising.graph.depends_on(e, t))
+    {
         return None;
     }
     if let Some(slope) = balanced_slope(noising)
@@ -223,7 +226,10 @@ fn written_density(noising: &mut Noising, log: Expr) -> Formula {
     if graph.is_one(algebraic) {
         return exponential;
     }
-    Formula::of("{} {}", &[&notation::expression(graph, algebraic), &exponential])
+    Formula::of(
+        "{} {}",
+        &[&notation::expression(graph, algebraic), &exponential],
+    )
 }
 
 /// `(c, u)` for `c log u`.
@@ -359,7 +365,8 @@ pub fn step(
                 _ => "f p = 1/2 div(D p):   grad log p = D^-1 (2 f - div D)",
             };
             let density = density_written(shown, *log);
-            step.line(condition).line(Formula::of("p ~ {}", &[&density]))
+            step.line(condition)
+                .line(Formula::of("p ~ {}", &[&density]))
         }
         Stationary::Gaussian {
             mean, covariance, ..
@@ -373,7 +380,10 @@ pub fn step(
     {
         execute(&mut other, &density)?;
         let line = density_written(&mut other, density.log());
-        step = step.line(Formula::of("{} instead:  p ~ {}", &[&reading.into(), &line]));
+        step = step.line(Formula::of(
+            "{} instead:  p ~ {}",
+            &[&reading.into(), &line],
+        ));
     }
     Ok(Some(step))
 }

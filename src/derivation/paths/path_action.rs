@@ -193,7 +193,13 @@ fn lagrangians(step: Step, shown: &mut Noising, functional: Functional, additive
         let step = step.line(noise).line("P[x] ~ exp(-S),   S = int L dt");
         (square, step)
     };
-    let mark = |which| if which == functional { "   (asked for)" } else { "" };
+    let mark = |which| {
+        if which == functional {
+            "   (asked for)"
+        } else {
+            ""
+        }
+    };
     let plain = mark(Functional::FreidlinWentzell);
     let step = step.line(format!("Freidlin-Wentzell:  L = {square}{plain}"));
     if !additive {
@@ -218,7 +224,9 @@ pub fn hamilton_step(
     let (p, h, _) = canonical_of(exact, &scales, functional);
     let mut evidence =
         execute_legendre(exact, &scales, functional, h, &p)?.unwrap_or(Evidence::Proved);
-    let executed = accelerated(exact, functional, |graph, motion, a| motion.execute(graph, &a));
+    let executed = accelerated(exact, functional, |graph, motion, a| {
+        motion.execute(graph, &a)
+    });
     let mut euler = None;
     if let Some(found) = executed {
         evidence = evidence.and(found?);
@@ -328,8 +336,10 @@ pub fn geometric_step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, 
         .executed("completing the square in the speed along a curve", evidence)
         .assuming(&[Assumption::InvertibleNoise]);
     Ok(if metric(shown).is_plain(&shown.graph) {
-        step.line("over all durations:  S = int ( |dx/ds| |f| - dx/ds.f ) ds,   for any parameter s")
-            .line("attained at speed |x'| = |f|")
+        step.line(
+            "over all durations:  S = int ( |dx/ds| |f| - dx/ds.f ) ds,   for any parameter s",
+        )
+        .line("attained at speed |x'| = |f|")
     } else {
         step.line("over all durations:  S = int ( |dx/ds|_a |f|_a - dx/ds.D^-1 f ) ds,   |v|_a^2 = v.D^-1 v")
             .line("attained at speed |x'|_a = |f|_a")
@@ -371,7 +381,8 @@ pub fn transverse_step(
     let across: Vec<Expr> = across.iter().map(|l| notation::tidy(graph, *l)).collect();
     let u = Formula::new(name, crate::expr::latex_name(name));
     let action = "S = 2 ({}(end) - {}(start)) + 1/2 int |x' - grad {} - l|^2 dt";
-    let cost = "uphill x' = grad {} + l costs 2 ({}(saddle) - {}(start)); downhill x' = f costs nothing";
+    let cost =
+        "uphill x' = grad {} + l costs 2 ({}(saddle) - {}(start)); downhill x' = f costs nothing";
     let source = "Freidlin & Wentzell (1984), section 4.3";
     let executes = "1/2 |v - f|^2 = 1/2 |v - grad U - l|^2 + 2 v.grad U for every velocity v";
     Ok(Step::new("transverse decomposition", "transverse", source)

@@ -151,15 +151,23 @@ fn execute_drifts(exact: &mut Noising) -> Result<Evidence, Refuted> {
 /// [`Refuted`] if they are others.
 pub fn drift_step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let evidence = execute_drifts(exact)?;
-    let spread = if shown.is_multiplicative() { " + div D" } else { "" };
+    let spread = if shown.is_multiplicative() {
+        " + div D"
+    } else {
+        ""
+    };
     let still = shown.drift.iter().all(|f| shown.graph.is_zero(*f));
     let (plus, minus) = if still { ("", "") } else { ("f + ", "-f + ") };
-    Ok(Step::new("forward and backward drifts", "bridge-drifts", SOURCE)
-        .executed("both processes have the law phi phi^", evidence)
-        .line("u* = G' grad log phi   `(optimal control with` V = -log phi, `no running cost)`")
-        .line(format!("dX = ({plus}D grad log phi) dt + G dW"))
-        .line(format!("tau = T - t:  dY = ({minus}D grad log phi^{spread}) dtau + G dB"))
-        .line(notation::matrix(shown, "D", &shown.diffusivity.clone())))
+    Ok(
+        Step::new("forward and backward drifts", "bridge-drifts", SOURCE)
+            .executed("both processes have the law phi phi^", evidence)
+            .line("u* = G' grad log phi   `(optimal control with` V = -log phi, `no running cost)`")
+            .line(format!("dX = ({plus}D grad log phi) dt + G dW"))
+            .line(format!(
+                "tau = T - t:  dY = ({minus}D grad log phi^{spread}) dtau + G dB"
+            ))
+            .line(notation::matrix(shown, "D", &shown.diffusivity.clone())),
+    )
 }
 
 /// Static and dynamic problem have one value.

@@ -9,7 +9,9 @@ use crate::problem::meant::law::{Law, Mixture};
 /// More than one group of states that never meet.
 pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
     let (groups, couplings, place) = match subject.steering {
-        Steering::Stated { facts: Ok(facts), .. } => (
+        Steering::Stated {
+            facts: Ok(facts), ..
+        } => (
             facts.groups.clone(),
             facts.couplings.clone(),
             "the dynamics or the costs",
@@ -19,8 +21,7 @@ pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
                 Some(Law::LogDensity(law)) => Some(law.log_density),
                 _ => None,
             };
-            let (groups, couplings) =
-                product_form::groups_of_process(subject.process, log_density);
+            let (groups, couplings) = product_form::groups_of_process(subject.process, log_density);
             (groups, couplings, "f or D")
         }
     };
@@ -64,9 +65,7 @@ fn apart(subject: &Subject<'_>, groups: &[Vec<usize>], place: &str) -> String {
         return format!("no two of the {d} states meet in f or D");
     }
     let states = subject.process.state.iter().take(4);
-    let names: Vec<String> = states
-        .map(|x| subject.process.graph.text(*x))
-        .collect();
+    let names: Vec<String> = states.map(|x| subject.process.graph.text(*x)).collect();
     let more = if d > 4 { ", ..." } else { "" };
     format!("no term couples {}{more}", names.join(", "))
 }
@@ -187,10 +186,12 @@ pub(super) fn time_free(noising: &mut Noising, steering: Steering<'_>) -> Findin
 
 /// Here "found" is a warning: derivatives of kinked coefficients hold off the kink only.
 pub(super) fn kinks(noising: &mut Noising, steering: Steering<'_>) -> Finding {
-    let first = entries(noising, steering).into_iter().find_map(|(name, entry)| {
-        let kink = noising.graph.kink_list(entry).into_iter().next()?;
-        Some((name, kink))
-    });
+    let first = entries(noising, steering)
+        .into_iter()
+        .find_map(|(name, entry)| {
+            let kink = noising.graph.kink_list(entry).into_iter().next()?;
+            Some((name, kink))
+        });
     let found = match first {
         None => Finding::missing(
             "kinks",

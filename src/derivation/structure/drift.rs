@@ -62,7 +62,9 @@ pub(super) fn gaussian(noising: &mut Noising, start: Option<&Law>) -> Finding {
 /// The drift is a gradient.
 pub(super) fn gradient(noising: &mut Noising, steering: Steering<'_>) -> Finding {
     let known = match steering {
-        Steering::Stated { facts: Ok(facts), .. } => facts.gradient.clone(),
+        Steering::Stated {
+            facts: Ok(facts), ..
+        } => facts.gradient.clone(),
         _ => gradient::gradient(noising),
     };
     let found = match known {

@@ -98,8 +98,11 @@ pub(super) fn commutative(noising: &mut Noising) -> Finding {
         }
     }
     let found = match missing {
-        None => Finding::found("commutative-noise", "the brackets of the noise columns vanish")
-            .by(evidence),
+        None => Finding::found(
+            "commutative-noise",
+            "the brackets of the noise columns vanish",
+        )
+        .by(evidence),
         Some((l, k, i, bracket)) => Finding::missing(
             "commutative-noise",
             format!(
