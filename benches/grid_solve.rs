@@ -6,7 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use onsager::problem::load;
 use onsager::problem::meant::model::{MethodSpec, Scheme, SolverSpec};
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn grid_solve(criterion: &mut Criterion) {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/reverse/{file}.toml"));
         let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
-        let problem = ReverseProblem::new(loaded.problem).expect("the shipped problem lowers");
+        let lowered = Lowered::new(loaded.problem).expect("the shipped lowered lowers");
         let steps = 100;
         let work = points.iter().product::<usize>() * steps;
         group.throughput(Throughput::Elements(work as u64));
@@ -39,7 +39,7 @@ fn grid_solve(criterion: &mut Criterion) {
             };
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
-                    solve(&problem, &spec, None, &mut |_| {})
+                    solve(&lowered, &spec, &[], None, &mut |_| {})
                         .unwrap_or_else(|refused| panic!("{refused}"))
                         .work
                 });

@@ -20,7 +20,7 @@
 //! `1/2 (u - u*)' R (u - u*)`; stationarity and curvature in `u`; Itô's rule for `V` plus the cost so far.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{self, as_multiple_of_identity};
 use crate::derivation::ground::notation;
@@ -31,7 +31,7 @@ use crate::expr::arithmetic::{Arithmetic, dot};
 const SOURCE: &str = "Fleming & Soner (2006), chapters III and IV";
 
 /// `q + 1/2 u'Ru + (b + B u) . grad V + 1/2 D : grad grad V`.
-pub fn bracket(controlled: &mut Controlled, value: Expr, control: &[Expr]) -> Expr {
+pub fn bracket(controlled: &mut ControlledDiffusion, value: Expr, control: &[Expr]) -> Expr {
     let cost = controlled.cost_rate(control);
     let drift = controlled.steered(control);
     let generated = controlled.process.generator(&drift, value);
@@ -39,13 +39,13 @@ pub fn bracket(controlled: &mut Controlled, value: Expr, control: &[Expr]) -> Ex
 }
 
 /// `-R^-1 B' grad V`.
-pub fn policy(controlled: &mut Controlled, value: Expr) -> Vec<Expr> {
+pub fn policy(controlled: &mut ControlledDiffusion, value: Expr) -> Vec<Expr> {
     let slope = controlled.process.gradient(value);
     controlled.best_response(&slope)
 }
 
 /// `q + L V - 1/2 grad V . B R^-1 B' grad V`.
-pub fn minimum(controlled: &mut Controlled, value: Expr) -> Expr {
+pub fn minimum(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let slope = controlled.process.gradient(value);
     let authority = controlled.authority();
     let generated = controlled.process.generated(value);
@@ -55,19 +55,19 @@ pub fn minimum(controlled: &mut Controlled, value: Expr) -> Expr {
 }
 
 /// `V_t - rho V`.
-pub(crate) fn passing(controlled: &Controlled, value: Expr) -> Arithmetic {
+pub(crate) fn passing(controlled: &ControlledDiffusion, value: Expr) -> Arithmetic {
     controlled.process.rate(value) - controlled.discount * value
 }
 
 /// `V_t - rho V` plus the minimum.
-pub fn residual(controlled: &mut Controlled, value: Expr) -> Expr {
+pub fn residual(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let least = minimum(controlled, value);
     let passing = passing(controlled, value);
     controlled.process.of(passing + least)
 }
 
 /// The equation with the minimum taken.
-pub fn equation(controlled: &mut Controlled) -> Equation {
+pub fn equation(controlled: &mut ControlledDiffusion) -> Equation {
     let value = controlled.process.field("V");
     let residual = residual(controlled, value);
     let horizon = controlled.process.constant("T");
@@ -79,7 +79,7 @@ pub fn equation(controlled: &mut Controlled) -> Equation {
 }
 
 /// `1/2 (u - u*)' R (u - u*)`.
-fn waste(controlled: &mut Controlled, control: &[Expr], best: &[Expr]) -> Expr {
+fn waste(controlled: &mut ControlledDiffusion, control: &[Expr], best: &[Expr]) -> Expr {
     let missed = controlled
         .process
         .graph
@@ -92,7 +92,7 @@ fn waste(controlled: &mut Controlled, control: &[Expr], best: &[Expr]) -> Expr {
 /// # Errors
 /// [`Refuted`] if it is not.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     minimiser: &[Expr],
     minimum: Expr,
@@ -109,7 +109,7 @@ pub fn execute(
 /// # Errors
 /// [`Refuted`] if the bracket is not stationary there.
 pub fn execute_stationarity(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     minimiser: &[Expr],
 ) -> Result<Evidence, Refuted> {
@@ -141,7 +141,7 @@ pub fn execute_stationarity(
 /// # Errors
 /// [`Refuted`] if the gap has another rate.
 pub fn execute_gap(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     residual: Expr,
 ) -> Result<Evidence, Refuted> {
@@ -155,7 +155,7 @@ pub fn execute_gap(
 }
 
 /// The control as one prints it: `u`.
-pub fn control_name(controlled: &Controlled) -> Formula {
+pub fn control_name(controlled: &ControlledDiffusion) -> Formula {
     let first = controlled.process.graph.text(controlled.control[0]);
     let stem = match first.strip_suffix("[0]") {
         Some(stem) => stem.to_owned(),
@@ -167,7 +167,7 @@ pub fn control_name(controlled: &Controlled) -> Formula {
 }
 
 /// `1/2 u'Ru`, in numbers where `R` is a multiple of the identity.
-fn effort_written(controlled: &mut Controlled) -> Formula {
+fn effort_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
     let square = match controlled.control.len() {
         1 => Formula::of("{}^2", &[&name]),
@@ -184,7 +184,7 @@ fn effort_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// `(B u) . grad V`.
-fn push_written(controlled: &mut Controlled) -> Formula {
+fn push_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
     let scalar = as_multiple_of_identity(&controlled.process.graph, &controlled.channel);
     if let (true, Some(gain)) = (controlled.dimension() > 1, scalar) {
@@ -198,14 +198,14 @@ fn push_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// `-V_t`, or `rho V - V_t`.
-fn left_side(controlled: &mut Controlled) -> Formula {
+fn left_side(controlled: &mut ControlledDiffusion) -> Formula {
     let minus = controlled.process.graph.integer(-1);
     let parts = [(controlled.discount, "V".into()), (minus, "V_t".into())];
     notation::combination(&mut controlled.process.graph, &parts)
 }
 
 /// ` + q` in numbers; nothing if it vanishes.
-fn running_written(controlled: &mut Controlled) -> Formula {
+fn running_written(controlled: &mut ControlledDiffusion) -> Formula {
     if controlled.process.graph.is_zero(controlled.running) {
         return "".into();
     }
@@ -214,7 +214,7 @@ fn running_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// ` - 1/2 grad V . B R^-1 B' grad V`, with its signs.
-fn saved_written(controlled: &mut Controlled) -> Formula {
+fn saved_written(controlled: &mut ControlledDiffusion) -> Formula {
     let authority = controlled.authority();
     let d = controlled.dimension();
     let process = &mut controlled.process;
@@ -247,7 +247,10 @@ fn saved_written(controlled: &mut Controlled) -> Formula {
 ///
 /// # Errors
 /// [`Refuted`] if the square does not complete.
-pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let (minimiser, least) = (policy(exact, value), minimum(exact, value));
     let evidence = execute(exact, value, &minimiser, least)?;
@@ -275,7 +278,10 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
 ///
 /// # Errors
 /// [`Refuted`] if it is not stationary.
-pub fn policy_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn policy_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let minimiser = policy(exact, value);
     let evidence = execute_stationarity(exact, value, &minimiser)?;
@@ -289,7 +295,7 @@ pub fn policy_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Ste
 }
 
 /// `u* = -R^-1 B' grad V`, in numbers where that is short.
-fn policy_written(shown: &mut Controlled) -> Formula {
+fn policy_written(shown: &mut ControlledDiffusion) -> Formula {
     let star = Formula::of("{}*", &[&control_name(shown)]);
     let (d, m) = (shown.dimension(), shown.control.len());
     let columns = matrix::transpose(&shown.channel);
@@ -314,7 +320,10 @@ fn policy_written(shown: &mut Controlled) -> Formula {
 ///
 /// # Errors
 /// [`Refuted`] if the minimum is another one.
-pub fn elimination_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn elimination_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let value = equation.unknown;
     let minimiser = policy(exact, value);
@@ -335,7 +344,10 @@ pub fn elimination_step(exact: &mut Controlled, shown: &mut Controlled) -> Resul
 ///
 /// # Errors
 /// [`Refuted`] if Itô's rule gives another gap.
-pub fn gap_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn gap_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let residual = residual(exact, value);
     let evidence = execute_gap(exact, value, residual)?;

@@ -22,7 +22,7 @@
 
 use crate::derivation::control::bellman::control_name;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::notation;
@@ -33,7 +33,7 @@ use crate::expr::{Expr, Graph};
 const SOURCE: &str = "Pontryagin et al. (1962); Fleming & Rishel (1975), chapter II";
 
 /// `H(x, p, t) = q + p . b - 1/2 p . A p`.
-pub fn hamiltonian(controlled: &mut Controlled, momentum: &[Expr]) -> Expr {
+pub fn hamiltonian(controlled: &mut ControlledDiffusion, momentum: &[Expr]) -> Expr {
     let authority = controlled.authority();
     let process = &mut controlled.process;
     let along = process.dot(momentum, &process.drift.clone());
@@ -86,7 +86,7 @@ pub fn canonical(
 /// # Errors
 /// [`Refuted`] if the canonical equations belong to another Hamiltonian.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     hamiltonian: Expr,
     canonical: &Canonical,
 ) -> Result<Evidence, Refuted> {
@@ -186,7 +186,10 @@ impl Motion<'_> {
 ///
 /// # Errors
 /// [`Refuted`] if characteristics or the Euler–Lagrange equation are wrong.
-pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let (h, system) = system_of(exact);
     let mut evidence = execute(exact, h, &system)?;
     let name = control_name(shown);
@@ -215,7 +218,7 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
     Ok(step.executed(executes, evidence))
 }
 
-fn system_of(controlled: &mut Controlled) -> (Expr, Canonical) {
+fn system_of(controlled: &mut ControlledDiffusion) -> (Expr, Canonical) {
     let state = controlled.process.state.clone();
     let p = momentum(&mut controlled.process.graph, &state);
     let h = hamiltonian(controlled, &p);
@@ -223,11 +226,11 @@ fn system_of(controlled: &mut Controlled) -> (Expr, Canonical) {
 }
 
 fn euler_lagrange(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
 ) -> Result<Option<(Evidence, Formula)>, Refuted> {
     fn found<T>(
-        controlled: &mut Controlled,
+        controlled: &mut ControlledDiffusion,
         then: impl FnOnce(&mut Graph, &Motion<'_>, Vec<Expr>) -> T,
     ) -> Option<T> {
         let authority = controlled.authority();

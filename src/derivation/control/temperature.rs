@@ -20,7 +20,7 @@
 
 use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::{Controlled, matrix_text};
+use crate::derivation::ground::controlled::{ControlledDiffusion, matrix_text};
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity, is_diagonal};
 use crate::derivation::ground::notation;
@@ -49,7 +49,7 @@ pub struct NoTemperature {
 ///
 /// # Errors
 /// [`NoTemperature`] with both matrices, their ranks and the nearest change.
-pub fn temperature(controlled: &mut Controlled) -> Result<Temperature, NoTemperature> {
+pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, NoTemperature> {
     let missing = |because: &str, nearest: Option<&str>| NoTemperature {
         because: because.to_owned(),
         nearest: nearest.map(str::to_owned),
@@ -200,7 +200,7 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
 }
 
 /// `psi_t + L psi - (q / lambda) psi`.
-pub fn residual(controlled: &mut Controlled, lambda: Expr, psi: Expr) -> Expr {
+pub fn residual(controlled: &mut ControlledDiffusion, lambda: Expr, psi: Expr) -> Expr {
     let process = &mut controlled.process;
     let generated = process.generated(psi);
     let rate = process.rate(psi);
@@ -208,7 +208,7 @@ pub fn residual(controlled: &mut Controlled, lambda: Expr, psi: Expr) -> Expr {
 }
 
 /// The linear equation.
-pub fn equation(controlled: &mut Controlled, lambda: Expr) -> Equation {
+pub fn equation(controlled: &mut ControlledDiffusion, lambda: Expr) -> Equation {
     let psi = controlled.process.field("psi");
     let residual = residual(controlled, lambda, psi);
     let horizon = controlled.process.constant("T");
@@ -224,7 +224,7 @@ pub fn equation(controlled: &mut Controlled, lambda: Expr) -> Equation {
 /// # Errors
 /// [`Refuted`] if the transformed equation is another one.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     lambda: Expr,
     psi: Expr,
     residual: Expr,
@@ -241,8 +241,8 @@ pub fn execute(
 /// # Errors
 /// [`Refuted`] if the transformation does not linearise.
 pub fn step(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     temperature: &Temperature,
 ) -> Result<Step, Refuted> {
     let lambda = temperature.value;

@@ -4,7 +4,7 @@ use crate::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
 use crate::derivation::ground::as_typed::{self, Point};
-use crate::derivation::ground::controlled::{self, Controlled, Obstacle};
+use crate::derivation::ground::controlled::{self, ControlledDiffusion, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::stated::Stated;
 use crate::derivation::kind::whole::{CrossCheck, Derivation, Outline};
@@ -56,8 +56,8 @@ pub fn derive(
 
 /// The steps that need a closed minimiser.
 fn solved(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     facts: &Facts,
     outline: &mut Outline,
 ) -> Result<(), Refuted> {
@@ -101,7 +101,7 @@ fn solved(
 /// # Errors
 /// [`Refuted`] at the first point where they differ.
 pub fn cross_check(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     stated: &Stated,
     setting: &Setting,
 ) -> Result<Option<CrossCheck>, Refuted> {

@@ -4,7 +4,7 @@
 use crate::derivation::control::product_form::{Coupling, groups_of};
 use crate::derivation::control::riccati::{Blocked, LinearQuadratic, linear_quadratic};
 use crate::derivation::control::temperature::{NoTemperature, Temperature, temperature};
-use crate::derivation::ground::controlled::{Controlled, Obstacle, take_apart};
+use crate::derivation::ground::controlled::{ControlledDiffusion, Obstacle, take_apart};
 use crate::derivation::ground::stated::Stated;
 use crate::derivation::structure::gradient::{Asymmetry, Gradient, gradient};
 
@@ -25,7 +25,7 @@ pub struct Facts {
 
 impl Facts {
     /// Looks for everything.
-    pub fn of(controlled: &mut Controlled) -> Self {
+    pub fn of(controlled: &mut ControlledDiffusion) -> Self {
         let (groups, couplings) = groups_of(controlled);
         Self {
             quadratic: linear_quadratic(controlled),
@@ -40,7 +40,7 @@ impl Facts {
 /// A control problem taken apart, with what is known of it.
 #[derive(Clone, Debug)]
 pub struct Known {
-    pub parts: Controlled,
+    pub parts: ControlledDiffusion,
     pub facts: Facts,
 }
 

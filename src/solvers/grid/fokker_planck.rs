@@ -23,10 +23,11 @@ use crate::discretization::transport::AxisTransport;
 use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::meant::model::MethodSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 
 /// Points per axis and time steps of the finest grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,19 +89,18 @@ pub struct FokkerPlanckState(Ladder<DensityEquation>);
 pub struct FokkerPlanckAdmitted(Admitted);
 
 impl Method for FokkerPlanck {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = FokkerPlanckAdmitted;
     type State = FokkerPlanckState;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<FokkerPlanckAdmitted, Refusal> {
-        grid_ladder::admit::<DensityEquation>(problem, &self.points, self.steps)
+    fn admit(&self, lowered: &Lowered) -> Result<FokkerPlanckAdmitted, Refusal> {
+        grid_ladder::admit::<DensityEquation>(lowered, &self.points, self.steps)
             .map(FokkerPlanckAdmitted)
     }
 
     fn start(
         &self,
-        _: &ReverseProblem,
+        _: &Lowered,
         admitted: FokkerPlanckAdmitted,
         _: &Streams,
     ) -> Result<FokkerPlanckState, SolveError> {
@@ -109,22 +109,18 @@ impl Method for FokkerPlanck {
 
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut FokkerPlanckState,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        state.0.advance(problem, work)
+        state.0.advance(lowered, work)
     }
 
     fn progress(&self, state: &FokkerPlanckState) -> Progress {
         state.0.progress()
     }
 
-    fn finish(
-        &self,
-        problem: &ReverseProblem,
-        state: FokkerPlanckState,
-    ) -> Result<Outcome, SolveError> {
-        Ok(state.0.finish(problem))
+    fn finish(&self, lowered: &Lowered, state: FokkerPlanckState) -> Result<Answer, SolveError> {
+        Ok(state.0.finish(lowered))
     }
 }

@@ -4,5 +4,3 @@ pub mod choice;
 pub mod choice_simulate;
 pub mod pages;
 pub mod run;
-pub mod run_control;
-pub mod run_simulate;

@@ -24,9 +24,11 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::meant::method::{MethodSpec, Walk};
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::Target;
 use crate::solvers::sampling::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
 
@@ -117,22 +119,21 @@ impl State {
 }
 
 impl Method for Chains {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Target;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Target, Refusal> {
-        Target::new(&problem.problem, self.name())
+    fn admit(&self, lowered: &Lowered) -> Result<Target, Refusal> {
+        Target::new(&lowered.problem, self.name())
     }
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         target: Target,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let x = problem.draw_start(&streams.role("start"), 0, self.paths);
+        let x = lowered.draw_start(&streams.role("start"), 0, self.paths);
         let (points, d) = (x.points(), x.columns());
         let cloud = Cloud::new(&target, x);
         let (step, leapfrogs, range) = match self.walk {
@@ -157,12 +158,7 @@ impl Method for Chains {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let d = state.moves.scale.len();
         // Left out at inverse temperature one.
         let reference = Reference {
@@ -217,7 +213,7 @@ impl Method for Chains {
         }
     }
 
-    fn finish(&self, _: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         // Out of time during the warmup: nothing was tallied, and the averages say so.
         let kept = state.done.saturating_sub(self.warmup) as f64;
         let d = state.moves.scale.len();
@@ -239,11 +235,11 @@ impl Method for Chains {
         if self.wanted().is_some() {
             facts.push(("acceptance", state.accepted / kept));
         }
-        Ok(ControlOutcome {
+        Ok(Answer {
             quantities,
             facts,
             samples: Some(state.cloud.x),
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }
@@ -252,7 +248,7 @@ impl Method for Chains {
 mod tests {
     use super::*;
     use crate::problem::parse_text;
-    use crate::solvers::registry::run_control::solve;
+    use crate::solvers::registry::run::solve;
     use std::path::Path;
 
     /// Seed 9. A Gaussian with mean 1 and variance 4: 64 chains; five standard errors on four moments, Student
@@ -266,18 +262,18 @@ mod tests {
             ("hmc", 0.2, 4.0),
         ] {
             let text = format!(
-                "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
+                "format = 1\n[lowered]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
                  log_density = \"-((x[0] - 1)^2 + (x[1] - 1)^2)/8\"\n[dynamics]\nstate = \"x[2]\"\npreset = \"vp\"\n\
                  horizon = [0.0, 1.0]\n[run]\nseed = 9\n[[solver]]\nid = \"walk\"\nmethod = \"{method}\"\n\
                  paths = 64\nsteps = 2000\nstep_size = {step}\nwarmup = 400\n"
             );
             let loaded = parse_text("test.toml", &text, Path::new("."), &[])
                 .unwrap_or_else(|report| panic!("{report}"));
-            let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-            let spec = &problem.problem.solvers[0];
+            let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+            let spec = &lowered.problem.solvers[0];
             let solution =
-                solve(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-            let quantities = &solution.outcome.quantities;
+                solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+            let quantities = &solution.answer.quantities;
             assert_eq!(quantities.len(), 4);
             for (quantity, exact) in
                 quantities

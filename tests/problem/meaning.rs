@@ -307,7 +307,7 @@ proptest! {
     /// Damage to a good file gives a problem or a report, never a panic.
     #[test]
     fn a_damaged_file_is_answered(at in 0.0..1.0_f64, length in 0_usize..40, insert in "[\\[\\]{}=\"'.,0-9a-z\\n ]{0,8}") {
-        let text = include_str!("../problems/reverse/custom_drift.toml");
+        let text = include_str!("../../problems/reverse/custom_drift.toml");
         let mut bytes: Vec<u8> = text.bytes().collect();
         let start = (at * bytes.len() as f64) as usize;
         let end = (start + length).min(bytes.len());

@@ -171,7 +171,7 @@ fn every_refused_file_says_where_why_and_what_instead() {
                 Report::new(loaded.source, wrong)
             }
         };
-        insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::with_settings!({ snapshot_path => "../refused", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(stem, report.render(false));
         });
     }
