@@ -12,10 +12,11 @@ use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, un
 use onsager::solvers::grid::noised_value::HopfCole;
 use onsager::solvers::lowered::answer::Outcome;
 use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 fn lowered(text: &str) -> ReverseProblem {
-    let problem = parse_text("test.toml", text, Path::new("."), &[])
+    let problem = parse_text("test.toml", text, Path::new("."), &[], &standard())
         .expect("a valid problem")
         .problem;
     ReverseProblem::new(problem).expect("additive noise and a mixture prior")

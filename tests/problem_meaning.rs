@@ -2,9 +2,10 @@
 
 use onsager::problem::load;
 use onsager::problem::meant::law::{Covariance, Law};
-use onsager::problem::meant::model::{MethodSpec, Preset, Rate, Spacing};
+use onsager::problem::meant::model::{Preset, Rate, Spacing};
 use onsager::problem::meant::task::Reverse;
 use onsager::problem::{Loaded, Override, parse_text};
+use onsager::verification::vocabulary::standard;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -14,7 +15,8 @@ const PLANE: &str = "[data]\nfamily = \"gaussian\"\nmean = [0.5, 1.0]\ncov = 0.1
 /// A problem made of a role table and the rest.
 fn problem(data: &str, rest: &str) -> Loaded {
     let text = format!("format = 1\n[problem]\nname = \"a\"\nkind = \"reverse\"\n{data}\n{rest}\n");
-    parse_text("a.toml", &text, Path::new("."), &[]).unwrap_or_else(|report| panic!("{report}"))
+    parse_text("a.toml", &text, Path::new("."), &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn reverse(loaded: &Loaded) -> &Reverse {
@@ -195,19 +197,17 @@ fn overrides_reach_the_problem_and_the_resolved_text() {
         set("time.steps=77"),
         set("run.solvers=hopf-cole"),
     ];
-    let loaded = load(&path, &overrides).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &overrides, &standard()).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(loaded.problem.parameters["sigma"], 0.5);
     assert_eq!(loaded.problem.time_settings.steps, 77);
     assert_eq!(loaded.problem.solvers.len(), 1);
-    assert!(matches!(
-        loaded.problem.solvers[0].method,
-        MethodSpec::HopfCole { .. }
-    ));
+    assert_eq!(loaded.problem.solvers[0].method(), "hopf-cole");
     let again = parse_text(
         "r.toml",
         &loaded.resolved,
         path.parent().expect("a folder"),
         &[],
+        &standard(),
     )
     .unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(again.resolved, loaded.resolved);
@@ -223,7 +223,9 @@ fn a_wrong_override_is_shown_on_the_command_line() {
         ("sigma=\"1 +\"", "E101"),
     ] {
         let item = Override::parse(text).expect("key=value");
-        let report = load(path, &[item]).expect_err(text).render(false);
+        let report = load(path, &[item], &standard())
+            .expect_err(text)
+            .render(false);
         assert!(report.contains("--> --set:1:"), "{report}");
         assert!(report.contains(expected), "{report}");
     }
@@ -232,7 +234,7 @@ fn a_wrong_override_is_shown_on_the_command_line() {
 #[test]
 fn the_swiss_roll_is_the_integral_over_its_centre_line() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/reverse/swiss_roll.toml");
-    let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
     let Law::Curve(curve) = &reverse(&loaded).data else {
         panic!("a curve");
     };
@@ -313,7 +315,7 @@ proptest! {
         let end = (start + length).min(bytes.len());
         bytes.splice(start..end, insert.bytes());
         let text = String::from_utf8_lossy(&bytes);
-        match parse_text("damaged.toml", &text, Path::new("problems/reverse"), &[]) {
+        match parse_text("damaged.toml", &text, Path::new("problems/reverse"), &[], &standard()) {
             Ok(loaded) => prop_assert!(loaded.resolved.starts_with("format = 1")),
             Err(report) => prop_assert!(report.render(false).contains("Nothing was run.")),
         }

@@ -9,6 +9,7 @@ use onsager::problem::parse_text;
 use onsager::solvers::driver::{Refusal, Solution, Unsolved};
 use onsager::solvers::lowered::reverse::ReverseProblem;
 use onsager::solvers::registry::run::solve;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 const THREE_GAUSSIANS: &str = r#"
@@ -36,7 +37,7 @@ steps = 50
 const REFERENCE_ENERGY: f64 = 2.837_916_5 - 1.033_767_3 + 10.05;
 
 fn lowered(text: &str) -> ReverseProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[]).expect("valid");
+    let loaded = parse_text("test.toml", text, Path::new("."), &[], &standard()).expect("valid");
     ReverseProblem::new(loaded.problem).expect("additive noise")
 }
 

@@ -78,6 +78,7 @@ mod tests {
     use crate::problem::parse_text;
     use crate::solvers::driver::{StopReason, Work};
     use crate::solvers::lowered::answer::Outcome;
+    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     const TEXT: &str = r#"
@@ -105,7 +106,8 @@ paths = 2048
 "#;
 
     fn lowered() -> ReverseProblem {
-        let loaded = parse_text("mixture.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("mixture.toml", TEXT, Path::new("."), &[], &standard()).expect("valid");
         ReverseProblem::new(loaded.problem).expect("mixtures")
     }
 

@@ -136,6 +136,7 @@ mod tests {
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
     use crate::solvers::walk::steered_walk::Idle;
+    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     const TEXT: &str = r#"
@@ -191,7 +192,8 @@ steps = 10
 
     #[test]
     fn a_frame_continues_the_one_before_it() {
-        let loaded = parse_text("still.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("still.toml", TEXT, Path::new("."), &[], &standard()).expect("valid");
         let problem = ControlProblem::new(loaded.problem).expect("a control problem");
         let idle = Idle {
             states: 2,

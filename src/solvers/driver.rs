@@ -5,7 +5,7 @@
 
 use crate::numeric::digits::significant;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::lowered::answer::Outcome;
 use std::time::{Duration, Instant};
 
@@ -210,7 +210,7 @@ impl<P> Attempt<'_, P> {
             method,
             self.problem,
             &self.spec.id,
-            self.spec.method.name(),
+            self.spec.method(),
             &Streams::new(self.seed).scoped(&self.spec.id),
             self.deadline,
             watch,

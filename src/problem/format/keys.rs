@@ -1,39 +1,36 @@
 //! Every key of every table: what it holds, its default, what it means.
 
-use crate::problem::format::key::{Form, Key};
-use crate::problem::format::vocabulary as names;
-use crate::problem::meant::method::{Axes, PathObjective, RiccatiForm};
-use crate::problem::meant::task::{Kind, PathFunctional};
+use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
+use crate::problem::format::names;
+use crate::problem::meant::kind::Kind;
+use crate::problem::meant::model::Scheme;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::task::PathFunctional;
 
-const fn key(name: &'static str, form: Form, default: &'static str, about: &'static str) -> Key {
-    Key {
-        name,
-        form,
-        default,
-        about,
-    }
+const fn key(name: &'static str, form: Form, default: Fallback, about: &'static str) -> Key {
+    Key::new(name, form, default, about)
 }
 
 pub const PROBLEM: &[Key] = &[
     key(
         "name",
         Form::Text,
-        "required",
+        Fallback::Required,
         "lower-case words joined by `-`",
     ),
     key(
         "kind",
-        Form::Choice(|| Kind::ALL.map(Kind::name).to_vec()),
-        "required",
+        Form::Choice(Names::Fixed(Kind::names)),
+        Fallback::Required,
         "what is asked",
     ),
-    key("title", Form::Text, "the name", "one line"),
-    key("about", Form::Text, "", "a paragraph"),
-    key("tags", Form::Names, "", "words to find it by"),
+    key("title", Form::Text, Fallback::Words("the name"), "one line"),
+    key("about", Form::Text, Fallback::Absent, "a paragraph"),
+    key("tags", Form::Names, Fallback::Absent, "words to find it by"),
     key(
         "expect",
-        Form::Choices(|| names::all(names::STRUCTURES)),
-        "",
+        Form::Choices(&[], Names::Fixed(|| names::all(names::STRUCTURES))),
+        Fallback::Absent,
         "structures that must be found",
     ),
 ];
@@ -41,123 +38,130 @@ pub const PROBLEM: &[Key] = &[
 pub const LAW: &[Key] = &[
     key(
         "family",
-        Form::Choice(|| names::FAMILIES.iter().map(|f| f.name).collect()),
-        "required",
+        Form::Choice(Names::Fixed(|| {
+            names::FAMILIES.iter().map(|f| f.name).collect()
+        })),
+        Fallback::Required,
         "how the law is stated",
     ),
     key(
         "mean",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "gaussian: mean",
     ),
     key(
         "cov",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "gaussian: variance, diagonal or matrix",
     ),
     key(
         "weights",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "mixture: positive, summing to one",
     ),
     key(
         "means",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "mixture: one mean per component",
     ),
     key(
         "covs",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "mixture: one covariance for all, or one per component",
     ),
     key(
         "file",
         Form::Text,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "samples: a CSV table below the folder of this file",
     ),
     key(
         "columns",
-        Form::Either(&[Form::Names, Form::Counts]),
-        "all",
+        Form::Either(&[Form::Names, Form::Counts(0)]),
+        Fallback::Words("all"),
         "samples: names or positions",
     ),
-    key("weight", Form::Text, "", "samples: column of weights"),
+    key(
+        "weight",
+        Form::Text,
+        Fallback::Absent,
+        "samples: column of weights",
+    ),
     key(
         "limit",
-        Form::Count,
-        "all rows",
+        Form::Count(1),
+        Fallback::Words("all rows"),
         "samples: at most this many rows",
     ),
     key(
         "standardize",
         Form::Either(&[Form::Flag, Form::Word("common")]),
-        "false",
+        Fallback::Words("false"),
         "samples: mean 0 and variance 1 while solving",
     ),
     key(
         "holdout",
-        Form::Number,
-        "0",
+        Form::Number(Bound::Fraction),
+        Fallback::Number(0.0),
         "samples: fraction of rows never used by a solver",
     ),
     key(
         "bandwidth",
-        Form::Either(&[Form::Number, Form::Word("auto")]),
-        "auto",
+        Form::Either(&[Form::Number(Bound::NotNegative), Form::Word("auto")]),
+        Fallback::Words("auto"),
         "samples: kernel width; 0 is point masses",
     ),
     key(
         "centre",
         Form::Expressions,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "curve: expressions of s in [0, 1]",
     ),
     key(
         "width",
-        Form::Number,
-        "needed by its family",
+        Form::Number(Bound::Positive),
+        Fallback::Words("needed by its family"),
         "curve: standard deviation across it",
     ),
     key(
         "at",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "delta: the point",
     ),
     key(
         "box",
         Form::Numbers,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "uniform: [lo, hi], or one pair per component",
     ),
     key(
         "density",
         Form::Expression,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "density: unnormalised, positive",
     ),
     key(
         "log_density",
         Form::Expression,
-        "needed by its family",
+        Fallback::Words("needed by its family"),
         "log-density: unnormalised",
     ),
     key(
         "log_z",
-        Form::Number,
-        "",
+        Form::Number(Bound::Finite),
+        Fallback::Absent,
         "density, log-density: log of the normaliser, if known",
     ),
     key(
         "exact",
         Form::Table(EXACT),
-        "",
+        Fallback::Absent,
         "density, log-density: exact draws, used by checks only",
     ),
 ];
@@ -167,13 +171,13 @@ pub const EXACT: &[Key] = &[
     key(
         "noise",
         Form::Text,
-        "required",
+        Fallback::Required,
         "standard normals, as in \"z[3]\"",
     ),
     key(
         "map",
         Form::Expressions,
-        "required",
+        Fallback::Required,
         "one expression of the noise per state",
     ),
 ];
@@ -182,97 +186,122 @@ pub const DYNAMICS: &[Key] = &[
     key(
         "state",
         Form::Text,
-        "x, sized by the laws",
+        Fallback::Words("x, sized by the laws"),
         "\"x\", \"x[3]\", \"x[d]\" or \"x[q, v]\"",
     ),
     key(
         "control",
         Form::Text,
-        "required for control",
+        Fallback::Words("required for control"),
         "kind control: shape as for the state",
     ),
-    key("horizon", Form::Numbers, "[0.0, 1.0]", "[t0, t1]"),
+    key(
+        "horizon",
+        Form::Numbers,
+        Fallback::Words("[0.0, 1.0]"),
+        "[t0, t1]",
+    ),
     key(
         "preset",
-        Form::Choice(|| names::PRESETS.to_vec()),
-        "",
+        Form::Choice(Names::Presets),
+        Fallback::Absent,
         "a named process",
     ),
     key(
         "beta",
         Form::Expressions,
-        "[0.1, 20.0]",
+        Fallback::Words("[0.1, 20.0]"),
         "vp, sub-vp: rate, [lo, hi] or an expression of t",
     ),
     key(
         "sigma",
         Form::Numbers,
-        "by preset",
+        Fallback::Words("by preset"),
         "ve: [lo, hi]; ou, brownian: noise",
     ),
-    key("rate", Form::Number, "1", "ou: rate of return"),
-    key("mean", Form::Numbers, "0", "ou: where it returns to"),
+    key(
+        "rate",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1.0),
+        "ou: rate of return",
+    ),
+    key(
+        "mean",
+        Form::Numbers,
+        Fallback::Words("0"),
+        "ou: where it returns to",
+    ),
     key(
         "potential",
         Form::Expression,
-        "needed by its preset",
+        Fallback::Words("needed by its preset"),
         "langevin, underdamped: U of the state or of the positions",
     ),
-    key("temperature", Form::Number, "1", "langevin, underdamped"),
-    key("mass", Form::Number, "1", "underdamped"),
+    key(
+        "temperature",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1.0),
+        "langevin, underdamped",
+    ),
+    key(
+        "mass",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1.0),
+        "underdamped",
+    ),
     key(
         "friction",
-        Form::Number,
-        "1",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1.0),
         "underdamped: rate at which velocity is lost",
     ),
     key(
         "A",
         Form::Numbers,
-        "needed by its preset",
+        Fallback::Words("needed by its preset"),
         "linear: matrix of dX = (A X + a) dt + S dW",
     ),
-    key("a", Form::Numbers, "0", "linear: shift"),
+    key("a", Form::Numbers, Fallback::Words("0"), "linear: shift"),
     key(
         "S",
         Form::Numbers,
-        "needed by its preset",
+        Fallback::Words("needed by its preset"),
         "linear: noise matrix",
     ),
     key(
         "drift",
         Form::Expressions,
-        "required without preset",
+        Fallback::Words("required without preset"),
         "one expression per state; may contain the control",
     ),
     key(
         "diffusion",
         Form::Expressions,
-        "required without preset",
+        Fallback::Words("required without preset"),
         "expression (isotropic), array (diagonal) or matrix of states by noises",
     ),
     key(
         "calculus",
-        Form::Choice(|| names::CALCULI.to_vec()),
-        "required if the diffusion depends on the state",
+        Form::Choice(Names::Fixed(|| names::CALCULI.to_vec())),
+        Fallback::Words("required if the diffusion depends on the state"),
         "how the noise integral is read",
     ),
     key(
         "control_bounds",
         Form::Numbers,
-        "unbounded",
+        Fallback::Words("unbounded"),
         "kind control: [lo, hi], or one pair per component",
     ),
     key(
         "domain",
         Form::Either(&[Form::Numbers, Form::Word("auto")]),
-        "auto",
+        Fallback::Words("auto"),
         "[lo, hi], or one pair per component",
     ),
     key(
         "boundary",
-        Form::Choices(|| names::BOUNDARIES.to_vec()),
-        "natural",
+        Form::Choices(&[], Names::Fixed(|| names::BOUNDARIES.to_vec())),
+        Fallback::Words("natural"),
         "at the edge of the domain; one, or one per component",
     ),
 ];
@@ -281,55 +310,60 @@ pub const COST: &[Key] = &[
     key(
         "running",
         Form::Expression,
-        "0",
+        Fallback::Words("0"),
         "rate per unit time, of time, state and control",
     ),
     key(
         "terminal",
         Form::Expression,
-        "0",
+        Fallback::Words("0"),
         "at the end of the horizon, of the state",
     ),
     key(
         "discount",
-        Form::Number,
-        "0",
+        Form::Number(Bound::NotNegative),
+        Fallback::Number(0.0),
         "costs at time t weigh exp(-discount (t - t0))",
     ),
     key(
         "sense",
-        Form::Choice(|| names::SENSES.to_vec()),
-        "min",
+        Form::Choice(Names::Fixed(|| names::SENSES.to_vec())),
+        Fallback::Name("min"),
         "whether the cost is minimised or maximised",
     ),
     key(
         "bounds_penalty",
-        Form::Number,
-        "",
+        Form::Number(Bound::Positive),
+        Fallback::Absent,
         "price of leaving `control_bounds`, for methods that cannot keep them",
     ),
 ];
 
 pub const PATH: &[Key] = &[
-    key("from", Form::Numbers, "required", "start"),
-    key("to", Form::Numbers, "required", "end"),
+    key("from", Form::Numbers, Fallback::Required, "start"),
+    key("to", Form::Numbers, Fallback::Required, "end"),
     key(
         "functional",
-        Form::Choice(|| PathFunctional::NAMES.to_vec()),
-        "freidlin-wentzell",
+        Form::Choice(Names::Fixed(PathFunctional::names)),
+        Fallback::Name("freidlin-wentzell"),
         "what is minimised",
     ),
     key(
         "duration",
-        Form::Either(&[Form::Number, Form::Word("free")]),
-        "free",
+        Form::Either(&[Form::Number(Bound::Positive), Form::Word("free")]),
+        Fallback::Words("free"),
         "time the path takes",
     ),
-    key("images", Form::Count, "200", "points between the ends"),
+    key(
+        "images",
+        Form::Count(3),
+        Fallback::Count(200),
+        "points between the ends",
+    ),
     key(
         "refine_endpoints",
         Form::Flag,
-        "true",
+        Fallback::Flag(true),
         "move the ends to the nearest fixed points first",
     ),
 ];
@@ -338,55 +372,73 @@ pub const PATH: &[Key] = &[
 pub const EDM: &[Key] = &[
     key(
         "kind",
-        Form::Choice(|| names::SPACINGS.to_vec()),
-        "required",
+        Form::Choice(Names::Fixed(|| names::SPACINGS.to_vec())),
+        Fallback::Required,
         "the spacing",
     ),
-    key("rho", Form::Number, "7", "edm: exponent"),
+    key(
+        "rho",
+        Form::Number(Bound::Positive),
+        Fallback::Number(7.0),
+        "edm: exponent",
+    ),
 ];
 
-const SPACING: Form = Form::Either(&[Form::Choice(|| names::SPACINGS.to_vec()), Form::Table(EDM)]);
+const SPACING: Form = Form::Either(&[
+    Form::Choice(Names::Fixed(|| names::SPACINGS.to_vec())),
+    Form::Table(EDM),
+]);
 
 pub const TIME: &[Key] = &[
-    key("steps", Form::Count, "200", "steps of the time grid"),
+    key(
+        "steps",
+        Form::Count(2),
+        Fallback::Count(200),
+        "steps of the time grid",
+    ),
     key(
         "spacing",
         SPACING,
-        "log-snr, log or uniform",
+        Fallback::Words("log-snr, log or uniform"),
         "how nodes are spread",
     ),
     key(
         "t_min",
-        Form::Number,
-        "a thousandth of the horizon",
+        Form::Number(Bound::NotNegative),
+        Fallback::Words("a thousandth of the horizon"),
         "reverse, sample: where the reverse process stops",
     ),
     key(
         "record",
-        Form::Either(&[Form::Count, Form::Numbers]),
-        "9",
+        Form::Either(&[Form::Count(2), Form::Numbers]),
+        Fallback::Words("9"),
         "times at which laws are recorded, or how many",
     ),
 ];
 
 pub const GRID: &[Key] = &[
-    key("points", Form::Counts, "by method", "points per state"),
+    key(
+        "points",
+        Form::Counts(5),
+        Fallback::Words("by method"),
+        "points per state",
+    ),
     key(
         "stretch",
-        Form::Number,
-        "1",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1.0),
         "ratio of the widest cell, at the edge, to the narrowest",
     ),
     key(
         "scheme",
-        Form::Choice(|| names::SCHEMES.to_vec()),
-        "by method",
+        Form::Choice(Names::Fixed(Scheme::names)),
+        Fallback::Words("by method"),
         "how derivatives are taken",
     ),
     key(
         "levels",
-        Form::Count,
-        "by check",
+        Form::Count(2),
+        Fallback::Words("by check"),
         "grids of a refinement study",
     ),
 ];
@@ -395,263 +447,155 @@ pub const EVENT: &[Key] = &[
     key(
         "name",
         Form::Text,
-        "required",
+        Fallback::Required,
         "lower-case words joined by `-`",
     ),
     key(
         "when",
         Form::Text,
-        "required",
+        Fallback::Required,
         "one inequality of time and state",
     ),
-    key("stop", Form::Flag, "true", "whether a path ends there"),
+    key(
+        "stop",
+        Form::Flag,
+        Fallback::Flag(true),
+        "whether a path ends there",
+    ),
 ];
 
 pub const RUN: &[Key] = &[
     key(
         "solvers",
-        Form::Choices(|| with("auto", names::all(names::METHODS))),
-        "auto",
+        Form::Choices(&["auto"], Names::Methods),
+        Fallback::Words("auto"),
         "methods with their defaults",
     ),
     key(
         "checks",
-        Form::Choices(|| {
-            with(
-                "standard",
-                with("all", with("none", names::all(names::CHECKS))),
-            )
-        }),
-        "standard",
+        Form::Choices(&["standard", "all", "none"], Names::Checks),
+        Fallback::Words("standard"),
         "checks with their defaults",
     ),
     key(
         "plots",
-        Form::Choices(|| names::all(names::PLOTS)),
-        "by kind",
+        Form::Choices(&[], Names::Fixed(|| names::all(names::PLOTS))),
+        Fallback::Words("by kind"),
         "figures of the report",
     ),
-    key("seed", Form::Count, "1", "of all random numbers"),
+    key(
+        "seed",
+        Form::Count(0),
+        Fallback::Count(1),
+        "of all random numbers",
+    ),
     key(
         "paths",
-        Form::Count,
-        "by size",
+        Form::Count(2),
+        Fallback::Words("by size"),
         "paths of Monte Carlo checks",
     ),
     key(
         "threads",
-        Form::Count,
-        "0",
+        Form::Count(0),
+        Fallback::Count(0),
         "0 is one per core; results do not depend on it",
     ),
-    key("max_time", Form::Number, "", "seconds for all solvers"),
+    key(
+        "max_time",
+        Form::Number(Bound::Positive),
+        Fallback::Absent,
+        "seconds for all solvers",
+    ),
 ];
 
-/// Keys of `solver.field`.
-pub const FIELD: &[Key] = &[
-    key(
-        "family",
-        Form::Choice(|| names::FIELDS.to_vec()),
-        "required",
-        "the family",
-    ),
-    key(
-        "time",
-        Form::Word("nodes"),
-        "nodes",
-        "how it depends on time",
-    ),
-    key(
-        "nodes",
-        Form::Count,
-        "24",
-        "affine, rbf, chebyshev: nodes in time",
-    ),
-    key("centers", Form::Count, "200", "rbf: Gaussian features"),
-    key(
-        "components",
-        Form::Count,
-        "by the data",
-        "mixture: Gaussians",
-    ),
-    key("degree", Form::Count, "8", "chebyshev: largest degree"),
-];
-
+/// Keys every `[[solver]]` has; the others are options of its method.
 pub const SOLVER: &[Key] = &[
-    key("id", Form::Text, "the method", "its name in tables"),
+    key(
+        "id",
+        Form::Text,
+        Fallback::Words("the method"),
+        "its name in tables",
+    ),
     key(
         "method",
-        Form::Choice(|| names::all(names::METHODS)),
-        "required",
+        Form::Choice(Names::Methods),
+        Fallback::Required,
         "the method",
-    ),
-    key(
-        "use",
-        Form::Text,
-        "",
-        "path-integral: id of the solver whose policy drives the paths",
-    ),
-    key(
-        "rounds",
-        Form::Count,
-        "16 for kind control without `use`, else 0",
-        "path-integral: most rounds in which a control is fitted to the weighted paths",
-    ),
-    key(
-        "field",
-        Form::Either(&[Form::Choice(|| names::FIELDS.to_vec()), Form::Table(FIELD)]),
-        "by structure",
-        "family of unknown fields",
-    ),
-    key(
-        "optimizer",
-        Form::Choice(|| names::OPTIMIZERS.iter().map(|o| o.0).collect()),
-        "lbfgs",
-        "minimiser",
-    ),
-    key(
-        "objective",
-        Form::Choice(|| {
-            let paths = PathObjective::ALL.map(PathObjective::name);
-            [names::OBJECTIVES.as_slice(), paths.as_slice()].concat()
-        }),
-        "by method",
-        "score-matching, or action of a control: the loss",
-    ),
-    key("paths", Form::Count, "by method", "simulated paths"),
-    key("steps", Form::Count, "by method", "steps in time"),
-    key(
-        "points",
-        Form::Counts,
-        "by method",
-        "grid points, for all states or one per state",
-    ),
-    key(
-        "degree",
-        Form::Count,
-        "4; path-integral 5 in one state, else 3",
-        "polynomial, path-integral: largest degree",
-    ),
-    key(
-        "interaction",
-        Form::Count,
-        "all states; path-integral 2 up to three states, else 1",
-        "polynomial, path-integral: most states that a term joins",
-    ),
-    key(
-        "axes",
-        Form::Choice(|| Axes::ALL.map(Axes::name).to_vec()),
-        "principal",
-        "polynomial: coordinates of its terms",
-    ),
-    key("samples", Form::Count, "by method", "draws a fit uses"),
-    key("ridge", Form::Number, "1e-8", "score-matching: regulariser"),
-    key("tol", Form::Number, "by method", "where iterations stop"),
-    key(
-        "rtol",
-        Form::Number,
-        "by method",
-        "relative accuracy of an integration",
-    ),
-    key("max_iter", Form::Count, "by method", "most iterations"),
-    key(
-        "scheme",
-        Form::Choice(|| names::SCHEMES.to_vec()),
-        "by method",
-        "how derivatives are taken on a grid",
-    ),
-    key(
-        "form",
-        Form::Choice(|| RiccatiForm::NAMES.to_vec()),
-        "differential",
-        "riccati: integrated, or by matrix exponentials",
-    ),
-    key(
-        "kernel",
-        Form::Choice(|| names::KERNELS.to_vec()),
-        "by size",
-        "path-integral: composed kernels or weighted paths",
-    ),
-    key(
-        "potentials",
-        Form::Count,
-        "4",
-        "light-bridge: Gaussians of the potential",
-    ),
-    key(
-        "duration",
-        Form::Number,
-        "the file's",
-        "mam: time the path takes",
-    ),
-    key(
-        "functional",
-        Form::Choice(|| PathFunctional::NAMES.to_vec()),
-        "the file's",
-        "mam: what is minimised",
-    ),
-    key(
-        "images",
-        Form::Count,
-        "the file's",
-        "mam, gmam, string: points of the path",
-    ),
-    key("particles", Form::Count, "8192", "annealed: particles"),
-    key(
-        "step_size",
-        Form::Number,
-        "0.1",
-        "langevin, mala, hmc: step",
-    ),
-    key(
-        "warmup",
-        Form::Count,
-        "1000",
-        "langevin, mala, hmc: steps that are thrown away",
     ),
 ];
 
 pub const CHECK: &[Key] = &[
     key(
         "check",
-        Form::Choice(|| names::all(names::CHECKS)),
-        "required",
+        Form::Choice(Names::Checks),
+        Fallback::Required,
         "the check",
     ),
-    key("id", Form::Text, "the check", "its name in tables"),
+    key(
+        "id",
+        Form::Text,
+        Fallback::Words("the check"),
+        "its name in tables",
+    ),
     key(
         "on",
         Form::Names,
-        "every solver it applies to",
+        Fallback::Words("every solver it applies to"),
         "solver ids",
     ),
     key(
         "against",
         Form::Text,
-        "by check",
+        Fallback::Words("by check"),
         "a solver id, `reference` or `exact`",
     ),
-    key("tol", Form::Number, "by check", "absolute tolerance"),
-    key("rtol", Form::Number, "by check", "relative tolerance"),
+    key(
+        "tol",
+        Form::Number(Bound::Positive),
+        Fallback::Words("by check"),
+        "absolute tolerance",
+    ),
+    key(
+        "rtol",
+        Form::Number(Bound::Positive),
+        Fallback::Words("by check"),
+        "relative tolerance",
+    ),
     key(
         "order",
-        Form::Number,
-        "by check",
+        Form::Number(Bound::Finite),
+        Fallback::Words("by check"),
         "expected order of convergence",
     ),
-    key("confidence", Form::Number, "4", "standard errors"),
-    key("samples", Form::Count, "by check", "draws"),
-    key("levels", Form::Count, "by check", "refinements"),
+    key(
+        "confidence",
+        Form::Number(Bound::Positive),
+        Fallback::Number(4.0),
+        "standard errors",
+    ),
+    key(
+        "samples",
+        Form::Count(2),
+        Fallback::Words("by check"),
+        "draws",
+    ),
+    key(
+        "levels",
+        Form::Count(2),
+        Fallback::Words("by check"),
+        "refinements",
+    ),
     key(
         "until",
-        Form::Number,
-        "the horizon",
+        Form::Number(Bound::Positive),
+        Fallback::Words("the horizon"),
         "end time of the check",
     ),
     key(
         "severity",
-        Form::Choice(|| names::SEVERITIES.to_vec()),
-        "fail",
+        Form::Choice(Names::Fixed(|| names::SEVERITIES.to_vec())),
+        Fallback::Name("fail"),
         "what a failure means",
     ),
 ];
@@ -660,52 +604,72 @@ pub const SAMPLE: &[Key] = &[
     key(
         "h",
         Form::Numbers,
-        "[0.0, 1.0]",
+        Fallback::Words("[0.0, 1.0]"),
         "noise levels: 0 probability flow, 1 reverse SDE",
     ),
     key(
         "integrator",
-        Form::Choice(|| names::INTEGRATORS.to_vec()),
-        "exponential-euler",
+        Form::Choice(Names::Fixed(|| names::INTEGRATORS.to_vec())),
+        Fallback::Name("exponential-euler"),
         "scheme",
     ),
-    key("steps", Form::Count, "time.steps", "steps in time"),
-    key("spacing", SPACING, "time.spacing", "how nodes are spread"),
-    key("paths", Form::Count, "by size", "generated samples"),
+    key(
+        "steps",
+        Form::Count(1),
+        Fallback::Words("time.steps"),
+        "steps in time",
+    ),
+    key(
+        "spacing",
+        SPACING,
+        Fallback::Words("time.spacing"),
+        "how nodes are spread",
+    ),
+    key(
+        "paths",
+        Form::Count(1),
+        Fallback::Words("by size"),
+        "generated samples",
+    ),
 ];
 
 pub const IDENTITY: &[Key] = &[
     key(
         "name",
         Form::Text,
-        "required",
+        Fallback::Required,
         "lower-case words joined by `-`",
     ),
     key(
         "let",
         Form::Free(&Form::Expressions),
-        "",
+        Fallback::Absent,
         "trial fields and scalars",
     ),
     key(
         "under",
         Form::Text,
-        "forward",
+        Fallback::Words("forward"),
         "forward, reverse or controlled(v)",
     ),
-    key("at", Form::Number, "", "a fixed time"),
-    key("lhs", Form::Text, "with rhs", "left side"),
-    key("rhs", Form::Text, "with lhs", "right side"),
+    key(
+        "at",
+        Form::Number(Bound::Finite),
+        Fallback::Absent,
+        "a fixed time",
+    ),
+    key("lhs", Form::Text, Fallback::Words("with rhs"), "left side"),
+    key("rhs", Form::Text, Fallback::Words("with lhs"), "right side"),
     key(
         "claim",
         Form::Text,
-        "instead of lhs and rhs",
+        Fallback::Words("instead of lhs and rhs"),
         "one equation",
     ),
     key(
         "steps",
         Form::Names,
-        "instead of lhs and rhs",
+        Fallback::Words("instead of lhs and rhs"),
         "a chain of equal expressions",
     ),
 ];
@@ -713,27 +677,32 @@ pub const IDENTITY: &[Key] = &[
 pub const SWEEP: &[Key] = &[
     key(
         "mode",
-        Form::Choice(|| names::SWEEP_MODES.to_vec()),
-        "grid",
+        Form::Choice(Names::Fixed(|| names::SWEEP_MODES.to_vec())),
+        Fallback::Name("grid"),
         "how values combine",
     ),
     key(
         "repeat",
-        Form::Count,
-        "1",
+        Form::Count(1),
+        Fallback::Count(1),
         "runs of each point with seeds of their own",
     ),
     key(
         "samples",
-        Form::Count,
-        "required for random",
+        Form::Count(1),
+        Fallback::Words("required for random"),
         "points of a random sweep",
     ),
-    key("collect", Form::Names, "", "quantities that are tabulated"),
+    key(
+        "collect",
+        Form::Names,
+        Fallback::Absent,
+        "quantities that are tabulated",
+    ),
     key(
         "over",
         Form::Free(&Form::Expressions),
-        "required",
+        Fallback::Required,
         "\"path.to.key\" = values, linspace(a, b, n) or logspace(a, b, n)",
     ),
 ];
@@ -742,42 +711,52 @@ pub const REFERENCE: &[Key] = &[
     key(
         "value",
         Form::Numbers,
-        "required",
+        Fallback::Required,
         "the number, or one per component",
     ),
-    key("tol", Form::Number, "0", "its uncertainty"),
-    key("source", Form::Text, "", "where it comes from"),
+    key(
+        "tol",
+        Form::Number(Bound::NotNegative),
+        Fallback::Number(0.0),
+        "its uncertainty",
+    ),
+    key(
+        "source",
+        Form::Text,
+        Fallback::Absent,
+        "where it comes from",
+    ),
 ];
 
 pub const OUTPUT: &[Key] = &[
-    key("dir", Form::Text, "runs", "folder of run folders"),
+    key(
+        "dir",
+        Form::Text,
+        Fallback::Words("runs"),
+        "folder of run folders",
+    ),
     key(
         "save",
-        Form::Choices(|| names::SAVES.to_vec()),
-        "",
+        Form::Choices(&[], Names::Fixed(|| names::SAVES.to_vec())),
+        Fallback::Absent,
         "arrays that are kept",
     ),
     key(
         "report",
-        Form::Choice(|| vec!["html", "none"]),
-        "html",
+        Form::Choice(Names::Fixed(|| vec!["html", "none"])),
+        Fallback::Name("html"),
         "the report",
     ),
     key(
         "arrays",
-        Form::Choice(|| vec!["npz", "none"]),
-        "npz",
+        Form::Choice(Names::Fixed(|| vec!["npz", "none"])),
+        Fallback::Name("npz"),
         "arrays of numbers",
     ),
     key(
         "events",
-        Form::Choice(|| vec!["jsonl", "none"]),
-        "jsonl",
+        Form::Choice(Names::Fixed(|| vec!["jsonl", "none"])),
+        Fallback::Name("jsonl"),
         "the log",
     ),
 ];
-
-fn with(first: &'static str, mut rest: Vec<&'static str>) -> Vec<&'static str> {
-    rest.insert(0, first);
-    rest
-}

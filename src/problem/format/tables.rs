@@ -5,7 +5,9 @@ use crate::problem::format::keys::{
     CHECK, COST, DYNAMICS, EVENT, GRID, IDENTITY, LAW, OUTPUT, PATH, PROBLEM, REFERENCE, RUN,
     SAMPLE, SOLVER, SWEEP, TIME,
 };
-use crate::problem::meant::task::Kind;
+use crate::problem::meant::kind::{
+    self, BRIDGE, BRIDGE_AND_SAMPLE, CONTROL, EVERY, GENERATING, Kind, REVERSE, WITH_EVENTS,
+};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug)]
@@ -44,15 +46,12 @@ impl TableSchema {
     }
 }
 
-const ALL: &[Kind] = &Kind::ALL;
-const GENERATING: &[Kind] = &[Kind::Reverse, Kind::Sample];
-
 /// Every table, in the order of `check --resolved`.
 pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "problem",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: PROBLEM,
         later: &[],
         about: "what is asked, and under which name",
@@ -60,7 +59,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "params",
         shape: Shape::Free(Form::Numbers),
-        kinds: ALL,
+        kinds: EVERY,
         keys: &[],
         later: &[],
         about: "named numbers, arrays and matrices; --set name=value replaces one",
@@ -68,7 +67,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "units",
         shape: Shape::Free(Form::Text),
-        kinds: ALL,
+        kinds: EVERY,
         keys: &[],
         later: &[],
         about: "a unit for t, the state and each parameter that has one",
@@ -76,28 +75,24 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "define",
         shape: Shape::Free(Form::Expression),
-        kinds: ALL,
+        kinds: EVERY,
         keys: &[],
         later: &[],
         about: "named expressions and functions, in any order",
     },
-    role("data", &[Kind::Reverse], "law at the start of the noising"),
-    role(
-        "initial",
-        &[Kind::Control, Kind::Simulate],
-        "law at the start of the horizon",
-    ),
-    role("source", &[Kind::Bridge], "law at the start of the bridge"),
+    role("data", REVERSE, "law at the start of the noising"),
+    role("initial", WITH_EVENTS, "law at the start of the horizon"),
+    role("source", BRIDGE, "law at the start of the bridge"),
     role(
         "target",
-        &[Kind::Bridge, Kind::Sample],
+        BRIDGE_AND_SAMPLE,
         "law at the end of the bridge, or the density to draw from",
     ),
     role("prior", GENERATING, "law the reverse process starts from"),
     TableSchema {
         name: "dynamics",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: DYNAMICS,
         later: &[],
         about: "the stochastic differential equation",
@@ -105,7 +100,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "cost",
         shape: Shape::Single,
-        kinds: &[Kind::Control],
+        kinds: CONTROL,
         keys: COST,
         later: &[],
         about: "what the control minimises in the mean",
@@ -113,7 +108,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "path",
         shape: Shape::Single,
-        kinds: &[Kind::Path],
+        kinds: kind::PATH,
         keys: PATH,
         later: &[],
         about: "the ends of the path and the functional it minimises",
@@ -121,7 +116,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "time",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: TIME,
         later: &[],
         about: "steps in time",
@@ -129,7 +124,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "grid",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: GRID,
         later: &[],
         about: "defaults of the methods that use a grid of states",
@@ -137,7 +132,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "observe",
         shape: Shape::Free(Form::Expressions),
-        kinds: &[Kind::Control, Kind::Simulate],
+        kinds: WITH_EVENTS,
         keys: &[],
         later: &[],
         about: "expressions recorded over time",
@@ -145,7 +140,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "event",
         shape: Shape::List,
-        kinds: &[Kind::Control, Kind::Simulate],
+        kinds: WITH_EVENTS,
         keys: EVENT,
         later: &[],
         about: "inequalities that stop or mark a path when they first hold",
@@ -153,7 +148,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "run",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: RUN,
         later: &["precision"],
         about: "solvers and checks by name, seed, sizes",
@@ -161,7 +156,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "solver",
         shape: Shape::List,
-        kinds: ALL,
+        kinds: EVERY,
         keys: SOLVER,
         later: &[
             "integrator",
@@ -179,7 +174,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "check",
         shape: Shape::List,
-        kinds: ALL,
+        kinds: EVERY,
         keys: CHECK,
         later: &[],
         about: "a check with its settings",
@@ -195,7 +190,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "identity",
         shape: Shape::List,
-        kinds: ALL,
+        kinds: EVERY,
         keys: IDENTITY,
         later: &[],
         about: "a claim of the user, to be decided",
@@ -203,7 +198,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "sweep",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: SWEEP,
         later: &[],
         about: "a study over parameters and options",
@@ -211,7 +206,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "reference",
         shape: Shape::Named,
-        kinds: ALL,
+        kinds: EVERY,
         keys: REFERENCE,
         later: &[],
         about: "a known number, compared with the result of the same name",
@@ -219,7 +214,7 @@ pub const TABLES: &[TableSchema] = &[
     TableSchema {
         name: "output",
         shape: Shape::Single,
-        kinds: ALL,
+        kinds: EVERY,
         keys: OUTPUT,
         later: &[],
         about: "what is written, and where",
@@ -243,7 +238,7 @@ const fn later(name: &'static str) -> TableSchema {
     TableSchema {
         name,
         shape: Shape::Later,
-        kinds: ALL,
+        kinds: EVERY,
         keys: &[],
         later: &[],
         about: "part of the format, not of this version",

@@ -2,15 +2,12 @@
 
 use crate::expr::{Expr, Graph, Value};
 use crate::problem::meant::claim::{IdentitySpec, Sweep, Typed};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::{Kind, Reverse, Task};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-
-pub use crate::problem::meant::method::{
-    FieldSpec, MethodSpec, Optimizer, PathKernel, PathObjective, RiccatiForm, Scheme,
-    ScoreObjective, SolverSpec, Stepper, Walk,
-};
 
 /// A scalar function of time in a preset: constant, linear over the horizon, or the user's expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +119,24 @@ pub struct TimeSettings {
     pub t_min: f64,
     /// Times at which densities and samples are recorded.
     pub record: Vec<f64>,
+}
+
+/// How derivatives are taken on a grid of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// First order, keeps signs.
+    Monotone,
+    /// Second order.
+    Central,
+    Spectral,
+}
+
+impl Named for Scheme {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("monotone", Self::Monotone),
+        ("central", Self::Central),
+        ("spectral", Self::Spectral),
+    ];
 }
 
 /// `[grid]`: defaults of the methods that use a grid of states.

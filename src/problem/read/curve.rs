@@ -1,10 +1,11 @@
 //! A noisy curve as a Gaussian mixture.
 
 use crate::expr::{Expr, Graph};
+use crate::problem::format::key::Bound;
 use crate::problem::meant::law::{Covariance, Curve, Mixture};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::Value;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use gauss_quad::GaussLegendre;
 use std::num::NonZeroUsize;
 

@@ -1,7 +1,7 @@
 //! Reads `[dynamics]`: presets and user-written coefficients, both ending as symbols.
 
 use crate::expr::Expr;
-use crate::problem::format::vocabulary::{BOUNDARIES, CALCULI};
+use crate::problem::format::names::{BOUNDARIES, CALCULI};
 use crate::problem::meant::model::{Boundary, Calculus, Dynamics};
 use crate::problem::meant::task::Kind;
 use crate::problem::read::presets::preset_dynamics;
@@ -292,7 +292,7 @@ fn custom_dynamics(
     let drift_entry = section.take("drift");
     let diffusion_entry = section.take("diffusion");
     if drift_entry.is_none() && diffusion_entry.is_none() {
-        if section.has_unknown_keys() {
+        if reader.has_unknown_keys(section) {
             return None;
         }
         reader.push(

@@ -1,8 +1,9 @@
 //! Reads a role table, such as `[data]` or `[target]`, into a [`Law`].
 
 use crate::numeric::dense::factorise_alone;
+use crate::problem::format::key::Bound;
 use crate::problem::format::keys::EXACT;
-use crate::problem::format::vocabulary::{FAMILIES, families};
+use crate::problem::format::names::{FAMILIES, families};
 use crate::problem::meant::law::{Covariance, ExactDraws, Law, LogDensity, Mixture};
 use crate::problem::read::curve;
 use crate::problem::read::samples::read_samples;
@@ -10,7 +11,7 @@ use crate::problem::read::state::read_shape;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Value};
 use crate::problem::text::folder::DataFolder;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::float;
 use faer::{Mat, Side};
 

@@ -1,18 +1,20 @@
 //! Reads `[cost]`, `[path]`, `[[event]]`, `[observe]` and `[grid]`.
 
 use crate::expr::{Expr, Node as Meaning};
-use crate::problem::format::vocabulary::{SCHEMES, SENSES};
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::SENSES;
 use crate::problem::meant::model::{Dynamics, GridSettings, Scheme};
+use crate::problem::meant::named::Named;
 use crate::problem::meant::task::{Cost, Duration, Event, Kind, Path, PathFunctional, Sense};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 
 /// Reads `[cost]`. `bounded`: the control has bounds.
 pub(crate) fn read_cost(reader: &mut Reader, section: &Section<'_>, bounded: bool) -> Option<Cost> {
     let running = section.take("running");
     let terminal = section.take("terminal");
-    if running.is_none() && terminal.is_none() && !section.has_unknown_keys() {
+    if running.is_none() && terminal.is_none() && !reader.has_unknown_keys(section) {
         reader.push(
             Diagnostic::error(
                 "E011",
@@ -146,7 +148,7 @@ pub(crate) fn read_path(
     let functional = reader.choice(
         section,
         "functional",
-        &PathFunctional::NAMES,
+        &PathFunctional::names(),
         Some(PathFunctional::FreidlinWentzell.name()),
     );
     let duration = read_duration(reader, section);
@@ -358,7 +360,8 @@ pub(crate) fn read_grid(reader: &mut Reader, section: &Section<'_>, kind: Kind) 
             settings.stretch = stretch;
         }
         if section.has("scheme") {
-            settings.scheme = read_scheme(reader, section, Scheme::Central);
+            let name = reader.choice(section, "scheme", &Scheme::names(), None);
+            settings.scheme = name.and_then(Scheme::from_name);
         }
         settings.levels = section.take("levels").and_then(|entry| {
             reader.record_entry(section, entry);
@@ -367,17 +370,4 @@ pub(crate) fn read_grid(reader: &mut Reader, section: &Section<'_>, kind: Kind) 
     }
     reader.finish(section, &format!("kind `{kind}`"));
     settings
-}
-
-/// `scheme`, with a default.
-pub(crate) fn read_scheme(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    default: Scheme,
-) -> Option<Scheme> {
-    match reader.choice(section, "scheme", &SCHEMES, Some(default.name()))? {
-        "monotone" => Some(Scheme::Monotone),
-        "spectral" => Some(Scheme::Spectral),
-        _ => Some(Scheme::Central),
-    }
 }

@@ -1,11 +1,12 @@
 //! Presets: named noising processes, their keys, and their coefficients as symbols.
 
 use crate::expr::Expr;
-use crate::problem::format::vocabulary::PRESETS;
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::PRESETS;
 use crate::problem::meant::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::floats;
 
 /// Times at which a rate is tried for its sign.

@@ -2,11 +2,12 @@
 
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
+use crate::problem::format::key::Bound;
 use crate::problem::meant::law::{Samples, Standardization};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Value};
 use crate::problem::text::folder::DataFolder;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, quotes};
 use crate::problem::text::table::{Column, Numbers, read};
 

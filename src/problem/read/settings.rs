@@ -1,8 +1,7 @@
 //! Reads `[problem]`, `[time]`, `[run]`, `[sample]`, `[reference.*]` and `[output]`.
 
-use crate::problem::format::vocabulary::{
-    INTEGRATORS, LATER_INTEGRATORS, PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind, standard_plots,
-};
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::{INTEGRATORS, PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind};
 use crate::problem::meant::model::{
     Expectation, Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing,
     TimeSettings,
@@ -10,7 +9,7 @@ use crate::problem::meant::model::{
 use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, floats, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
@@ -119,7 +118,7 @@ fn spanned_names(
 
 /// Whether times run back to a `t_min` after the start of the horizon.
 fn stops_early(kind: Kind) -> bool {
-    matches!(kind, Kind::Reverse | Kind::Sample)
+    kind.generates()
 }
 
 /// Reads `[time]`; `spacing` is the default spacing.
@@ -356,7 +355,9 @@ fn read_plots(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> Vec<Str
         return names(reader, section, "plots", Some(&of_kind(PLOTS, kind)));
     }
     section.take("plots");
-    let plots: Vec<String> = standard_plots(kind)
+    let plots: Vec<String> = kind
+        .card()
+        .standard_plots
         .iter()
         .map(|plot| (*plot).to_owned())
         .collect();
@@ -403,25 +404,6 @@ pub(crate) fn read_sample(
 }
 
 fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
-    if let Some(Entry {
-        node: Node {
-            span,
-            value: Value::Text(name),
-        },
-        ..
-    }) = section.take("integrator")
-        && LATER_INTEGRATORS.contains(&name.as_str())
-    {
-        reader.push(
-            Diagnostic::error(
-                "E023",
-                span.clone(),
-                format!("integrator `{name}` is part of the format but not of this version"),
-            )
-            .note(format!("accepted: {}", INTEGRATORS.join(", "))),
-        );
-        return Integrator::Heun;
-    }
     let default = Some("exponential-euler");
     match reader.choice(section, "integrator", &INTEGRATORS, default) {
         Some("euler-maruyama") => Integrator::EulerMaruyama,
@@ -458,10 +440,7 @@ fn read_reference(
     let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
     if kind == Kind::Reverse && !REFERENCES.contains(&entry.key.as_str()) {
         let diagnostic = unknown_reference(entry);
-        reader.push(match did_you_mean(&entry.key, REFERENCES) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        });
+        reader.push(diagnostic.hint(did_you_mean(&entry.key, REFERENCES)));
         return None;
     }
     let Some(value) = section.take("value") else {
@@ -522,16 +501,9 @@ fn unknown_reference(entry: &Entry) -> Diagnostic {
 pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputSettings {
     let directory = reader.text_or(section, "dir", "runs");
     let save = names(reader, section, "save", Some(&SAVES));
-    let html = format_of(
-        reader,
-        section,
-        "report",
-        &["html", "none"],
-        "html",
-        &["md"],
-    );
-    let arrays = format_of(reader, section, "arrays", &["npz", "none"], "npz", &[]);
-    let events = format_of(reader, section, "events", &["jsonl", "none"], "jsonl", &[]);
+    let html = is_written(reader, section, "report", "html");
+    let arrays = is_written(reader, section, "arrays", "npz");
+    let events = is_written(reader, section, "events", "jsonl");
     reader.finish(section, "this problem");
     OutputSettings {
         directory: PathBuf::from(directory),
@@ -542,24 +514,12 @@ pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputS
     }
 }
 
-fn format_of(
+/// Whether a file is written in its format, or not at all.
+fn is_written(
     reader: &mut Reader,
     section: &Section<'_>,
     key: &'static str,
-    choices: &[&'static str],
-    default: &'static str,
-    later: &[&str],
+    format: &'static str,
 ) -> bool {
-    if let Some(entry) = section.take(key)
-        && let Value::Text(name) = &entry.node.value
-        && later.contains(&name.as_str())
-    {
-        reader.push(Diagnostic::error(
-            "E023",
-            entry.node.span.clone(),
-            format!("`output.{key} = \"{name}\"` is part of the format but not of this version"),
-        ));
-        return false;
-    }
-    reader.choice(section, key, choices, Some(default)) != Some("none")
+    reader.choice(section, key, &[format, "none"], Some(format)) == Some(format)
 }

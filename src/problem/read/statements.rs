@@ -1,14 +1,15 @@
 //! Reads what later stages interpret: `[[identity]]`, `[sweep]`, `[units]`.
 
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::SWEEP_MODES;
 use crate::problem::format::schema;
 use crate::problem::format::tables::Shape;
-use crate::problem::format::vocabulary::SWEEP_MODES;
 use crate::problem::meant::claim::{
     Binding, Claim, IdentitySpec, Sweep, SweepAxis, SweepMode, Typed, Under,
 };
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value, offset_in_token};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::float;
 use crate::problem::text::suggest::did_you_mean;
 
@@ -162,10 +163,7 @@ fn read_under(reader: &mut Reader, section: &Section<'_>, entry: &Entry) -> Opti
                 format!("unknown name `{text}` for `identity.under`"),
             )
             .note(format!("accepted: {}", names.join(", ")));
-            reader.push(match did_you_mean(text, names) {
-                Some(label) => diagnostic.label(label),
-                None => diagnostic,
-            });
+            reader.push(diagnostic.hint(did_you_mean(text, names)));
             None
         }
     }
@@ -250,10 +248,7 @@ pub(crate) fn read_units(
                 format!("`{}` has no unit: nothing has this name", entry.key),
             )
             .note(format!("names with a unit: {}", names.join(", ")));
-            reader.push(match did_you_mean(&entry.key, names.iter().copied()) {
-                Some(label) => diagnostic.label(label),
-                None => diagnostic,
-            });
+            reader.push(diagnostic.hint(did_you_mean(&entry.key, names.iter().copied())));
             continue;
         }
         let place = format!("units.{}", entry.key);
@@ -375,7 +370,10 @@ fn known_path(reader: &mut Reader, root: &Table, entry: &Entry, solvers: &[&str]
         ["solver", _, option] => match schema::table("solver") {
             Some(table) => (
                 option,
-                table.key_names().collect(),
+                schema::keys(table, &reader.vocabulary)
+                    .iter()
+                    .map(|key| key.name)
+                    .collect(),
                 "no solver has the option".to_owned(),
             ),
             None => return false,
@@ -412,10 +410,7 @@ fn known_path(reader: &mut Reader, root: &Table, entry: &Entry, solvers: &[&str]
         entry.key_span.clone(),
         format!("{what} `{typed}`, so `{}` cannot be swept", entry.key),
     );
-    let diagnostic = match did_you_mean(typed, valid.iter().copied()) {
-        Some(label) => diagnostic.label(label),
-        None => diagnostic,
-    };
+    let diagnostic = diagnostic.hint(did_you_mean(typed, valid.iter().copied()));
     reader.push(if valid.is_empty() {
         diagnostic
     } else {

@@ -12,6 +12,9 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
+use crate::problem::format::card::Card;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::law::Mixture;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::learned::action::end_law;
@@ -23,6 +26,21 @@ use std::num::NonZeroUsize;
 /// The method has no options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exact;
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: "exact",
+        summary: "closed form of the score",
+        meaning: "Under an affine drift with noise free of the state a Gaussian mixture stays one: component k has mean\nPhi m_k + c and covariance Phi C_k Phi' + S, and the score is the weighted sum of the component scores.\nA table of points is a mixture with one component a row.",
+        causes: &[("refused", "drift not affine, or the data are a density")],
+        example: "[run]\nsolvers = [\"exact\"]",
+    },
+    kinds: REVERSE,
+    later: SAMPLE,
+    options: &[],
+    settings: |_| "closed form".to_owned(),
+};
 
 /// Nodes per coordinate of the two quadrature rules compared, and the largest dimension for them.
 const COARSE: usize = 24;

@@ -23,11 +23,15 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::panels::NODES;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SIMULATE;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::line::{Balance, Line, keeps_mass};
 use crate::solvers::lowered::answer::StationaryDensity;
 use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem, autonomous, one_state};
+use crate::solvers::options::{LATTICE, points, points_text};
 use std::num::NonZeroUsize;
 
 const NAME: &str = "stationary";
@@ -42,13 +46,28 @@ pub struct Stationary {
     pub points: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: NAME,
+        summary: "stationary density",
+        meaning: "Closed form where the flux vanishes: p ~ (1/D) exp(int 2 f/D) in one state, exp(-2U/D) for gradients.",
+        causes: &[("none exists", "the integral diverges: no confinement")],
+        example: "[[solver]]\nmethod = \"stationary\"",
+    },
+    kinds: SIMULATE,
+    later: &[],
+    options: &[points(LATTICE)],
+    settings: points_text,
+};
+
 impl Stationary {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Stationary { points } => Some(Self { points: points[0] }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points")[0],
+        })
     }
 
     fn panels(&self) -> usize {

@@ -40,7 +40,13 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
+use crate::problem::meant::model::Scheme;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::grid::lines::best::{Coefficients, Response};
@@ -54,6 +60,9 @@ use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 use crate::solvers::lowered::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
 use crate::solvers::lowered::groups::{Summed, group_problem, joined_noise, smallest_coupling};
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{
+    LATTICE, TIME_STEPS, grid_text, half_steps, most_iterations, points, scheme, steps, tolerance,
+};
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
@@ -75,25 +84,46 @@ pub struct Hjb {
     pub max_iterations: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: NAME,
+        summary: "the nonlinear equation of the value, with policy iteration",
+        meaning: "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two or three that something couples.\nNoise may depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.\nEdges reflect, absorb or are periodic as dynamics.boundary says; an event that ends paths where one state passes a\nnumber is an absorbing edge.",
+        causes: &[
+            ("policy flips", "monotone scheme, more points"),
+            (
+                "four coupled states, or a noise or control that acts on two",
+                "riccati, hopf-cole or path-integral",
+            ),
+        ],
+        example: "[[solver]]\nmethod = \"hjb\"\nscheme = \"monotone\"",
+    },
+    kinds: CONTROL_AND_SAMPLE,
+    later: REVERSE,
+    options: &[
+        points(LATTICE),
+        steps(TIME_STEPS).less(half_steps),
+        scheme(Fallback::Found("grid.scheme, else monotone", |setup, _| {
+            setup.grid.scheme.unwrap_or(Scheme::Monotone).name().into()
+        })),
+        tolerance(Bound::Positive, Fallback::Number(1e-9)),
+        most_iterations(Fallback::Count(50)),
+    ],
+    settings: grid_text,
+};
+
 impl Hjb {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Hjb {
-                points,
-                steps,
-                scheme,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-                scheme: *scheme,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+            scheme: options.one("scheme"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 
     fn order(&self) -> i32 {

@@ -44,7 +44,12 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROLLED;
+use crate::problem::meant::model::Scheme;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::hopf_cole::level::Level;
@@ -61,6 +66,9 @@ use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 use crate::solvers::lowered::edges::{self, Edges, enclosed, stops_are_edges};
 use crate::solvers::lowered::groups::joined_noise;
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{
+    grid_text, linear_scheme, linear_steps, points, waves_or, waves_text,
+};
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
@@ -94,20 +102,60 @@ pub struct HopfCole {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: NAME,
+        summary: "linear backward equation, solved for its logarithm",
+        meaning: "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states, in control up to three; four nested grids give the value, its error and the observed order. Control:\nsteps along the drift with Gauss-Hermite noise, any lambda > 0, noise on some states only; where an edge or a stop acts\nor noise depends on the state, implicit steps line by line. Without dynamics.domain uncontrolled paths and the reach of\nthe noise choose it. scheme = \"spectral\" (control, one state, nothing that depends on time) takes all\ntimes from the levels of the symmetric form on cosines: ten digits from 161 points where psi is not lost to rounding.",
+        causes: &[
+            (
+                "refused",
+                "noise and control price do not match; see `onsager explain hopf-cole` as a structure",
+            ),
+            (
+                "few nodes per deviation",
+                "more points, or a smaller domain",
+            ),
+            (
+                "the value became inf or NaN",
+                "a smaller dynamics.domain, or more steps",
+            ),
+            (
+                "spectral: psi at the start is hidden by rounding",
+                "scheme = \"central\" (V itself is stored), or a smaller domain",
+            ),
+        ],
+        example: "[[solver]]\nmethod = \"hopf-cole\"\npoints = 401",
+    },
+    kinds: CONTROLLED,
+    later: &[],
+    options: &[
+        linear_scheme().when(|setup, _| !setup.kind.is_reverse()),
+        points(Fallback::Found(
+            "801, 256 or 57 for one, two or more states; 161 waves",
+            |setup, options| {
+                let [one, two, more] = [801, 256, 57].map(|points| waves_or(options, points));
+                setup.per_state(one, two, more).into()
+            },
+        )),
+        linear_steps(Fallback::Count(200)),
+    ],
+    settings: |options| match options.one::<Scheme>("scheme") {
+        Scheme::Spectral => waves_text(options),
+        _ => grid_text(options),
+    },
+};
+
 impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::HopfCole {
-                points,
-                steps,
-                scheme: Scheme::Central | Scheme::Monotone,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        let spectral = options.one::<Scheme>("scheme") == Scheme::Spectral;
+        (!spectral).then(|| Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 }
 

@@ -34,7 +34,12 @@ use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{Boundary, MethodSpec};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::hopf_cole::HopfCole;
@@ -45,6 +50,7 @@ use crate::solvers::lowered::groups::{
     Solving, Summed, admitted, group_problem, smallest_coupling,
 };
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{TIME_STEPS, half_steps, points, steps, sum_text};
 
 const NAME: &str = "long-horizon";
 const ACCEPTED: &str = "dynamics.domain, a temperature, groups of one state, no discount, nothing that depends on time, natural edges, no events; else hopf-cole over the whole horizon";
@@ -62,16 +68,43 @@ pub struct LongHorizon {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: NAME,
+        summary: "a horizon of any length at the cost of a short one",
+        meaning: "The ground state of H = -lambda L + q gives the cost per time of the best policy that goes on for ever\n(average_cost) and how long the end of the horizon is felt; hopf-cole goes back over that time, and before it the\nvalue rises by the average cost. Each state on a grid of its own.",
+        causes: &[
+            (
+                "refused",
+                "no dynamics.domain, coupled states, or time in the dynamics: hopf-cole",
+            ),
+            (
+                "the grid cuts the optimal process off",
+                "a larger domain, or a running cost that keeps it within",
+            ),
+        ],
+        example: "[[solver]]\nmethod = \"long-horizon\"\npoints = 801",
+    },
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        points(Fallback::Found("801", |setup, _| {
+            vec![801; setup.dimension].into()
+        })),
+        steps(TIME_STEPS).less(half_steps),
+    ],
+    settings: sum_text,
+};
+
 impl LongHorizon {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::LongHorizon { points, steps } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 
     /// `hopf-cole` over the last stretch of one state, started.

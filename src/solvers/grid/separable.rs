@@ -23,7 +23,12 @@ use crate::derivation::control::product_form::{Coupling, groups_of};
 use crate::derivation::control::riccati::linear_quadratic;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::model::Scheme;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::Riccati;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
@@ -32,6 +37,9 @@ use crate::solvers::grid::spectral::Spectral;
 use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 use crate::solvers::lowered::edges::{self, SHARED_END, end_paths};
 use crate::solvers::lowered::groups::{Solving, Summed, admitted, group_problem};
+use crate::solvers::options::{
+    TIME_STEPS, linear_scheme, linear_steps, points, sum_text, waves_or, waves_text,
+};
 
 const NAME: &str = "separable";
 const ACCEPTED: &str = "at least two groups of states that no term couples, each linear-quadratic or with a temperature and few states";
@@ -50,21 +58,45 @@ pub struct Separable {
     pub scheme: Scheme,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page {
+        name: NAME,
+        summary: "one small problem per group of coupled states",
+        meaning: "V(x) = sum over groups; each group is solved by riccati where it is linear-quadratic, else by hopf-cole on a\ngrid of its own, with scheme = \"spectral\" by its waves. Errors are added.",
+        causes: &[
+            ("refused", "one group only: the coupling terms are named"),
+            (
+                "refused for a group",
+                "more than three states, points that make too large a grid of three, or no temperature: see hopf-cole",
+            ),
+        ],
+        example: "[[solver]]\nmethod = \"separable\"\npoints = 1601",
+    },
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        linear_scheme(),
+        points(Fallback::Found("801; 161 waves", |setup, options| {
+            vec![waves_or(options, 801); setup.dimension].into()
+        })),
+        linear_steps(TIME_STEPS),
+    ],
+    settings: |options| match options.one::<Scheme>("scheme") {
+        Scheme::Spectral => waves_text(options),
+        _ => sum_text(options),
+    },
+};
+
 impl Separable {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Separable {
-                points,
-                steps,
-                scheme,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-                scheme: *scheme,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+            scheme: options.one("scheme"),
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 pub mod choice;
 pub mod choice_simulate;
-pub mod pages;
+pub mod methods;
+pub mod reserved;
 pub mod run;
 pub mod run_control;
 pub mod run_simulate;

@@ -2,7 +2,8 @@
 
 use crate::discretization::noising::{Noising, NoisingError};
 use crate::field::noised_mixture::NoisedMixture;
-use crate::problem::meant::model::{MethodSpec, Problem, SolverSpec};
+use crate::problem::meant::model::Problem;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::{Kind, Reverse};
 use crate::solvers::bridge::Bridge;
 use crate::solvers::closed::exact::Exact;
@@ -97,7 +98,7 @@ pub fn solve(
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Solution, Unsolved> {
-    let method = &spec.method;
+    let method = spec;
     let attempt = Attempt {
         problem,
         spec,
@@ -114,11 +115,11 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else if let Some(method) = Bridge::new(method) {
         attempt.drive(&method, watch)
-    } else if *method == MethodSpec::Exact {
+    } else if spec.method() == "exact" {
         attempt.drive(&Exact, watch)
     } else {
         Err(Unsolved::Refused(Refusal {
-            method: method.name(),
+            method: spec.method(),
             reason: format!(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()

@@ -1,6 +1,6 @@
 //! Runs one requested method on a control problem.
 
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::Riccati;
 use crate::solvers::closed::riccati::hamiltonian::Hamiltonian;
 use crate::solvers::driver::{Attempt, Progress, Refusal, Solution, Unsolved};
@@ -32,7 +32,7 @@ pub fn solve(
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let method = &spec.method;
+    let method = spec;
     let attempt = Attempt {
         problem,
         spec,
@@ -67,7 +67,7 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else {
         Err(Unsolved::Refused(Refusal {
-            method: method.name(),
+            method: spec.method(),
             reason: format!(
                 "this version does not have it for kind `{}`",
                 problem.problem.kind()

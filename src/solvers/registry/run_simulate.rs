@@ -1,6 +1,6 @@
 //! Runs one requested method on a simulation.
 
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::moments::Moments;
 use crate::solvers::closed::passage::FirstPassage;
 use crate::solvers::closed::stationary::Stationary;
@@ -20,7 +20,7 @@ pub fn solve(
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Solution<SimulateOutcome>, Unsolved> {
-    let method = &spec.method;
+    let method = spec;
     let attempt = Attempt {
         problem,
         spec,
@@ -39,7 +39,7 @@ pub fn solve(
         attempt.drive(&method, watch)
     } else {
         Err(Unsolved::Refused(Refusal {
-            method: method.name(),
+            method: spec.method(),
             reason: "it is not for kind `simulate`".to_owned(),
             accepted: "stationary, first-passage, fpk, moments, euler-maruyama, heun, milstein, exponential-euler".to_owned(),
         }))

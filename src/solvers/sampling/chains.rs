@@ -23,11 +23,17 @@
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::{MethodSpec, Walk};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback, Form, Key};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SAMPLE;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 use crate::solvers::lowered::target::Target;
+use crate::solvers::options::{RUN_PATHS, paths_text, quarter};
 use crate::solvers::sampling::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
 
 /// Leapfrog steps of a Hamiltonian trajectory.
@@ -38,6 +44,94 @@ const RANGE: f64 = 2.0;
 const REPORTED: usize = 4;
 /// Moves between two looks at the clock.
 const BATCH: usize = 16;
+
+/// A sampler that walks in the target density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// Unadjusted Langevin steps.
+    Langevin,
+    /// Langevin steps with accept and reject.
+    Mala,
+    /// Hamiltonian Monte Carlo.
+    Hmc,
+}
+
+impl Named for Walk {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("langevin", Self::Langevin),
+        ("mala", Self::Mala),
+        ("hmc", Self::Hmc),
+    ];
+}
+
+/// Each path keeps its length where there is less work: what a walk forgets of its start does not depend on their
+/// number.
+const OPTIONS: &[Key] = &[
+    Key::new("paths", Form::Count(1), RUN_PATHS, "chains").less(quarter),
+    Key::new(
+        "steps",
+        Form::Count(1),
+        Fallback::Found("ten times time.steps", |setup, _| (10 * setup.steps).into()),
+        "moves of a chain",
+    ),
+    Key::new(
+        "step_size",
+        Form::Number(Bound::Positive),
+        Fallback::Number(0.1),
+        "step",
+    ),
+    Key::new(
+        "warmup",
+        Form::Count(0),
+        Fallback::Count(1000),
+        "moves that are thrown away",
+    ),
+];
+
+/// What the walk is called and does.
+pub static LANGEVIN: Card = Card {
+    page: Page {
+        name: "langevin",
+        summary: "unadjusted Langevin walk in the target",
+        meaning: "x <- x + h grad log rho + sqrt(2 h) z with h = step_size, one chain a path, from the prior. Biased of order h.\nGives means, second moments and draws; standard errors from the spread of the chains.",
+        causes: &[("one mode only", "not its task: annealed, path-integral")],
+        example: "[[solver]]\nmethod = \"langevin\"\nstep_size = 0.01",
+    },
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the walk is called and does.
+pub static MALA: Card = Card {
+    page: Page {
+        name: "mala",
+        summary: "Langevin walk with accept and reject",
+        meaning: "The Langevin step as a proposal of Metropolis and Hastings: no bias. The warmup adapts step_size to an\nacceptance of 0.574.",
+        causes: &[("acceptance near 0", "smaller step_size")],
+        example: "[[solver]]\nmethod = \"mala\"",
+    },
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the walk is called and does.
+pub static HMC: Card = Card {
+    page: Page {
+        name: "hmc",
+        summary: "Hamiltonian Monte Carlo",
+        meaning: "Trajectories of 8 leapfrog steps of a fictitious momentum, accepted or rejected. The warmup adapts step_size to\nan acceptance of 0.8.",
+        causes: &[("divergent", "smaller step_size")],
+        example: "[[solver]]\nmethod = \"hmc\"\nstep_size = 0.1",
+    },
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
 
 /// A walk with its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,31 +145,19 @@ pub struct Chains {
 
 impl Chains {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Walk {
-                walk,
-                paths,
-                steps,
-                step_size,
-                warmup,
-            } => Some(Self {
-                walk: *walk,
-                paths: *paths,
-                steps: *steps,
-                step_size: *step_size,
-                warmup: *warmup,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = &spec.options;
+        Walk::from_name(spec.method()).map(|walk| Self {
+            walk,
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            step_size: options.number("step_size"),
+            warmup: options.count("warmup"),
+        })
     }
 
     fn name(&self) -> &'static str {
-        match self.walk {
-            Walk::Langevin => "langevin",
-            Walk::Mala => "mala",
-            Walk::Hmc => "hmc",
-        }
+        self.walk.name()
     }
 
     /// Mean acceptance at which a walk mixes fastest; `None`: nothing is rejected.
@@ -253,6 +335,7 @@ mod tests {
     use super::*;
     use crate::problem::parse_text;
     use crate::solvers::registry::run_control::solve;
+    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     /// Seed 9. A Gaussian with mean 1 and variance 4: 64 chains; five standard errors on four moments, Student
@@ -271,7 +354,7 @@ mod tests {
                  horizon = [0.0, 1.0]\n[run]\nseed = 9\n[[solver]]\nid = \"walk\"\nmethod = \"{method}\"\n\
                  paths = 64\nsteps = 2000\nstep_size = {step}\nwarmup = 400\n"
             );
-            let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+            let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
                 .unwrap_or_else(|report| panic!("{report}"));
             let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
             let spec = &problem.problem.solvers[0];

@@ -11,7 +11,7 @@ use crate::solvers::registry::run_control::solve;
 fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
     let problem = lowered(text);
     let mut solvers = problem.problem.solvers.iter();
-    let spec = solvers.find(|spec| spec.method.name() == "hopf-cole");
+    let spec = solvers.find(|spec| spec.method() == "hopf-cole");
     let spec = spec.expect("the file asks for hopf-cole");
     solve(&problem, spec, &[], None, &mut |_| ())
 }

@@ -10,7 +10,7 @@ use crate::solvers::registry::run_control::solve;
 fn attempt(text: &str, method: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
     let problem = lowered(text);
     let mut solvers = problem.problem.solvers.iter();
-    let spec = solvers.find(|spec| spec.method.name() == method);
+    let spec = solvers.find(|spec| spec.method() == method);
     solve(&problem, spec.expect(method), &[], None, &mut |_| ())
 }
 

@@ -6,7 +6,7 @@ use crate::field::hermite::HermiteTerms;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dense::faer_view;
 use crate::numeric::runge_kutta::DenseSolution;
-use crate::problem::meant::method::Axes;
+use crate::solvers::learned::polynomial::Axes;
 use faer::{Accum, Par};
 use nalgebra::DMatrix;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ use crate::field::feedback::Feedback;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{map_blocks, pairwise_add};
 use crate::numeric::dense::{Cholesky, DenseError};
-use crate::problem::meant::model::PathObjective;
+use crate::solvers::learned::steered::PathObjective;
 use crate::solvers::learned::steered::metric::Layout;
 use crate::solvers::learned::steered::replay::{Block, PATHS, Replay, Tape};
 use crate::solvers::walk::weights::{effective_share, normalised};

@@ -7,6 +7,7 @@ use crate::solvers::driver::Solution;
 use crate::solvers::lowered::fixture::lowered;
 use crate::solvers::registry::run_control::solve;
 use crate::solvers::sampling::annealed::population::systematic_with;
+use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 fn run(problem: &ControlProblem) -> Solution<ControlOutcome> {
@@ -14,7 +15,7 @@ fn run(problem: &ControlProblem) -> Solution<ControlOutcome> {
         .problem
         .solvers
         .iter()
-        .find(|spec| spec.method.name() == NAME)
+        .find(|spec| spec.method() == NAME)
         .expect("the file asks for annealing");
     solve(problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -37,11 +38,11 @@ fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
 /// Sixteen populations: Student with 15 degrees of freedom, false-alarm probability 1.6e-4.
 fn shipped(name: &str, particles: usize, largest_error: f64) -> ControlOutcome {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/sample/{name}.toml"));
-    let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
     let mut problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
     for spec in &mut problem.problem.solvers {
-        if let MethodSpec::Annealed { particles: own, .. } = &mut spec.method {
-            *own = particles;
+        if spec.method() == NAME {
+            spec.options.set("particles", particles);
         }
     }
     let known = problem
@@ -102,10 +103,7 @@ fn populations_with_a_held_path() {
         d,
         512,
     );
-    let MethodSpec::Annealed { steps, .. } = &mut problem.problem.solvers[0].method else {
-        panic!("the text asks for annealing");
-    };
-    *steps = 2;
+    problem.problem.solvers[0].options.set("steps", 2_usize);
     let outcome = run(&problem).outcome;
     let schedule = Schedule {
         population: 16,
