@@ -163,7 +163,7 @@ fn check_format(root: &Table) -> Option<Diagnostic> {
 /// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
 /// reported with everything else.
 fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
-    let Some(Value::Table(problem)) = root.get("problem").map(|entry| &entry.node.value) else {
+    let Some(problem) = root.table("problem") else {
         return Ok(Kind::Reverse);
     };
     let Some(entry) = problem.get("kind") else {
@@ -375,7 +375,7 @@ fn read_unit_table(
             known.push(base.to_owned());
         }
     }
-    if let Some(Value::Table(params)) = root.get("params").map(|entry| &entry.node.value) {
+    if let Some(params) = root.table("params") {
         known.extend(params.entries.iter().map(|entry| entry.key.clone()));
     }
     known.dedup();

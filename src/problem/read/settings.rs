@@ -416,7 +416,7 @@ fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
 /// Every `[reference.NAME]`; one with several components becomes `NAME[0]`, `NAME[1]`, ...
 pub(crate) fn read_references(reader: &mut Reader, root: &Table, kind: Kind) -> Vec<Reference> {
     let mut references = Vec::new();
-    let Some(Value::Table(tables)) = root.get("reference").map(|entry| &entry.node.value) else {
+    let Some(tables) = root.table("reference") else {
         return references;
     };
     for entry in &tables.entries {

@@ -15,7 +15,7 @@
 //! Hyvärinen (2005) for the implicit form; Vincent (2011) for the denoising form.
 //!
 //! # Checked by
-//! `tests/reference_section03.rs`, `score-losses`
+//! `tests/solvers/reference_section03.rs`, `score-losses`
 
 use crate::field::time_nodes::{Basis, Located, Regressors};
 use crate::numeric::batch::{BatchMut, BatchRef};

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::num::NonZeroUsize;
 
 fn records() -> Vec<Value> {
-    let text = include_str!("reference/section01.json");
+    let text = include_str!("../reference/section01.json");
     let file: Value = serde_json::from_str(text).expect("valid JSON");
     file["records"].as_array().expect("records").clone()
 }

@@ -28,7 +28,7 @@ struct Record {
 
 /// The records whose id starts with `s05.` and the prefix; at least one.
 fn records(prefix: &str) -> Vec<Record> {
-    let text = include_str!("reference/section05.json");
+    let text = include_str!("../reference/section05.json");
     let file: Value = serde_json::from_str(text).expect("the reference file is JSON");
     let found: Vec<Record> = file["records"]
         .as_array()

@@ -189,7 +189,7 @@ fn every_identity_that_cannot_be_read_says_where_why_and_what_instead() {
         let path = Path::new("problems/refused/identities").join(path.file_name().expect("a name"));
         let stem = name(&path);
         let report = opened(&path).expect_err(&stem);
-        insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::with_settings!({ snapshot_path => "../refused", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("identity_{stem}"), report);
         });
     }

@@ -90,7 +90,7 @@ impl Basis for Cubic {
 
 fn records() -> Vec<Value> {
     let file: Value =
-        serde_json::from_str(include_str!("reference/section03.json")).expect("valid JSON");
+        serde_json::from_str(include_str!("../reference/section03.json")).expect("valid JSON");
     file["records"].as_array().expect("records").clone()
 }
 

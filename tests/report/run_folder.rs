@@ -1,8 +1,6 @@
 //! The run folder of a realistic record: offline, well formed, complete, small.
 
-#[path = "report/fixture.rs"]
-mod fixture;
-
+use crate::fixture;
 use onsager::report::events::{Event, EventLog};
 use onsager::report::figures::drawings;
 use onsager::report::html::page;

@@ -27,8 +27,8 @@ impl Record {
 
 fn records(prefix: &str) -> Vec<Record> {
     let files = [
-        include_str!("reference/section06.json"),
-        include_str!("reference/section08.json"),
+        include_str!("../reference/section06.json"),
+        include_str!("../reference/section08.json"),
     ];
     let number = |value: &Value| value.as_f64().expect("a number");
     let all = files.iter().flat_map(|text| {
@@ -159,7 +159,7 @@ fn the_quadratic_benchmarks_have_their_closed_forms() {
 /// The file that ships, by the values of its ten states.
 #[test]
 fn ten_double_wells_cost_the_sum_of_each() {
-    let text = include_str!("../problems/control/double_well_ten.toml");
+    let text = include_str!("../../problems/control/double_well_ten.toml");
     let loaded = parse_text(
         "test.toml",
         text,

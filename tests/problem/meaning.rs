@@ -167,21 +167,11 @@ fn default_priors_follow_the_documented_rule() {
 fn a_drift_without_closed_form_gets_grid_methods_only() {
     let rest = "[prior]\nfamily = \"gaussian\"\nmean = 0.0\ncov = 1.0\n[dynamics]\ndrift = \"x - x^3\"\ndiffusion = 1.0";
     let loaded = problem(GAUSSIAN, rest);
-    let names: Vec<&str> = loaded
-        .problem
-        .solvers
-        .iter()
-        .map(|s| s.method.name())
-        .collect();
+    let names: Vec<&str> = loaded.problem.solvers.iter().map(|s| s.method()).collect();
     assert_eq!(names, ["hopf-cole", "fokker-planck"]);
     assert_eq!(loaded.problem.time_settings.spacing, Spacing::Log);
     let affine = problem(GAUSSIAN, "[dynamics]\ndrift = \"-x\"\ndiffusion = 1.0");
-    let names: Vec<&str> = affine
-        .problem
-        .solvers
-        .iter()
-        .map(|s| s.method.name())
-        .collect();
+    let names: Vec<&str> = affine.problem.solvers.iter().map(|s| s.method()).collect();
     assert_eq!(
         names,
         ["exact", "action", "score-matching", "hopf-cole", "bridge"]
@@ -309,7 +299,7 @@ proptest! {
     /// Damage to a good file gives a problem or a report, never a panic.
     #[test]
     fn a_damaged_file_is_answered(at in 0.0..1.0_f64, length in 0_usize..40, insert in "[\\[\\]{}=\"'.,0-9a-z\\n ]{0,8}") {
-        let text = include_str!("../problems/reverse/custom_drift.toml");
+        let text = include_str!("../../problems/reverse/custom_drift.toml");
         let mut bytes: Vec<u8> = text.bytes().collect();
         let start = (at * bytes.len() as f64) as usize;
         let end = (start + length).min(bytes.len());

@@ -51,12 +51,7 @@ fn every_benchmark_loads_and_asks_for_the_exact_answer() {
             &[]
         };
         assert_eq!(codes, expected, "{}", path.display());
-        let methods: Vec<_> = loaded
-            .problem
-            .solvers
-            .iter()
-            .map(|s| s.method.name())
-            .collect();
+        let methods: Vec<_> = loaded.problem.solvers.iter().map(|s| s.method()).collect();
         assert_eq!(methods[0], "exact", "{}", path.display());
         names.push(loaded.problem.name.clone());
     }
@@ -172,7 +167,7 @@ fn every_refused_file_says_where_why_and_what_instead() {
                 Report::new(loaded.source, wrong)
             }
         };
-        insta::with_settings!({ snapshot_path => "refused", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::with_settings!({ snapshot_path => "../refused", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(stem, report.render(false));
         });
     }

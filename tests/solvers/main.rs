@@ -1,0 +1,10 @@
+//! Solvers and the checks that judge them, against reference numbers and against planted defects.
+
+mod grid_methods;
+mod grid_schemes;
+mod planted_defects;
+mod reference_control;
+mod reference_section01;
+mod reference_section03;
+mod reference_section05;
+mod score_and_action;
