@@ -3,9 +3,9 @@
 use crate::cli::examples::EXAMPLES;
 use crate::cli::exit::Exit;
 use crate::cli::output::say;
-use crate::derivation::pages::STRUCTURES;
+use crate::derivation::pages::structures;
 use crate::problem::format::card::Card;
-use crate::problem::format::codes::CODES;
+use crate::problem::format::codes::codes;
 use crate::problem::format::page::Page;
 use crate::problem::format::vocabulary::{with_code, working};
 use crate::problem::meant::task::Kind;
@@ -27,12 +27,12 @@ const LISTS: [&str; 6] = [
 ];
 
 /// Pages with code behind them, and what each is about; a name may stand in several.
-fn all_pages() -> Vec<(&'static str, &'static Page)> {
+fn all_pages() -> Vec<(&'static str, Page)> {
     let words = standard();
-    let methods = with_code(&words.methods).map(|card| ("method", &card.page));
-    let checks = with_code(&words.checks).map(|card| ("check", &card.page));
-    let structures = STRUCTURES.iter().map(|page| ("structure", page));
-    let codes = CODES.iter().map(|page| ("code", page));
+    let methods = with_code(&words.methods).map(|card| ("method", card.page));
+    let checks = with_code(&words.checks).map(|card| ("check", card.page));
+    let structures = structures().into_iter().map(|page| ("structure", page));
+    let codes = codes().into_iter().map(|page| ("code", page));
     methods
         .chain(checks)
         .chain(structures)
@@ -46,7 +46,7 @@ pub fn list(what: &str) -> Exit {
     let pages = |of: &str| -> Vec<Vec<String>> {
         let pages = all_pages().into_iter().filter(|(what, _)| *what == of);
         pages
-            .map(|(_, page)| vec![page.name.to_owned(), page.summary.to_owned()])
+            .map(|(_, page)| vec![page.name.to_owned(), page.summary().to_owned()])
             .collect()
     };
     let (columns, rows): (&[&str], Vec<Vec<String>>) = match what {
@@ -85,8 +85,8 @@ pub fn list(what: &str) -> Exit {
 fn kind_row(kind: Kind) -> Vec<String> {
     vec![
         kind.name().to_owned(),
-        kind.card().required_tables.join(", "),
-        kind.card().asks_for.to_owned(),
+        kind.required_tables().join(", "),
+        kind.asks_for().to_owned(),
     ]
 }
 
@@ -95,7 +95,7 @@ fn method_row(card: &Card) -> Vec<String> {
     vec![
         card.page.name.to_owned(),
         kinds.join(", "),
-        card.page.summary.to_owned(),
+        card.page.summary().to_owned(),
     ]
 }
 
@@ -143,17 +143,16 @@ fn every_name() -> Vec<&'static str> {
 }
 
 fn about_kind(kind: Kind) -> String {
-    let checks = kind.card().standard_checks.join(", ");
+    let checks = kind.standard_checks().join(", ");
     let methods = working(&standard().methods, kind);
     let tables: Vec<String> = kind
-        .card()
-        .required_tables
+        .required_tables()
         .iter()
         .map(|table| format!("[{table}]"))
         .collect();
     format!(
         "{kind} - {}\n\n  needs      {}\n  methods    {}\n  checks     {checks}\n",
-        kind.card().asks_for,
+        kind.asks_for(),
         tables.join(" "),
         methods.join(", "),
     )

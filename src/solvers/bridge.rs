@@ -65,13 +65,7 @@ pub struct Bridge {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: "bridge",
-        summary: "Schroedinger bridge between prior and data",
-        meaning: "The noising process is the reference; potentials phi, psi solve the Schroedinger system by alternating\nprojections in the log domain. Between p_T and p_0 the bridge is the reverse process.",
-        causes: &[("slow", "small noise: more iterations, or eps scaling")],
-        example: "[[solver]]\nmethod = \"bridge\"\npoints = 401",
-    },
+    page: Page::of("bridge", include_str!("bridge.md")),
     kinds: REVERSE,
     later: SAMPLE,
     options: &[

@@ -373,8 +373,7 @@ fn pictures(record: &mut Record) {
     let streams = Streams::new(SEED);
     let mut figures = FigureData {
         plots: Kind::Reverse
-            .card()
-            .standard_plots
+            .standard_plots()
             .iter()
             .map(|name| (*name).to_owned())
             .collect(),

@@ -62,7 +62,7 @@ fn of_kind(kind: Kind) -> Value {
             "properties": { "problem": { "properties": { "kind": { "const": kind.name() } } } },
         },
         "then": {
-            "required": kind.card().required_tables,
+            "required": kind.required_tables(),
             "properties": foreign,
         },
     })

@@ -109,7 +109,7 @@ fn check_table(
         let homes = tables_of(kind);
         let laws = homes
             .iter()
-            .filter(|name| kind.card().required_tables.contains(name) && **name != "dynamics");
+            .filter(|name| kind.required_tables().contains(name) && **name != "dynamics");
         if schema.key("family").is_some() && schema.name != "prior" {
             let laws: Vec<String> = laws.map(|name| format!("[{name}]")).collect();
             diagnostic = diagnostic.note(format!("kind `{kind}` needs {}", laws.join(" and ")));

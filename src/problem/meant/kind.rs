@@ -54,17 +54,14 @@ pub const WITH_PATHS: &[Kind] = &[
     Kind::Simulate,
 ];
 
-/// What the files of a kind hold.
+/// What the files of a kind hold; names stand one after the other.
 #[derive(Debug)]
-pub struct KindCard {
+struct KindCard {
     /// In a few words.
-    pub asks_for: &'static str,
-    /// Tables a problem cannot do without.
-    pub required_tables: &'static [&'static str],
-    /// Checks meant by `"standard"`; those that only make sense for a table are added for one.
-    pub standard_checks: &'static [&'static str],
-    /// Plots drawn when `run.plots` is absent.
-    pub standard_plots: &'static [&'static str],
+    asks_for: &'static str,
+    required_tables: &'static str,
+    standard_checks: &'static str,
+    standard_plots: &'static str,
 }
 
 impl Kind {
@@ -105,97 +102,66 @@ impl Kind {
         GENERATING.contains(&self)
     }
 
-    pub fn card(self) -> &'static KindCard {
+    /// What is asked, in a few words.
+    pub fn asks_for(self) -> &'static str {
+        self.card().asks_for
+    }
+
+    /// Tables a problem of this kind cannot do without.
+    pub fn required_tables(self) -> Vec<&'static str> {
+        self.card().required_tables.split(' ').collect()
+    }
+
+    /// Checks meant by `"standard"`; those that only make sense for a table are added for one.
+    pub fn standard_checks(self) -> Vec<&'static str> {
+        self.card().standard_checks.split(' ').collect()
+    }
+
+    /// Plots drawn when `run.plots` is absent.
+    pub fn standard_plots(self) -> Vec<&'static str> {
+        self.card().standard_plots.split(' ').collect()
+    }
+
+    fn card(self) -> &'static KindCard {
         match self {
             Self::Reverse => &KindCard {
                 asks_for: "undo a diffusion: the score as an optimal control",
-                required_tables: &["dynamics", "data"],
-                standard_checks: &[
-                    "derivatives",
-                    "hjb-residual",
-                    "hopf-cole",
-                    "verification",
-                    "gap",
-                    "pathwise",
-                    "explicit-implicit",
-                    "explicit-denoising",
-                    "stationarity",
-                    "path-kl",
-                    "h-invariance",
-                    "likelihood",
-                    "entropy-balance",
-                    "score-identity",
-                    "grid-order",
-                ],
-                standard_plots: &[
-                    "samples",
-                    "score",
-                    "density",
-                    "paths",
-                    "control-error",
-                    "convergence",
-                ],
+                required_tables: "dynamics data",
+                standard_checks: "derivatives hjb-residual hopf-cole verification gap pathwise explicit-implicit \
+                    explicit-denoising stationarity path-kl h-invariance likelihood \
+                    entropy-balance score-identity grid-order",
+                standard_plots: "samples score density paths control-error convergence",
             },
             Self::Control => &KindCard {
                 asks_for: "the feedback that minimises an expected cost",
-                required_tables: &["dynamics", "initial", "cost"],
-                standard_checks: &[
-                    "derivatives",
-                    "riccati-residual",
-                    "hjb-residual",
-                    "hopf-cole",
-                    "grid-order",
-                    "policy-cost",
-                    "zero-variance",
-                ],
-                standard_plots: &["value", "policy", "paths", "weights", "convergence"],
+                required_tables: "dynamics initial cost",
+                standard_checks: "derivatives riccati-residual hjb-residual hopf-cole grid-order policy-cost \
+                    zero-variance",
+                standard_plots: "value policy paths weights convergence",
             },
             Self::Sample => &KindCard {
                 asks_for: "draws from an unnormalised density, and its normaliser",
-                required_tables: &["dynamics", "target"],
-                standard_checks: &[
-                    "derivatives",
-                    "evidence-bracket",
-                    "ess",
-                    "log-z",
-                    "quantiles",
-                ],
-                standard_plots: &["samples", "paths", "log-weights", "evidence"],
+                required_tables: "dynamics target",
+                standard_checks: "derivatives evidence-bracket ess log-z quantiles",
+                standard_plots: "samples paths log-weights evidence",
             },
             Self::Bridge => &KindCard {
                 asks_for: "the Schroedinger bridge between two laws",
-                required_tables: &["dynamics", "source", "target"],
-                standard_checks: &[
-                    "derivatives",
-                    "marginals",
-                    "schroedinger-system",
-                    "static-dynamic",
-                ],
-                standard_plots: &["potentials", "paths", "marginals"],
+                required_tables: "dynamics source target",
+                standard_checks: "derivatives marginals schroedinger-system static-dynamic",
+                standard_plots: "potentials paths marginals",
             },
             Self::Path => &KindCard {
                 asks_for: "the most probable path between two points",
-                required_tables: &["dynamics", "path"],
-                standard_checks: &[
-                    "derivatives",
-                    "action-quadrature",
-                    "hamiltonian",
-                    "euler-lagrange",
-                    "quasipotential",
-                ],
-                standard_plots: &["path", "action-density"],
+                required_tables: "dynamics path",
+                standard_checks: "derivatives action-quadrature hamiltonian euler-lagrange quasipotential",
+                standard_plots: "path action-density",
             },
             Self::Simulate => &KindCard {
                 asks_for: "the law of an SDE, its stationary density, first passages",
-                required_tables: &["dynamics", "initial"],
-                standard_checks: &[
-                    "derivatives",
-                    "mass",
-                    "fpk-residual",
-                    "strong-order",
-                    "conversion",
-                ],
-                standard_plots: &["density", "paths"],
+                required_tables: "dynamics initial",
+                standard_checks: "derivatives mass fpk-residual strong-order conversion",
+                standard_plots: "density paths",
             },
         }
     }

@@ -104,7 +104,7 @@ fn listed(reader: &mut Reader, run: &Section<'_>, facts: Applicable) -> Vec<&'st
     let known = readable(&cards, facts.kind);
     let fits = |name: &&'static str| facts.samples || !of_tables(&cards, name);
     let standard = || -> Vec<&'static str> {
-        let mut names = facts.kind.card().standard_checks.to_vec();
+        let mut names = facts.kind.standard_checks();
         names.retain(|name| known.contains(name));
         if facts.samples {
             names.push("memorisation");

@@ -356,8 +356,7 @@ fn read_plots(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> Vec<Str
     }
     section.take("plots");
     let plots: Vec<String> = kind
-        .card()
-        .standard_plots
+        .standard_plots()
         .iter()
         .map(|plot| (*plot).to_owned())
         .collect();

@@ -29,13 +29,7 @@ pub struct Exact;
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: "exact",
-        summary: "closed form of the score",
-        meaning: "Under an affine drift with noise free of the state a Gaussian mixture stays one: component k has mean\nPhi m_k + c and covariance Phi C_k Phi' + S, and the score is the weighted sum of the component scores.\nA table of points is a mixture with one component a row.",
-        causes: &[("refused", "drift not affine, or the data are a density")],
-        example: "[run]\nsolvers = [\"exact\"]",
-    },
+    page: Page::of("exact", include_str!("exact.md")),
     kinds: REVERSE,
     later: SAMPLE,
     options: &[],

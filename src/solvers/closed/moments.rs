@@ -49,13 +49,7 @@ pub struct Moments {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "mean and covariance from their own equations",
-        meaning: "m' = A m + a, C' = A C + C A' + D for affine drift.",
-        causes: &[("refused", "the drift is not affine")],
-        example: "[[solver]]\nmethod = \"moments\"",
-    },
+    page: Page::of(NAME, include_str!("moments.md")),
     kinds: SIMULATE,
     later: &[],
     options: &[Key::new(

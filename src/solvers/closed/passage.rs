@@ -50,13 +50,7 @@ pub struct FirstPassage {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "mean time until an event",
-        meaning: "L T = -1 with T = 0 where the event has happened.",
-        causes: &[("infinite", "the event is never reached from somewhere")],
-        example: "[[solver]]\nmethod = \"first-passage\"",
-    },
+    page: Page::of(NAME, include_str!("passage.md")),
     kinds: SIMULATE,
     later: &[],
     options: &[points(LATTICE)],

@@ -74,22 +74,7 @@ pub struct Riccati {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "value and gain of linear-quadratic problems",
-        meaning: "V = 1/2 x' P x + p' x + c, u* = -R^-1 B' (P x + p). Error-controlled integration backwards in time;\nform = \"hamiltonian\" takes P from matrix exponentials instead, where no coefficient depends on time: a route that\nshares nothing with the integration but the coefficients.",
-        causes: &[
-            (
-                "refused",
-                "structure linear-quadratic is missing: see its blocking term",
-            ),
-            (
-                "finite escape",
-                "the costs are not convex over this horizon",
-            ),
-        ],
-        example: "[run]\nsolvers = [\"riccati\"]",
-    },
+    page: Page::of(NAME, include_str!("riccati.md")),
     kinds: CONTROL,
     later: &[],
     options: &[

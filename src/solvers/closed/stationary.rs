@@ -48,13 +48,7 @@ pub struct Stationary {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "stationary density",
-        meaning: "Closed form where the flux vanishes: p ~ (1/D) exp(int 2 f/D) in one state, exp(-2U/D) for gradients.",
-        causes: &[("none exists", "the integral diverges: no confinement")],
-        example: "[[solver]]\nmethod = \"stationary\"",
-    },
+    page: Page::of(NAME, include_str!("stationary.md")),
     kinds: SIMULATE,
     later: &[],
     options: &[points(LATTICE)],

@@ -66,13 +66,7 @@ pub struct Density {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "density of a simulation on a grid",
-        meaning: "Forward equation with the boundaries of [dynamics]; conserves mass up to what is absorbed.",
-        causes: &[("mass lost", "a larger domain, or reflecting edges")],
-        example: "[[solver]]\nmethod = \"fpk\"\npoints = 801",
-    },
+    page: Page::of(NAME, include_str!("density.md")),
     kinds: SIMULATE,
     later: &[],
     options: &[

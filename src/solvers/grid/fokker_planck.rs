@@ -42,13 +42,7 @@ pub struct FokkerPlanck {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: "fokker-planck",
-        summary: "density of the noised data on a grid",
-        meaning: "p_t = -div(f p) + 1/2 sum d_i d_j (D_ij p), then the gradient of log p.",
-        causes: &[("density too narrow", "more points; start later")],
-        example: "[[solver]]\nmethod = \"fokker-planck\"",
-    },
+    page: Page::of("fokker-planck", include_str!("fokker_planck.md")),
     kinds: REVERSE,
     later: SAMPLE,
     options: &[

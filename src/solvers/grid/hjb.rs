@@ -86,19 +86,7 @@ pub struct Hjb {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "the nonlinear equation of the value, with policy iteration",
-        meaning: "-V_t = min_u { l + f . grad V + 1/2 tr(D hess V) } on a grid for each state, or for two or three that something couples.\nNoise may depend on the state and vanish, controls may have bounds. scheme = \"monotone\" converges for kinked values at\nfirst order, \"central\" at second where the value is smooth. Four nested grids give the error and the observed order.\nEdges reflect, absorb or are periodic as dynamics.boundary says; an event that ends paths where one state passes a\nnumber is an absorbing edge.",
-        causes: &[
-            ("policy flips", "monotone scheme, more points"),
-            (
-                "four coupled states, or a noise or control that acts on two",
-                "riccati, hopf-cole or path-integral",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"hjb\"\nscheme = \"monotone\"",
-    },
+    page: Page::of(NAME, include_str!("hjb.md")),
     kinds: CONTROL_AND_SAMPLE,
     later: REVERSE,
     options: &[

@@ -104,30 +104,7 @@ pub struct HopfCole {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "linear backward equation, solved for its logarithm",
-        meaning: "V = -lambda log psi with -psi_t = L psi - q psi/lambda. Stored as V, so no digit is lost where psi underflows.\nOne or two states, in control up to three; four nested grids give the value, its error and the observed order. Control:\nsteps along the drift with Gauss-Hermite noise, any lambda > 0, noise on some states only; where an edge or a stop acts\nor noise depends on the state, implicit steps line by line. Without dynamics.domain uncontrolled paths and the reach of\nthe noise choose it. scheme = \"spectral\" (control, one state, nothing that depends on time) takes all\ntimes from the levels of the symmetric form on cosines: ten digits from 161 points where psi is not lost to rounding.",
-        causes: &[
-            (
-                "refused",
-                "noise and control price do not match; see `onsager explain hopf-cole` as a structure",
-            ),
-            (
-                "few nodes per deviation",
-                "more points, or a smaller domain",
-            ),
-            (
-                "the value became inf or NaN",
-                "a smaller dynamics.domain, or more steps",
-            ),
-            (
-                "spectral: psi at the start is hidden by rounding",
-                "scheme = \"central\" (V itself is stored), or a smaller domain",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"hopf-cole\"\npoints = 401",
-    },
+    page: Page::of(NAME, include_str!("hopf_cole.md")),
     kinds: CONTROLLED,
     later: &[],
     options: &[

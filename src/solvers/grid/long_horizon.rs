@@ -70,22 +70,7 @@ pub struct LongHorizon {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "a horizon of any length at the cost of a short one",
-        meaning: "The ground state of H = -lambda L + q gives the cost per time of the best policy that goes on for ever\n(average_cost) and how long the end of the horizon is felt; hopf-cole goes back over that time, and before it the\nvalue rises by the average cost. Each state on a grid of its own.",
-        causes: &[
-            (
-                "refused",
-                "no dynamics.domain, coupled states, or time in the dynamics: hopf-cole",
-            ),
-            (
-                "the grid cuts the optimal process off",
-                "a larger domain, or a running cost that keeps it within",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"long-horizon\"\npoints = 801",
-    },
+    page: Page::of(NAME, include_str!("long_horizon.md")),
     kinds: CONTROL,
     later: &[],
     options: &[

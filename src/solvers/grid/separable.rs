@@ -60,19 +60,7 @@ pub struct Separable {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "one small problem per group of coupled states",
-        meaning: "V(x) = sum over groups; each group is solved by riccati where it is linear-quadratic, else by hopf-cole on a\ngrid of its own, with scheme = \"spectral\" by its waves. Errors are added.",
-        causes: &[
-            ("refused", "one group only: the coupling terms are named"),
-            (
-                "refused for a group",
-                "more than three states, points that make too large a grid of three, or no temperature: see hopf-cole",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"separable\"\npoints = 1601",
-    },
+    page: Page::of(NAME, include_str!("separable.md")),
     kinds: CONTROL,
     later: &[],
     options: &[

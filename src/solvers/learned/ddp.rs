@@ -109,19 +109,7 @@ pub struct State {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "differential dynamic programming without noise",
-        meaning: "Newton steps on the deterministic problem, with a line search and a regularised expansion; the policy is the\nfeedback around the path found. `noise_free_cost` is the cost of that path in the limit of small steps, the answer\nfor vanishing noise; the cost is that of the policy with the noise in it.",
-        causes: &[
-            ("other minimum", "several starts"),
-            (
-                "no step lowers the cost",
-                "more steps in time: the explicit steps are unstable",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"ddp\"\nsteps = 400",
-    },
+    page: Page::of(NAME, include_str!("ddp.md")),
     kinds: CONTROL,
     later: &[],
     options: &[

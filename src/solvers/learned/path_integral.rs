@@ -120,22 +120,7 @@ impl Named for PathKernel {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "weighted paths, or composed short-time kernels",
-        meaning: "psi(x, t) = E[ exp(-(int q + Phi)/lambda) ] over uncontrolled paths; with `use` over paths under a policy,\nreweighted. Up to `rounds` rounds fit a control to the weighted paths, a polynomial of `degree` that joins at most\n`interaction` states; fresh paths under the last one give the estimate, and the control is the policy. Kind control:\nthe value at a start point. Kind sample: log Z, with the density of the prior in the weights. The error holds the standard error and the step bias; `pareto_k` is the shape of the weights' tail.\nkernel = \"transfer\" composes short-time kernels on a grid instead (kind reverse).",
-        causes: &[
-            (
-                "few effective paths",
-                "more rounds, a higher degree, more paths, or a policy in `use`",
-            ),
-            (
-                "infinite error",
-                "pareto_k above 0.7: the weights' tail is too heavy for an error bar",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"path-integral\"\nrounds = 16\ndegree = 3\npaths = 65536",
-    },
+    page: Page::of(NAME, include_str!("path_integral.md")),
     kinds: CONTROL_AND_SAMPLE,
     later: REVERSE,
     options: &[

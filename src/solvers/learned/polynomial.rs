@@ -143,23 +143,7 @@ impl Named for Axes {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "the value as a polynomial of many states",
-        meaning: "The equation of the value at points of paths under its own policy, projected on Hermite polynomials by least\nsquares and integrated back in time; rounds of simulation and projection until the value stays. Quadratic values\nare exact. `interaction` limits how many states a term joins, `axes` says in which coordinates. `value` holds the\nmean misfit on fresh paths, `upper_bound` is the cost of the policy; no temperature is needed.",
-        causes: &[
-            ("too many terms", "a smaller degree or interaction"),
-            (
-                "least squares is singular",
-                "more paths, or a smaller degree",
-            ),
-            (
-                "the fitted value became large",
-                "a smaller degree: far from the paths a polynomial is not bounded",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"polynomial\"\ndegree = 6\ninteraction = 2",
-    },
+    page: Page::of(NAME, include_str!("polynomial.md")),
     kinds: CONTROL,
     later: &[],
     options: &[

@@ -96,16 +96,7 @@ pub fn score_field(setup: &Setup<'_>) -> FieldSpec {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: "score-matching",
-        summary: "fits the score to noised draws",
-        meaning: "denoising: E |s(X_t) - grad log p(X_t | X_0)|^2; implicit: E[ |s|^2/2 + div s ]. In families that are linear in\ntheir parameters the fit is one linear system, otherwise argmin.",
-        causes: &[
-            ("poor at small t", "more samples, or a larger t_min"),
-            ("singular", "raise ridge"),
-        ],
-        example: "[[solver]]\nmethod = \"score-matching\"\nobjective = \"denoising\"",
-    },
+    page: Page::of("score-matching", include_str!("score_matching.md")),
     kinds: REVERSE,
     later: SAMPLE,
     options: &[

@@ -37,16 +37,7 @@ const IMAGES: Key = Key::new(
 
 /// Read, refused by `solve`.
 static GAUSSIAN: Card = Card {
-    page: Page {
-        name: "gaussian",
-        summary: "bridge between Gaussians in closed form",
-        meaning: "For an affine reference the bridge between Gaussians is Gaussian; its covariances come from one matrix square\nroot.",
-        causes: &[(
-            "refused",
-            "an end law is no Gaussian, or the reference is not affine",
-        )],
-        example: "[run]\nsolvers = [\"gaussian\"]",
-    },
+    page: Page::of("gaussian", include_str!("reserved.md")),
     kinds: &[],
     later: BRIDGE,
     options: &[],
@@ -55,13 +46,7 @@ static GAUSSIAN: Card = Card {
 
 /// Read, refused by `solve`.
 static SINKHORN: Card = Card {
-    page: Page {
-        name: "sinkhorn",
-        summary: "alternating projections on a grid",
-        meaning: "phi <- log-ratio of the source, psi <- log-ratio of the target, until both marginals fit.",
-        causes: &[("slow", "more noise, or more iterations")],
-        example: "[[solver]]\nmethod = \"sinkhorn\"\npoints = 701",
-    },
+    page: Page::of("sinkhorn", include_str!("reserved.md")),
     kinds: &[],
     later: BRIDGE,
     options: &[
@@ -74,13 +59,7 @@ static SINKHORN: Card = Card {
 
 /// Read, refused by `solve`.
 static LIGHT_BRIDGE: Card = Card {
-    page: Page {
-        name: "light-bridge",
-        summary: "Gaussian mixture for the adjusted potential",
-        meaning: "exp(psi) is a sum of Gaussians; the fit needs draws of both ends and no simulation.",
-        causes: &[("poor fit", "more potentials")],
-        example: "[[solver]]\nmethod = \"light-bridge\"\npotentials = 4",
-    },
+    page: Page::of("light-bridge", include_str!("reserved.md")),
     kinds: &[],
     later: BRIDGE,
     options: &[
@@ -102,13 +81,7 @@ static LIGHT_BRIDGE: Card = Card {
 
 /// Read, refused by `solve`.
 static IPF: Card = Card {
-    page: Page {
-        name: "ipf",
-        summary: "iterated fitting of forward and backward drifts",
-        meaning: "Each half-step fits a drift to simulated paths of the other direction.",
-        causes: &[("drifting ends", "more paths")],
-        example: "[[solver]]\nmethod = \"ipf\"",
-    },
+    page: Page::of("ipf", include_str!("reserved.md")),
     kinds: &[],
     later: BRIDGE,
     options: &[
@@ -130,13 +103,7 @@ static IPF: Card = Card {
 
 /// Read, refused by `solve`.
 static MAM: Card = Card {
-    page: Page {
-        name: "mam",
-        summary: "minimum action over a fixed time",
-        meaning: "1/2 int |x' - b|^2 dt over paths with fixed ends, as a sum over images.",
-        causes: &[("end effects", "a longer duration")],
-        example: "[[solver]]\nmethod = \"mam\"\nduration = 20.0",
-    },
+    page: Page::of("mam", include_str!("reserved.md")),
     kinds: &[],
     later: PATH,
     options: &[
@@ -176,16 +143,7 @@ static MAM: Card = Card {
 
 /// Read, refused by `solve`.
 static GMAM: Card = Card {
-    page: Page {
-        name: "gmam",
-        summary: "geometric minimum action, time free",
-        meaning: "int ( |x'| |b| - x'.b ) ds over curves at equal arclength.",
-        causes: &[(
-            "action too low",
-            "images slid together: see action-quadrature",
-        )],
-        example: "[[solver]]\nmethod = \"gmam\"",
-    },
+    page: Page::of("gmam", include_str!("reserved.md")),
     kinds: &[],
     later: PATH,
     options: &[
@@ -198,13 +156,7 @@ static GMAM: Card = Card {
 
 /// Read, refused by `solve`.
 static STRING: Card = Card {
-    page: Page {
-        name: "string",
-        summary: "relaxation of a string along the drift",
-        meaning: "Images follow the drift and are redistributed; ends in the minimum-energy path of a gradient drift.",
-        causes: &[("drift no gradient", "use gmam")],
-        example: "[[solver]]\nmethod = \"string\"",
-    },
+    page: Page::of("string", include_str!("reserved.md")),
     kinds: &[],
     later: PATH,
     options: &[

@@ -87,23 +87,7 @@ pub struct Annealed {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "sequential Monte Carlo along tempered densities",
-        meaning: "Populations of particles move from a Gaussian to the target along (1-b) log q + b log rho. Pilot runs choose q,\nthe temperatures and the steps of the Hamiltonian moves; 16 independent populations then give Z, its standard\nerror, and a lower bound on log Z from the mean of their logarithms. `steps` limits the temperatures.",
-        causes: &[
-            ("few effective particles", "more particles"),
-            (
-                "iteration limit",
-                "more steps: the last change of temperature was too large",
-            ),
-            (
-                "a mode is missing",
-                "a wider [prior]: the first pilot starts at four times its width",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"annealed\"\nparticles = 8192",
-    },
+    page: Page::of(NAME, include_str!("annealed.md")),
     kinds: SAMPLE,
     later: &[],
     options: &[

@@ -90,13 +90,7 @@ const OPTIONS: &[Key] = &[
 
 /// What the walk is called and does.
 pub static LANGEVIN: Card = Card {
-    page: Page {
-        name: "langevin",
-        summary: "unadjusted Langevin walk in the target",
-        meaning: "x <- x + h grad log rho + sqrt(2 h) z with h = step_size, one chain a path, from the prior. Biased of order h.\nGives means, second moments and draws; standard errors from the spread of the chains.",
-        causes: &[("one mode only", "not its task: annealed, path-integral")],
-        example: "[[solver]]\nmethod = \"langevin\"\nstep_size = 0.01",
-    },
+    page: Page::of("langevin", include_str!("chains.md")),
     kinds: SAMPLE,
     later: &[],
     options: OPTIONS,
@@ -105,13 +99,7 @@ pub static LANGEVIN: Card = Card {
 
 /// What the walk is called and does.
 pub static MALA: Card = Card {
-    page: Page {
-        name: "mala",
-        summary: "Langevin walk with accept and reject",
-        meaning: "The Langevin step as a proposal of Metropolis and Hastings: no bias. The warmup adapts step_size to an\nacceptance of 0.574.",
-        causes: &[("acceptance near 0", "smaller step_size")],
-        example: "[[solver]]\nmethod = \"mala\"",
-    },
+    page: Page::of("mala", include_str!("chains.md")),
     kinds: SAMPLE,
     later: &[],
     options: OPTIONS,
@@ -120,13 +108,7 @@ pub static MALA: Card = Card {
 
 /// What the walk is called and does.
 pub static HMC: Card = Card {
-    page: Page {
-        name: "hmc",
-        summary: "Hamiltonian Monte Carlo",
-        meaning: "Trajectories of 8 leapfrog steps of a fictitious momentum, accepted or rejected. The warmup adapts step_size to\nan acceptance of 0.8.",
-        causes: &[("divergent", "smaller step_size")],
-        example: "[[solver]]\nmethod = \"hmc\"\nstep_size = 0.1",
-    },
+    page: Page::of("hmc", include_str!("chains.md")),
     kinds: SAMPLE,
     later: &[],
     options: OPTIONS,

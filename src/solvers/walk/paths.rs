@@ -73,16 +73,7 @@ const OPTIONS: &[Key] = &[
 
 /// What the scheme is called and does.
 pub static EULER_MARUYAMA: Card = Card {
-    page: Page {
-        name: "euler-maruyama",
-        summary: "explicit Euler for paths",
-        meaning: "X <- X + f h + G sqrt(h) z. Strong order 1/2, 1 with additive noise; weak order 1.",
-        causes: &[(
-            "explodes",
-            "smaller steps, or a stiff drift: exponential-euler",
-        )],
-        example: "[[solver]]\nmethod = \"euler-maruyama\"\nsteps = 1000",
-    },
+    page: Page::of("euler-maruyama", include_str!("paths.md")),
     kinds: SIMULATE,
     later: &[],
     options: OPTIONS,
@@ -91,13 +82,7 @@ pub static EULER_MARUYAMA: Card = Card {
 
 /// What the scheme is called and does.
 pub static HEUN: Card = Card {
-    page: Page {
-        name: "heun",
-        summary: "predictor and corrector for the Stratonovich reading",
-        meaning: "Strong order 1 for commutative noise.",
-        causes: &[("wrong limit", "the Ito drift is converted first")],
-        example: "[[solver]]\nmethod = \"heun\"",
-    },
+    page: Page::of("heun", include_str!("paths.md")),
     kinds: SIMULATE,
     later: &[],
     options: OPTIONS,
@@ -106,13 +91,7 @@ pub static HEUN: Card = Card {
 
 /// What the scheme is called and does.
 pub static MILSTEIN: Card = Card {
-    page: Page {
-        name: "milstein",
-        summary: "Euler with the first correction of the noise",
-        meaning: "Adds 1/2 sum G G' (z^2 - 1) h: strong order 1 for commutative noise.",
-        causes: &[("order 1/2", "noise that does not commute")],
-        example: "[[solver]]\nmethod = \"milstein\"\nsteps = 30000",
-    },
+    page: Page::of("milstein", include_str!("paths.md")),
     kinds: SIMULATE,
     later: &[],
     options: OPTIONS,
@@ -121,13 +100,7 @@ pub static MILSTEIN: Card = Card {
 
 /// What the scheme is called and does.
 pub static EXPONENTIAL_EULER: Card = Card {
-    page: Page {
-        name: "exponential-euler",
-        summary: "exact in the linear part of the drift",
-        meaning: "No stability limit from a stiff linear part.",
-        causes: &[],
-        example: "[[solver]]\nmethod = \"exponential-euler\"",
-    },
+    page: Page::of("exponential-euler", include_str!("paths.md")),
     kinds: SIMULATE,
     later: &[],
     options: OPTIONS,

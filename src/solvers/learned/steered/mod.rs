@@ -205,24 +205,7 @@ fn score_field(setup: &Setup<'_>) -> FieldSpec {
 
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
-    page: Page {
-        name: NAME,
-        summary: "fits a control of a field family on simulated paths",
-        meaning: "relative-entropy: S[u] = E[ Phi(X_T) + int (q + 1/2 u'R u) dt ] on replayed noise; gradients by the discrete\nadjoint, the minimiser by argmin. The gap S - V is half the squared control error under the controlled law.\nKinds control and sample also have, by `objective`: log-variance, Var log dP^u/dP* on recorded paths; moment, the\nsame with an unknown constant; cross-entropy, the noise of weighted paths; adjoint-matching, the lean adjoint along\nown paths; socm, the lean adjoint under weights. The last three solve one linear system per iteration. All but\nrelative-entropy and adjoint-matching need a temperature.",
-        causes: &[
-            ("gap too large", "a richer field, or more paths"),
-            ("iteration limit", "raise max_iter, or tol"),
-            (
-                "small power of the weights",
-                "cross-entropy, socm: more iterations, or another objective",
-            ),
-            (
-                "refused: needs a temperature",
-                "relative-entropy or adjoint-matching",
-            ),
-        ],
-        example: "[[solver]]\nmethod = \"action\"\nobjective = \"adjoint-matching\"\nfield = { family = \"affine\", nodes = 8 }",
-    },
+    page: Page::of(NAME, include_str!("action.md")),
     kinds: CONTROLLED,
     later: &[],
     options: &[
