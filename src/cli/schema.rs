@@ -6,7 +6,7 @@ use crate::cli::output::say;
 use crate::problem::format::json_schema::{form_text, json_schema, json_schema_of};
 use crate::problem::format::key::Key;
 use crate::problem::format::schema::table;
-use crate::problem::format::tables::{Shape, TABLES, TableSchema};
+use crate::problem::format::tables::{Shape, TableSchema, tables};
 use crate::problem::format::vocabulary::{Vocabulary, with_code};
 use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
@@ -23,7 +23,7 @@ pub fn schema(name: Option<&str>, common: &Common) -> Exit {
         Some(name) => match table(name) {
             Some(found) => Some(found),
             None => {
-                let names = TABLES.iter().map(|table| table.name);
+                let names = tables().map(|table| table.name);
                 let hint = did_you_mean(name, names.clone())
                     .map_or(String::new(), |hint| format!(", {hint}"));
                 let names: Vec<&str> = names.collect();
@@ -53,7 +53,7 @@ pub fn schema(name: Option<&str>, common: &Common) -> Exit {
 
 fn header(table: &TableSchema) -> String {
     match table.shape {
-        Shape::Single | Shape::Free(_) => format!("[{}]", table.name),
+        Shape::Single | Shape::Part | Shape::Free(_) => format!("[{}]", table.name),
         Shape::List | Shape::Later => format!("[[{}]]", table.name),
         Shape::Named => format!("[{}.NAME]", table.name),
     }
@@ -70,7 +70,7 @@ fn kinds(table: &TableSchema) -> String {
 
 fn all(width: usize) -> String {
     let mut rows = Table::new(&["table", "kinds", "what it says"]);
-    for table in TABLES {
+    for table in tables() {
         rows.push(vec![header(table), kinds(table), table.about.to_owned()]);
     }
     format!(
@@ -91,7 +91,7 @@ fn one(table: &'static TableSchema, vocabulary: &Vocabulary, width: usize) -> St
         return text;
     }
     let mut rows = Table::new(&["key", "holds", "default", "meaning"]);
-    for key in table.keys {
+    for key in &table.keys {
         rows.push(key_row(key, vocabulary, ""));
     }
     if table.name == "solver" {

@@ -78,7 +78,7 @@ mod tests {
     use crate::problem::parse_text;
     use crate::solvers::driver::{StopReason, Work};
     use crate::solvers::lowered::answer::Outcome;
-    use crate::verification::vocabulary::standard;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
     const TEXT: &str = r#"
@@ -107,7 +107,7 @@ paths = 2048
 
     fn lowered() -> ReverseProblem {
         let loaded =
-            parse_text("mixture.toml", TEXT, Path::new("."), &[], &standard()).expect("valid");
+            parse_text("mixture.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
         ReverseProblem::new(loaded.problem).expect("mixtures")
     }
 

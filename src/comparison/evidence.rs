@@ -57,8 +57,8 @@ pub fn upper_bound(
 mod tests {
     use super::*;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::registry::run_control::solve;
-    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     /// The method's `log Z` and the upper bound.
@@ -67,7 +67,7 @@ mod tests {
             "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\npreset = \"vp\"\n\
              horizon = [0.0, 1.0]\n[run]\nseed = 3\n[[solver]]\nid = \"a\"\nmethod = \"annealed\"\nparticles = 4096\n"
         );
-        let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
+        let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
             .unwrap_or_else(|report| panic!("{report}"));
         let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
         let spec = &problem.problem.solvers[0];

@@ -135,8 +135,8 @@ mod tests {
     use crate::numeric::batch::{BatchMut, BatchRef};
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::walk::steered_walk::Idle;
-    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     const TEXT: &str = r#"
@@ -193,7 +193,7 @@ steps = 10
     #[test]
     fn a_frame_continues_the_one_before_it() {
         let loaded =
-            parse_text("still.toml", TEXT, Path::new("."), &[], &standard()).expect("valid");
+            parse_text("still.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
         let problem = ControlProblem::new(loaded.problem).expect("a control problem");
         let idle = Idle {
             states: 2,

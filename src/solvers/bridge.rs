@@ -311,7 +311,7 @@ mod tests {
     use crate::numeric::quadrature::Rule;
     use crate::problem::parse_text;
     use crate::solvers::driver::drive;
-    use crate::verification::vocabulary::standard;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
     fn solved(data: &str, prior: &str) -> (ReverseProblem, crate::solvers::driver::Solution) {
@@ -319,7 +319,7 @@ mod tests {
             "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );
         let loaded =
-            parse_text("bridge.toml", &text, Path::new("."), &[], &standard()).expect("valid");
+            parse_text("bridge.toml", &text, Path::new("."), &[], &vocabulary()).expect("valid");
         let problem = ReverseProblem::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![401],
@@ -411,7 +411,7 @@ mod tests {
     fn three_states_are_refused_with_what_would_be_accepted() {
         let text = "format = 1\n[problem]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
         let loaded =
-            parse_text("three.toml", text, Path::new("."), &[], &standard()).expect("valid");
+            parse_text("three.toml", text, Path::new("."), &[], &vocabulary()).expect("valid");
         let problem = ReverseProblem::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![64; 3],

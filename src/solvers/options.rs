@@ -2,8 +2,8 @@
 
 use crate::field::family::field_text as family_text;
 use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
-use crate::problem::format::ladder::{HALF, HALF_STEPS, Less, QUARTER};
-use crate::problem::meant::model::Scheme;
+use crate::problem::format::key::{HALF, HALF_STEPS, Less, QUARTER};
+use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::options::Options;
 

@@ -2,7 +2,7 @@
 
 use crate::problem::format::card::{Card, Listed};
 use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
-use crate::problem::format::tables::{Shape, TABLES, TableSchema};
+use crate::problem::format::tables::{Shape, TableSchema, part, tables};
 use crate::problem::format::vocabulary::{Vocabulary, with_code};
 use crate::problem::meant::kind::Kind;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub fn json_schema(vocabulary: &Vocabulary) -> Value {
     let mut properties = Map::new();
     properties.insert("format".to_owned(), json!({ "const": 1 }));
-    for table in TABLES {
+    for table in tables() {
         if !matches!(table.shape, Shape::Later) {
             properties.insert(table.name.to_owned(), table_schema(table, vocabulary));
         }
@@ -52,7 +52,7 @@ fn nested() -> Value {
 /// Tables a kind needs and those that do not belong to it.
 fn of_kind(kind: Kind) -> Value {
     let mut foreign = Map::new();
-    for table in TABLES {
+    for table in tables() {
         if !matches!(table.shape, Shape::Later) && !table.kinds.contains(&kind) {
             foreign.insert(table.name.to_owned(), json!(false));
         }
@@ -80,7 +80,7 @@ fn table_schema(table: &TableSchema, vocabulary: &Vocabulary) -> Value {
         }
         Shape::List => json!({ "type": "array", "items": object() }),
         Shape::Named => json!({ "type": "object", "additionalProperties": object() }),
-        Shape::Later => json!(false),
+        Shape::Part | Shape::Later => json!(false),
     };
     schema["description"] = json!(table.about);
     schema
@@ -188,7 +188,7 @@ fn form_schema(form: &Form, vocabulary: &Vocabulary) -> Value {
         }
         Form::Names => or_list(json!({ "type": "string" })),
         Form::Field(_) => field_schema(vocabulary),
-        Form::Table(keys) => object(keys.iter(), vocabulary),
+        Form::Table(name) => object(part(name).iter(), vocabulary),
         Form::Free(form) => json!({
             "type": "object",
             "additionalProperties": form_schema(form, vocabulary),
@@ -237,8 +237,8 @@ pub fn form_text(form: &Form, vocabulary: &Vocabulary) -> String {
         }
         Form::Names => "list of names".to_owned(),
         Form::Field(_) => format!("{}, or a table", choice(Names::Families)),
-        Form::Table(keys) => {
-            let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        Form::Table(name) => {
+            let names: Vec<&str> = part(name).iter().map(|key| key.name).collect();
             format!("table of {}", names.join(", "))
         }
         Form::Free(form) => format!("table of {}", form_text(form, vocabulary)),

@@ -1,6 +1,5 @@
 //! What a key of the format is.
 
-use crate::problem::format::ladder::Less;
 use crate::problem::meant::options::{Options, Setting};
 use crate::problem::meant::setup::Setup;
 
@@ -8,6 +7,7 @@ use crate::problem::meant::setup::Setup;
 #[derive(Clone, Copy, Debug)]
 pub enum Names {
     Fixed(fn() -> Vec<&'static str>),
+    Listed(&'static [&'static str]),
     Methods,
     Checks,
     Presets,
@@ -43,14 +43,34 @@ pub enum Form {
     Field(Coordinates),
     /// Whole numbers of at least one, one per layer.
     Layers,
-    /// A table with these keys.
-    Table(&'static [Key]),
+    /// A table with the keys of this part of the format.
+    Table(&'static str),
     /// A table with keys of the user's choice, each of this form.
     Free(&'static Form),
     /// Any of these forms.
     Either(&'static [Form]),
     /// Exactly this word.
     Word(&'static str),
+}
+
+impl Form {
+    /// The least whole number.
+    pub(crate) fn least(&self) -> usize {
+        match self {
+            Self::Count(least) | Self::Counts(least) => *least,
+            Self::Either(forms) => forms.iter().map(Self::least).max().unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
+    /// The range of a number.
+    pub(crate) fn bound(&self) -> Bound {
+        match self {
+            Self::Number(bound) => *bound,
+            Self::Either(forms) => forms.first().map_or(Bound::Finite, Self::bound),
+            _ => Bound::Finite,
+        }
+    }
 }
 
 /// What a family of fields is a function of.
@@ -134,6 +154,30 @@ impl Fallback {
         }
     }
 }
+
+/// What one rung down a ladder of work does to an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Less {
+    /// Nothing: the option is no work.
+    Same,
+    /// One part of so many, while at least so much is left.
+    Part { of: usize, least: usize },
+    /// One less, down to this.
+    One { least: usize },
+    /// Half the intervals of every state.
+    Intervals,
+    /// Three quarters of the waves of every state: their error falls faster than any power.
+    Waves,
+    /// A hundred times the relative tolerance.
+    Tolerance,
+}
+
+/// Half the steps.
+pub const HALF_STEPS: Less = Less::Part { of: 2, least: 8 };
+/// A quarter of the samples: twice the sampling error.
+pub const QUARTER: Less = Less::Part { of: 4, least: 64 };
+/// Half the paths of a fit.
+pub const HALF: Less = Less::Part { of: 2, least: 64 };
 
 /// One key of a table, or one option of a method.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! The same method with less work, for studies of what work buys.
 
 use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
 use crate::problem::meant::options::{Options, Setting};
 
 /// Coarsest grid and shortest run of steps that still mean something.
@@ -8,30 +9,6 @@ const FEWEST_POINTS: usize = 17;
 /// Loss of relative tolerance per level, and the loosest.
 const LOOSER: f64 = 100.0;
 const LOOSEST: f64 = 2e-2;
-
-/// What one rung down a ladder of work does to an option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Less {
-    /// Nothing: the option is no work.
-    Same,
-    /// One part of so many, while at least so much is left.
-    Part { of: usize, least: usize },
-    /// One less, down to this.
-    One { least: usize },
-    /// Half the intervals of every state.
-    Intervals,
-    /// Three quarters of the waves of every state: their error falls faster than any power.
-    Waves,
-    /// A hundred times the relative tolerance.
-    Tolerance,
-}
-
-/// Half the steps.
-pub const HALF_STEPS: Less = Less::Part { of: 2, least: 8 };
-/// A quarter of the samples: twice the sampling error.
-pub const QUARTER: Less = Less::Part { of: 4, least: 64 };
-/// Half the paths of a fit.
-pub const HALF: Less = Less::Part { of: 2, least: 64 };
 
 impl Card {
     /// The options `level` rungs down a ladder of work; the options themselves at level 0.

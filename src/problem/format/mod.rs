@@ -4,7 +4,6 @@ pub mod card;
 pub mod codes;
 pub mod json_schema;
 pub mod key;
-pub(crate) mod keys;
 pub mod ladder;
 pub mod names;
 pub mod page;

@@ -119,13 +119,7 @@ pub const PRESETS: [&str; 8] = [
     "langevin",
     "underdamped",
 ];
-pub const CALCULI: [&str; 3] = ["ito", "stratonovich", "klimontovich"];
-pub const BOUNDARIES: [&str; 4] = ["natural", "reflect", "absorb", "periodic"];
 pub const SPACINGS: [&str; 5] = ["uniform", "log", "log-snr", "cosine", "edm"];
-pub const SENSES: [&str; 2] = ["min", "max"];
-pub const SWEEP_MODES: [&str; 3] = ["grid", "zip", "random"];
-pub const INTEGRATORS: [&str; 4] = ["euler-maruyama", "heun", "exponential-euler", "ddpm"];
-pub const SEVERITIES: [&str; 2] = ["fail", "warn"];
 /// Names for `output.save`.
 pub const SAVES: [&str; 4] = ["samples", "score-grid", "marginals", "paths"];
 

@@ -73,7 +73,7 @@ fn aligned(causes: &[&str]) -> Vec<String> {
 }
 
 /// The sections of a book by name.
-fn sections(book: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(crate) fn sections(book: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     book.trim_start_matches("# ")
         .split("\n# ")
         .filter_map(|section| section.split_once('\n'))

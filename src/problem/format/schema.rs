@@ -1,7 +1,7 @@
 //! Checks that every table and key of a file exists and belongs to its kind.
 
 use crate::problem::format::key::{Form, Key};
-use crate::problem::format::tables::{Shape, TABLES, TableSchema};
+use crate::problem::format::tables::{Shape, TableSchema, part, tables};
 use crate::problem::format::vocabulary::Vocabulary;
 use crate::problem::meant::kind::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The schema of a table.
 pub fn table(name: &str) -> Option<&'static TableSchema> {
-    TABLES.iter().find(|table| table.name == name)
+    tables().find(|table| table.name == name)
 }
 
 /// The keys of a table; `[[solver]]` has those of every method.
@@ -25,8 +25,7 @@ pub fn keys(table: &'static TableSchema, vocabulary: &Vocabulary) -> Vec<&'stati
 
 /// Names of the tables a problem of this kind may use.
 pub fn tables_of(kind: Kind) -> Vec<&'static str> {
-    TABLES
-        .iter()
+    tables()
         .filter(|table| !matches!(table.shape, Shape::Later) && table.kinds.contains(&kind))
         .map(|table| table.name)
         .collect()
@@ -51,7 +50,7 @@ pub(crate) fn check_keys(root: &Table, kind: Kind, vocabulary: &Vocabulary) -> V
 }
 
 fn unknown_table(entry: &Entry, kind: Kind) -> Diagnostic {
-    let names = TABLES.iter().map(|table| table.name);
+    let names = tables().map(|table| table.name);
     let is_table = matches!(entry.node.value, Value::Table(_) | Value::Array(_));
     let home = home_of(&entry.key);
     let diagnostic = if is_table {
@@ -132,7 +131,7 @@ fn check_table(
         (Shape::Named, Value::Table(table)) => check_named(schema, keys, table, diagnostics),
         (shape, value) => {
             let wanted = match shape {
-                Shape::Single | Shape::Free(_) | Shape::Later => {
+                Shape::Single | Shape::Free(_) | Shape::Part | Shape::Later => {
                     format!("a table, [{}]", schema.name)
                 }
                 Shape::List => format!("a list of tables, [[{}]]", schema.name),
@@ -206,8 +205,8 @@ fn check_entries(
 
 /// Keys of a table inside a table.
 fn check_inner(key: &Key, place: &str, node: &Node, diagnostics: &mut Vec<Diagnostic>) {
-    let Form::Table(keys) = key.form else { return };
-    let keys: Vec<&Key> = keys.iter().collect();
+    let Form::Table(name) = key.form else { return };
+    let keys: Vec<&Key> = part(name).iter().collect();
     let place = format!("{place}.{}", key.name);
     let Value::Table(table) = &node.value else {
         diagnostics.push(
@@ -267,7 +266,7 @@ fn listed(names: &[&str], table: &str) -> String {
 
 /// The only table that has this key, if there is just one.
 fn home_of(key: &str) -> Option<&'static str> {
-    let mut homes = TABLES.iter().filter(|table| table.key(key).is_some());
+    let mut homes = tables().filter(|table| table.key(key).is_some());
     match (homes.next(), homes.next()) {
         (Some(home), None) => Some(home.name),
         _ => None,

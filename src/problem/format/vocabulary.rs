@@ -43,6 +43,7 @@ impl Vocabulary {
     pub fn names(&self, names: Names) -> Vec<&'static str> {
         match names {
             Names::Fixed(names) => names(),
+            Names::Listed(names) => names.to_vec(),
             Names::Methods => all(&self.methods),
             Names::Checks => all(&self.checks),
             Names::Presets => crate::problem::format::names::PRESETS.to_vec(),

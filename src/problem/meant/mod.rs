@@ -1,6 +1,7 @@
 //! What was meant: the validated problem. Nothing in it can be malformed.
 
 pub mod claim;
+pub mod grid;
 pub mod kind;
 pub mod law;
 pub mod model;

@@ -1,6 +1,6 @@
 //! What the choice of methods and the defaults of their options depend on.
 
-use crate::problem::meant::model::GridSettings;
+use crate::problem::meant::grid::GridSettings;
 use crate::problem::meant::task::{Kind, Path};
 
 /// What is known of a problem when its methods are read.

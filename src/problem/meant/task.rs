@@ -27,6 +27,11 @@ pub enum Sense {
     Maximise,
 }
 
+impl Named for Sense {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("min", Self::Minimise), ("max", Self::Maximise)];
+}
+
 /// `[[event]]`: something that happens when an inequality first holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

@@ -1,10 +1,9 @@
 //! Reads `[run] checks` and `[[check]]`, and expands `"standard"`.
 
 use crate::problem::format::card::CheckCard;
-use crate::problem::format::key::Bound;
-use crate::problem::format::names::SEVERITIES;
 use crate::problem::format::vocabulary::readable;
 use crate::problem::meant::model::{Against, CheckSpec, Severity};
+use crate::problem::meant::named::Named;
 use crate::problem::meant::task::Kind;
 use crate::problem::read::methods::known_card;
 use crate::problem::text::diagnostic::Diagnostic;
@@ -34,6 +33,11 @@ pub(crate) fn read_checks(
     solvers: &[&str],
     facts: Applicable,
 ) -> Vec<CheckSpec> {
+    // Nobody runs them.
+    if reader.vocabulary.checks.is_empty() {
+        run.take("checks");
+        return Vec::new();
+    }
     let mut checks: Vec<CheckSpec> = listed(reader, run, facts)
         .into_iter()
         .map(default_check)
@@ -175,30 +179,21 @@ fn read_check(
         check: check.to_owned(),
         on,
         against: None,
-        tolerance: reader.optional_number(section, "tol", Bound::Positive),
-        relative_tolerance: reader.optional_number(section, "rtol", Bound::Positive),
-        confidence: reader
-            .optional_number(section, "confidence", Bound::Positive)
-            .unwrap_or(CONFIDENCE),
-        samples: section
-            .take("samples")
-            .and_then(|entry| reader.whole_number(&entry.node, "check.samples", 2)),
+        tolerance: reader.optional_number(section, "tol"),
+        relative_tolerance: reader.optional_number(section, "rtol"),
+        confidence: reader.number(section, "confidence"),
+        samples: reader.optional_count(section, "samples"),
         order: None,
         levels: None,
         until: None,
-        severity: match reader.choice(section, "severity", &SEVERITIES, Some("fail")) {
-            Some("warn") => Severity::Warn,
-            _ => Severity::Fail,
-        },
+        severity: reader.one(section, "severity").unwrap_or(Severity::Fail),
     };
     // The checks of reverse diffusion choose their own refinements and comparisons.
     if kind != Kind::Reverse {
         spec.against = read_against(reader, section, solvers);
-        spec.order = reader.optional_number(section, "order", Bound::Finite);
-        spec.until = reader.optional_number(section, "until", Bound::Positive);
-        spec.levels = section
-            .take("levels")
-            .and_then(|entry| reader.whole_number(&entry.node, "check.levels", 2));
+        spec.order = reader.optional_number(section, "order");
+        spec.until = reader.optional_number(section, "until");
+        spec.levels = reader.optional_count(section, "levels");
     }
     reader.finish(section, &format!("check `{check}`"));
     Some(spec)
@@ -275,9 +270,5 @@ fn record(reader: &mut Reader, check: &CheckSpec) {
             reader.record(&section, key, value.to_string());
         }
     }
-    let severity = match check.severity {
-        Severity::Fail => "fail",
-        Severity::Warn => "warn",
-    };
-    reader.record(&section, "severity", quote(severity));
+    reader.record(&section, "severity", quote(check.severity.name()));
 }

@@ -1,7 +1,6 @@
 //! A noisy curve as a Gaussian mixture.
 
 use crate::expr::{Expr, Graph};
-use crate::problem::format::key::Bound;
 use crate::problem::meant::law::{Covariance, Curve, Mixture};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::Value;
@@ -22,7 +21,7 @@ const PROBES: usize = 48;
 
 /// Reads `centre` (expressions of `s` in `[0, 1]`) and `width`.
 pub(crate) fn read_curve(reader: &mut Reader, section: &Section<'_>) -> Option<Curve> {
-    let width = reader.number(section, "width", Bound::Positive);
+    let width = reader.required_number(section, "width");
     let Some(entry) = section.take("centre") else {
         reader.missing(section, "centre", "[\"cos(2*pi*s)\", \"sin(2*pi*s)\"]");
         return None;

@@ -238,7 +238,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     require_tables(reader, root, kind);
     let identity = read_identity(reader, &sections.problem, kind);
     if sections.problem.is_present() {
-        reader.choice(&sections.problem, "kind", &Kind::names(), None);
+        reader.choice(&sections.problem, "kind");
     }
     reader.read_parameters(&sections.params);
     reader.read_definitions(&sections.define);

@@ -1,7 +1,7 @@
 //! Reads `[problem]`, `[time]`, `[run]`, `[sample]`, `[reference.*]` and `[output]`.
 
 use crate::problem::format::key::Bound;
-use crate::problem::format::names::{INTEGRATORS, PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind};
+use crate::problem::format::names::{PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind};
 use crate::problem::meant::model::{
     Expectation, Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing,
     TimeSettings,
@@ -130,11 +130,11 @@ pub(crate) fn read_time(
     kind: Kind,
 ) -> TimeSettings {
     let (start, end) = horizon;
-    let steps = reader.count(section, "steps", 200, 2);
+    let steps = reader.count(section, "steps");
     let spacing = read_spacing(reader, section, spacing);
     let t_min = if stops_early(kind) {
         let default = start + 1e-3 * (end - start);
-        reader.number_or(section, "t_min", default, Bound::NotNegative)
+        reader.number_or(section, "t_min", default)
     } else {
         start
     };
@@ -326,7 +326,7 @@ fn read_record(reader: &mut Reader, section: &Section<'_>, t_min: f64, end: f64)
 
 /// `[run] seed`, which the choice of table rows needs before everything else.
 pub(crate) fn read_seed(reader: &mut Reader, section: &Section<'_>) -> u64 {
-    reader.count(section, "seed", 1, 0) as u64
+    reader.count(section, "seed") as u64
 }
 
 /// The rest of `[run]`; `paths` is the default number of paths.
@@ -337,10 +337,10 @@ pub(crate) fn read_run(
     paths: usize,
     kind: Kind,
 ) -> RunSettings {
-    let paths = reader.count(section, "paths", paths, 2);
-    let threads = reader.count(section, "threads", 0, 0);
+    let paths = reader.count_or(section, "paths", paths);
+    let threads = reader.count(section, "threads");
     let plots = read_plots(reader, section, kind);
-    let max_time = reader.optional_number(section, "max_time", Bound::Positive);
+    let max_time = reader.optional_number(section, "max_time");
     RunSettings {
         seed,
         paths,
@@ -388,10 +388,12 @@ pub(crate) fn read_sample(
             levels
         }
     };
-    let integrator = read_integrator(reader, section);
-    let steps = reader.count(section, "steps", time.steps, 1);
+    let integrator = reader
+        .one(section, "integrator")
+        .unwrap_or(Integrator::Heun);
+    let steps = reader.count_or(section, "steps", time.steps);
     let spacing = read_spacing(reader, section, time.spacing);
-    let paths = reader.count(section, "paths", paths, 1);
+    let paths = reader.count_or(section, "paths", paths);
     reader.finish(section, "this problem");
     SampleSettings {
         noise_levels,
@@ -399,16 +401,6 @@ pub(crate) fn read_sample(
         steps,
         spacing,
         paths,
-    }
-}
-
-fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
-    let default = Some("exponential-euler");
-    match reader.choice(section, "integrator", &INTEGRATORS, default) {
-        Some("euler-maruyama") => Integrator::EulerMaruyama,
-        Some("heun") => Integrator::Heun,
-        Some("ddpm") => Integrator::Ddpm,
-        _ => Integrator::ExponentialEuler,
     }
 }
 
@@ -456,7 +448,7 @@ fn read_reference(
             .number_at(&value.node, &place)
             .map(|value| vec![value])
     };
-    let tolerance = reader.number_or(&section, "tol", 0.0, Bound::NotNegative);
+    let tolerance = reader.number(&section, "tol");
     let source = reader.text_or(&section, "source", "");
     let values = values?;
     for number in &values {
@@ -500,9 +492,9 @@ fn unknown_reference(entry: &Entry) -> Diagnostic {
 pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputSettings {
     let directory = reader.text_or(section, "dir", "runs");
     let save = names(reader, section, "save", Some(&SAVES));
-    let html = is_written(reader, section, "report", "html");
-    let arrays = is_written(reader, section, "arrays", "npz");
-    let events = is_written(reader, section, "events", "jsonl");
+    let html = is_written(reader, section, "report");
+    let arrays = is_written(reader, section, "arrays");
+    let events = is_written(reader, section, "events");
     reader.finish(section, "this problem");
     OutputSettings {
         directory: PathBuf::from(directory),
@@ -514,11 +506,8 @@ pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputS
 }
 
 /// Whether a file is written in its format, or not at all.
-fn is_written(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    key: &'static str,
-    format: &'static str,
-) -> bool {
-    reader.choice(section, key, &[format, "none"], Some(format)) == Some(format)
+fn is_written(reader: &mut Reader, section: &Section<'_>, key: &'static str) -> bool {
+    reader
+        .choice(section, key)
+        .is_some_and(|format| format != "none")
 }

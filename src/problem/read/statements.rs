@@ -1,12 +1,11 @@
 //! Reads what later stages interpret: `[[identity]]`, `[sweep]`, `[units]`.
 
-use crate::problem::format::key::Bound;
-use crate::problem::format::names::SWEEP_MODES;
 use crate::problem::format::schema;
 use crate::problem::format::tables::Shape;
 use crate::problem::meant::claim::{
     Binding, Claim, IdentitySpec, Sweep, SweepAxis, SweepMode, Typed, Under,
 };
+use crate::problem::meant::named::Named;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value, offset_in_token};
 use crate::problem::text::reader::{Reader, Section};
@@ -83,7 +82,7 @@ fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Option<IdentityS
     let under = section.take("under").map_or(Some(None), |entry| {
         read_under(reader, section, entry).map(Some)
     });
-    let at = reader.optional_number(section, "at", Bound::Finite);
+    let at = reader.optional_number(section, "at");
     let claim = read_claim(reader, section);
     reader.finish(section, "this identity");
     Some(IdentitySpec {
@@ -269,14 +268,10 @@ pub(crate) fn read_sweep(
     if !section.is_present() {
         return None;
     }
-    let mode = match reader.choice(section, "mode", &SWEEP_MODES, Some("grid")) {
-        Some("zip") => SweepMode::Zip,
-        Some("random") => SweepMode::Random,
-        _ => SweepMode::Grid,
-    };
-    let repeat = reader.count(section, "repeat", 1, 1);
+    let mode = reader.one(section, "mode").unwrap_or(SweepMode::Grid);
+    let repeat = reader.count(section, "repeat");
     let samples = if mode == SweepMode::Random && section.has("samples") {
-        Some(reader.count(section, "samples", 1, 1))
+        reader.optional_count(section, "samples")
     } else {
         None
     };
@@ -296,7 +291,7 @@ pub(crate) fn read_sweep(
         }
     };
     let over = section.take("over");
-    reader.finish(section, &format!("mode `{}`", SWEEP_MODES[mode as usize]));
+    reader.finish(section, &format!("mode `{}`", mode.name()));
     let Some(over) = over else {
         reader.missing(section, "over", "{ \"params.a\" = [0.5, 1.0] }");
         return None;

@@ -1,10 +1,11 @@
 //! Typed access to the tree: every wrong value becomes a diagnostic, every value used (given or
 //! default) is written down for `check --resolved`.
 
-use crate::problem::format::key::{Bound, Key};
+use crate::problem::format::key::{Bound, Fallback, Form, Key};
 use crate::problem::format::names::LATER;
 use crate::problem::format::schema;
 use crate::problem::format::vocabulary::Vocabulary;
+use crate::problem::meant::named::Named;
 use crate::problem::text::diagnostic::{Diagnostic, Level, Source};
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::names::Formulas;
@@ -231,8 +232,18 @@ impl Reader {
         default.to_owned()
     }
 
-    /// True or false, with a default.
-    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str, default: bool) -> bool {
+    /// The declaration of a key; what nobody declared holds text.
+    fn declared(&self, section: &Section<'_>, key: &str) -> (Form, Fallback) {
+        let keys = self.keys(section).unwrap_or_default();
+        let found = keys.iter().find(|known| known.name == key);
+        found.map_or((Form::Text, Fallback::Absent), |key| {
+            (key.form, key.default)
+        })
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str) -> bool {
+        let default = matches!(self.declared(section, key).1, Fallback::Flag(true));
         let Some(entry) = section.take(key) else {
             self.record(section, key, default.to_string());
             return default;
@@ -247,28 +258,45 @@ impl Reader {
         }
     }
 
-    /// One of several names.
+    /// One of the names that a key knows.
     pub(crate) fn choice(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
+    ) -> Option<&'static str> {
+        let (form, default) = self.declared(section, key);
+        let choices = match form {
+            Form::Choice(names) => self.vocabulary.names(names),
+            _ => Vec::new(),
+        };
+        match default {
+            Fallback::Name(default) if !section.has(key) => {
+                section.take(key);
+                self.record(section, key, quote(default));
+                Some(default)
+            }
+            _ => self.choice_of(section, key, &choices),
+        }
+    }
+
+    /// One of several names, which must be there.
+    pub(crate) fn choice_of(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
         choices: &[&'static str],
-        default: Option<&'static str>,
     ) -> Option<&'static str> {
         let Some(entry) = section.take(key) else {
-            return match default {
-                Some(default) => {
-                    self.record(section, key, quote(default));
-                    Some(default)
-                }
-                None => {
-                    self.missing(section, key, &one_of(choices));
-                    None
-                }
-            };
+            self.missing(section, key, &one_of(choices));
+            return None;
         };
         self.record_entry(section, entry);
         self.choice_at(&entry.node, &format!("{}.{key}", section.name), choices)
+    }
+
+    /// The value of the name chosen.
+    pub(crate) fn one<T: Named>(&mut self, section: &Section<'_>, key: &'static str) -> Option<T> {
+        self.choice(section, key).and_then(T::from_name)
     }
 
     /// The one of several names that a node holds.
@@ -319,23 +347,38 @@ impl Reader {
         None
     }
 
-    /// A whole number of at least `least`, with a default.
-    pub(crate) fn count(
+    /// A whole number.
+    pub(crate) fn count(&mut self, section: &Section<'_>, key: &'static str) -> usize {
+        match self.declared(section, key).1 {
+            Fallback::Count(default) => self.count_or(section, key, default),
+            _ => self.optional_count(section, key).unwrap_or_default(),
+        }
+    }
+
+    /// A whole number with a default that depends on the problem.
+    pub(crate) fn count_or(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
         default: usize,
-        least: usize,
     ) -> usize {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.record(section, key, default.to_string());
-            return default;
-        };
-        self.record_entry(section, entry);
-        match self.whole_number(&entry.node, &format!("{}.{key}", section.name), least) {
-            Some(value) => value,
-            None => default,
         }
+        self.optional_count(section, key).unwrap_or(default)
+    }
+
+    /// A whole number that may be absent.
+    pub(crate) fn optional_count(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+    ) -> Option<usize> {
+        let entry = section.take(key)?;
+        self.record_entry(section, entry);
+        let least = self.declared(section, key).0.least();
+        self.whole_number(&entry.node, &format!("{}.{key}", section.name), least)
     }
 
     /// A whole number of at least `least`.
@@ -418,16 +461,12 @@ impl Reader {
         points.into_iter().collect()
     }
 
-    /// A number, or a string that evaluates to one, in a range.
-    pub(crate) fn number_in(
-        &mut self,
-        section: &Section<'_>,
-        entry: &Entry,
-        range: Bound,
-    ) -> Option<f64> {
+    /// A number, or a string that evaluates to one, in the range of its key.
+    pub(crate) fn number_in(&mut self, section: &Section<'_>, entry: &Entry) -> Option<f64> {
         let place = format!("{}.{}", section.name, entry.key);
         let value = self.number_at(&entry.node, &place)?;
-        self.bounded(&entry.node, &place, value, range)
+        let bound = self.declared(section, &entry.key).0.bound();
+        self.bounded(&entry.node, &place, value, bound)
     }
 
     /// Checks a number against its range.
@@ -452,35 +491,39 @@ impl Reader {
         None
     }
 
-    /// A number with a default.
+    /// A number.
+    pub(crate) fn number(&mut self, section: &Section<'_>, key: &'static str) -> f64 {
+        match self.declared(section, key).1 {
+            Fallback::Number(default) => self.number_or(section, key, default),
+            _ => self.optional_number(section, key).unwrap_or_default(),
+        }
+    }
+
+    /// A number with a default that depends on the problem.
     pub(crate) fn number_or(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
         default: f64,
-        range: Bound,
     ) -> f64 {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.record(section, key, float(default));
-            return default;
-        };
-        self.record_entry(section, entry);
-        self.number_in(section, entry, range).unwrap_or(default)
+        }
+        self.optional_number(section, key).unwrap_or(default)
     }
 
     /// A number that must be there.
-    pub(crate) fn number(
+    pub(crate) fn required_number(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
-        range: Bound,
     ) -> Option<f64> {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.missing(section, key, "a number");
-            return None;
-        };
-        self.record_entry(section, entry);
-        self.number_in(section, entry, range)
+        }
+        self.optional_number(section, key)
     }
 
     /// An optional number; nothing is recorded when it is absent.
@@ -488,11 +531,10 @@ impl Reader {
         &mut self,
         section: &Section<'_>,
         key: &'static str,
-        range: Bound,
     ) -> Option<f64> {
         let entry = section.take(key)?;
         self.record_entry(section, entry);
-        self.number_in(section, entry, range)
+        self.number_in(section, entry)
     }
 
     /// The value of a node that holds a number or a constant expression.

@@ -35,7 +35,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::Scheme;
+use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
 use crate::solvers::grid::region::{automatic, scout};

@@ -68,8 +68,8 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece, Rates};
 use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
-use crate::problem::format::ladder::Less;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
@@ -79,7 +79,7 @@ use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, 
 use crate::solvers::learned::polynomial::law::{BLOCK, clouds};
 use crate::solvers::learned::polynomial::rates::{Cloud, Falling};
 use crate::solvers::learned::polynomial::value::{
-    Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
+    Axes, Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
 };
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
@@ -125,20 +125,6 @@ pub struct Polynomial {
     /// Relative change of the value from one round to the next.
     pub tolerance: f64,
     pub max_iterations: usize,
-}
-
-/// Coordinates of a polynomial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axes {
-    /// Those in which the paths are uncorrelated.
-    Principal,
-    /// The states, each to its own scale.
-    States,
-}
-
-impl Named for Axes {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("principal", Self::Principal), ("states", Self::States)];
 }
 
 /// What the method is called, does and asks for.

@@ -3,13 +3,13 @@
 use crate::problem::parse_text;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run_control::solve;
-use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 /// The problem a file states.
 pub(crate) fn lowered(text: &str) -> ControlProblem {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[], &standard())
+    let loaded = parse_text("test.toml", text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}\n{text}"));
     ControlProblem::new(loaded.problem).expect("the problem lowers")
 }

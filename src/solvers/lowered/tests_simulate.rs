@@ -1,14 +1,14 @@
 use crate::problem::parse_text;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run_simulate::solve;
-use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 /// Answers of the solvers of a file.
 fn run(body: &str) -> Vec<Result<Solution<SimulateOutcome>, Unsolved>> {
     let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n{body}");
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
     let problem = SimulateProblem::new(loaded.problem).expect("lowers");
     let solvers = &problem.problem.solvers;

@@ -2,8 +2,8 @@
 //! file when its code lands.
 
 use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
-use crate::problem::format::ladder::Less;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::{BRIDGE, PATH};
 use crate::problem::meant::named::Named;

@@ -316,8 +316,8 @@ impl Method for Chains {
 mod tests {
     use super::*;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::registry::run_control::solve;
-    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     /// Seed 9. A Gaussian with mean 1 and variance 4: 64 chains; five standard errors on four moments, Student
@@ -336,7 +336,7 @@ mod tests {
                  horizon = [0.0, 1.0]\n[run]\nseed = 9\n[[solver]]\nid = \"walk\"\nmethod = \"{method}\"\n\
                  paths = 64\nsteps = 2000\nstep_size = {step}\nwarmup = 400\n"
             );
-            let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
+            let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
                 .unwrap_or_else(|report| panic!("{report}"));
             let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
             let spec = &problem.problem.solvers[0];

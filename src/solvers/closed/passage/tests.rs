@@ -1,8 +1,8 @@
 use crate::problem::parse_text;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run_simulate::solve;
-use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
@@ -15,7 +15,7 @@ fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
         "format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n[dynamics]\nstate = \"x\"\n{dynamics}\n\
          [initial]\n{start}\n{events}[[solver]]\nid = \"t\"\nmethod = \"first-passage\"\npoints = 256\n"
     );
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
     let problem = SimulateProblem::new(loaded.problem).expect("lowers");
     let spec = &problem.problem.solvers[0];

@@ -392,7 +392,7 @@ fn published_problems_have_their_least_cost_at_their_steps() {
             let loaded = crate::problem::load(
                 Path::new(&path),
                 &[steps],
-                &crate::verification::vocabulary::standard(),
+                &crate::solvers::registry::methods::vocabulary(),
             )
             .unwrap_or_else(|report| panic!("{report}"));
             let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");

@@ -26,6 +26,7 @@
 
 pub mod descent;
 pub mod metric;
+pub mod objective;
 pub mod ratio;
 pub mod regression;
 pub mod replay;
@@ -43,8 +44,8 @@ use crate::numeric::dense::DenseError;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
-use crate::problem::format::ladder::Less;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
@@ -58,6 +59,7 @@ use crate::solvers::learned::optimizer::{Descent, DescentSettings};
 use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::steered::descent::{Loss, Natural};
 use crate::solvers::learned::steered::metric::{Layout, Metric};
+use crate::solvers::learned::steered::objective::PathObjective;
 use crate::solvers::learned::steered::ratio::Ratio;
 use crate::solvers::learned::steered::regression::{Normal, log_weights, smoothed};
 use crate::solvers::learned::steered::replay::{Anchor, Noise, PATHS, Replay, Tape};
@@ -145,49 +147,6 @@ fn singular(error: DenseError) -> SolveError {
         system: "normal equations of the control",
         pivot,
         suggestion: "a smaller field, or more paths".to_owned(),
-    }
-}
-
-/// What `action` minimises: a distance between the law of the steered paths `P^u` and the best one `P*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathObjective {
-    /// The cost itself, `lambda KL(P^u | P*)` above its least value; gradient through the paths.
-    RelativeEntropy,
-    /// `Var log dP^u/dP*` on paths that stay.
-    LogVariance,
-    /// `E (log dP^u/dP* + y)^2` on paths that stay, with `y` unknown.
-    Moment,
-    /// `KL(P* | P^u)`: regression on the noise of weighted paths.
-    CrossEntropy,
-    /// Regression on the lean adjoint along paths of the current control.
-    AdjointMatching,
-    /// Regression on the lean adjoint under the best law, by weighted paths.
-    Socm,
-}
-
-impl Named for PathObjective {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("relative-entropy", Self::RelativeEntropy),
-        ("log-variance", Self::LogVariance),
-        ("moment", Self::Moment),
-        ("cross-entropy", Self::CrossEntropy),
-        ("adjoint-matching", Self::AdjointMatching),
-        ("socm", Self::Socm),
-    ];
-}
-
-impl PathObjective {
-    /// Whether each iteration is one linear regression.
-    pub fn is_regression(self) -> bool {
-        matches!(
-            self,
-            Self::CrossEntropy | Self::AdjointMatching | Self::Socm
-        )
-    }
-
-    /// Whether it is made of path weights, which exist where there is a temperature.
-    pub fn needs_weights(self) -> bool {
-        !matches!(self, Self::RelativeEntropy | Self::AdjointMatching)
     }
 }
 

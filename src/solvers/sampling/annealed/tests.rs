@@ -5,9 +5,9 @@ use crate::numeric::blocks::pairwise_sum;
 use crate::problem::load;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::fixture::lowered;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run_control::solve;
 use crate::solvers::sampling::annealed::population::systematic_with;
-use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 fn run(problem: &ControlProblem) -> Solution<ControlOutcome> {
@@ -38,7 +38,7 @@ fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
 /// Sixteen populations: Student with 15 degrees of freedom, false-alarm probability 1.6e-4.
 fn shipped(name: &str, particles: usize, largest_error: f64) -> ControlOutcome {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/sample/{name}.toml"));
-    let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &[], &vocabulary()).unwrap_or_else(|report| panic!("{report}"));
     let mut problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
     for spec in &mut problem.problem.solvers {
         if spec.method() == NAME {
