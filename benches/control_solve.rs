@@ -8,8 +8,8 @@
 
 use criterion::Criterion;
 use onsager::problem::parse_text;
-use onsager::solvers::lowered::control::ControlProblem;
-use onsager::solvers::registry::run_control::solve;
+use onsager::solvers::lowered::problem::Lowered;
+use onsager::solvers::registry::run::solve;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
 use std::time::Instant;
@@ -145,16 +145,16 @@ fn jobs() -> [(&'static str, String, &'static str); 7] {
     ]
 }
 
-fn lower(name: &str, problem: &str, solver: &str) -> ControlProblem {
+fn lower(name: &str, problem: &str, solver: &str) -> Lowered {
     let text = format!("{problem}\n[[solver]]\nid = \"timed\"\n{solver}\n");
     let loaded = parse_text(name, &text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}"));
-    ControlProblem::new(loaded.problem).unwrap_or_else(|error| panic!("{name}: {error}"))
+    Lowered::new(loaded.problem).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn run(name: &str, problem: &ControlProblem) {
-    let spec = &problem.problem.solvers[0];
-    if let Err(unsolved) = solve(problem, spec, &[], None, &mut |_| {}) {
+fn run(name: &str, lowered: &Lowered) {
+    let spec = &lowered.problem.solvers[0];
+    if let Err(unsolved) = solve(lowered, spec, &[], None, &mut |_| {}) {
         panic!("{name}: {unsolved}");
     }
 }
@@ -180,18 +180,18 @@ fn main() {
             continue;
         }
         let began = Instant::now();
-        let problem = lower(name, &problem, solver);
-        let lowered = began.elapsed().as_secs_f64();
+        let lowered = lower(name, &problem, solver);
+        let seconds = began.elapsed().as_secs_f64();
         if table {
             let began = Instant::now();
-            run(name, &problem);
+            run(name, &lowered);
             println!(
-                "{name:<26} read and lowered in {lowered:.3} s, solved in {:.3} s, peak memory {:.0} MiB",
+                "{name:<26} read and lowered in {seconds:.3} s, solved in {:.3} s, peak memory {:.0} MiB",
                 began.elapsed().as_secs_f64(),
                 peak_memory().unwrap_or(f64::NAN)
             );
         } else {
-            criterion.bench_function(name, |bencher| bencher.iter(|| run(name, &problem)));
+            criterion.bench_function(name, |bencher| bencher.iter(|| run(name, &lowered)));
         }
     }
 }

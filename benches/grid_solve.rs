@@ -8,7 +8,7 @@ use onsager::problem::load;
 use onsager::problem::meant::options::Options;
 use onsager::problem::meant::solver::SolverSpec;
 use onsager::solvers::grid::{fokker_planck, hopf_cole};
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn grid_solve(criterion: &mut Criterion) {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/reverse/{file}.toml"));
         let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
-        let problem = ReverseProblem::new(loaded.problem).expect("the shipped problem lowers");
+        let lowered = Lowered::new(loaded.problem).expect("the shipped lowered lowers");
         let steps = 100;
         let work = points.iter().product::<usize>() * steps;
         group.throughput(Throughput::Elements(work as u64));
@@ -36,7 +36,7 @@ fn grid_solve(criterion: &mut Criterion) {
             let name = format!("{file}, {}, {}", spec.method(), spec.summary());
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
-                    solve(&problem, &spec, None, &mut |_| {})
+                    solve(&lowered, &spec, &[], None, &mut |_| {})
                         .unwrap_or_else(|refused| panic!("{refused}"))
                         .work
                 });

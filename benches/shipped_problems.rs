@@ -6,7 +6,7 @@ use onsager::comparison::compare;
 use onsager::derivation::derive;
 use onsager::numeric::random::Streams;
 use onsager::problem::load;
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::{Answers, solve};
 use onsager::verification::verify;
 use onsager::verification::vocabulary::standard;
@@ -41,20 +41,20 @@ fn main() {
 fn run(file: &Path) {
     let began = Instant::now();
     let loaded = load(file, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
-    derive(&loaded.problem).expect("the shipped problem derives");
-    let problem = ReverseProblem::new(loaded.problem).expect("the shipped problem lowers");
+    derive(&loaded.problem).expect("the shipped lowered derives");
+    let lowered = Lowered::new(loaded.problem).expect("the shipped lowered lowers");
     let mut answers = Answers::default();
-    for spec in &problem.problem.solvers {
-        answers.push(spec, solve(&problem, spec, None, &mut |_| {}));
+    for spec in &lowered.problem.solvers {
+        answers.push(spec, solve(&lowered, spec, &[], None, &mut |_| {}));
     }
     let solved = began.elapsed().as_secs_f64();
-    let streams = Streams::new(problem.problem.run.seed);
-    compare(&problem, &answers.solutions, &streams);
+    let streams = Streams::new(lowered.problem.run.seed);
+    compare(&lowered, &answers.solutions, &streams);
     let compared = began.elapsed().as_secs_f64();
     verify(
-        &problem,
+        &lowered,
         &answers.solutions,
-        &problem.problem.checks,
+        &lowered.problem.checks,
         &streams,
     );
     let total = began.elapsed().as_secs_f64();

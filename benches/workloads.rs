@@ -22,7 +22,7 @@ use onsager::numeric::random::Streams;
 use onsager::problem::load;
 use onsager::problem::meant::solver::SolverSpec;
 use onsager::solvers::learned::path_cost::{ControlVariate, PathCost};
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use onsager::solvers::walk::reverse_sampling::Walk;
 use onsager::verification::vocabulary::standard;
@@ -41,23 +41,28 @@ struct Workload {
     repetitions: usize,
 }
 
-fn problem(file: &str) -> ReverseProblem {
+fn problem(file: &str) -> Lowered {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/benchmarks");
     let loaded =
         load(&folder.join(file), &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
-    ReverseProblem::new(loaded.problem).expect("the benchmark lowers")
+    Lowered::new(loaded.problem).expect("the benchmark lowers")
 }
 
 /// The solver of a problem that is not the closed form.
-fn solver(problem: &ReverseProblem) -> SolverSpec {
-    let specs = &problem.problem.solvers;
+fn solver(lowered: &Lowered) -> SolverSpec {
+    let specs = &lowered.problem.solvers;
     let other = specs.iter().find(|s| s.method() != "exact");
     other.expect("a solver beside the closed form").clone()
 }
 
 /// Exponentials, normals and floating-point operations of a reverse step with the exact score.
-fn score_cost(problem: &ReverseProblem, limits: &Limits) -> f64 {
-    let law = problem.exact.as_ref().expect("a closed form").mixture();
+fn score_cost(lowered: &Lowered, limits: &Limits) -> f64 {
+    let law = lowered
+        .facts
+        .marginals
+        .as_ref()
+        .expect("a closed form")
+        .mixture();
     let (count, states) = (law.components() as f64, law.dimension() as f64);
     // Distances, then the weighted sum of means; in the plane they hide behind the exponentials.
     let products = if states > 2.0 {
@@ -76,23 +81,23 @@ fn paths(
     limits: &Limits,
     repetitions: usize,
 ) -> Workload {
-    let problem = problem(file);
-    let settings = problem.problem.sample.clone();
+    let lowered = problem(file);
+    let settings = lowered.problem.sample.clone();
     let paths = paths.unwrap_or(settings.paths);
-    let t_min = problem.problem.time_settings.t_min;
-    let grid = TimeGrid::new(&problem.noising, t_min, settings.steps, settings.spacing);
+    let t_min = lowered.problem.time_settings.t_min;
+    let grid = TimeGrid::new(lowered.noising(), t_min, settings.steps, settings.spacing);
     let streams = Streams::new(1);
-    let start = draw_mixture(&problem.prior, &streams.role("start"), 0, paths);
+    let start = draw_mixture(lowered.prior(), &streams.role("start"), 0, paths);
     let stream = streams.role("noise");
     Workload {
         name,
         unit: "path-steps",
         work: (paths * settings.steps) as f64,
-        least: score_cost(&problem, limits),
+        least: score_cost(&lowered, limits),
         run: Box::new(move || {
             let walk = Walk {
-                noising: &problem.noising,
-                score: problem.exact.as_ref().expect("a closed form"),
+                noising: lowered.noising(),
+                score: lowered.facts.marginals.as_ref().expect("a closed form"),
                 grid: &grid,
                 noise_level: 1.0,
                 integrator: settings.integrator,
@@ -109,9 +114,9 @@ fn paths(
 fn likelihood(limits: &Limits) -> Workload {
     const POINTS: usize = 10_000;
     let problem = problem("p3_flow_likelihood.toml");
-    let law = problem.exact.clone().expect("a closed form");
+    let law = problem.facts.marginals.clone().expect("a closed form");
     let points = draw_mixture(law.mixture(), &Streams::new(1).role("points"), 0, POINTS);
-    let (noising, end) = (problem.noising.clone(), problem.noising.end());
+    let (noising, end) = (problem.noising().clone(), problem.noising().end());
     let (mut before, mut after) = (vec![0.0; POINTS], vec![0.0; POINTS]);
     law.log_density(0.0, points.as_ref(), &mut before);
     let end_law = law.clone();
@@ -126,7 +131,7 @@ fn likelihood(limits: &Limits) -> Workload {
         errors.iter().fold(0.0, |a: f64, b| a.max(*b)),
         (errors.iter().map(|e| e * e).sum::<f64>() / POINTS as f64).sqrt()
     );
-    let components = problem.data.mixture().expect("a mixture").components() as f64;
+    let components = problem.data().mixture().expect("a mixture").components() as f64;
     let evaluations = carried.evaluations as f64 / POINTS as f64;
     Workload {
         name: "p3",
@@ -144,17 +149,17 @@ fn likelihood(limits: &Limits) -> Workload {
 /// The gradient of the action. The limit counts two normals a path-step forwards and again backwards, and for
 /// radial features one exponential each, for a network six operations a weight and one exponential a unit.
 fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
-    let problem = problem(file);
-    let options = solver(&problem).options;
+    let lowered = problem(file);
+    let options = solver(&lowered).options;
     let field = options.field("field").expect("a fit").clone();
     let (paths, steps) = (options.count("paths"), options.count("steps"));
-    let law = problem.exact.as_ref().expect("a closed form");
-    let settings = &problem.problem.time_settings;
-    let grid = TimeGrid::new(&problem.noising, settings.t_min, steps, settings.spacing);
+    let law = lowered.facts.marginals.as_ref().expect("a closed form");
+    let settings = &lowered.problem.time_settings;
+    let grid = TimeGrid::new(lowered.noising(), settings.t_min, steps, settings.spacing);
     let streams = Streams::new(1);
-    let cost = PathCost::new(law, &problem.prior, &grid, paths, &streams);
+    let cost = PathCost::new(law, lowered.prior(), &grid, paths, &streams);
     let mut family =
-        Family::new(&field, &problem.noising, law, settings.t_min, &streams).expect("two states");
+        Family::new(&field, lowered.noising(), law, settings.t_min, &streams).expect("two states");
     family.prepare(&cost.times());
     let noise = 4.0 / limits.normals;
     let sizes = &field.options;
@@ -199,19 +204,19 @@ fn matching(limits: &Limits) -> Workload {
         work: 1.0,
         least: n * k / limits.exponentials + products / limits.flops,
         run: Box::new(move || {
-            let Ok(solution) = solve(&problem, &spec, None, &mut |_| {}) else {
+            let Ok(solution) = solve(&problem, &spec, &[], None, &mut |_| {}) else {
                 panic!("the fit is solved");
             };
             let mut out = Batch::zeros(3, 2);
             let mut values = Vec::new();
             for t in [0.01, 0.3, 1.0] {
                 solution
-                    .outcome
-                    .score
+                    .answer
+                    .score()
                     .eval(t, probes.as_ref(), out.as_mut());
                 values.extend_from_slice(out.as_slice());
             }
-            values.extend(solution.outcome.facts.iter().map(|(_, value)| *value));
+            values.extend(solution.answer.facts.iter().map(|(_, value)| *value));
             values
         }),
         repetitions: 1,

@@ -22,12 +22,9 @@ use crate::report::bench_folder;
 use crate::report::terminal::Style;
 use crate::report::work_precision::{self, BenchRecord};
 use crate::solvers::driver::{Solution, Unsolved};
-use crate::solvers::lowered::control::ControlProblem;
-use crate::solvers::lowered::reverse::ReverseProblem;
-use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::solve as solve_reverse;
-use crate::solvers::registry::run_control::solve as solve_control;
-use crate::solvers::registry::run_simulate::solve as solve_simulation;
+use crate::solvers::registry::run::{solve as solve_control, solve as solve_simulation};
 use crate::verification::vocabulary::standard;
 use crate::verification::work_precision::{Attempt, CONTROL_ERROR, GAP, ladders};
 use std::io::IsTerminal;
@@ -141,16 +138,12 @@ struct Step {
 }
 
 /// Solves with all work first, so that methods that use another one's policy find it.
-fn climb<O>(
+fn climb(
     request: &BenchRequest<'_>,
     limit: Option<Duration>,
     specs: &[SolverSpec],
-    mut solve: impl FnMut(
-        &SolverSpec,
-        &[Solution<O>],
-        Option<Duration>,
-    ) -> Result<Solution<O>, Unsolved>,
-) -> (Vec<Step>, Vec<Solution<O>>) {
+    mut solve: impl FnMut(&SolverSpec, &[Solution], Option<Duration>) -> Result<Solution, Unsolved>,
+) -> (Vec<Step>, Vec<Solution>) {
     let began = Instant::now();
     let (mut steps, mut solutions) = (Vec::new(), Vec::new());
     let mut refused: Vec<&str> = Vec::new();
@@ -304,21 +297,21 @@ fn climb_control(
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
     let limit = time_limit(request.common, &problem);
-    let problem = ControlProblem::new(problem).map_err(|error| error.to_string())?;
+    let lowered = Lowered::new(problem).map_err(|error| error.to_string())?;
     let (steps, solutions) = climb(request, limit, specs, |spec, found, deadline| {
-        solve_control(&problem, spec, found, deadline, &mut |_| ())
+        solve_control(&lowered, spec, found, deadline, &mut |_| ())
     });
     let line = waiting(
         request.common,
         "compare",
         "simulating every policy on fresh noise",
     );
-    let streams = Streams::new(problem.problem.run.seed);
-    let comparison = compare_controls(&problem, &solutions, &streams);
+    let streams = Streams::new(lowered.problem.run.seed);
+    let comparison = compare_controls(&lowered, &solutions, &streams);
     line.end("done");
     Ok(attempts(steps, |id| {
         let solution = solutions.iter().find(|solution| solution.id == id);
-        let mut numbers = solution.map_or(Vec::new(), |solution| numbers_of(&problem, solution));
+        let mut numbers = solution.map_or(Vec::new(), |solution| numbers_of(&lowered, solution));
         let row = comparison.rows.iter().find(|row| row.solver == id);
         let error = row.and_then(|row| row.error.as_ref());
         let performance = row.and_then(|row| row.performance.as_ref());
@@ -335,13 +328,13 @@ fn climb_simulation(
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
     let limit = time_limit(request.common, &problem);
-    let problem = SimulateProblem::new(problem).map_err(|error| error.to_string())?;
-    let (steps, solutions) = climb(request, limit, specs, |spec, _, deadline| {
-        solve_simulation(&problem, spec, deadline, &mut |_| ())
+    let lowered = Lowered::new(problem).map_err(|error| error.to_string())?;
+    let (steps, solutions) = climb(request, limit, specs, |spec, found, deadline| {
+        solve_simulation(&lowered, spec, found, deadline, &mut |_| ())
     });
     Ok(attempts(steps, |id| {
         let solution = solutions.iter().find(|solution| solution.id == id);
-        let quantities = solution.map_or(&[][..], |solution| &solution.outcome.quantities);
+        let quantities = solution.map_or(&[][..], |solution| &solution.answer.quantities);
         quantities
             .iter()
             .map(|quantity| (quantity.name.clone(), quantity.value))
@@ -355,17 +348,17 @@ fn climb_reverse(
     specs: &[SolverSpec],
 ) -> Result<Vec<Attempt>, String> {
     let limit = time_limit(request.common, &problem);
-    let problem = ReverseProblem::new(problem).map_err(|error| error.to_string())?;
-    let (steps, solutions) = climb(request, limit, specs, |spec, _, deadline| {
-        solve_reverse(&problem, spec, deadline, &mut |_| ())
+    let lowered = Lowered::new(problem).map_err(|error| error.to_string())?;
+    let (steps, solutions) = climb(request, limit, specs, |spec, found, deadline| {
+        solve_reverse(&lowered, spec, found, deadline, &mut |_| ())
     });
     let line = waiting(
         request.common,
         "compare",
         "measuring every answer on fresh noise",
     );
-    let streams = Streams::new(problem.problem.run.seed);
-    let comparison = compare(&problem, &solutions, &streams);
+    let streams = Streams::new(lowered.problem.run.seed);
+    let comparison = compare(&lowered, &solutions, &streams);
     line.end("done");
     Ok(attempts(steps, |id| {
         let is_reference = comparison.reference.as_deref() == Some(id);

@@ -11,7 +11,7 @@ use crate::report::record::{
     TimeProfile,
 };
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::Lowered;
 
 const DRAWN_PATHS: usize = 24;
 const FRAMES: usize = 60;
@@ -29,27 +29,27 @@ const DRAWN_POINTS: usize = 1500;
 
 /// Paths under every policy, policies and values along the first coordinate, draws, path weights.
 pub fn pictures(
-    problem: &ControlProblem,
-    solutions: &[Solution<ControlOutcome>],
+    lowered: &Lowered,
+    solutions: &[Solution],
     comparison: &ControlComparison,
     streams: &Streams,
 ) -> Pictures {
-    let names = &problem.problem.state_names;
+    let names = &lowered.problem.state_names;
     let mut pictures = Pictures {
         figures: FigureData {
             coordinates: names.iter().take(2).cloned().collect(),
             runs_forward: true,
-            plots: problem.problem.run.plots.clone(),
+            plots: lowered.problem.run.plots.clone(),
             ..FigureData::default()
         },
         arrays: Vec::new(),
     };
     let stream = streams.scoped("figures").role("noise");
-    let flights: Vec<(&Solution<ControlOutcome>, &dyn Field, Flight)> = solutions
+    let flights: Vec<(&Solution, &dyn Field, Flight)> = solutions
         .iter()
         .filter_map(|solution| {
-            let policy = solution.outcome.policy.as_deref()?;
-            let seen = flight(problem, policy, &stream, DRAWN_PATHS, FRAMES);
+            let policy = solution.answer.policy.as_deref()?;
+            let seen = flight(lowered, policy, &stream, DRAWN_PATHS, FRAMES);
             Some((solution, policy as &dyn Field, seen))
         })
         .collect();
@@ -67,13 +67,13 @@ pub fn pictures(
             feedback(&mut pictures, &solution.id, *policy, along);
         }
         for solution in solutions {
-            if let Some(value) = &solution.outcome.value {
+            if let Some(value) = &solution.answer.value {
                 values(&mut pictures, &solution.id, value.as_ref(), &frame);
             }
         }
     }
     for solution in solutions {
-        if let Some(samples) = &solution.outcome.samples {
+        if let Some(samples) = &solution.answer.samples {
             cloud(&mut pictures, &solution.id, samples, names.len().min(2));
         }
     }
@@ -245,17 +245,13 @@ fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Fligh
 }
 
 /// Weights of a method's own paths, else of the paths under its policy.
-fn weights(
-    pictures: &mut Pictures,
-    solutions: &[Solution<ControlOutcome>],
-    comparison: &ControlComparison,
-) {
+fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &ControlComparison) {
     for solution in solutions {
         let row = comparison.rows.iter().find(|row| row.solver == solution.id);
         let under_policy = row
             .and_then(|row| row.performance.as_ref())
             .map_or(&[][..], |performance| &performance.log_weights);
-        let values = match &solution.outcome.log_weights[..] {
+        let values = match &solution.answer.log_weights[..] {
             [] => under_policy,
             own => own,
         };

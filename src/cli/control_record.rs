@@ -12,15 +12,13 @@ use crate::report::record::{
 };
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
 use crate::verification::identity::CheckResult;
 
 /// One row per requested solver.
-pub fn solver_rows(
-    answers: &Answers<ControlOutcome>,
-    comparison: &ControlComparison,
-) -> Vec<SolverRow> {
+pub fn solver_rows(answers: &Answers, comparison: &ControlComparison) -> Vec<SolverRow> {
     answers
         .asked
         .iter()
@@ -29,17 +27,17 @@ pub fn solver_rows(
 }
 
 /// A number the method found, by name.
-fn quantity(outcome: &ControlOutcome, name: &str) -> Option<Estimate> {
+fn quantity(outcome: &Answer, name: &str) -> Option<Estimate> {
     let mut quantities = outcome.quantities.iter();
     quantities.find(|q| q.name == name).map(|q| q.value)
 }
 
-fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -> Solved {
+fn solved(solution: &Solution, comparison: &ControlComparison) -> Solved {
     let row: Option<&ControlRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
     let performance = row.and_then(|r| r.performance.as_ref());
     let error = row.and_then(|r| r.error.as_ref());
     let is_reference = comparison.reference.as_deref() == Some(solution.id.as_str());
-    let outcome = &solution.outcome;
+    let outcome = &solution.answer;
     Solved {
         stopped: solution.stopped.to_string(),
         converged: solution.stopped.is_converged(),
@@ -89,7 +87,7 @@ fn solved(solution: &Solution<ControlOutcome>, comparison: &ControlComparison) -
 }
 
 /// Bounds of `log Z` and weights of modes: what a sampler found beside the columns of the comparison.
-fn beside_log_z(outcome: &ControlOutcome, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
+fn beside_log_z(outcome: &Answer, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
     if quantity(outcome, "log_z").is_none() {
         return Vec::new();
     }
@@ -107,16 +105,12 @@ fn beside_log_z(outcome: &ControlOutcome, row: Option<&ControlRow>) -> Vec<Measu
 }
 
 /// The main result: the value by the most accurate method, and what no control would cost.
-pub fn headline(
-    answers: &Answers<ControlOutcome>,
-    comparison: &ControlComparison,
-    steps: usize,
-) -> String {
+pub fn headline(answers: &Answers, comparison: &ControlComparison, steps: usize) -> String {
     // Of several normalisers the one with the smallest error.
     let normaliser = answers
         .solutions
         .iter()
-        .filter_map(|solution| Some((&solution.id, quantity(&solution.outcome, "log_z")?)))
+        .filter_map(|solution| Some((&solution.id, quantity(&solution.answer, "log_z")?)))
         .min_by(|a, b| a.1.error.total_cmp(&b.1.error));
     if let Some((id, log_z)) = normaliser {
         return format!("log Z = {} nats by `{id}`.", number::with_error(&log_z));
@@ -165,13 +159,13 @@ pub fn headline(
 
 /// What the run does not show, one sentence each.
 pub fn limitations(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     comparison: &ControlComparison,
     checks: &[CheckResult],
 ) -> Vec<String> {
     let mut sentences = vec![format!(
         "Costs of policies are those of an Euler-Maruyama walk of {} steps; their distance from the limit of small steps is the step bias.",
-        2 * problem.problem.time_settings.steps.div_ceil(2)
+        2 * lowered.problem.time_settings.steps.div_ceil(2)
     )];
     match &comparison.reference {
         Some(reference) => sentences.push(format!(
@@ -187,9 +181,9 @@ pub fn limitations(
 }
 
 /// The typeset problem.
-pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine> {
-    let graph = &problem.stated.graph;
-    let (start, end) = problem.stated.horizon;
+pub fn statement(loaded: &Loaded, lowered: &Lowered) -> Vec<StatementLine> {
+    let graph = &lowered.stated.graph;
+    let (start, end) = lowered.stated.horizon;
     let mut lines = Vec::new();
     if matches!(loaded.problem.task, Task::Sample(_)) {
         lines.push(StatementLine {
@@ -204,11 +198,11 @@ pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine
         name: "controlled process".to_owned(),
         text: format!(
             "dX = f dt + G dW, t in [{start}, {end}]\n{}",
-            record::drift_and_noise(&problem.stated)
+            record::drift_and_noise(&lowered.stated)
         ),
         latex: format!(
             "dX = f(X,u,t)\\,dt + G\\,dW,\\quad t \\in [{start}, {end}]\n{}",
-            record::typeset_drift_and_noise(&problem.stated)
+            record::typeset_drift_and_noise(&lowered.stated)
         ),
         lines: None,
     });
@@ -216,13 +210,13 @@ pub fn statement(loaded: &Loaded, problem: &ControlProblem) -> Vec<StatementLine
         name: "cost".to_owned(),
         text: format!(
             "min over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
-            graph.text(problem.stated.running),
-            graph.text(problem.stated.terminal)
+            graph.text(lowered.stated.running),
+            graph.text(lowered.stated.terminal)
         ),
         latex: format!(
             "\\min_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
-            graph.latex(problem.stated.running),
-            graph.latex(problem.stated.terminal)
+            graph.latex(lowered.stated.running),
+            graph.latex(lowered.stated.terminal)
         ),
         lines: None,
     });

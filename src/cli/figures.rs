@@ -12,7 +12,7 @@ use crate::report::record::{
     DensityMovie, FieldSlice, FigureData, NamedArray, PathBundle, PointSet, TimeProfile,
 };
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Points of a cloud that are drawn; the arrays hold all of them.
 const DRAWN_POINTS: usize = 1500;
@@ -28,25 +28,25 @@ pub struct Pictures {
 }
 
 /// How the table was standardized, which every output undoes.
-fn standardization(problem: &ReverseProblem) -> Option<&Standardization> {
-    match &problem.data {
+fn standardization(lowered: &Lowered) -> Option<&Standardization> {
+    match &lowered.data() {
         Law::Samples(samples) => samples.standardization.as_ref(),
         _ => None,
     }
 }
 
 /// Points in the units of the table.
-fn in_table_units(problem: &ReverseProblem, points: &Batch) -> Batch {
+fn in_table_units(lowered: &Lowered, points: &Batch) -> Batch {
     let mut points = points.clone();
-    if let Some(standardization) = standardization(problem) {
+    if let Some(standardization) = standardization(lowered) {
         standardization.undo(&mut points);
     }
     points
 }
 
 /// Axes of a lattice in the units of the table.
-fn axes_in_table_units(problem: &ReverseProblem, mut axes: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    if let Some(standardization) = standardization(problem) {
+fn axes_in_table_units(lowered: &Lowered, mut axes: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    if let Some(standardization) = standardization(lowered) {
         for (j, axis) in axes.iter_mut().enumerate() {
             standardization.undo_axis(j, axis);
         }
@@ -55,14 +55,10 @@ fn axes_in_table_units(problem: &ReverseProblem, mut axes: Vec<Vec<f64>>) -> Vec
 }
 
 /// Draws the data, every solver's samples, field and paths, the densities and the error profiles.
-pub fn pictures(
-    problem: &ReverseProblem,
-    solutions: &[Solution],
-    comparison: &Comparison,
-) -> Pictures {
+pub fn pictures(lowered: &Lowered, solutions: &[Solution], comparison: &Comparison) -> Pictures {
     let mut pictures = Pictures {
         figures: FigureData {
-            plots: problem.problem.run.plots.clone(),
+            plots: lowered.problem.run.plots.clone(),
             ..FigureData::default()
         },
         arrays: Vec::new(),
@@ -72,18 +68,18 @@ pub fn pictures(
     let Some(truth) = &comparison.true_samples else {
         return pictures;
     };
-    let shown_truth = in_table_units(problem, truth);
-    let projection = Projection::new(&problem.problem.state_names, &shown_truth);
+    let shown_truth = in_table_units(lowered, truth);
+    let projection = Projection::new(&lowered.problem.state_names, &shown_truth);
     pictures.figures.coordinates.clone_from(&projection.labels);
     clouds(
         &mut pictures,
-        problem,
+        lowered,
         &projection,
         &shown_truth,
         comparison,
     );
-    flights(&mut pictures, problem, solutions, &projection);
-    if problem.problem.dimension() <= 2 {
+    flights(&mut pictures, lowered, solutions, &projection);
+    if lowered.problem.dimension() <= 2 {
         let mut shown = vec![truth.as_ref()];
         shown.extend(
             comparison
@@ -92,8 +88,8 @@ pub fn pictures(
                 .flat_map(|row| row.generated.iter().map(|g| g.samples.as_ref())),
         );
         let bounds = plotting_box(&shown);
-        fields(&mut pictures, problem, solutions, &bounds);
-        densities(&mut pictures, problem, solutions, &bounds);
+        fields(&mut pictures, lowered, solutions, &bounds);
+        densities(&mut pictures, lowered, solutions, &bounds);
     }
     pictures
 }
@@ -132,7 +128,7 @@ fn profiles(pictures: &mut Pictures, comparison: &Comparison) {
 
 fn histories(pictures: &mut Pictures, solutions: &[Solution]) {
     for solution in solutions {
-        let history = &solution.outcome.history;
+        let history = &solution.answer.history;
         if history.is_empty() {
             continue;
         }
@@ -168,7 +164,7 @@ fn sample_array(key: &str, batch: &Batch) -> NamedArray {
 
 fn clouds(
     pictures: &mut Pictures,
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     projection: &Projection,
     truth: &Batch,
     comparison: &Comparison,
@@ -187,7 +183,7 @@ fn clouds(
     for row in &comparison.rows {
         for generation in &row.generated {
             let key = format!("{}/samples_h{}", row.solver, generation.noise_level);
-            let samples = in_table_units(problem, &generation.samples);
+            let samples = in_table_units(lowered, &generation.samples);
             pictures.arrays.push(sample_array(&key, &samples));
             pictures.figures.samples.push(PointSet {
                 solver: row.solver.clone(),
@@ -201,12 +197,12 @@ fn clouds(
 
 fn flights(
     pictures: &mut Pictures,
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     solutions: &[Solution],
     projection: &Projection,
 ) {
-    let streams = Streams::new(problem.problem.run.seed).scoped("pictures");
-    let noise_level = problem
+    let streams = Streams::new(lowered.problem.run.seed).scoped("pictures");
+    let noise_level = lowered
         .problem
         .sample
         .noise_levels
@@ -214,16 +210,16 @@ fn flights(
         .copied()
         .fold(0.0, f64::max);
     for solution in solutions {
-        let score = solution.outcome.score.as_ref();
+        let score = solution.answer.score();
         let (times, states) = paths(
-            problem,
+            lowered,
             score,
             noise_level,
             DRAWN_PATHS,
             PATH_STEPS,
             &streams,
         );
-        let states: Vec<Batch> = states.iter().map(|s| in_table_units(problem, s)).collect();
+        let states: Vec<Batch> = states.iter().map(|s| in_table_units(lowered, s)).collect();
         let key = format!("{}/paths", solution.id);
         let columns: Vec<Vec<Vec<f64>>> = states
             .iter()
@@ -236,7 +232,7 @@ fn flights(
                     .collect()
             })
             .collect();
-        let components = problem.problem.dimension();
+        let components = lowered.problem.dimension();
         pictures.arrays.push(NamedArray::new(
             key.clone(),
             &[
@@ -259,26 +255,26 @@ fn flights(
 
 /// The recorded time nearest the middle of the noising, where the field is neither the data's nor the
 /// prior's.
-fn middle_time(problem: &ReverseProblem) -> f64 {
-    let record = &problem.problem.time_settings.record;
+fn middle_time(lowered: &Lowered) -> f64 {
+    let record = &lowered.problem.time_settings.record;
     record
         .get(record.len() / 3)
         .copied()
-        .unwrap_or(0.5 * (problem.noising.start() + problem.noising.end()))
+        .unwrap_or(0.5 * (lowered.noising().start() + lowered.noising().end()))
 }
 
 fn fields(
     pictures: &mut Pictures,
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     solutions: &[Solution],
     bounds: &[(f64, f64)],
 ) {
     let count = if bounds.len() == 1 { 201 } else { 19 };
     for solution in solutions {
         let slice = control_slice(
-            problem,
-            solution.outcome.score.as_ref(),
-            middle_time(problem),
+            lowered,
+            solution.answer.score(),
+            middle_time(lowered),
             bounds,
             count,
         );
@@ -293,7 +289,7 @@ fn fields(
         ));
         let mut arrows = slice.components;
         if let (Some(standardization), true) =
-            (standardization(problem), arrows.len() == bounds.len())
+            (standardization(lowered), arrows.len() == bounds.len())
         {
             // Arrows show directions in the units of the axes.
             for (component, scale) in arrows.iter_mut().zip(&standardization.scale) {
@@ -303,7 +299,7 @@ fn fields(
         pictures.figures.fields.push(FieldSlice {
             solver: solution.id.clone(),
             time: slice.time,
-            axes: axes_in_table_units(problem, slice.axes),
+            axes: axes_in_table_units(lowered, slice.axes),
             components: arrows,
             key,
         });
@@ -313,29 +309,29 @@ fn fields(
 /// The closed form's density where there is one, and every solver's own density.
 fn densities(
     pictures: &mut Pictures,
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     solutions: &[Solution],
     bounds: &[(f64, f64)],
 ) {
-    let record = &problem.problem.time_settings.record;
+    let record = &lowered.problem.time_settings.record;
     let stride = record.len().div_ceil(DRAWN_TIMES).max(1);
     let times: Vec<f64> = record.iter().copied().step_by(stride).collect();
     let count = if bounds.len() == 1 { 401 } else { 81 };
     let mut laws: Vec<(&str, &dyn LogDensity)> = Vec::new();
     for solution in solutions {
-        if let Some(law) = &solution.outcome.log_density {
+        if let Some(law) = &solution.answer.law.log_density {
             laws.push((&solution.id, law.as_ref()));
         }
     }
     for (solver, law) in laws {
         let (axes, mut density) = density_slices(law, &times, bounds, count);
-        if let Some(standardization) = standardization(problem) {
+        if let Some(standardization) = standardization(lowered) {
             let volume = standardization.volume();
             for table in &mut density {
                 table.iter_mut().for_each(|p| *p /= volume);
             }
         }
-        let axes = axes_in_table_units(problem, axes);
+        let axes = axes_in_table_units(lowered, axes);
         let key = format!("{solver}/p");
         let mut shape: Vec<(&str, usize)> = vec![("x", count); bounds.len()];
         shape.insert(0, ("time", times.len()));

@@ -17,7 +17,7 @@ use crate::report::record::{
 };
 use crate::solvers::driver::{Solution, Unsolved, Work};
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
@@ -85,10 +85,10 @@ pub fn solver_rows(
 }
 
 /// The row of one requested solver, whatever became of it.
-pub fn answer_row<O>(
+pub fn answer_row(
     spec: &SolverSpec,
-    answers: &Answers<O>,
-    solved: impl Fn(&Solution<O>) -> Solved,
+    answers: &Answers,
+    solved: impl Fn(&Solution) -> Solved,
 ) -> SolverRow {
     let solution = answers.solutions.iter().find(|s| s.id == spec.id);
     let unsolved = answers.unsolved.iter().find(|(id, _)| *id == spec.id);
@@ -141,10 +141,10 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
             r.generated.iter().map(generated_row).collect()
         }),
         expected_mode_weights: expected_modes.to_vec(),
-        own_error: solution.outcome.own_error,
+        own_error: solution.answer.own_error,
         work: work_counts(&solution.work),
         facts: solution
-            .outcome
+            .answer
             .facts
             .iter()
             .map(|(name, value)| Fact {
@@ -155,7 +155,7 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
         quantities: Vec::new(),
         seconds: solution.seconds,
         history: solution
-            .outcome
+            .answer
             .history
             .iter()
             .map(|entry| HistoryPoint {
@@ -519,18 +519,18 @@ pub fn typeset_drift_and_noise(stated: &Stated) -> String {
 
 /// What the run does not show, one sentence each.
 pub fn limitations(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     comparison: &Comparison,
     checks: &[CheckResult],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
-    let t_min = problem.problem.time_settings.t_min;
-    if t_min > problem.noising.start() {
+    let t_min = lowered.problem.time_settings.t_min;
+    if t_min > lowered.noising().start() {
         sentences.push(format!(
             "The reverse process stops at t = {t_min}: samples and likelihoods are of the law there, not of the data law itself."
         ));
     }
-    if let Law::Samples(samples) = &problem.data {
+    if let Law::Samples(samples) = &lowered.data() {
         sentences.push(format!(
             "The data law is the table smoothed by a Gaussian kernel of width {} in working units; the truth behind the table is not known.",
             samples.bandwidth

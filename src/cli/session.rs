@@ -79,16 +79,16 @@ pub fn time_limit(common: &Common, settings: &Problem) -> Option<Duration> {
 }
 
 /// Every requested solver, one after another; each may use all threads and the solutions before it.
-pub fn solve_all<O>(
+pub fn solve_all(
     request: &Request<'_>,
     settings: &Problem,
     mut solve_one: impl FnMut(
         &SolverSpec,
-        &[Solution<O>],
+        &[Solution],
         Option<Duration>,
         &mut dyn FnMut(&Progress),
-    ) -> Result<Solution<O>, Unsolved>,
-) -> Answers<O> {
+    ) -> Result<Solution, Unsolved>,
+) -> Answers {
     let common = request.common;
     let limit = time_limit(common, settings);
     let began = Instant::now();
@@ -139,12 +139,7 @@ pub fn command_line(request: &Request<'_>) -> String {
 }
 
 /// The exit code a run has earned.
-pub fn judge<O>(
-    record: &Record,
-    answers: &Answers<O>,
-    checks: &[CheckResult],
-    common: &Common,
-) -> Exit {
+pub fn judge(record: &Record, answers: &Answers, checks: &[CheckResult], common: &Common) -> Exit {
     let mut exits = Vec::new();
     for solution in &answers.solutions {
         match solution.stopped {

@@ -13,8 +13,7 @@ use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::text::suggest::did_you_mean;
-use crate::solvers::lowered::control::ControlProblem;
-use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::choice::automatic;
 use crate::solvers::registry::choice_simulate::automatic as simulation_methods;
 
@@ -43,7 +42,7 @@ pub(super) fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Load
     let names = match problem.kind() {
         Kind::Control | Kind::Sample => control_methods(request, &loaded)?,
         Kind::Simulate => {
-            let lowered = SimulateProblem::new(problem.clone()).map_err(|error| {
+            let lowered = Lowered::new(problem.clone()).map_err(|error| {
                 eprintln!("error: {error}");
                 Exit::BadInput
             })?;
@@ -63,7 +62,7 @@ pub(super) fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Load
 /// What the structure of a control problem admits.
 fn control_methods(request: &Request<'_>, loaded: &Loaded) -> Result<Vec<&'static str>, Exit> {
     let problem = &loaded.problem;
-    let lowered = ControlProblem::new(problem.clone()).map_err(|error| {
+    let lowered = Lowered::new(problem.clone()).map_err(|error| {
         eprintln!("error: {error}");
         Exit::BadInput
     })?;

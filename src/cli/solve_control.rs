@@ -13,8 +13,8 @@ use crate::problem::Loaded;
 use crate::problem::meant::model::Problem;
 use crate::report::figures::undrawn;
 use crate::report::record::Record;
-use crate::solvers::lowered::control::ControlProblem;
-use crate::solvers::registry::run_control::solve as run_solver;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::registry::run::solve as run_solver;
 use crate::verification::control::verify_controls;
 use crate::verification::references::check_references;
 
@@ -27,54 +27,54 @@ pub(super) fn run_control(
     mut clock: Clock,
 ) -> Exit {
     let common = request.common;
-    let problem = match ControlProblem::new(lowered) {
-        Ok(problem) => problem,
+    let lowered = match Lowered::new(lowered) {
+        Ok(lowered) => lowered,
         Err(error) => {
             eprintln!("error: {error}");
             return Exit::BadInput;
         }
     };
-    let answers = solve_all(request, &problem.problem, |spec, found, deadline, watch| {
-        run_solver(&problem, spec, found, deadline, watch)
+    let answers = solve_all(request, &lowered.problem, |spec, found, deadline, watch| {
+        run_solver(&lowered, spec, found, deadline, watch)
     });
     clock.lap("solve");
-    let streams = Streams::new(problem.problem.run.seed);
+    let streams = Streams::new(lowered.problem.run.seed);
     let line = waiting(common, "compare", "simulating every policy on fresh noise");
-    let comparison = compare_controls(&problem, &answers.solutions, &streams);
+    let comparison = compare_controls(&lowered, &answers.solutions, &streams);
     line.end("done");
     clock.lap("compare");
     let line = waiting(common, "verify", "executing the identities");
     let checks = verify_controls(
-        &problem,
+        &lowered,
         derivation,
         &answers.solutions,
         &comparison,
         &streams,
     );
-    let references = check_references(&problem.problem.references, &comparison.quantities);
+    let references = check_references(&lowered.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");
     let Pictures { figures, arrays } =
-        pictures(&problem, &answers.solutions, &comparison, &streams);
+        pictures(&lowered, &answers.solutions, &comparison, &streams);
     clock.lap("draw");
     let file = request.file.to_string_lossy();
     let mut record = Record {
         identity: record::identity(loaded, &file),
         environment: record::environment(loaded, &command_line(request), clock.phases),
-        headline: headline(&answers, &comparison, problem.problem.time_settings.steps),
-        unverified: record::unverified(request.only, &problem.problem.checks),
-        statement: statement(loaded, &problem),
+        headline: headline(&answers, &comparison, lowered.problem.time_settings.steps),
+        unverified: record::unverified(request.only, &lowered.problem.checks),
+        statement: statement(loaded, &lowered),
         derivation: record::derivation_steps(derivation),
         structures: record::structures(derivation),
         solvers: solver_rows(&answers, &comparison),
         checks: record::check_rows(&checks),
         references: record::reference_rows(
-            &problem.problem.references,
+            &lowered.problem.references,
             &comparison.quantities,
             &references,
         ),
         warnings: record::warnings(loaded),
-        limitations: limitations(&problem, &comparison, &checks),
+        limitations: limitations(&lowered, &comparison, &checks),
         next: vec![
             format!("onsager derive {file}"),
             format!("onsager check {file} --resolved"),
@@ -86,5 +86,5 @@ pub(super) fn run_control(
     record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
-    finish(request, &problem.problem.output, &record, exit)
+    finish(request, &lowered.problem.output, &record, exit)
 }

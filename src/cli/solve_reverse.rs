@@ -11,7 +11,7 @@ use crate::problem::Loaded;
 use crate::problem::meant::model::Problem;
 use crate::report::figures::undrawn;
 use crate::report::record::{Phase, Record};
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::{Answers, solve as run_solver};
 use crate::verification::identity::CheckResult;
 use crate::verification::proofs::with_proofs;
@@ -27,35 +27,35 @@ pub(super) fn run_reverse(
     mut clock: Clock,
 ) -> Exit {
     let common = request.common;
-    let problem = match ReverseProblem::new(lowered) {
-        Ok(problem) => problem,
+    let lowered = match Lowered::new(lowered) {
+        Ok(lowered) => lowered,
         Err(error) => {
             eprintln!("error: {error}");
             return Exit::BadInput;
         }
     };
-    let answers = solve_all(request, &problem.problem, |spec, _, deadline, watch| {
-        run_solver(&problem, spec, deadline, watch)
+    let answers = solve_all(request, &lowered.problem, |spec, found, deadline, watch| {
+        run_solver(&lowered, spec, found, deadline, watch)
     });
     clock.lap("solve");
-    let streams = Streams::new(problem.problem.run.seed);
+    let streams = Streams::new(lowered.problem.run.seed);
     let solutions = &answers.solutions;
     let line = waiting(common, "compare", "measuring every answer on fresh noise");
-    let comparison = compare(&problem, solutions, &streams);
+    let comparison = compare(&lowered, solutions, &streams);
     line.end("done");
     clock.lap("compare");
     let line = waiting(common, "verify", "executing the identities");
-    let wanted_checks = &problem.problem.checks;
-    let checks = verify(&problem, solutions, wanted_checks, &streams);
+    let wanted_checks = &lowered.problem.checks;
+    let checks = verify(&lowered, solutions, wanted_checks, &streams);
     let checks = with_proofs(checks, derivation, wanted_checks);
-    let references = check_references(&problem.problem.references, &comparison.quantities);
+    let references = check_references(&lowered.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");
-    let Pictures { figures, arrays } = pictures(&problem, solutions, &comparison);
+    let Pictures { figures, arrays } = pictures(&lowered, solutions, &comparison);
     clock.lap("draw");
     let found = Found {
         loaded,
-        problem: &problem,
+        lowered: &lowered,
         derivation,
         answers: &answers,
         comparison: &comparison,
@@ -68,13 +68,13 @@ pub(super) fn run_reverse(
     record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
-    finish(request, &problem.problem.output, &record, exit)
+    finish(request, &lowered.problem.output, &record, exit)
 }
 
 /// Everything a run found, borrowed.
 struct Found<'a> {
     loaded: &'a Loaded,
-    problem: &'a ReverseProblem,
+    lowered: &'a Lowered,
     derivation: &'a Derivation,
     answers: &'a Answers,
     comparison: &'a Comparison,
@@ -84,8 +84,8 @@ struct Found<'a> {
 
 fn assemble(request: &Request<'_>, found: &Found<'_>, phases: Vec<Phase>) -> Record {
     let file = request.file.to_string_lossy();
-    let problem = &found.problem.problem;
-    let expected_modes = match found.problem.data.mixture() {
+    let lowered = &found.lowered.problem;
+    let expected_modes = match found.lowered.data().mixture() {
         Some(mixture) => mixture.weights,
         None => Vec::new(),
     };
@@ -94,19 +94,19 @@ fn assemble(request: &Request<'_>, found: &Found<'_>, phases: Vec<Phase>) -> Rec
         identity: record::identity(found.loaded, &file),
         environment: record::environment(found.loaded, &command, phases),
         headline: record::headline(found.answers, found.comparison),
-        unverified: record::unverified(request.only, &problem.checks),
+        unverified: record::unverified(request.only, &lowered.checks),
         statement: record::statement(found.loaded),
         derivation: record::derivation_steps(found.derivation),
         structures: record::structures(found.derivation),
         solvers: record::solver_rows(found.answers, found.comparison, &expected_modes),
         checks: record::check_rows(found.checks),
         references: record::reference_rows(
-            &problem.references,
+            &lowered.references,
             &found.comparison.quantities,
             found.references,
         ),
         warnings: record::warnings(found.loaded),
-        limitations: record::limitations(found.problem, found.comparison, found.checks),
+        limitations: record::limitations(found.lowered, found.comparison, found.checks),
         next: vec![
             format!("onsager derive {file}"),
             format!("onsager check {file} --resolved"),

@@ -15,9 +15,9 @@ use crate::report::record::{
     DensityMovie, Fact, FigureData, MeasuredQuantity, NamedArray, Record, Solved, StatementLine,
 };
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
-use crate::solvers::registry::run_simulate::solve as run_solver;
+use crate::solvers::registry::run::solve as run_solver;
 use crate::verification::identity::CheckResult;
 use crate::verification::references::check_references;
 use crate::verification::simulate::verify_simulation;
@@ -34,32 +34,32 @@ pub(super) fn run_simulation(
     mut clock: Clock,
 ) -> Exit {
     let common = request.common;
-    let problem = match SimulateProblem::new(lowered) {
-        Ok(problem) => problem,
+    let lowered = match Lowered::new(lowered) {
+        Ok(lowered) => lowered,
         Err(error) => {
             eprintln!("error: {error}");
             return Exit::BadInput;
         }
     };
-    let answers = solve_all(request, &problem.problem, |spec, _, deadline, watch| {
-        run_solver(&problem, spec, deadline, watch)
+    let answers = solve_all(request, &lowered.problem, |spec, found, deadline, watch| {
+        run_solver(&lowered, spec, found, deadline, watch)
     });
     clock.lap("solve");
-    let streams = Streams::new(problem.problem.run.seed);
+    let streams = Streams::new(lowered.problem.run.seed);
     let line = waiting(common, "verify", "executing the identities");
-    let checks = verify_simulation(&problem, derivation, &answers.solutions, &streams);
-    let quantities = quantities(&answers.solutions, !problem.stops.is_empty());
-    let references = check_references(&problem.problem.references, &quantities);
+    let checks = verify_simulation(&lowered, derivation, &answers.solutions, &streams);
+    let quantities = quantities(&answers.solutions, !lowered.free().stops.is_empty());
+    let references = check_references(&lowered.problem.references, &quantities);
     line.end("done");
     clock.lap("verify");
-    let Pictures { figures, arrays } = densities(&problem, &answers.solutions);
+    let Pictures { figures, arrays } = densities(&lowered, &answers.solutions);
     let file = request.file.to_string_lossy();
     let mut record = Record {
         identity: record::identity(loaded, &file),
         environment: record::environment(loaded, &command_line(request), clock.phases),
         headline: headline(&answers),
-        unverified: record::unverified(request.only, &problem.problem.checks),
-        statement: statement(&problem),
+        unverified: record::unverified(request.only, &lowered.problem.checks),
+        statement: statement(&lowered),
         derivation: record::derivation_steps(derivation),
         structures: record::structures(derivation),
         solvers: answers
@@ -68,9 +68,9 @@ pub(super) fn run_simulation(
             .map(|spec| answer_row(spec, &answers, solved))
             .collect(),
         checks: record::check_rows(&checks),
-        references: record::reference_rows(&problem.problem.references, &quantities, &references),
+        references: record::reference_rows(&lowered.problem.references, &quantities, &references),
         warnings: record::warnings(loaded),
-        limitations: limitations(&problem, &checks),
+        limitations: limitations(&lowered, &checks),
         next: vec![
             format!("onsager derive {file}"),
             format!("onsager check {file} --resolved"),
@@ -82,12 +82,12 @@ pub(super) fn run_simulation(
     record.limitations.extend(undrawn(&record));
     let exit = judge(&record, &answers, &checks, common);
     record.exit_code = i32::from(exit.code());
-    finish(request, &problem.problem.output, &record, exit)
+    finish(request, &lowered.problem.output, &record, exit)
 }
 
 /// Densities in the middle and at the end of the horizon, on the finest grid of each method that has them.
-fn densities(problem: &SimulateProblem, solutions: &[Solution<SimulateOutcome>]) -> Pictures {
-    let settings = &problem.problem;
+fn densities(lowered: &Lowered, solutions: &[Solution]) -> Pictures {
+    let settings = &lowered.problem;
     let mut pictures = Pictures {
         figures: FigureData {
             plots: settings.run.plots.clone(),
@@ -98,7 +98,7 @@ fn densities(problem: &SimulateProblem, solutions: &[Solution<SimulateOutcome>])
         arrays: Vec::new(),
     };
     for solution in solutions {
-        let Some(found) = solution.outcome.densities.first() else {
+        let Some(found) = solution.answer.law.densities.first() else {
             continue;
         };
         let moments = [&found.middle[1], &found.end];
@@ -124,8 +124,8 @@ fn densities(problem: &SimulateProblem, solutions: &[Solution<SimulateOutcome>])
     pictures
 }
 
-fn solved(solution: &Solution<SimulateOutcome>) -> Solved {
-    let outcome = &solution.outcome;
+fn solved(solution: &Solution) -> Solved {
+    let outcome = &solution.answer;
     Solved {
         stopped: solution.stopped.to_string(),
         converged: solution.stopped.is_converged(),
@@ -153,7 +153,7 @@ fn solved(solution: &Solution<SimulateOutcome>) -> Solved {
 }
 
 /// The main results, each by the solver that knows it best.
-fn headline(answers: &Answers<SimulateOutcome>) -> String {
+fn headline(answers: &Answers) -> String {
     let mut parts = Vec::new();
     for name in TELLING {
         let found = answers
@@ -161,7 +161,7 @@ fn headline(answers: &Answers<SimulateOutcome>) -> String {
             .iter()
             .flat_map(|solution| {
                 solution
-                    .outcome
+                    .answer
                     .quantities
                     .iter()
                     .map(move |q| (solution, q))
@@ -187,14 +187,14 @@ fn headline(answers: &Answers<SimulateOutcome>) -> String {
 }
 
 /// The typeset problem.
-fn statement(problem: &SimulateProblem) -> Vec<StatementLine> {
-    let stated = &problem.stated;
+fn statement(lowered: &Lowered) -> Vec<StatementLine> {
+    let stated = &lowered.stated;
     let (start, end) = stated.horizon;
     vec![StatementLine {
         name: "process".to_owned(),
         text: format!(
             "dX = f dt + G dW (Ito), t in [{start}, {end}], X at the start {}\n{}",
-            problem.start.family(),
+            lowered.start().family(),
             record::drift_and_noise(stated)
         ),
         latex: format!(
@@ -206,15 +206,15 @@ fn statement(problem: &SimulateProblem) -> Vec<StatementLine> {
 }
 
 /// What the run does not show, one sentence each.
-fn limitations(problem: &SimulateProblem, checks: &[CheckResult]) -> Vec<String> {
+fn limitations(lowered: &Lowered, checks: &[CheckResult]) -> Vec<String> {
     let mut sentences = vec![
         "Errors of means over paths are standard errors: the bias of the step is not in them."
             .to_owned(),
     ];
-    if !problem.stops.is_empty() {
+    if !lowered.free().stops.is_empty() {
         sentences.push(format!(
             "Paths end at {}; the densities and the stationary law are those of the process without it.",
-            problem.stops.join(", ")
+            lowered.free().stops.join(", ")
         ));
     }
     sentences.extend(record::undecided(checks));

@@ -10,39 +10,39 @@ use crate::comparison::reference_law::{ReferenceLaw, reference_answer};
 use crate::comparison::rows::{Comparison, ComparisonRow};
 use crate::numeric::random::Streams;
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Measures every solution by code that did not produce it, on noise it has not seen.
-pub fn compare(problem: &ReverseProblem, solutions: &[Solution], streams: &Streams) -> Comparison {
+pub fn compare(lowered: &Lowered, solutions: &[Solution], streams: &Streams) -> Comparison {
     let streams = streams.scoped("comparison");
-    let reference = reference_answer(problem, solutions);
-    let law = ReferenceLaw::new(problem, solutions);
+    let reference = reference_answer(lowered, solutions);
+    let law = ReferenceLaw::new(lowered, solutions);
     let clouds = law
         .as_ref()
-        .map(|law| Clouds::new(problem, law, &streams.scoped("clouds")));
+        .map(|law| Clouds::new(lowered, law, &streams.scoped("clouds")));
     let truth = law
         .as_ref()
-        .map(|law| TrueSamples::new(problem, law, &streams));
-    let likelihood = Likelihood::new(problem, law.as_ref(), &streams);
+        .map(|law| TrueSamples::new(lowered, law, &streams));
+    let likelihood = Likelihood::new(lowered, law.as_ref(), &streams);
     let rows: Vec<ComparisonRow> = solutions
         .iter()
         .map(|solution| {
-            let score = solution.outcome.score.as_ref();
+            let score = solution.answer.score();
             ComparisonRow {
                 solver: solution.id.clone(),
                 method: solution.method,
                 control_error: reference
                     .as_ref()
                     .zip(clouds.as_ref())
-                    .map(|(reference, clouds)| control_error(problem, score, reference, clouds)),
+                    .map(|(reference, clouds)| control_error(lowered, score, reference, clouds)),
                 action: reference
                     .as_ref()
-                    .and_then(|reference| measure_action(problem, score, reference, &streams)),
+                    .and_then(|reference| measure_action(lowered, score, reference, &streams)),
                 negative_log_likelihood: likelihood
                     .as_ref()
-                    .and_then(|likelihood| likelihood.of(problem, score).ok()),
+                    .and_then(|likelihood| likelihood.of(lowered, score).ok()),
                 generated: truth.as_ref().map_or(Vec::new(), |truth| {
-                    generate(problem, score, truth, &streams.scoped("generation"))
+                    generate(lowered, score, truth, &streams.scoped("generation"))
                 }),
                 work: solution.work,
                 seconds: solution.seconds,
@@ -51,14 +51,14 @@ pub fn compare(problem: &ReverseProblem, solutions: &[Solution], streams: &Strea
         })
         .collect();
     let uncontrolled = reference.as_ref().and_then(|reference| {
-        let dimension = problem.noising.dimension();
-        measure_action(problem, &Uncontrolled { dimension }, reference, &streams)
+        let dimension = lowered.noising().dimension();
+        measure_action(lowered, &Uncontrolled { dimension }, reference, &streams)
     });
     let value = reference
         .as_ref()
         .and_then(|r| r.log_density)
-        .map(|density| value(problem, density, &streams));
-    let quantities = quantities(problem, &rows, value, &streams);
+        .map(|density| value(lowered, density, &streams));
+    let quantities = quantities(lowered, &rows, value, &streams);
     Comparison {
         reference: reference.map(|r| r.name.to_owned()),
         value,
@@ -77,9 +77,10 @@ mod tests {
     use crate::field::scaled::Scaled;
     use crate::problem::parse_text;
     use crate::solvers::driver::{StopReason, Work};
-    use crate::solvers::lowered::answer::Outcome;
+    use crate::solvers::lowered::answer::Answer;
     use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
+    use std::sync::Arc;
 
     const TEXT: &str = r#"
 format = 1
@@ -105,24 +106,22 @@ steps = 100
 paths = 2048
 "#;
 
-    fn lowered() -> ReverseProblem {
+    fn lowered() -> Lowered {
         let loaded =
             parse_text("mixture.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
-        ReverseProblem::new(loaded.problem).expect("mixtures")
+        Lowered::new(loaded.problem).expect("mixtures")
     }
 
-    fn solution(problem: &ReverseProblem, id: &str, factor: f64) -> Solution {
+    fn solution(lowered: &Lowered, id: &str, factor: f64) -> Solution {
         Solution {
             id: id.to_owned(),
             method: "exact",
-            outcome: Outcome {
-                score: Box::new(Scaled::new(problem.exact.clone().expect("affine"), factor)),
-                log_density: None,
-                cost: None,
-                own_error: None,
-                history: Vec::new(),
-                grid: None,
-                facts: Vec::new(),
+            answer: Answer {
+                score: Some(Arc::new(Scaled::new(
+                    lowered.facts.marginals.clone().expect("affine"),
+                    factor,
+                ))),
+                ..Answer::default()
             },
             work: Work::default(),
             stopped: StopReason::Direct,
@@ -133,12 +132,12 @@ paths = 2048
     /// Seed 4. Statistical comparisons at 5 standard errors: false-alarm probability below 1e-5.
     #[test]
     fn the_exact_control_has_no_error_and_a_scaled_one_has_the_known_one() {
-        let problem = lowered();
+        let lowered = lowered();
         let solutions = [
-            solution(&problem, "right", 1.0),
-            solution(&problem, "long", 1.1),
+            solution(&lowered, "right", 1.0),
+            solution(&lowered, "long", 1.1),
         ];
-        let comparison = compare(&problem, &solutions, &Streams::new(4));
+        let comparison = compare(&lowered, &solutions, &Streams::new(4));
         let [right, long] = &comparison.rows[..] else {
             panic!("two rows");
         };

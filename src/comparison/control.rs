@@ -11,7 +11,7 @@ use crate::problem::meant::task::Kind;
 use crate::solvers::driver::{Solution, StopReason, Work};
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::steered_walk::{Idle, SteeredPaths, SteeredWalk};
 use crate::solvers::walk::weights::{effective_share, weighted_value};
 
@@ -83,11 +83,11 @@ pub struct ControlComparison {
 
 /// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
 /// above the value where that is known.
-pub fn best<'a>(solutions: &'a [Solution<ControlOutcome>]) -> Option<&'a Solution<ControlOutcome>> {
-    let own = |solution: &&'a Solution<ControlOutcome>| {
-        let cost = solution.outcome.cost.as_ref()?;
-        let known = solution.outcome.policy.is_some() && cost.error.is_finite();
-        let mut quantities = solution.outcome.quantities.iter();
+pub fn best<'a>(solutions: &'a [Solution]) -> Option<&'a Solution> {
+    let own = |solution: &&'a Solution| {
+        let cost = solution.answer.cost.as_ref()?;
+        let known = solution.answer.policy.is_some() && cost.error.is_finite();
+        let mut quantities = solution.answer.quantities.iter();
         let bound = quantities.find(|q| q.name == "upper_bound");
         let gap = bound.map_or(0.0, |bound| bound.value.value - cost.value);
         known.then(|| cost.error.max(gap) / cost.value.abs().max(f64::MIN_POSITIVE))
@@ -103,29 +103,29 @@ pub fn best<'a>(solutions: &'a [Solution<ControlOutcome>]) -> Option<&'a Solutio
 
 /// Measures every policy by code that did not produce it, on noise it has not seen.
 pub fn compare_controls(
-    problem: &ControlProblem,
-    solutions: &[Solution<ControlOutcome>],
+    lowered: &Lowered,
+    solutions: &[Solution],
     streams: &Streams,
 ) -> ControlComparison {
     let streams = streams.scoped("comparison");
-    let paths = problem.problem.run.paths;
-    let start = problem.draw_start(&streams.role("start"), 0, paths);
+    let paths = lowered.problem.run.paths;
+    let start = lowered.draw_start(&streams.role("start"), 0, paths);
     let stream = streams.role("noise");
     let reference = best(solutions);
-    let reference_policy = reference.and_then(|r| r.outcome.policy.as_deref());
+    let reference_policy = reference.and_then(|r| r.answer.policy.as_deref());
     let walk = |policy| SteeredWalk {
-        problem,
+        lowered,
         policy,
         reference: reference_policy.map(|p| p as &dyn Field),
-        steps: problem.problem.time_settings.steps.div_ceil(2),
+        steps: lowered.problem.time_settings.steps.div_ceil(2),
         finest: 1,
-        until: problem.process.end(),
+        until: lowered.compiled.steered.end(),
         stream: &stream,
     };
     let optimal = reference_policy.map(|policy| walk(policy).run(start.as_ref(), 1));
     let mut rows = Vec::new();
     for solution in solutions {
-        let outcome = &solution.outcome;
+        let outcome = &solution.answer;
         let policy = outcome.policy.as_deref();
         let is_reference = reference.is_some_and(|r| r.id == solution.id);
         rows.push(ControlRow {
@@ -135,7 +135,7 @@ pub fn compare_controls(
             performance: policy.map(|policy| {
                 let walk = walk(policy);
                 let optimal = optimal.as_ref().filter(|_| !is_reference);
-                perform(problem, &walk, &start, optimal)
+                perform(lowered, &walk, &start, optimal)
             }),
             error: policy.filter(|_| !is_reference).zip(reference_policy).map(
                 |(policy, reference)| {
@@ -147,7 +147,7 @@ pub fn compare_controls(
                     policy_error(&walk.run(start.as_ref(), 1), optimal.as_ref())
                 },
             ),
-            log_z_upper: upper_bound(problem, outcome, &streams.scoped(&solution.id)),
+            log_z_upper: upper_bound(lowered, outcome, &streams.scoped(&solution.id)),
             work: solution.work,
             seconds: solution.seconds,
             stopped: solution.stopped,
@@ -163,14 +163,14 @@ pub fn compare_controls(
         }
     };
     if let Some(reference) = reference {
-        for (name, estimate) in numbers_of(problem, reference) {
+        for (name, estimate) in numbers_of(lowered, reference) {
             push(name, estimate);
         }
     }
     // Of several answers under one name the one that knows itself best.
     let mut found: Vec<_> = solutions
         .iter()
-        .flat_map(|solution| &solution.outcome.quantities)
+        .flat_map(|solution| &solution.answer.quantities)
         .collect();
     found.sort_by(|a, b| a.value.error.total_cmp(&b.value.error));
     for quantity in found {
@@ -181,16 +181,16 @@ pub fn compare_controls(
         push(LOG_Z_UPPER.to_owned(), upper);
     }
     // Simulated unless a method knows it better.
-    let found = |solution: &Solution<ControlOutcome>| {
-        let mut names = solution.outcome.quantities.iter();
+    let found = |solution: &Solution| {
+        let mut names = solution.answer.quantities.iter();
         names.any(|quantity| quantity.name == UNCONTROLLED)
     };
     // Where draws are asked for, costs are of interest only beside a policy.
-    let asked = problem.problem.kind() != Kind::Sample || reference.is_some();
+    let asked = lowered.problem.kind() != Kind::Sample || reference.is_some();
     if asked && !solutions.iter().any(found) {
         let idle = Idle {
-            states: problem.process.dimension(),
-            controls: problem.process.controls(),
+            states: lowered.compiled.steered.dimension(),
+            controls: lowered.compiled.steered.controls(),
         };
         let walk = SteeredWalk {
             reference: None,
@@ -202,7 +202,7 @@ pub fn compare_controls(
     // By dynamic programming unless a method knows it.
     if asked
         && quantities.iter().all(|q| q.name != DISCRETE_VALUE)
-        && let Some(estimate) = discrete_value(problem, &streams.scoped(DISCRETE_VALUE))
+        && let Some(estimate) = discrete_value(lowered, &streams.scoped(DISCRETE_VALUE))
     {
         quantities.push(Quantity {
             name: DISCRETE_VALUE.to_owned(),
@@ -218,7 +218,7 @@ pub fn compare_controls(
         }
     };
     if let Some(optimal) = &optimal {
-        for (name, estimate) in observed(problem, &optimal.end) {
+        for (name, estimate) in observed(lowered, &optimal.end) {
             push(name, estimate);
         }
     }
@@ -237,7 +237,7 @@ pub fn compare_controls(
         .map(|q| q.value);
     ControlComparison {
         reference: reference.map(|r| r.id.clone()),
-        value: reference.and_then(|r| r.outcome.cost),
+        value: reference.and_then(|r| r.answer.cost),
         uncontrolled: uncontrolled.filter(|cost| cost.value.is_finite()),
         rows,
         quantities,
@@ -249,7 +249,7 @@ fn mean_of(values: &[f64]) -> Estimate {
 }
 
 fn perform(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     walk: &SteeredWalk<'_>,
     start: &Batch,
     optimal: Option<&SteeredPaths>,
@@ -272,7 +272,7 @@ fn perform(
         mean_of(&above)
     });
     let mut log_weights = Vec::new();
-    let weights = problem.temperature.as_ref().ok().map(|lambda| {
+    let weights = lowered.facts.temperature.as_ref().ok().map(|lambda| {
         log_weights = fine.log_weights(*lambda);
         (
             effective_share(&log_weights),
@@ -319,17 +319,14 @@ fn policy_error(along: &SteeredPaths, optimal: Option<&SteeredPaths>) -> PolicyE
 
 /// The numbers of one answer by name: `value`, at a start point `control` by component, and what the method calls its
 /// quantities.
-pub fn numbers_of(
-    problem: &ControlProblem,
-    solution: &Solution<ControlOutcome>,
-) -> Vec<(String, Estimate)> {
-    let outcome = &solution.outcome;
+pub fn numbers_of(lowered: &Lowered, solution: &Solution) -> Vec<(String, Estimate)> {
+    let outcome = &solution.answer;
     let mut out = Vec::new();
     if let Some(value) = outcome.cost {
         out.push(("value".to_owned(), value));
     }
-    if let (Some(point), Some(policy)) = (problem.start_point(), &outcome.policy) {
-        out.extend(first_control(problem, policy.as_ref(), point, outcome.cost));
+    if let (Some(point), Some(policy)) = (lowered.start_point(), &outcome.policy) {
+        out.extend(first_control(lowered, policy.as_ref(), point, outcome.cost));
     }
     let quantities = outcome.quantities.iter();
     out.extend(quantities.map(|quantity| (quantity.name.clone(), quantity.value)));
@@ -338,7 +335,7 @@ pub fn numbers_of(
 
 /// The control at the start, by component.
 fn first_control(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     policy: &dyn Field,
     point: &[f64],
     cost: Option<Estimate>,
@@ -348,9 +345,9 @@ fn first_control(
     for (j, value) in point.iter().enumerate() {
         x.column_mut(j)[0] = *value;
     }
-    let controls = problem.process.controls();
+    let controls = lowered.compiled.steered.controls();
     let mut u = Batch::zeros(1, controls);
-    policy.eval(problem.process.start(), x.as_ref(), u.as_mut());
+    policy.eval(lowered.compiled.steered.start(), x.as_ref(), u.as_mut());
     // The control follows from the slope of the value: its relative error is taken to be the value's.
     let relative = cost.map_or(0.0, |cost| {
         cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
@@ -367,17 +364,21 @@ fn first_control(
 }
 
 /// Means of `[observe]` at the end of the horizon under the reference policy.
-fn observed(problem: &ControlProblem, end: &Batch) -> Vec<(String, Estimate)> {
-    let stated = &problem.stated;
+fn observed(lowered: &Lowered, end: &Batch) -> Vec<(String, Estimate)> {
+    let stated = &lowered.stated;
     let mut out = Vec::new();
-    for (name, observable) in &problem.problem.observe {
+    for (name, observable) in &lowered.problem.observe {
         let Ok(kernel) = Kernel::compile(&stated.graph, &[*observable], stated.time, &stated.state)
         else {
             // An observable of the control has no value at the end of the horizon.
             continue;
         };
         let mut values = Batch::zeros(end.points(), 1);
-        kernel.eval(problem.process.end(), end.as_ref(), values.as_mut());
+        kernel.eval(
+            lowered.compiled.steered.end(),
+            end.as_ref(),
+            values.as_mut(),
+        );
         out.push((name.clone(), mean_of(values.column(0))));
     }
     out

@@ -12,7 +12,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::Spacing;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Intervals of the time integral of the control error.
 const TIMES: usize = 32;
@@ -58,11 +58,11 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    pub fn new(problem: &ReverseProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
-        let t_min = problem.problem.time_settings.t_min;
-        let grid = TimeGrid::new(&problem.noising, t_min, TIMES, Spacing::LogSnr);
+    pub fn new(lowered: &Lowered, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+        let t_min = lowered.problem.time_settings.t_min;
+        let grid = TimeGrid::new(lowered.noising(), t_min, TIMES, Spacing::LogSnr);
         let times = grid.nodes().to_vec();
-        let clouds = clouds(problem, law, &times, 2, None, streams);
+        let clouds = clouds(lowered, law, &times, 2, None, streams);
         Self { times, clouds }
     }
 }
@@ -100,15 +100,15 @@ fn squared_controls(
 
 /// The control error of a score against the reference.
 pub fn control_error(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     score: &dyn Field,
     reference: &ReferenceAnswer<'_>,
     clouds: &Clouds,
 ) -> ControlError {
-    let noises = problem.noising.noises();
+    let noises = lowered.noising().noises();
     let (mut distances, mut sizes) = (Vec::new(), Vec::new());
     for (t, cloud) in clouds.times.iter().zip(&clouds.clouds) {
-        let noise = problem.noising.noise(*t);
+        let noise = lowered.noising().noise(*t);
         let pairs = cloud.map(|x| squared_controls(&noise, noises, score, reference.score, *t, x));
         let [distance, size] =
             [0, 1].map(|which| pairs.iter().map(|p| p[which]).collect::<Vec<f64>>());
@@ -182,19 +182,19 @@ pub struct ActionMeasurement {
 ///
 /// `None` when no end cost is known.
 pub fn measure_action(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     score: &dyn Differentiable,
     reference: &ReferenceAnswer<'_>,
     streams: &Streams,
 ) -> Option<ActionMeasurement> {
     let density = reference.log_density?;
-    let (steps, paths) = Effort::new(problem).simulation(STEPS, 1);
-    let t_min = problem.problem.time_settings.t_min;
-    let grid = TimeGrid::new(&problem.noising, t_min, steps, Spacing::LogSnr);
-    let start = draw_mixture(&problem.prior, &streams.role("action-start"), 0, paths);
+    let (steps, paths) = Effort::new(lowered).simulation(STEPS, 1);
+    let t_min = lowered.problem.time_settings.t_min;
+    let grid = TimeGrid::new(lowered.noising(), t_min, steps, Spacing::LogSnr);
+    let start = draw_mixture(lowered.prior(), &streams.role("action-start"), 0, paths);
     let stream = streams.role("action-noise");
     let walk = ControlledWalk {
-        noising: &problem.noising,
+        noising: lowered.noising(),
         score,
         reference: Some(reference.score),
         second_order: true,
@@ -203,7 +203,7 @@ pub fn measure_action(
         stream: &stream,
     };
     let mut initial = vec![0.0; paths];
-    density.log_density(problem.noising.end(), start.as_ref(), &mut initial);
+    density.log_density(lowered.noising().end(), start.as_ref(), &mut initial);
     let levels = [0, 1].map(|level| {
         let paths = walk.run(start.as_ref(), level);
         let mut terminal = vec![0.0; initial.len()];
@@ -233,13 +233,13 @@ pub fn measure_action(
 }
 
 /// `V = E_prior[−log p_T]`.
-pub fn value(problem: &ReverseProblem, density: &dyn LogDensity, streams: &Streams) -> Estimate {
-    let cloud = if problem.noising.dimension() <= 2 {
-        Cloud::lattice(&problem.prior)
+pub fn value(lowered: &Lowered, density: &dyn LogDensity, streams: &Streams) -> Estimate {
+    let cloud = if lowered.noising().dimension() <= 2 {
+        Cloud::lattice(lowered.prior())
     } else {
-        let points = Effort::new(problem).draws(1, 1);
+        let points = Effort::new(lowered).draws(1, 1);
         Cloud::draws(draw_mixture(
-            &problem.prior,
+            lowered.prior(),
             &streams.role("value-start"),
             0,
             points,
@@ -247,7 +247,7 @@ pub fn value(problem: &ReverseProblem, density: &dyn LogDensity, streams: &Strea
     };
     let values = cloud.map(|x| {
         let mut out = vec![0.0; x.points()];
-        density.log_density(problem.noising.end(), x, &mut out);
+        density.log_density(lowered.noising().end(), x, &mut out);
         out.iter().map(|l| -l).collect()
     });
     let estimate = cloud.mean(&values);

@@ -1,6 +1,6 @@
 //! How many points a measurement may use, from the counted cost of a point.
 
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Elementary operations one measurement may spend on field evaluations.
 const OPERATIONS: f64 = 1e9;
@@ -18,15 +18,16 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub fn new(problem: &ReverseProblem) -> Self {
-        let components = problem
-            .exact
+    pub fn new(lowered: &Lowered) -> Self {
+        let components = lowered
+            .facts
+            .marginals
             .as_ref()
             .map_or(1, |exact| exact.mixture().components());
-        let cost = (components * problem.noising.dimension()) as f64 + OVERHEAD;
+        let cost = (components * lowered.noising().dimension()) as f64 + OVERHEAD;
         Self {
             evaluations: ((OPERATIONS / cost) as usize).clamp(4_000, 1_000_000),
-            paths: problem.problem.run.paths.max(16),
+            paths: lowered.problem.run.paths.max(16),
         }
     }
 

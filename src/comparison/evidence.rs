@@ -9,7 +9,8 @@ use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::law::Law;
 use crate::problem::meant::task::Task;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::target::Target;
 
 /// Name of the upper bound of `log Z`.
@@ -18,16 +19,16 @@ pub const LOG_Z_UPPER: &str = "log_z_upper_bound";
 const DRAWS: usize = 48;
 
 /// Draws of the target, where the file has them.
-pub fn exact_draws(problem: &ControlProblem, stream: &Stream, points: usize) -> Option<Batch> {
-    let Task::Sample(task) = &problem.problem.task else {
+pub fn exact_draws(lowered: &Lowered, stream: &Stream, points: usize) -> Option<Batch> {
+    let Task::Sample(task) = &lowered.problem.task else {
         return None;
     };
     match &task.target {
         Law::LogDensity(law) => {
             let draws = law.exact.as_ref()?;
-            let graph = &problem.problem.graph;
+            let graph = &lowered.problem.graph;
             let kernel =
-                Kernel::compile(graph, &draws.map, problem.problem.time, &draws.noise).ok()?;
+                Kernel::compile(graph, &draws.map, lowered.problem.time, &draws.noise).ok()?;
             let mut noise = Batch::zeros(points, draws.noise.len());
             stream.normals(0, 0, noise.as_mut());
             let mut out = Batch::zeros(points, draws.map.len());
@@ -40,15 +41,11 @@ pub fn exact_draws(problem: &ControlProblem, stream: &Stream, points: usize) -> 
 
 /// `E[log Z_N] >= log Z` over populations that end in a draw of the target, with its standard error; `None` without
 /// draws, or where the method cannot be run backwards.
-pub fn upper_bound(
-    problem: &ControlProblem,
-    outcome: &ControlOutcome,
-    streams: &Streams,
-) -> Option<Estimate> {
-    let schedule = outcome.schedule.as_ref()?;
+pub fn upper_bound(lowered: &Lowered, outcome: &Answer, streams: &Streams) -> Option<Estimate> {
+    let schedule = outcome.backwards.as_ref()?;
     let streams = streams.scoped(LOG_Z_UPPER);
-    let exact = exact_draws(problem, &streams.role("exact draws"), DRAWS)?;
-    let target = Target::new(&problem.problem, "annealed").ok()?;
+    let exact = exact_draws(lowered, &streams.role("exact draws"), DRAWS)?;
+    let target = Target::new(&lowered.problem, "annealed").ok()?;
     let logs = schedule.log_normalisers(&target, exact, &streams);
     Some(Estimate::from_samples(&logs))
 }
@@ -58,7 +55,7 @@ mod tests {
     use super::*;
     use crate::problem::parse_text;
     use crate::solvers::registry::methods::vocabulary;
-    use crate::solvers::registry::run_control::solve;
+    use crate::solvers::registry::run::solve;
     use std::path::Path;
 
     /// The method's `log Z` and the upper bound.
@@ -69,13 +66,13 @@ mod tests {
         );
         let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
             .unwrap_or_else(|report| panic!("{report}"));
-        let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-        let spec = &problem.problem.solvers[0];
+        let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+        let spec = &lowered.problem.solvers[0];
         let solution =
-            solve(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-        let log_z = solution.outcome.quantities.iter();
+            solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+        let log_z = solution.answer.quantities.iter();
         let log_z = log_z.clone().find(|q| q.name == "log_z").expect("log Z");
-        let upper = upper_bound(&problem, &solution.outcome, &Streams::new(3));
+        let upper = upper_bound(&lowered, &solution.answer, &Streams::new(3));
         (log_z.value, upper.expect("a mixture has draws"))
     }
 

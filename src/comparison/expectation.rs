@@ -8,7 +8,7 @@ use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::Mixture;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Half-width of the lattice in standard deviations of a component.
 const HALF_WIDTH: f64 = 8.0;
@@ -173,14 +173,14 @@ pub fn trapezoid(times: &[f64]) -> Vec<f64> {
 
 /// Clouds of `p_t` at increasing times: lattices for up to two states and few components, else draws.
 pub fn clouds(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     law: &ReferenceLaw<'_>,
     times: &[f64],
     fields: usize,
     wanted: Option<usize>,
     streams: &Streams,
 ) -> Vec<Cloud> {
-    if let Some(exact) = &problem.exact {
+    if let Some(exact) = &lowered.facts.marginals {
         let d = exact.mixture().dimension();
         let components = exact.mixture().components() as f64;
         let nodes = (side(d) as f64).powi(d as i32);
@@ -192,7 +192,7 @@ pub fn clouds(
                 .collect();
         }
     }
-    let points = wanted.unwrap_or_else(|| Effort::new(problem).draws(times.len(), fields));
+    let points = wanted.unwrap_or_else(|| Effort::new(lowered).draws(times.len(), fields));
     law.draws(times, points, streams)
         .into_iter()
         .map(Cloud::draws)

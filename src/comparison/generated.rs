@@ -12,7 +12,7 @@ use crate::numeric::blocks::block;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::{Law, Mixture, Standardization};
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::reverse_sampling::Walk;
 
 /// Mixtures of more components have no mode table.
@@ -38,9 +38,9 @@ pub struct TrueSamples {
 }
 
 impl TrueSamples {
-    pub fn new(problem: &ReverseProblem, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
-        let points = sample_points(problem);
-        let t_min = problem.problem.time_settings.t_min;
+    pub fn new(lowered: &Lowered, law: &ReferenceLaw<'_>, streams: &Streams) -> Self {
+        let points = sample_points(lowered);
+        let t_min = lowered.problem.time_settings.t_min;
         let draw = |name: &str| {
             law.draws(&[t_min], points, &streams.scoped(name))
                 .pop()
@@ -59,9 +59,9 @@ impl TrueSamples {
 
 /// Points of every distance, from the file and the cost of a point; the file alone says how many paths
 /// are generated.
-fn sample_points(problem: &ReverseProblem) -> usize {
-    let settings = &problem.problem.sample;
-    let budget = 2 * Effort::new(problem).evaluations / settings.steps.max(1);
+fn sample_points(lowered: &Lowered) -> usize {
+    let settings = &lowered.problem.sample;
+    let budget = 2 * Effort::new(lowered).evaluations / settings.steps.max(1);
     settings.paths.min(budget.max(256)).max(LEAST_PATHS)
 }
 
@@ -91,14 +91,14 @@ pub struct Generation {
 
 /// Generates with a score at every noise level of the file and measures the result.
 pub fn generate(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     score: &dyn Field,
     truth: &TrueSamples,
     streams: &Streams,
 ) -> Vec<Generation> {
-    let settings = &problem.problem.sample;
-    let t_min = problem.problem.time_settings.t_min;
-    let grid = TimeGrid::new(&problem.noising, t_min, settings.steps, settings.spacing);
+    let settings = &lowered.problem.sample;
+    let t_min = lowered.problem.time_settings.t_min;
+    let grid = TimeGrid::new(lowered.noising(), t_min, settings.steps, settings.spacing);
     let paths = settings.paths.max(LEAST_PATHS);
     settings
         .noise_levels
@@ -106,13 +106,13 @@ pub fn generate(
         .enumerate()
         .map(|(n, h)| {
             let start = draw_mixture(
-                &problem.prior,
+                lowered.prior(),
                 &streams.role(&format!("generate-start-{n}")),
                 0,
                 paths,
             );
             let samples = Walk {
-                noising: &problem.noising,
+                noising: lowered.noising(),
                 score,
                 grid: &grid,
                 noise_level: *h,
@@ -121,26 +121,26 @@ pub fn generate(
                 block: block(),
             }
             .run(start.as_ref());
-            measure(problem, *h, samples, truth, streams)
+            measure(lowered, *h, samples, truth, streams)
         })
         .collect()
 }
 
 fn measure(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     noise_level: f64,
     samples: Batch,
     truth: &TrueSamples,
     streams: &Streams,
 ) -> Generation {
-    let centres = mode_centres(problem);
+    let centres = mode_centres(lowered);
     let mode_weights = fractions(&centres, &samples);
     let expected = fractions(&centres, &truth.data);
     let mode_error = largest_difference(&mode_weights, &expected, &samples, &truth.data);
     let (mean, covariance) = moments(&samples);
     let mean_error = mean_error(&mean, samples.points(), &truth.data);
     let covariance_error = covariance_error(&covariance, samples.points(), &truth.data);
-    let standardization = match &problem.data {
+    let standardization = match &lowered.data() {
         Law::Samples(table) => table.standardization.as_ref(),
         _ => None,
     };
@@ -187,8 +187,8 @@ fn in_units_of_the_file(
 }
 
 /// Component means of a mixture small enough for a table.
-fn mode_centres(problem: &ReverseProblem) -> Vec<Vec<f64>> {
-    match &problem.data {
+fn mode_centres(lowered: &Lowered) -> Vec<Vec<f64>> {
+    match &lowered.data() {
         Law::Mixture(mixture) if (2..=MODES).contains(&mixture.components()) => {
             mixture.means.clone()
         }

@@ -11,7 +11,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::Law;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Points of a likelihood estimate, at most.
 const POINTS: usize = 256;
@@ -41,30 +41,31 @@ impl Likelihood {
     /// Held-out rows if the file keeps some aside, else fresh draws of the data law; `None` when neither
     /// exists.
     pub fn new(
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         law: Option<&ReferenceLaw<'_>>,
         streams: &Streams,
     ) -> Option<Self> {
-        let budget = Effort::new(problem).evaluations / FLOW_EVALUATIONS;
+        let budget = Effort::new(lowered).evaluations / FLOW_EVALUATIONS;
         let count = budget.clamp(16, POINTS);
-        let held_out = match &problem.data {
+        let held_out = match &lowered.data() {
             Law::Samples(samples) => &samples.holdout[..samples.holdout.len().min(count)],
             _ => &[],
         };
         let fresh = held_out.is_empty();
         let points = if fresh {
-            let mixture = problem.data.mixture()?;
+            let mixture = lowered.data().mixture()?;
             let stream = streams.role("likelihood-points");
             draw_mixture(&mixture, &stream, 0, count)
         } else {
-            Batch::from_rows(problem.noising.dimension(), held_out)
+            Batch::from_rows(lowered.noising().dimension(), held_out)
         };
-        let closed = problem
-            .exact
+        let closed = lowered
+            .facts
+            .marginals
             .as_ref()
             .zip(law)
             .map(|(exact, law)| {
-                let t_min = problem.problem.time_settings.t_min;
+                let t_min = lowered.problem.time_settings.t_min;
                 let minus = |x: BatchRef<'_>| {
                     let mut out = vec![0.0; x.points()];
                     exact.log_density(t_min, x, &mut out);
@@ -75,10 +76,10 @@ impl Likelihood {
                 let mean = if fresh {
                     let mixture = exact.mixture();
                     let cost = mixture.components() * mixture.dimension();
-                    let start = problem.noising.start();
+                    let start = lowered.noising().start();
                     let streams = streams.scoped("cross-entropy");
                     let draws = OPERATIONS / cost;
-                    let cloud = &clouds(problem, law, &[start], 1, Some(draws), &streams)[0];
+                    let cloud = &clouds(lowered, law, &[start], 1, Some(draws), &streams)[0];
                     cloud.mean(&cloud.map(minus))
                 } else {
                     Estimate::from_samples(&values)
@@ -108,21 +109,17 @@ impl Likelihood {
     }
 
     /// `−E log q` of the law generated at h = 0 from the prior.
-    pub fn of(
-        &self,
-        problem: &ReverseProblem,
-        score: &dyn Differentiable,
-    ) -> Result<Estimate, FlowError> {
-        let t_min = problem.problem.time_settings.t_min;
+    pub fn of(&self, lowered: &Lowered, score: &dyn Differentiable) -> Result<Estimate, FlowError> {
+        let t_min = lowered.problem.time_settings.t_min;
         let carried = carry(
-            &problem.noising,
+            lowered.noising(),
             score,
             self.points.as_ref(),
             t_min,
-            problem.noising.end(),
+            lowered.noising().end(),
             FLOW_TOLERANCE,
         )?;
-        let mut values: Vec<f64> = mixture_log_density(&problem.prior, &carried.points)
+        let mut values: Vec<f64> = mixture_log_density(lowered.prior(), &carried.points)
             .iter()
             .zip(&carried.divergence)
             .map(|(end, divergence)| -(end + divergence))

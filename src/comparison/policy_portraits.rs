@@ -3,7 +3,7 @@
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Stream;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::steered_walk::SteeredWalk;
 
 /// States of the process under a policy, on the way.
@@ -19,16 +19,16 @@ pub struct Flight {
 /// # Cost
 /// Each frame is walked to from the start on the same noise: `frames/2` times the steps of one walk.
 pub fn flight(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     policy: &dyn Field,
     stream: &Stream,
     count: usize,
     frames: usize,
 ) -> Flight {
-    let process = &problem.process;
-    let steps = problem.problem.time_settings.steps.max(1);
+    let process = &lowered.compiled.steered;
+    let steps = lowered.problem.time_settings.steps.max(1);
     let stride = steps.div_ceil(frames.max(1)).max(1);
-    let start = problem.draw_start(stream, 0, count);
+    let start = lowered.draw_start(stream, 0, count);
     let length = process.end() - process.start();
     let mut flight = Flight {
         times: vec![process.start()],
@@ -39,7 +39,7 @@ pub fn flight(
         done = (done + stride).min(steps);
         let until = process.start() + length * done as f64 / steps as f64;
         let walk = SteeredWalk {
-            problem,
+            lowered,
             policy,
             reference: None,
             steps: done,
@@ -194,13 +194,13 @@ steps = 10
     fn a_frame_continues_the_one_before_it() {
         let loaded =
             parse_text("still.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
-        let problem = ControlProblem::new(loaded.problem).expect("a control problem");
+        let lowered = Lowered::new(loaded.problem).expect("a control lowered");
         let idle = Idle {
             states: 2,
             controls: 1,
         };
         let stream = Streams::new(1).role("flight");
-        let seen = flight(&problem, &idle, &stream, 4, 5);
+        let seen = flight(&lowered, &idle, &stream, 4, 5);
         assert_eq!(seen.times.len(), 6);
         for (t, states) in seen.times.iter().zip(&seen.states) {
             // The first coordinate moves at unit speed.

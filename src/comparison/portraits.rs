@@ -9,7 +9,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::block;
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::Spacing;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::reverse_sampling::Walk;
 use nalgebra::DMatrix;
 
@@ -132,7 +132,7 @@ pub struct Slice {
 
 /// The control `Gᵀ s` on a lattice of `count` nodes an axis.
 pub fn control_slice(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     score: &dyn Field,
     time: f64,
     bounds: &[(f64, f64)],
@@ -141,9 +141,9 @@ pub fn control_slice(
     let (axes, points) = lattice(bounds, count);
     let mut values = Batch::zeros(points.points(), points.columns());
     score.eval(time, points.as_ref(), values.as_mut());
-    let mut control = Batch::zeros(points.points(), problem.noising.noises());
-    problem
-        .noising
+    let mut control = Batch::zeros(points.points(), lowered.noising().noises());
+    lowered
+        .noising()
         .noise(time)
         .control(values.as_ref(), control.as_mut());
     Slice {
@@ -176,24 +176,24 @@ pub fn density_slices(
 
 /// A few paths of the generating process at noise level h: their times and one state block per time.
 pub fn paths(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     score: &dyn Field,
     noise_level: f64,
     count: usize,
     steps: usize,
     streams: &Streams,
 ) -> (Vec<f64>, Vec<Batch>) {
-    let settings = &problem.problem;
+    let settings = &lowered.problem;
     let grid = TimeGrid::new(
-        &problem.noising,
+        lowered.noising(),
         settings.time_settings.t_min,
         steps,
         Spacing::LogSnr,
     );
-    let start = draw_mixture(&problem.prior, &streams.role("picture starts"), 0, count);
+    let start = draw_mixture(lowered.prior(), &streams.role("picture starts"), 0, count);
     let nodes: Vec<usize> = (0..=steps).rev().collect();
     let (_, states) = Walk {
-        noising: &problem.noising,
+        noising: lowered.noising(),
         score,
         grid: &grid,
         noise_level,

@@ -10,7 +10,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::Covariance;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use nalgebra::DVector;
 
 /// Every named number this run produced.
@@ -25,7 +25,7 @@ use nalgebra::DVector;
 /// | `nll` | `−E log q` of the data under the law the exact score generates at h = 0 |
 /// | `control_error_ID`, `action_ID`, `gap_ID`, `nll_ID` | the comparison row of a solver |
 pub fn quantities(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     rows: &[ComparisonRow],
     value: Option<Estimate>,
     streams: &Streams,
@@ -40,17 +40,17 @@ pub fn quantities(
         }
     };
     push("value".to_owned(), value);
-    if let Some(schedule) = problem.noising.schedule() {
-        let factor = schedule.mean_factor(problem.noising.start(), problem.noising.end());
+    if let Some(schedule) = lowered.noising().schedule() {
+        let factor = schedule.mean_factor(lowered.noising().start(), lowered.noising().end());
         push(
             "mean_factor_end".to_owned(),
             Some(Estimate::closed_form(factor)),
         );
     }
-    for (name, estimate) in entropies(problem, streams) {
+    for (name, estimate) in entropies(lowered, streams) {
         push(name.to_owned(), Some(estimate));
     }
-    for (name, estimate) in gaussian_numbers(problem) {
+    for (name, estimate) in gaussian_numbers(lowered) {
         push(name, Some(estimate));
     }
     for row in rows {
@@ -74,26 +74,26 @@ pub fn quantities(
 }
 
 /// Entropies of both ends and the divergence of the end law from the prior.
-fn entropies(problem: &ReverseProblem, streams: &Streams) -> Vec<(&'static str, Estimate)> {
-    let Some(exact) = &problem.exact else {
+fn entropies(lowered: &Lowered, streams: &Streams) -> Vec<(&'static str, Estimate)> {
+    let Some(exact) = &lowered.facts.marginals else {
         return Vec::new();
     };
-    let Some(law) = ReferenceLaw::new(problem, &[]) else {
+    let Some(law) = ReferenceLaw::new(lowered, &[]) else {
         return Vec::new();
     };
-    let (start, end) = (problem.noising.start(), problem.noising.end());
+    let (start, end) = (lowered.noising().start(), lowered.noising().end());
     let mut out = Vec::new();
     let streams = streams.scoped("entropies");
     // Point masses have no entropy.
     if !exact.mixture().covariances.iter().any(is_singular) {
-        let cloud = &clouds(problem, &law, &[start], 1, None, &streams)[0];
+        let cloud = &clouds(lowered, &law, &[start], 1, None, &streams)[0];
         let logs = cloud.map(|x| minus_log(exact, start, x));
         out.push(("entropy_data", cloud.mean(&logs)));
     }
-    let cloud = &clouds(problem, &law, &[end], 1, None, &streams)[0];
+    let cloud = &clouds(lowered, &law, &[end], 1, None, &streams)[0];
     let logs = cloud.map(|x| minus_log(exact, end, x));
     out.push(("entropy_end", cloud.mean(&logs)));
-    let ratios: Vec<f64> = mixture_log_density(&problem.prior, &cloud.points)
+    let ratios: Vec<f64> = mixture_log_density(lowered.prior(), &cloud.points)
         .iter()
         .zip(&logs)
         .map(|(prior, minus)| -minus - prior)
@@ -118,21 +118,21 @@ fn is_singular(covariance: &Covariance) -> bool {
     }
 }
 
-fn gaussian_numbers(problem: &ReverseProblem) -> Vec<(String, Estimate)> {
-    let Some(exact) = &problem.exact else {
+fn gaussian_numbers(lowered: &Lowered) -> Vec<(String, Estimate)> {
+    let Some(exact) = &lowered.facts.marginals else {
         return Vec::new();
     };
     let data = exact.mixture();
     let mut levels = vec![0.0, 0.2, 1.0];
-    for h in &problem.problem.sample.noise_levels {
+    for h in &lowered.problem.sample.noise_levels {
         if !levels.contains(h) {
             levels.push(*h);
         }
     }
-    let t_min = problem.problem.time_settings.t_min;
+    let t_min = lowered.problem.time_settings.t_min;
     let mut out = Vec::new();
     for h in levels {
-        let law = GeneratedGaussian::new(&problem.noising, data, &problem.prior, h, t_min);
+        let law = GeneratedGaussian::new(lowered.noising(), data, lowered.prior(), h, t_min);
         let Some(law) = law else {
             return Vec::new();
         };

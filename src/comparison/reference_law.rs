@@ -10,7 +10,7 @@ use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::model::Spacing;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::answer::GridRecord;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Steps of the forward simulation used where the noised law has no closed form.
 const FORWARD_STEPS: usize = 400;
@@ -28,10 +28,10 @@ pub struct ReferenceAnswer<'a> {
 
 /// The closed form where there is one, else the solution with a density and the smallest own error.
 pub fn reference_answer<'a>(
-    problem: &'a ReverseProblem,
+    lowered: &'a Lowered,
     solutions: &'a [Solution],
 ) -> Option<ReferenceAnswer<'a>> {
-    if let Some(exact) = &problem.exact {
+    if let Some(exact) = &lowered.facts.marginals {
         return Some(ReferenceAnswer {
             name: "exact",
             score: exact,
@@ -41,18 +41,18 @@ pub fn reference_answer<'a>(
     }
     solutions
         .iter()
-        .filter(|s| s.outcome.log_density.is_some())
+        .filter(|s| s.answer.law.log_density.is_some())
         .min_by(|a, b| own_error(a).total_cmp(&own_error(b)))
         .map(|s| ReferenceAnswer {
             name: &s.id,
-            score: s.outcome.score.as_ref(),
-            log_density: s.outcome.log_density.as_deref(),
+            score: s.answer.score(),
+            log_density: s.answer.law.log_density.as_deref(),
             own_error: own_error(s),
         })
 }
 
 fn own_error(solution: &Solution) -> f64 {
-    solution.outcome.own_error.unwrap_or(f64::INFINITY)
+    solution.answer.own_error.unwrap_or(f64::INFINITY)
 }
 
 /// Draws of the noised law `p_t`.
@@ -61,28 +61,30 @@ fn own_error(solution: &Solution) -> f64 {
 /// data draws (Heun, weak order 2), which shares nothing with the solvers. Data known only by a density
 /// are drawn from a recorded grid density at the start.
 pub struct ReferenceLaw<'a> {
-    problem: &'a ReverseProblem,
+    lowered: &'a Lowered,
     record: Option<&'a GridRecord>,
 }
 
 impl<'a> ReferenceLaw<'a> {
     /// `None` when neither the data law nor a grid density can be drawn from.
-    pub fn new(problem: &'a ReverseProblem, solutions: &'a [Solution]) -> Option<Self> {
-        let record = solutions.iter().find_map(|s| s.outcome.grid.as_ref());
-        let drawable = problem.exact.is_some() || problem.data.mixture().is_some();
-        (drawable || record.is_some()).then_some(Self { problem, record })
+    pub fn new(lowered: &'a Lowered, solutions: &'a [Solution]) -> Option<Self> {
+        let record = solutions.iter().find_map(|s| s.answer.law.grid.as_ref());
+        let drawable = lowered.facts.marginals.is_some() || lowered.data().mixture().is_some();
+        (drawable || record.is_some()).then_some(Self { lowered, record })
     }
 
     /// Independent draws at each of the increasing `times`.
     ///
     /// With a closed form the draws of different times are independent; simulated ones are not.
     pub fn draws(&self, times: &[f64], points: usize, streams: &Streams) -> Vec<Batch> {
-        if let Some(exact) = &self.problem.exact {
+        if let Some(exact) = &self.lowered.facts.marginals {
             return times
                 .iter()
                 .enumerate()
                 .map(|(n, t)| {
-                    let kernel = exact.transition().between(self.problem.noising.start(), *t);
+                    let kernel = exact
+                        .transition()
+                        .between(self.lowered.noising().start(), *t);
                     let stream = streams.role(&format!("law-{n}"));
                     draw_noised(exact.mixture(), &kernel, &stream, 0, points)
                 })
@@ -90,7 +92,7 @@ impl<'a> ReferenceLaw<'a> {
         }
         let (start, from) = self.starts(points, streams);
         forward_walk(
-            &self.problem.noising,
+            self.lowered.noising(),
             start.as_ref(),
             from,
             times,
@@ -100,9 +102,9 @@ impl<'a> ReferenceLaw<'a> {
 
     /// Draws of the data and the time they belong to.
     fn starts(&self, points: usize, streams: &Streams) -> (Batch, f64) {
-        if let Some(mixture) = self.problem.data.mixture() {
+        if let Some(mixture) = self.lowered.data().mixture() {
             let draws = draw_mixture(&mixture, &streams.role("law-data"), 0, points);
-            return (draws, self.problem.noising.start());
+            return (draws, self.lowered.noising().start());
         }
         let record = self
             .record

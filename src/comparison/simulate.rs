@@ -2,7 +2,6 @@
 
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::simulate::SimulateOutcome;
 
 /// Every number under the name that `[reference.NAME]` may use.
 ///
@@ -19,7 +18,7 @@ use crate::solvers::lowered::simulate::SimulateOutcome;
 /// Where several methods give a number, the one with the smallest error of its own does. A path ends at an event
 /// that stops it, so observables of paths are of stopped paths, while those of densities are not: where the file has
 /// such an event, observables go by the names with `_ID` only.
-pub fn quantities(solutions: &[Solution<SimulateOutcome>], stopped: bool) -> Vec<Quantity> {
+pub fn quantities(solutions: &[Solution], stopped: bool) -> Vec<Quantity> {
     let ambiguous = |name: &str| {
         let law_free = [
             "mode",
@@ -35,7 +34,7 @@ pub fn quantities(solutions: &[Solution<SimulateOutcome>], stopped: bool) -> Vec
         .iter()
         .flat_map(|solution| {
             solution
-                .outcome
+                .answer
                 .quantities
                 .iter()
                 .map(move |q| (solution, q))

@@ -9,7 +9,7 @@ use crate::problem::meant::model::{Preset, Problem};
 use nalgebra::{DMatrix, DVector};
 
 /// Why a noising process could not be turned into numbers.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum NoisingError {
     #[error(
         "the diffusion depends on the state (entry [{row}][{column}]); the numerical methods of this version need additive noise"

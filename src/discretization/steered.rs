@@ -12,7 +12,7 @@
 //! The derivation takes the user's expressions apart into these coefficients and proves that they make up
 //! what was typed ([`crate::derivation::ground::controlled::execute`]).
 
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use nalgebra::DMatrix;
@@ -212,7 +212,7 @@ impl SteeredProcess {
     ///
     /// # Errors
     /// Names without a value.
-    pub fn new(parts: &Controlled) -> Result<Self, CompileError> {
+    pub fn new(parts: &ControlledDiffusion) -> Result<Self, CompileError> {
         let process = &parts.process;
         let (graph, time, state) = (&process.graph, process.time, &process.state);
         let matrix = |m: &[Vec<Expr>]| MatrixField::new(graph, m, time, state);

@@ -10,7 +10,7 @@
 //! # Checked by
 //! `s08.discrete_adjoint` of the reference numbers; central differences of the discretized cost.
 
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::discretization::steered::MatrixField;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -45,7 +45,7 @@ impl SteeredSlopes {
     ///
     /// # Errors
     /// Names without a value.
-    pub fn new(parts: &Controlled) -> Result<Self, CompileError> {
+    pub fn new(parts: &ControlledDiffusion) -> Result<Self, CompileError> {
         let mut parts = parts.clone();
         let control = parts.control.clone();
         let drift = parts.steered(&control);
@@ -184,7 +184,7 @@ impl SteeredCurvature {
     ///
     /// # Errors
     /// Names without a value.
-    pub fn new(parts: &Controlled) -> Result<Self, CompileError> {
+    pub fn new(parts: &ControlledDiffusion) -> Result<Self, CompileError> {
         let mut parts = parts.clone();
         let control = parts.control.clone();
         let drift = parts.steered(&control);

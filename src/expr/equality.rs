@@ -3,7 +3,7 @@
 use super::decide::{Assumptions, Decision};
 use super::graph::{Expr, Graph};
 
-/// Outcome of a comparison of two expressions, without the proof.
+/// Answer of a comparison of two expressions, without the proof.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Equality {
     /// Equal by rules.

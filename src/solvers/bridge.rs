@@ -46,12 +46,14 @@ use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::kernel_chain::ChainBridge;
 use crate::solvers::bridge::tilted_mixture::TiltedMixture;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_record::record_densities;
 use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::{Answer, LawFound};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{most_iterations, points, points_text, tolerance};
+use std::sync::Arc;
 
 /// The method's options.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,10 +117,10 @@ enum Road {
 }
 
 impl Road {
-    fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
+    fn sweep(&mut self, lowered: &Lowered) -> Result<f64, SolveError> {
         match self {
-            Self::Mixture(road) => road.sweep(problem),
-            Self::Chain(road) => road.sweep(problem),
+            Self::Mixture(road) => road.sweep(lowered),
+            Self::Chain(road) => road.sweep(lowered),
         }
     }
 
@@ -148,45 +150,44 @@ impl Road {
 
 impl State {
     /// Rms over time of the distance between the controls of the bridge and of the score, under the bridge.
-    fn distance_from_score(&self, problem: &ReverseProblem) -> f64 {
+    fn distance_from_score(&self, lowered: &Lowered) -> f64 {
         let excess = self.road.divergence() - self.road.end_divergence();
-        let duration = problem.noising.end() - problem.noising.start();
+        let duration = lowered.noising().end() - lowered.noising().start();
         (2.0 * excess.max(0.0) / duration).sqrt()
     }
 }
 
 impl Method for Bridge {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
         let refuse = |reason: String, accepted: &str| Refusal {
             method: "bridge",
             reason,
             accepted: accepted.to_owned(),
         };
-        let states = problem.noising.dimension();
+        let states = lowered.noising().dimension();
         if states > 2 {
             return Err(refuse(
                 format!("its grid would have {states} axes"),
                 "one or two states",
             ));
         }
-        let Some(kernel) = problem.noising.kernel(problem.noising.end()) else {
-            return kernel_chain::admit(problem, &self.points)
+        let Some(kernel) = lowered.noising().kernel(lowered.noising().end()) else {
+            return kernel_chain::admit(lowered, &self.points)
                 .map(|ground| Admitted(Ground::Line(ground)));
         };
-        match &problem.exact {
+        match &lowered.facts.marginals {
             Some(law) => Ok(Admitted(Ground::Affine {
                 law: Box::new(law.clone()),
                 kernel,
             })),
-            None if states == 1 => kernel_chain::admit(problem, &self.points)
+            None if states == 1 => kernel_chain::admit(lowered, &self.points)
                 .map(|ground| Admitted(Ground::Line(ground))),
             None => Err(refuse(
-                format!("the data law is a {}", problem.data.family()),
+                format!("the data law is a {}", lowered.data().family()),
                 "family gaussian, mixture, samples or curve; or one state",
             )),
         }
@@ -194,18 +195,18 @@ impl Method for Bridge {
 
     fn start(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
         let road = match admitted.0 {
             Ground::Affine { law, kernel } => Road::Mixture(Box::new(TiltedMixture::new(
-                problem,
+                lowered,
                 *law,
                 kernel,
                 &self.points,
             )?)),
-            Ground::Line(ground) => Road::Chain(Box::new(ChainBridge::new(problem, ground)?)),
+            Ground::Line(ground) => Road::Chain(Box::new(ChainBridge::new(lowered, ground)?)),
         };
         Ok(State {
             road,
@@ -218,11 +219,11 @@ impl Method for Bridge {
     /// One full Sinkhorn sweep: the data marginal, then the start marginal.
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        state.measured = state.road.sweep(problem)?;
+        state.measured = state.road.sweep(lowered)?;
         state.iterations += 1;
         state.history.push(HistoryEntry {
             iteration: state.iterations as u64,
@@ -255,8 +256,8 @@ impl Method for Bridge {
         }
     }
 
-    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
-        let distance = state.distance_from_score(problem);
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let distance = state.distance_from_score(lowered);
         let mut facts = vec![
             ("start marginal error (total variation)", state.measured),
             (
@@ -269,37 +270,44 @@ impl Method for Bridge {
             ),
             ("rms control distance from the score", distance),
         ];
-        let outcome = match state.road {
+        let answer = match state.road {
             Road::Mixture(road) => {
                 let law = road.solution();
-                Outcome {
-                    score: Box::new(law.clone()),
-                    log_density: Some(Box::new(law)),
+                Answer {
+                    score: Some(Arc::new(law.clone())),
+                    law: LawFound {
+                        log_density: Some(Box::new(law)),
+                        ..LawFound::default()
+                    },
                     cost: None,
                     own_error: None,
                     history: state.history,
-                    grid: None,
                     facts,
+                    ..Answer::default()
                 }
             }
             Road::Chain(road) => {
-                let answer = road.answer(problem);
+                let answer = road.answer(lowered);
                 facts.push(("error of the kernel's steps", answer.own_error));
                 facts.extend(answer.orders);
                 facts.push(("mass that left the grid", answer.mass_lost));
-                let record = record_densities(&answer.field, &problem.problem.time_settings.record);
-                Outcome {
-                    score: Box::new(answer.field.clone()),
-                    log_density: Some(Box::new(answer.field)),
+                let record = record_densities(&answer.field, &lowered.problem.time_settings.record);
+                Answer {
+                    score: Some(Arc::new(answer.field.clone())),
+                    law: LawFound {
+                        log_density: Some(Box::new(answer.field)),
+                        grid: Some(record),
+                        ..LawFound::default()
+                    },
                     cost: None,
                     own_error: Some(answer.own_error.hypot(distance)),
                     history: state.history,
-                    grid: Some(record),
                     facts,
+                    ..Answer::default()
                 }
             }
         };
-        Ok(outcome)
+        Ok(answer)
     }
 }
 
@@ -314,13 +322,13 @@ mod tests {
     use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
-    fn solved(data: &str, prior: &str) -> (ReverseProblem, crate::solvers::driver::Solution) {
+    fn solved(data: &str, prior: &str) -> (Lowered, crate::solvers::driver::Solution) {
         let text = format!(
             "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );
         let loaded =
             parse_text("bridge.toml", &text, Path::new("."), &[], &vocabulary()).expect("valid");
-        let problem = ReverseProblem::new(loaded.problem).expect("affine");
+        let lowered = Lowered::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![401],
             tolerance: 1e-11,
@@ -329,7 +337,7 @@ mod tests {
         let streams = Streams::new(1);
         let solution = drive(
             &method,
-            &problem,
+            &lowered,
             "sb",
             "bridge",
             &streams,
@@ -337,7 +345,7 @@ mod tests {
             &mut |_| {},
         )
         .expect("admitted");
-        (problem, solution)
+        (lowered, solution)
     }
 
     /// Closed form for Gaussian end laws (Ornstein–Uhlenbeck reference, kernel N(αx, s²)): the
@@ -349,7 +357,7 @@ mod tests {
             &format!("family = \"gaussian\"\nmean = [{m0}]\ncov = {a}"),
             &format!("family = \"gaussian\"\nmean = [{m1}]\ncov = {b}"),
         );
-        let schedule = problem.noising.schedule().expect("isotropic");
+        let schedule = problem.noising().schedule().expect("isotropic");
         let alpha = schedule.mean_factor(0.0, 1.0);
         let s2 = schedule.noise_variance(0.0, 1.0);
         let e: f64 = s2 / alpha;
@@ -358,7 +366,7 @@ mod tests {
         let exact = 0.5
             * (conditional / s2 - 1.0 - (conditional / s2).ln()
                 + ((m1 - alpha * m0).powi(2) + (c / a - alpha).powi(2) * a) / s2);
-        let measured = solution.outcome.facts[1].1;
+        let measured = solution.answer.facts[1].1;
         assert!((measured - exact).abs() < 1e-8, "{measured} {exact}");
         assert!(solution.stopped.is_converged());
     }
@@ -371,15 +379,20 @@ mod tests {
             "family = \"mixture\"\nweights = [0.3, 0.7]\nmeans = [-1.0, 0.8]\ncovs = [0.01, 0.02]",
             "family = \"gaussian\"\nmean = [0.3]\ncov = 0.8",
         );
-        let hat = solution.outcome.log_density.as_ref().expect("closed form");
+        let hat = solution
+            .answer
+            .law
+            .log_density
+            .as_ref()
+            .expect("closed form");
         let at = |t: f64, x: f64| {
             let mut out = [0.0];
             hat.log_density(t, Batch::from_rows(1, &[[x]]).as_ref(), &mut out);
             out[0]
         };
-        let kernel = problem.noising.kernel(1.0).expect("affine");
+        let kernel = problem.noising().kernel(1.0).expect("affine");
         let variance = kernel.covariance.entry(0, 0);
-        let start = MixtureAt::new(&problem.prior);
+        let start = MixtureAt::new(problem.prior());
         // phi_0(x) = ∫ p(y|x) pi(y) / hat phi_T(y) dy, up to the constant of hat phi.
         let count = |n: usize| std::num::NonZeroUsize::new(n).expect("positive");
         let rule = Rule::panels(count(12), count(60), -6.0, 7.0);
@@ -394,7 +407,7 @@ mod tests {
             });
             at(0.0, x) + phi.ln()
         };
-        let data = MixtureAt::new(problem.exact.as_ref().expect("mixture").mixture());
+        let data = MixtureAt::new(problem.facts.marginals.as_ref().expect("mixture").mixture());
         for x in [-1.1, -1.0, -0.85, 0.6, 0.8, 1.0] {
             let mut exact = [0.0];
             data.log_density(Batch::from_rows(1, &[[x]]).as_ref(), &mut exact);
@@ -412,13 +425,13 @@ mod tests {
         let text = "format = 1\n[problem]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
         let loaded =
             parse_text("three.toml", text, Path::new("."), &[], &vocabulary()).expect("valid");
-        let problem = ReverseProblem::new(loaded.problem).expect("affine");
+        let lowered = Lowered::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![64; 3],
             tolerance: 1e-9,
             max_iterations: 10,
         };
-        let refusal = method.admit(&problem).err().expect("three axes");
+        let refusal = method.admit(&lowered).err().expect("three axes");
         assert_eq!(refusal.accepted, "one or two states");
     }
 }

@@ -6,17 +6,11 @@
 use crate::numeric::digits::significant;
 use crate::numeric::random::Streams;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::lowered::answer::Outcome;
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::clock::complete;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use std::time::{Duration, Instant};
-
-/// A true statement that a method does not apply, with what would be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{method} does not apply: {reason}; accepted: {accepted}")]
-pub struct Refusal {
-    pub method: &'static str,
-    pub reason: String,
-    pub accepted: String,
-}
 
 /// What failed inside a method that was admitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -143,11 +137,11 @@ impl Progress {
     }
 }
 
-/// An outcome with how it was reached.
-pub struct Solution<O = Outcome> {
+/// An answer with how it was reached.
+pub struct Solution {
     pub id: String,
     pub method: &'static str,
-    pub outcome: O,
+    pub answer: Answer,
     pub work: Work,
     pub stopped: StopReason,
     pub seconds: f64,
@@ -155,32 +149,26 @@ pub struct Solution<O = Outcome> {
 
 /// A way to the optimal control, in five verbs.
 pub trait Method {
-    /// The problem in numbers.
-    type Problem;
+    /// What the process must have before admission looks closer.
+    const ASKS: Asks;
     type Admitted;
     type State;
-    /// What it answers.
-    type Outcome;
     /// Whether the method applies, and what it proved in finding out.
-    fn admit(&self, problem: &Self::Problem) -> Result<Self::Admitted, Refusal>;
+    fn admit(&self, lowered: &Lowered) -> Result<Self::Admitted, Refusal>;
     fn start(
         &self,
-        problem: &Self::Problem,
+        lowered: &Lowered,
         admitted: Self::Admitted,
         streams: &Streams,
     ) -> Result<Self::State, SolveError>;
     fn advance(
         &self,
-        problem: &Self::Problem,
+        lowered: &Lowered,
         state: &mut Self::State,
         work: &mut Work,
     ) -> Result<(), SolveError>;
     fn progress(&self, state: &Self::State) -> Progress;
-    fn finish(
-        &self,
-        problem: &Self::Problem,
-        state: Self::State,
-    ) -> Result<Self::Outcome, SolveError>;
+    fn finish(&self, lowered: &Lowered, state: Self::State) -> Result<Answer, SolveError>;
 }
 
 /// Why a method gave no solution.
@@ -193,22 +181,22 @@ pub enum Unsolved {
 }
 
 /// One solver about to run; its random numbers depend on the seed and its id only.
-pub(crate) struct Attempt<'a, P> {
-    pub problem: &'a P,
+pub(crate) struct Attempt<'a> {
+    pub lowered: &'a Lowered,
     pub spec: &'a SolverSpec,
     pub seed: u64,
     pub deadline: Option<Duration>,
 }
 
-impl<P> Attempt<'_, P> {
-    pub fn drive<M: Method<Problem = P>>(
+impl Attempt<'_> {
+    pub fn drive<M: Method>(
         &self,
         method: &M,
         watch: &mut dyn FnMut(&Progress),
-    ) -> Result<Solution<M::Outcome>, Unsolved> {
+    ) -> Result<Solution, Unsolved> {
         drive(
             method,
-            self.problem,
+            self.lowered,
             &self.spec.id,
             self.spec.method(),
             &Streams::new(self.seed).scoped(&self.spec.id),
@@ -223,16 +211,17 @@ impl<P> Attempt<'_, P> {
 /// `watch` sees every step's progress; it draws the progress line.
 pub fn drive<M: Method>(
     method: &M,
-    problem: &M::Problem,
+    lowered: &Lowered,
     id: &str,
     name: &'static str,
     streams: &Streams,
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
-) -> Result<Solution<M::Outcome>, Unsolved> {
+) -> Result<Solution, Unsolved> {
     let began = Instant::now();
-    let admitted = method.admit(problem)?;
-    let mut state = method.start(problem, admitted, streams)?;
+    lowered.provides(M::ASKS, name)?;
+    let admitted = method.admit(lowered)?;
+    let mut state = method.start(lowered, admitted, streams)?;
     let mut work = Work::default();
     let stopped = loop {
         let progress = method.progress(&state);
@@ -249,14 +238,15 @@ pub fn drive<M: Method>(
                 }
             }
         }
-        method.advance(problem, &mut state, &mut work)?;
+        method.advance(lowered, &mut state, &mut work)?;
         work.iterations += 1;
     };
-    let outcome = method.finish(problem, state)?;
+    let mut answer = method.finish(lowered, state)?;
+    complete(lowered, &mut answer);
     Ok(Solution {
         id: id.to_owned(),
         method: name,
-        outcome,
+        answer,
         work,
         stopped,
         seconds: began.elapsed().as_secs_f64(),

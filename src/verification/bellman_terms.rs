@@ -2,7 +2,7 @@
 
 use crate::field::Field;
 use crate::numeric::batch::Batch;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Step of a difference in time, as a share of the horizon.
 const TIME_STEP: f64 = 0.01;
@@ -22,18 +22,18 @@ const CENTRE: f64 = -30.0 / 12.0;
 
 /// A value function to be put into the equation.
 pub struct BellmanTerms<'a> {
-    problem: &'a ControlProblem,
+    lowered: &'a Lowered,
     value: &'a dyn Field,
 }
 
 impl<'a> BellmanTerms<'a> {
-    pub fn new(problem: &'a ControlProblem, value: &'a dyn Field) -> Self {
-        Self { problem, value }
+    pub fn new(lowered: &'a Lowered, value: &'a dyn Field) -> Self {
+        Self { lowered, value }
     }
 
     /// Sums over the points of the squares of the residual and of its largest term.
     pub fn squares(&self, t: f64, x: &Batch) -> (f64, f64) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let (points, d) = (x.points(), x.columns());
         let steps = state_steps(x);
         // Hundreds of batches at one time.
@@ -42,7 +42,7 @@ impl<'a> BellmanTerms<'a> {
         let centre = at(value, t, x);
         let mut slope = Batch::zeros(points, d);
         let mut diffusion = vec![0.0; points];
-        let noise = Noise::new(self.problem, t, x);
+        let noise = Noise::new(self.lowered, t, x);
         for (j, step) in steps.iter().enumerate() {
             let shifted: Vec<Vec<f64>> = STENCIL
                 .iter()
@@ -137,8 +137,8 @@ struct Noise {
 }
 
 impl Noise {
-    fn new(problem: &ControlProblem, t: f64, x: &Batch) -> Self {
-        let diffusion = problem.process.diffusion();
+    fn new(lowered: &Lowered, t: f64, x: &Batch) -> Self {
+        let diffusion = lowered.compiled.steered.diffusion();
         let at = |i: usize| {
             let g = diffusion.at(t, &x.as_ref().row(i));
             &g * g.transpose()

@@ -21,7 +21,7 @@ use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::{Against, CheckSpec};
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::steered_walk::{Idle, SteeredWalk};
 use crate::solvers::walk::weights::effective_share;
 use crate::verification::bellman_terms::BellmanTerms;
@@ -44,30 +44,30 @@ const FEW: f64 = 100.0;
 
 /// Everything a check may ask about.
 struct Bench<'a> {
-    problem: &'a ControlProblem,
+    lowered: &'a Lowered,
     derivation: &'a Derivation,
-    solutions: &'a [Solution<ControlOutcome>],
+    solutions: &'a [Solution],
     comparison: &'a ControlComparison,
     streams: Streams,
 }
 
 /// Runs every check of the file on every answer it is about.
 pub fn verify_controls(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     derivation: &Derivation,
-    solutions: &[Solution<ControlOutcome>],
+    solutions: &[Solution],
     comparison: &ControlComparison,
     streams: &Streams,
 ) -> Vec<CheckResult> {
     let bench = Bench {
-        problem,
+        lowered,
         derivation,
         solutions,
         comparison,
         streams: streams.scoped("verification"),
     };
     run_all(
-        &problem.problem.checks,
+        &lowered.problem.checks,
         |spec| bench.run(spec),
         |check| bench.why_not(check),
     )
@@ -81,7 +81,7 @@ impl<'a> Bench<'a> {
                 let facts = self
                     .solutions
                     .iter()
-                    .map(|s| (s.id.as_str(), s.outcome.facts.as_slice()));
+                    .map(|s| (s.id.as_str(), s.answer.facts.as_slice()));
                 grid_order(spec, facts)
             }
             "hjb-residual" => self.equation(spec, 1e-2, |method| method != "ddp"),
@@ -94,14 +94,14 @@ impl<'a> Bench<'a> {
             }),
             "girsanov" => self.each(spec, |solution, _| self.girsanov(spec, solution)),
             "ess" => self.each(spec, |solution, row| effective(spec, solution, row)),
-            "log-z" => self.each(spec, |solution, _| log_z(self.problem, spec, solution)),
+            "log-z" => self.each(spec, |solution, _| log_z(self.lowered, spec, solution)),
             "evidence-bracket" => self.each(spec, |solution, row| {
-                bracket(self.problem, spec, solution, row)
+                bracket(self.lowered, spec, solution, row)
             }),
             "quantiles" | "exact-draws" => {
                 let stream = self.streams.role("exact draws");
                 self.each(spec, |solution, _| {
-                    draws(self.problem, spec, solution, &stream)
+                    draws(self.lowered, spec, solution, &stream)
                 })
             }
             _ => Vec::new(),
@@ -112,7 +112,7 @@ impl<'a> Bench<'a> {
     fn why_not(&self, check: &str) -> &'static str {
         match check {
             "zero-variance" | "girsanov" | "ess" | "feynman-kac"
-                if self.problem.temperature.is_err() =>
+                if self.lowered.facts.temperature.is_err() =>
             {
                 "path weights need a temperature: G G' = lambda B R^-1 B'"
             }
@@ -138,11 +138,11 @@ impl<'a> Bench<'a> {
     }
 
     fn is_bounded(&self) -> bool {
-        self.problem.problem.control_bounds.is_some()
+        self.lowered.problem.control_bounds.is_some()
     }
 
     /// Solutions a check is about: those listed, else all.
-    fn listed(&self, spec: &CheckSpec) -> impl Iterator<Item = &'a Solution<ControlOutcome>> {
+    fn listed(&self, spec: &CheckSpec) -> impl Iterator<Item = &'a Solution> {
         let on = spec.on.clone();
         self.solutions
             .iter()
@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
     fn each(
         &self,
         spec: &CheckSpec,
-        measure: impl Fn(&Solution<ControlOutcome>, &ControlRow) -> Option<CheckResult>,
+        measure: impl Fn(&Solution, &ControlRow) -> Option<CheckResult>,
     ) -> Vec<CheckResult> {
         self.listed(spec)
             .filter_map(|solution| {
@@ -179,10 +179,10 @@ impl<'a> Bench<'a> {
             return results;
         }
         for solution in self.listed(spec).filter(|s| about(s.method)) {
-            let Some(value) = solution.outcome.value.as_deref() else {
+            let Some(value) = solution.answer.value.as_deref() else {
                 continue;
             };
-            let terms = BellmanTerms::new(self.problem, value);
+            let terms = BellmanTerms::new(self.lowered, value);
             let (mut residual, mut largest) = (0.0, 0.0);
             for share in [0.25, 0.5, 0.75] {
                 let (t, cloud) = self.cloud(share);
@@ -212,24 +212,24 @@ impl<'a> Bench<'a> {
 
     /// States of the best policy's process at a share of the horizon.
     fn cloud(&self, share: f64) -> (f64, Batch) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let t = process.start() + share * (process.end() - process.start());
         let start = self
-            .problem
+            .lowered
             .draw_start(&self.streams.role("points"), 0, POINTS);
         let idle = Idle {
             states: process.dimension(),
             controls: process.controls(),
         };
         let best = crate::comparison::control::best(self.solutions);
-        let policy: &dyn Field = match best.and_then(|b| b.outcome.policy.as_deref()) {
+        let policy: &dyn Field = match best.and_then(|b| b.answer.policy.as_deref()) {
             Some(policy) => policy,
             None => &idle,
         };
         let stream = self.streams.role("walk");
-        let steps = self.problem.problem.time_settings.steps as f64;
+        let steps = self.lowered.problem.time_settings.steps as f64;
         let walk = SteeredWalk {
-            problem: self.problem,
+            lowered: self.lowered,
             policy,
             reference: None,
             steps: ((share * steps).ceil() as usize).max(1),
@@ -247,13 +247,13 @@ impl<'a> Bench<'a> {
             _ => crate::comparison::control::best(self.solutions),
         };
         let Some((other, truth)) =
-            against.and_then(|s| s.outcome.value.as_deref().map(|value| (s, value)))
+            against.and_then(|s| s.answer.value.as_deref().map(|value| (s, value)))
         else {
             return Vec::new();
         };
         let mut results = Vec::new();
         for solution in self.listed(spec).filter(|s| s.id != other.id) {
-            let Some(value) = solution.outcome.value.as_deref() else {
+            let Some(value) = solution.answer.value.as_deref() else {
                 continue;
             };
             let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
@@ -275,8 +275,8 @@ impl<'a> Bench<'a> {
             let limit = spec
                 .tolerance
                 .unwrap_or_else(|| spec.relative_tolerance.unwrap_or(1e-4) * scale);
-            let own = |s: &Solution<ControlOutcome>| {
-                let cost = s.outcome.cost;
+            let own = |s: &Solution| {
+                let cost = s.answer.cost;
                 cost.map_or(0.0, |cost| cost.error)
             };
             let residual = Residual::deterministic(difference, own(other), limit);
@@ -300,7 +300,7 @@ impl<'a> Bench<'a> {
     fn weighted(
         &self,
         spec: &CheckSpec,
-        solution: &Solution<ControlOutcome>,
+        solution: &Solution,
         row: &ControlRow,
     ) -> Option<CheckResult> {
         if self.is_bounded() {
@@ -309,7 +309,7 @@ impl<'a> Bench<'a> {
         let performance = row.performance.as_ref()?;
         let weighted = performance.weighted_value?;
         let value = self.comparison.value.or(row.value)?;
-        let few = performance.effective_sample_size? * (self.problem.problem.run.paths as f64);
+        let few = performance.effective_sample_size? * (self.lowered.problem.run.paths as f64);
         let limit = spec.confidence * weighted.error + performance.step_bias + value.error;
         let residual = Residual {
             standard_error: Some(weighted.error),
@@ -334,7 +334,7 @@ impl<'a> Bench<'a> {
     /// Spread of the log weights over three step sizes on the same Brownian paths.
     /// Whether a policy is the same at all states, as seen at unit normal distances from start points.
     fn is_blind(&self, policy: &dyn Field, start: BatchRef<'_>) -> bool {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let n = start.points().min(BLIND_PLACES);
         let mut places = start.rows(0..n).to_batch();
         let mut away = Batch::zeros(n, places.columns());
@@ -358,14 +358,14 @@ impl<'a> Bench<'a> {
     fn zero_variance(
         &self,
         spec: &CheckSpec,
-        solution: &Solution<ControlOutcome>,
+        solution: &Solution,
         row: &ControlRow,
     ) -> Option<CheckResult> {
         if self.is_bounded() {
             return None;
         }
-        let policy = solution.outcome.policy.as_deref()?;
-        let lambda = *self.problem.temperature.as_ref().ok()?;
+        let policy = solution.answer.policy.as_deref()?;
+        let lambda = *self.lowered.facts.temperature.as_ref().ok()?;
         // The identity holds for the optimal policy only: a learned or fitted one is judged where the file asks.
         let fitted = upper_bound(solution).is_some();
         let distance = row.error.as_ref();
@@ -374,18 +374,18 @@ impl<'a> Bench<'a> {
             return None;
         }
         let stream = self.streams.role("zero-variance");
-        let steps = (self.problem.problem.time_settings.steps / 4).max(1);
+        let steps = (self.lowered.problem.time_settings.steps / 4).max(1);
         let paths = spec.samples.unwrap_or(PATHS);
         let start = self
-            .problem
+            .lowered
             .draw_start(&self.streams.role("start"), 0, paths);
         let walk = SteeredWalk {
-            problem: self.problem,
+            lowered: self.lowered,
             policy,
             reference: None,
             steps,
             finest: 2,
-            until: self.problem.process.end(),
+            until: self.lowered.compiled.steered.end(),
             stream: &stream,
         };
         // A spread of starting values is no spread of weights.
@@ -436,18 +436,13 @@ impl<'a> Bench<'a> {
     }
 
     /// `V / lambda` at the start points, zero where the method has no value.
-    fn start_values(
-        &self,
-        start: &Batch,
-        solution: &Solution<ControlOutcome>,
-        lambda: f64,
-    ) -> Vec<f64> {
+    fn start_values(&self, start: &Batch, solution: &Solution, lambda: f64) -> Vec<f64> {
         let mut values = Batch::zeros(start.points(), 1);
-        let own = solution.outcome.value.as_deref();
+        let own = solution.answer.value.as_deref();
         let best = crate::comparison::control::best(self.solutions);
-        if let Some(value) = own.or(best.and_then(|b| b.outcome.value.as_deref())) {
+        if let Some(value) = own.or(best.and_then(|b| b.answer.value.as_deref())) {
             value.eval(
-                self.problem.process.start(),
+                self.lowered.compiled.steered.start(),
                 start.as_ref(),
                 values.as_mut(),
             );
@@ -456,24 +451,20 @@ impl<'a> Bench<'a> {
     }
 
     /// The mean of `dP^0/dP^u`.
-    fn girsanov(
-        &self,
-        spec: &CheckSpec,
-        solution: &Solution<ControlOutcome>,
-    ) -> Option<CheckResult> {
-        let policy = solution.outcome.policy.as_deref()?;
+    fn girsanov(&self, spec: &CheckSpec, solution: &Solution) -> Option<CheckResult> {
+        let policy = solution.answer.policy.as_deref()?;
         let stream = self.streams.role("girsanov");
         let paths = spec.samples.unwrap_or(PATHS);
         let start = self
-            .problem
+            .lowered
             .draw_start(&self.streams.role("start"), 0, paths);
         let walk = SteeredWalk {
-            problem: self.problem,
+            lowered: self.lowered,
             policy,
             reference: None,
-            steps: self.problem.problem.time_settings.steps,
+            steps: self.lowered.problem.time_settings.steps,
             finest: 0,
-            until: self.problem.process.end(),
+            until: self.lowered.compiled.steered.end(),
             stream: &stream,
         };
         let ratios = walk.run(start.as_ref(), 0).log_ratio;
@@ -538,18 +529,14 @@ fn judged(residual: &Residual, value: f64) -> Verdict {
 }
 
 /// The cost that `path-integral` gives its fitted control.
-fn upper_bound(solution: &Solution<ControlOutcome>) -> Option<Estimate> {
-    let mut quantities = solution.outcome.quantities.iter();
+fn upper_bound(solution: &Solution) -> Option<Estimate> {
+    let mut quantities = solution.answer.quantities.iter();
     let bound = quantities.find(|q| q.name == "upper_bound")?;
     (solution.method == "path-integral").then_some(bound.value)
 }
 
 /// Simulated cost against the method's own value, or what it gives a policy that is not the best.
-fn policy_cost(
-    spec: &CheckSpec,
-    solution: &Solution<ControlOutcome>,
-    row: &ControlRow,
-) -> Option<CheckResult> {
+fn policy_cost(spec: &CheckSpec, solution: &Solution, row: &ControlRow) -> Option<CheckResult> {
     // The zero-noise value is another quantity.
     if solution.method == "ddp" {
         return None;
@@ -585,12 +572,8 @@ fn policy_cost(
 }
 
 /// The effective sample size must not be too small.
-fn effective(
-    spec: &CheckSpec,
-    solution: &Solution<ControlOutcome>,
-    row: &ControlRow,
-) -> Option<CheckResult> {
-    let own = solution.outcome.quantities.iter().find(|q| q.name == "ess");
+fn effective(spec: &CheckSpec, solution: &Solution, row: &ControlRow) -> Option<CheckResult> {
+    let own = solution.answer.quantities.iter().find(|q| q.name == "ess");
     let weighed = row
         .performance
         .as_ref()

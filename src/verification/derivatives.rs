@@ -44,7 +44,7 @@ impl Identity for Derivatives {
         subject: &Subject<'_>,
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
-        let cost = 8 * subject.problem.noising.noises();
+        let cost = 8 * subject.lowered.noising().noises();
         let clouds = check_points(subject, settings, cost)?;
         let limit = settings.limit(if subject.closed_form { 1e-6 } else { 3e-2 }, 1.0);
         let residual = refined(subject.closed_form, limit, settings.confidence, |step| {
@@ -84,7 +84,7 @@ fn gradient_error(
     let stencil = Stencil::new(density, t, x.as_ref());
     let mut score = Batch::zeros(x.points(), x.columns());
     subject.claimed_score().eval(t, x.as_ref(), score.as_mut());
-    let units: Vec<Vec<f64>> = noise_columns(&subject.problem.noising.noise(t), x.columns())
+    let units: Vec<Vec<f64>> = noise_columns(&subject.lowered.noising().noise(t), x.columns())
         .into_iter()
         .filter(|column| norm(column) > 0.0)
         .map(|column| {
@@ -115,7 +115,7 @@ fn gradient_error(
 
 /// Differences of the claimed score along the columns of G, against the claimed divergence.
 fn divergence_error(subject: &Subject<'_>, t: f64, x: &Batch, step: f64) -> f64 {
-    let noise = subject.problem.noising.noise(t);
+    let noise = subject.lowered.noising().noise(t);
     let field = subject.claimed_score();
     let length = local_length(subject.score, t, x.as_ref());
     let mut values = Batch::zeros(x.points(), x.columns());

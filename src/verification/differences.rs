@@ -22,7 +22,7 @@ const GRID_STEP: f64 = 0.1;
 
 /// Interior times, evenly spread in log signal-to-noise ratio.
 pub fn check_times(subject: &Subject<'_>, count: usize) -> Vec<f64> {
-    let noising = &subject.problem.noising;
+    let noising = subject.lowered.noising();
     let grid = TimeGrid::new(noising, subject.t_min(), count + 1, Spacing::LogSnr);
     grid.nodes()[1..=count].to_vec()
 }
@@ -37,7 +37,7 @@ pub(super) fn check_points(
         .law
         .ok_or(NotApplicable::Needs("draws of the noised law"))?;
     let times = check_times(subject, TIMES);
-    let budget = Effort::new(subject.problem).evaluations / (TIMES * cost);
+    let budget = Effort::new(subject.lowered).evaluations / (TIMES * cost);
     let points = settings.samples.unwrap_or(budget.clamp(4, POINTS));
     let draws = law.draws(&times, points, &settings.streams);
     Ok(times.into_iter().zip(draws).collect())

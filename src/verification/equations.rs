@@ -37,7 +37,7 @@ impl Terms {
         x: BatchRef<'_>,
         relative_step: f64,
     ) -> Self {
-        let noising = &subject.problem.noising;
+        let noising = subject.lowered.noising();
         let (points, d) = (x.points(), x.columns());
         let stencil = Stencil::new(density, t, x);
         let length = local_length(subject.score, t, x);
@@ -150,7 +150,7 @@ impl Identity for HjbResidual {
         let density = subject
             .log_density
             .ok_or(NotApplicable::Needs("a log density"))?;
-        let cost = 4 * (subject.problem.noising.noises() + 2);
+        let cost = 4 * (subject.lowered.noising().noises() + 2);
         let clouds = check_points(subject, settings, cost)?;
         let limit = settings.limit(if subject.closed_form { 1e-5 } else { 1e-2 }, 1.0);
         let residual = refined(subject.closed_form, limit, settings.confidence, |step| {
@@ -226,7 +226,7 @@ impl Identity for HopfCole {
         if let Some(reference) = subject.reference_density {
             return density_agreement(subject, density, reference, settings);
         }
-        let cost = 8 * (subject.problem.noising.noises() + 2);
+        let cost = 8 * (subject.lowered.noising().noises() + 2);
         let clouds = check_points(subject, settings, cost)?;
         let limit = settings.limit(if subject.closed_form { 1e-5 } else { 5e-3 }, 1.0);
         let residual = refined(subject.closed_form, limit, settings.confidence, |step| {

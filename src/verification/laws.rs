@@ -75,8 +75,8 @@ impl Identity for PathDivergence {
             .log_density
             .ok_or(NotApplicable::Needs("a log density"))?;
         let transition = subject
-            .problem
-            .noising
+            .lowered
+            .noising()
             .transition()
             .ok_or(NotApplicable::Needs("an affine drift (exact chains)"))?;
         let law = subject
@@ -96,10 +96,10 @@ impl Identity for PathDivergence {
             None => &perturbed,
         };
         // One chain at a quarter of the coarse step serves all three step sizes.
-        let (steps, paths) = Effort::new(subject.problem).simulation(STEPS, 1);
+        let (steps, paths) = Effort::new(subject.lowered).simulation(STEPS, 1);
         let paths = settings.samples.unwrap_or(paths);
         let coarse = TimeGrid::new(
-            &subject.problem.noising,
+            subject.lowered.noising(),
             subject.t_min(),
             steps,
             Spacing::LogSnr,
@@ -186,7 +186,7 @@ impl Sides {
         states: &[&Batch],
     ) -> Self {
         let (points, d) = (states[0].points(), states[0].columns());
-        let noising = &subject.problem.noising;
+        let noising = subject.lowered.noising();
         let score = subject.claimed_score();
         let last = nodes.len() - 1;
         let log_density = |t: f64, x: &Batch| {
@@ -194,7 +194,7 @@ impl Sides {
             density.log_density(t, x.as_ref(), &mut out);
             out
         };
-        let prior = mixture_log_density(&subject.problem.prior, states[last]);
+        let prior = mixture_log_density(subject.lowered.prior(), states[last]);
         let (first, end) = (
             log_density(nodes[0], states[0]),
             log_density(nodes[last], states[last]),
@@ -360,7 +360,7 @@ impl Identity for NoiseInvariance {
         let law = subject
             .law
             .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let problem = subject.problem;
+        let problem = subject.lowered;
         // Four levels, two step counts with Heun's two evaluations: 24 per coarse step.
         let budget = 8 * Effort::new(problem).evaluations;
         let steps = GENERATION_STEPS
@@ -369,7 +369,7 @@ impl Identity for NoiseInvariance {
         let paths = (budget / (24 * steps)).clamp(64, DRAWS);
         let paths = settings.samples.unwrap_or(paths);
         let ends = law.draws(
-            &[problem.noising.end()],
+            &[problem.noising().end()],
             paths,
             &settings.streams.scoped("end"),
         );
@@ -382,14 +382,14 @@ impl Identity for NoiseInvariance {
             &settings.streams.scoped("truth"),
         )[0];
         let truth = feature_moments(reference);
-        let coarse = TimeGrid::new(&problem.noising, subject.t_min(), steps, Spacing::LogSnr);
+        let coarse = TimeGrid::new(problem.noising(), subject.t_min(), steps, Spacing::LogSnr);
         let fine = coarse.refined();
         let score = subject.claimed_score();
         let mut worst: Option<(Residual, f64)> = None;
         for (n, h) in NOISE_LEVELS.into_iter().enumerate() {
             let run = |grid: &TimeGrid| {
                 let samples = Walk {
-                    noising: &problem.noising,
+                    noising: problem.noising(),
                     score: &score,
                     grid,
                     noise_level: h,
@@ -529,7 +529,7 @@ impl Identity for Likelihood {
             .ok_or(NotApplicable::Needs("draws of the noised law"))?;
         let points = settings
             .samples
-            .unwrap_or((Effort::new(subject.problem).evaluations / 2000).clamp(8, 128));
+            .unwrap_or((Effort::new(subject.lowered).evaluations / 2000).clamp(8, 128));
         let x = law
             .draws(&[subject.t_min()], points, &settings.streams)
             .pop()
@@ -547,7 +547,7 @@ pub fn flow_against_density(
     let density = subject
         .log_density
         .ok_or(NotApplicable::Needs("a log density"))?;
-    let (t_min, end) = (subject.t_min(), subject.problem.noising.end());
+    let (t_min, end) = (subject.t_min(), subject.lowered.noising().end());
     let score = subject.claimed_score();
     let tolerance = if subject.closed_form {
         FLOW_TOLERANCE
@@ -555,7 +555,7 @@ pub fn flow_against_density(
         1e-5
     };
     let carried = carry(
-        &subject.problem.noising,
+        subject.lowered.noising(),
         &score as &dyn Differentiable,
         x.as_ref(),
         t_min,

@@ -44,10 +44,10 @@ fn laws(
     let law = subject
         .law
         .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-    let budget = Effort::new(subject.problem).evaluations / (times.len() * fields);
+    let budget = Effort::new(subject.lowered).evaluations / (times.len() * fields);
     let wanted = settings.samples.unwrap_or(budget.clamp(64, DRAWS));
     Ok(clouds(
-        subject.problem,
+        subject.lowered,
         law,
         times,
         fields,
@@ -241,8 +241,8 @@ impl Identity for ExplicitDenoising {
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
         let data = subject
-            .problem
-            .data
+            .lowered
+            .data()
             .mixture()
             .ok_or(NotApplicable::Needs("draws of the data"))?;
         let times = check_times(subject, TIMES);
@@ -254,13 +254,13 @@ impl Identity for ExplicitDenoising {
             None => &perturbed,
         };
         let score = subject.claimed_score();
-        let budget = Effort::new(subject.problem).evaluations / (2 * TIMES);
+        let budget = Effort::new(subject.lowered).evaluations / (2 * TIMES);
         let points = settings.samples.unwrap_or(budget.clamp(64, DRAWS));
         let (mut value, mut variance) = (0.0, 0.0);
         for (n, t) in times.iter().enumerate() {
             let kernel = subject
-                .problem
-                .noising
+                .lowered
+                .noising()
                 .kernel(*t)
                 .ok_or(NotApplicable::Needs(
                     "an affine drift (Gaussian transition)",
@@ -432,7 +432,7 @@ impl Identity for EntropyBalance {
         let density = subject
             .log_density
             .ok_or(NotApplicable::Needs("a log density"))?;
-        let noising = &subject.problem.noising;
+        let noising = subject.lowered.noising();
         let ends = [subject.t_min(), noising.end()];
         let end_clouds = laws(subject, settings, &ends, 1)?;
         let information = [0, 1].map(|n| {
@@ -479,7 +479,7 @@ impl Identity for EntropyBalance {
 
 /// `½ ∫ E[sᵀDs] dt` roughly, the scale of what cancels: from a few draws at the panel ends.
 fn dissipation(subject: &Subject<'_>, settings: &Settings) -> Result<f64, NotApplicable> {
-    let noising = &subject.problem.noising;
+    let noising = subject.lowered.noising();
     let law = subject
         .law
         .ok_or(NotApplicable::Needs("draws of the noised law"))?;
@@ -507,7 +507,7 @@ fn production(
     settings: &Settings,
     nodes: usize,
 ) -> Result<Estimate, NotApplicable> {
-    let noising = &subject.problem.noising;
+    let noising = subject.lowered.noising();
     let panels = TimeGrid::new(noising, subject.t_min(), PANELS, Spacing::LogSnr);
     let rule = GaussLegendre::new(NonZeroUsize::new(nodes).expect("a rule has nodes"));
     let (mut times, mut weights) = (Vec::new(), Vec::new());

@@ -31,7 +31,7 @@ use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::CheckSpec;
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::verification::catalogue::{check, identity};
 use crate::verification::grid_order::grid_order;
 use crate::verification::identity::{CheckResult, Identity, Scope, Settings, skipped};
@@ -39,15 +39,15 @@ use crate::verification::subject::{Claims, Subject};
 
 /// Runs every check on every answer it is about.
 pub fn verify(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     solutions: &[Solution],
     checks: &[CheckSpec],
     streams: &Streams,
 ) -> Vec<CheckResult> {
-    let reference = reference_answer(problem, solutions);
-    let law = ReferenceLaw::new(problem, solutions);
+    let reference = reference_answer(lowered, solutions);
+    let law = ReferenceLaw::new(lowered, solutions);
     let bench = Bench {
-        problem,
+        lowered,
         solutions,
         reference,
         law: law.as_ref(),
@@ -57,7 +57,7 @@ pub fn verify(
         if spec.check == "grid-order" {
             let facts = solutions
                 .iter()
-                .map(|s| (s.id.as_str(), s.outcome.facts.as_slice()));
+                .map(|s| (s.id.as_str(), s.answer.facts.as_slice()));
             let found = grid_order(spec, facts);
             if found.is_empty() {
                 let reason = "no grid method recorded several levels";
@@ -93,7 +93,7 @@ pub fn verify(
 
 /// What subjects are made from.
 struct Bench<'a> {
-    problem: &'a ReverseProblem,
+    lowered: &'a Lowered,
     solutions: &'a [Solution],
     reference: Option<ReferenceAnswer<'a>>,
     law: Option<&'a ReferenceLaw<'a>>,
@@ -120,7 +120,8 @@ impl<'a> Bench<'a> {
                 Scope::EveryField => self.trial(solution),
                 Scope::Ingredients => Some(self.answer(solution, false)),
                 Scope::Densities => solution
-                    .outcome
+                    .answer
+                    .law
                     .log_density
                     .is_some()
                     .then(|| self.answer(solution, false)),
@@ -136,18 +137,18 @@ impl<'a> Bench<'a> {
         let name = self
             .solutions
             .iter()
-            .find(|s| self.problem.exact.is_some() && s.method == "exact")
+            .find(|s| self.lowered.facts.marginals.is_some() && s.method == "exact")
             .map_or(reference.name, |s| s.id.as_str());
         Some(Subject {
             name,
-            problem: self.problem,
+            lowered: self.lowered,
             law: self.law,
             score: reference.score,
             log_density: reference.log_density,
             reference_density: None,
             trial: None,
             claims: Claims::default(),
-            closed_form: self.problem.exact.is_some(),
+            closed_form: self.lowered.facts.marginals.is_some(),
         })
     }
 
@@ -155,25 +156,25 @@ impl<'a> Bench<'a> {
     fn trial(&self, solution: &'a Solution) -> Option<Subject<'a>> {
         Some(Subject {
             name: &solution.id,
-            trial: Some(solution.outcome.score.as_ref()),
+            trial: Some(solution.answer.score()),
             ..self.optimum()?
         })
     }
 
     /// A solver's own ingredients; `borrow` lends it the reference density if it has none.
     fn answer(&self, solution: &'a Solution, borrow: bool) -> Subject<'a> {
-        let own = solution.outcome.log_density.as_deref();
+        let own = solution.answer.law.log_density.as_deref();
         let reference = self.reference.and_then(|r| r.log_density);
         Subject {
             name: &solution.id,
-            problem: self.problem,
+            lowered: self.lowered,
             law: self.law,
-            score: solution.outcome.score.as_ref(),
+            score: solution.answer.score(),
             log_density: if borrow { own.or(reference) } else { own },
             reference_density: own.and(reference),
             trial: None,
             claims: Claims::default(),
-            closed_form: solution.outcome.grid.is_none(),
+            closed_form: solution.answer.law.grid.is_none(),
         }
     }
 }

@@ -15,9 +15,8 @@ use crate::problem::meant::law::Law;
 use crate::problem::meant::model::CheckSpec;
 use crate::problem::meant::task::Task;
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::control::{
-    ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE,
-};
+use crate::solvers::lowered::answer::{LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::lowered::problem::Lowered;
 use crate::verification::identity::{CheckResult, skipped};
 use crate::verification::verdict::{Residual, Verdict};
 
@@ -30,33 +29,33 @@ const DISTANCE: f64 = 0.05;
 /// Exact draws.
 const DRAWS: usize = 32_768;
 
-fn target(problem: &ControlProblem) -> Option<&Law> {
-    match &problem.problem.task {
+fn target(lowered: &Lowered) -> Option<&Law> {
+    match &lowered.problem.task {
         Task::Sample(task) => Some(&task.target),
         _ => None,
     }
 }
 
 /// `log Z` as the file states it; zero for a law that is normalised.
-fn known(problem: &ControlProblem) -> Option<f64> {
-    match target(problem)? {
+fn known(lowered: &Lowered) -> Option<f64> {
+    match target(lowered)? {
         Law::LogDensity(law) => law.log_normalizer,
         law => law.mixture().map(|_| 0.0),
     }
 }
 
-fn quantity(solution: &Solution<ControlOutcome>, name: &str) -> Option<Estimate> {
-    let mut quantities = solution.outcome.quantities.iter();
+fn quantity(solution: &Solution, name: &str) -> Option<Estimate> {
+    let mut quantities = solution.answer.quantities.iter();
     quantities.find(|q| q.name == name).map(|q| q.value)
 }
 
 /// The method's `log Z` against the file's.
 pub(super) fn log_z(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     spec: &CheckSpec,
-    solution: &Solution<ControlOutcome>,
+    solution: &Solution,
 ) -> Option<CheckResult> {
-    let (found, truth) = (quantity(solution, "log_z")?, known(problem)?);
+    let (found, truth) = (quantity(solution, "log_z")?, known(lowered)?);
     let residual = Residual::statistical(
         found.value - truth,
         found.error,
@@ -83,9 +82,9 @@ pub(super) fn log_z(
 /// The upper one comes from draws of the target where there are any. Without, the method's own estimate of it is
 /// judged only against a known normaliser: it misses what the lower bound misses.
 pub(super) fn bracket(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     spec: &CheckSpec,
-    solution: &Solution<ControlOutcome>,
+    solution: &Solution,
     row: &ControlRow,
 ) -> Option<CheckResult> {
     let lower = quantity(solution, LOG_Z_LOWER);
@@ -96,7 +95,7 @@ pub(super) fn bracket(
             "estimated from the method's own weights, which do not see what it misses",
         ),
     };
-    let (middle, called) = match known(problem) {
+    let (middle, called) = match known(lowered) {
         Some(truth) => (Estimate::closed_form(truth), "known"),
         None if row.log_z_upper.is_some() => (quantity(solution, "log_z")?, "the method's"),
         None => return None,
@@ -191,13 +190,13 @@ fn distance(own: &[f64], exact: &[f64]) -> f64 {
 
 /// Marginals of the draws against exact ones.
 pub(super) fn draws(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     spec: &CheckSpec,
-    solution: &Solution<ControlOutcome>,
+    solution: &Solution,
     stream: &Stream,
 ) -> Option<CheckResult> {
-    let own = solution.outcome.samples.as_ref()?;
-    let exact = exact_draws(problem, stream, DRAWS)?;
+    let own = solution.answer.samples.as_ref()?;
+    let exact = exact_draws(lowered, stream, DRAWS)?;
     let distances: Vec<f64> = (0..own.columns())
         .map(|j| distance(own.column(j), exact.column(j)))
         .collect();
@@ -222,7 +221,7 @@ pub(super) fn draws(
         reason: format!(
             "largest distance of distribution functions over {} coordinates, at {}; {} draws against {DRAWS} exact ones",
             own.columns(),
-            problem.problem.state_names[worst],
+            lowered.problem.state_names[worst],
             own.points()
         ),
         equation: "sup |F - F_exact| = 0",

@@ -47,18 +47,18 @@ impl<'a> Experiment<'a> {
         let density = subject
             .log_density
             .ok_or(NotApplicable::Needs("a log density for the end cost"))?;
-        let problem = subject.problem;
+        let problem = subject.lowered;
         let (steps, paths) = Effort::new(problem).simulation(steps, runs);
         let paths = settings.samples.unwrap_or(paths);
         let start_stream = settings.streams.role("start");
-        let start = draw_mixture(&problem.prior, &start_stream, 0, paths);
+        let start = draw_mixture(problem.prior(), &start_stream, 0, paths);
         let mut initial_value = vec![0.0; paths];
-        density.log_density(problem.noising.end(), start.as_ref(), &mut initial_value);
+        density.log_density(problem.noising().end(), start.as_ref(), &mut initial_value);
         initial_value.iter_mut().for_each(|v| *v = -*v);
         Ok(Self {
             subject,
             density,
-            grid: TimeGrid::new(&problem.noising, subject.t_min(), steps, Spacing::LogSnr),
+            grid: TimeGrid::new(problem.noising(), subject.t_min(), steps, Spacing::LogSnr),
             second_order: true,
             start,
             stream: settings.streams.role("noise"),
@@ -74,7 +74,7 @@ impl<'a> Experiment<'a> {
         finest: u32,
     ) -> PathIntegrals {
         ControlledWalk {
-            noising: &self.subject.problem.noising,
+            noising: self.subject.lowered.noising(),
             score,
             reference,
             second_order: self.second_order,

@@ -19,8 +19,9 @@ use crate::problem::meant::model::{Against, CheckSpec};
 use crate::problem::meant::named::Named;
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::line::Line;
+use crate::solvers::lowered::answer::DensityRecord;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::simulate::{DensityRecord, SimulateOutcome, SimulateProblem};
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::paths::Stepper;
 use crate::solvers::walk::paths::{level_distances, path_distances, scheme};
 use crate::verification::control::cross_checked;
@@ -41,27 +42,27 @@ const SMALL: f64 = 1e-6;
 
 /// Everything a check may ask about.
 struct Bench<'a> {
-    problem: &'a SimulateProblem,
+    lowered: &'a Lowered,
     derivation: &'a Derivation,
-    solutions: &'a [Solution<SimulateOutcome>],
+    solutions: &'a [Solution],
     streams: Streams,
 }
 
 /// Runs every check of the file on every answer it is about.
 pub fn verify_simulation(
-    problem: &SimulateProblem,
+    lowered: &Lowered,
     derivation: &Derivation,
-    solutions: &[Solution<SimulateOutcome>],
+    solutions: &[Solution],
     streams: &Streams,
 ) -> Vec<CheckResult> {
     let bench = Bench {
-        problem,
+        lowered,
         derivation,
         solutions,
         streams: streams.scoped("verification"),
     };
     run_all(
-        &problem.problem.checks,
+        &lowered.problem.checks,
         |spec| bench.run(spec),
         |check| bench.why_not(check),
     )
@@ -73,7 +74,7 @@ impl<'a> Bench<'a> {
             "derivatives" => cross_checked(spec, self.derivation),
             "grid-order" => {
                 let answers = self.solutions.iter();
-                let facts = answers.map(|s| (s.id.as_str(), s.outcome.facts.as_slice()));
+                let facts = answers.map(|s| (s.id.as_str(), s.answer.facts.as_slice()));
                 grid_order(spec, facts)
             }
             "mass" => self.each(spec, |solution| mass(spec, solution)),
@@ -103,22 +104,16 @@ impl<'a> Bench<'a> {
     fn each(
         &self,
         spec: &CheckSpec,
-        measure: impl Fn(&Solution<SimulateOutcome>) -> Option<CheckResult>,
+        measure: impl Fn(&Solution) -> Option<CheckResult>,
     ) -> Vec<CheckResult> {
-        let listed = |solution: &&Solution<SimulateOutcome>| {
-            spec.on.is_empty() || spec.on.contains(&solution.id)
-        };
+        let listed = |solution: &&Solution| spec.on.is_empty() || spec.on.contains(&solution.id);
         let solutions = self.solutions.iter().filter(listed);
         solutions.filter_map(measure).collect()
     }
 
     /// The residual of the forward equation about the middle of the horizon on two grids.
-    fn forward(
-        &self,
-        spec: &CheckSpec,
-        solution: &Solution<SimulateOutcome>,
-    ) -> Option<CheckResult> {
-        let [fine, coarse] = &solution.outcome.densities[..] else {
+    fn forward(&self, spec: &CheckSpec, solution: &Solution) -> Option<CheckResult> {
+        let [fine, coarse] = &solution.answer.law.densities[..] else {
             return None;
         };
         let [measured, coarser] = [fine, coarse].map(|record| self.forward_residual(record));
@@ -147,7 +142,7 @@ impl<'a> Bench<'a> {
     }
 
     fn forward_residual(&self, record: &DensityRecord) -> Option<f64> {
-        let line = Line::new(self.problem).ok()?;
+        let line = Line::new(self.lowered).ok()?;
         let axis = record.axis;
         let (h, n) = (axis.step, axis.count);
         let [before, at, after] = &record.middle;
@@ -181,10 +176,10 @@ impl<'a> Bench<'a> {
     }
 
     /// The flux of the stationary density.
-    fn flux(&self, spec: &CheckSpec, solution: &Solution<SimulateOutcome>) -> Option<CheckResult> {
-        let law = solution.outcome.stationary.as_ref()?;
-        let line = Line::new(self.problem).ok()?;
-        let coefficients = line.at_time(self.problem.horizon().0, &law.nodes);
+    fn flux(&self, spec: &CheckSpec, solution: &Solution) -> Option<CheckResult> {
+        let law = solution.answer.law.stationary.as_ref()?;
+        let line = Line::new(self.lowered).ok()?;
+        let coefficients = line.at_time(self.lowered.horizon().0, &law.nodes);
         let spread: Vec<f64> = coefficients
             .column(1)
             .iter()
@@ -224,15 +219,11 @@ impl<'a> Bench<'a> {
     }
 
     /// Simulated times against the backward equation.
-    fn passage(
-        &self,
-        spec: &CheckSpec,
-        solution: &Solution<SimulateOutcome>,
-    ) -> Option<CheckResult> {
-        let time = |solution: &Solution<SimulateOutcome>| {
+    fn passage(&self, spec: &CheckSpec, solution: &Solution) -> Option<CheckResult> {
+        let time = |solution: &Solution| {
             let named = |q: &&Quantity| q.name == "passage_time";
             solution
-                .outcome
+                .answer
                 .quantities
                 .iter()
                 .find(named)
@@ -244,8 +235,8 @@ impl<'a> Bench<'a> {
             _ => self.solutions.iter().find(|s| s.method == "first-passage"),
         }?;
         let exact = time(other)?;
-        let reached = solution.outcome.facts.iter();
-        let samples = self.problem.problem.run.paths;
+        let reached = solution.answer.facts.iter();
+        let samples = self.lowered.problem.run.paths;
         // An error bar wider than a tenth of the time says too little.
         let limit = spec.tolerance.unwrap_or(0.1 * exact.value);
         let residual = Residual {
@@ -286,13 +277,13 @@ impl<'a> Bench<'a> {
 
     /// The step of a path solver.
     fn step(&self, steps: usize) -> f64 {
-        let (from, to) = self.problem.horizon();
+        let (from, to) = self.lowered.horizon();
         (to - from) / steps as f64
     }
 
     /// Times of a walk: steps of length `h` from the start until the check's end.
     fn nodes(&self, spec: &CheckSpec, h: f64) -> Vec<f64> {
-        let (from, to) = self.problem.horizon();
+        let (from, to) = self.lowered.horizon();
         let end = spec.until.unwrap_or(from + STEPS * h).min(to);
         let steps = ((end - from) / h).round().max(1.0) as usize;
         (0..=steps).map(|k| from + k as f64 * h).collect()
@@ -300,7 +291,7 @@ impl<'a> Bench<'a> {
 
     /// Path solvers of the file that gave an answer and are listed.
     fn steppers(&self, spec: &CheckSpec) -> Vec<(String, Stepper, usize)> {
-        let solvers = self.problem.problem.solvers.iter();
+        let solvers = self.lowered.problem.solvers.iter();
         solvers
             .filter(|s| spec.on.is_empty() || spec.on.contains(&s.id))
             .filter(|s| self.solutions.iter().any(|found| found.id == s.id))
@@ -317,13 +308,13 @@ impl<'a> Bench<'a> {
         let streams = self.streams.scoped("strong-order");
         let mut results = Vec::new();
         for (id, stepper, steps) in self.steppers(spec) {
-            let Ok(scheme) = scheme(stepper, self.problem) else {
+            let Ok(scheme) = scheme(stepper, self.lowered) else {
                 continue;
             };
             let nodes = self.nodes(spec, self.step(steps));
             let scheme: &dyn Scheme = scheme.as_ref();
             let distances =
-                level_distances(self.problem, scheme, &nodes, levels as u32, paths, &streams);
+                level_distances(self.lowered, scheme, &nodes, levels as u32, paths, &streams);
             let target = spec.order.unwrap_or(scheme.strong_order());
             results.push(CheckResult {
                 equation: "E |X_h - X_{h/2}| ~ h^order on one Brownian path",
@@ -336,18 +327,18 @@ impl<'a> Bench<'a> {
 
     /// Paths in both readings approach each other.
     fn conversion(&self, spec: &CheckSpec) -> Option<CheckResult> {
-        let (stepper, order) = match self.problem.sde.structure() {
+        let (stepper, order) = match self.lowered.free().sde.structure() {
             NoiseStructure::Additive => return None,
             NoiseStructure::Commutative => (Stepper::Milstein, 1.0),
             NoiseStructure::General { .. } => (Stepper::EulerMaruyama, 0.5),
         };
         let [ito, stratonovich] =
-            [stepper, Stepper::Heun].map(|stepper| scheme(stepper, self.problem).ok());
+            [stepper, Stepper::Heun].map(|stepper| scheme(stepper, self.lowered).ok());
         let (ito, stratonovich) = (ito?, stratonovich?);
         let steps = self
             .steppers(spec)
             .first()
-            .map_or(self.problem.problem.time_settings.steps, |(_, _, steps)| {
+            .map_or(self.lowered.problem.time_settings.steps, |(_, _, steps)| {
                 *steps
             });
         let nodes = self.nodes(spec, self.step(steps));
@@ -356,7 +347,7 @@ impl<'a> Bench<'a> {
         let streams = self.streams.scoped("conversion");
         let schemes: [&dyn Scheme; 2] = [ito.as_ref(), stratonovich.as_ref()];
         let distances: Vec<Vec<f64>> = (0..levels)
-            .map(|level| path_distances(self.problem, schemes, &nodes, level, paths, &streams))
+            .map(|level| path_distances(self.lowered, schemes, &nodes, level, paths, &streams))
             .collect();
         Some(CheckResult {
             equation: "f_Ito = f_Stratonovich + 1/2 sum (G_j . grad) G_j",
@@ -367,8 +358,8 @@ impl<'a> Bench<'a> {
 }
 
 /// Mass, and what was absorbed.
-fn mass(spec: &CheckSpec, solution: &Solution<SimulateOutcome>) -> Option<CheckResult> {
-    let (inside, absorbed) = solution.outcome.mass?;
+fn mass(spec: &CheckSpec, solution: &Solution) -> Option<CheckResult> {
+    let (inside, absorbed) = solution.answer.law.mass?;
     let limit = spec.tolerance.unwrap_or(1e-9);
     let residual = Residual::deterministic(inside + absorbed - 1.0, 0.0, limit);
     Some(CheckResult {

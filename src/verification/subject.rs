@@ -3,7 +3,7 @@
 use crate::comparison::reference_law::ReferenceLaw;
 use crate::field::scaled::Scaled;
 use crate::field::{Differentiable, LogDensity};
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// The constants of the derivation, as factors; [`Claims::default`] is the derivation of this program.
 ///
@@ -41,7 +41,7 @@ pub struct Subject<'a> {
     /// Solver id, or `exact`.
     pub name: &'a str,
     /// The noising process, the prior and the settings: given, not claimed.
-    pub problem: &'a ReverseProblem,
+    pub lowered: &'a Lowered,
     /// Draws of the noised law, made without the claimed score.
     pub law: Option<&'a ReferenceLaw<'a>>,
     /// The claimed optimal score.
@@ -69,11 +69,11 @@ impl<'a> Subject<'a> {
     }
 
     pub fn dimension(&self) -> usize {
-        self.problem.noising.dimension()
+        self.lowered.noising().dimension()
     }
 
     /// Start of the checked time interval, on the data side.
     pub fn t_min(&self) -> f64 {
-        self.problem.problem.time_settings.t_min
+        self.lowered.problem.time_settings.t_min
     }
 }

@@ -55,7 +55,7 @@ impl Identity for Memorisation {
         subject: &Subject<'_>,
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
-        let Law::Samples(samples) = &subject.problem.data else {
+        let Law::Samples(samples) = subject.lowered.data() else {
             return Err(NotApplicable::Needs("a table of samples as data"));
         };
         if samples.training.len() < 2 {
@@ -64,9 +64,9 @@ impl Identity for Memorisation {
         let law = subject
             .law
             .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let noising = &subject.problem.noising;
+        let noising = subject.lowered.noising();
         let rows = Batch::from_rows(subject.dimension(), &samples.training);
-        let budget = Effort::new(subject.problem).evaluations * 2 / STEPS;
+        let budget = Effort::new(subject.lowered).evaluations * 2 / STEPS;
         let paths = settings.samples.unwrap_or(budget.clamp(64, PATHS));
         let draw = |t: f64, name: &str| draws(law, t, paths, settings, name);
         let start = draw(noising.end(), "end");
@@ -169,7 +169,7 @@ impl Identity for HoldoutLikelihood {
         subject: &Subject<'_>,
         settings: &Settings,
     ) -> Result<Finding, NotApplicable> {
-        let Law::Samples(samples) = &subject.problem.data else {
+        let Law::Samples(samples) = subject.lowered.data() else {
             return Err(NotApplicable::Needs("a table of samples as data"));
         };
         if samples.holdout.is_empty() {
@@ -181,7 +181,7 @@ impl Identity for HoldoutLikelihood {
         let d = subject.dimension();
         let points = settings
             .samples
-            .unwrap_or((Effort::new(subject.problem).evaluations / 2000).clamp(8, 128));
+            .unwrap_or((Effort::new(subject.lowered).evaluations / 2000).clamp(8, 128));
         let x = Batch::from_rows(d, &samples.holdout[..points.min(samples.holdout.len())]);
         let mut finding = flow_against_density(subject, settings, &x)?;
         let mean = |rows: &[Vec<f64>]| {

@@ -33,7 +33,7 @@ impl Scales {
         let law = subject
             .law
             .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let noising = &subject.problem.noising;
+        let noising = subject.lowered.noising();
         let grid = TimeGrid::new(noising, subject.t_min(), TABLE, Spacing::LogSnr);
         let times = grid.nodes().to_vec();
         let draws = law.draws(&times, SCALE_DRAWS, &streams.scoped("scales"));

@@ -6,7 +6,7 @@ use onsager::derivation::control::{
 };
 use onsager::derivation::ground::controlled;
 use onsager::derivation::ground::controlled::{Obstacle, take_apart};
-use onsager::derivation::ground::stated::Stated;
+use onsager::derivation::ground::stated::{Clock, Stated, Terminal};
 use onsager::derivation::kind::control;
 use onsager::derivation::law::{generator, policy_law};
 use onsager::derivation::{Derivation, Evidence, Refuted};
@@ -41,6 +41,8 @@ impl Case<'_> {
             .collect();
         let (running, terminal) = (read(self.running), read(self.terminal));
         Stated {
+            end: Terminal::None,
+            clock: Clock::Forward,
             discount: graph.zero(),
             graph,
             time,
@@ -148,7 +150,7 @@ fn is_refuted(outcome: Result<Evidence, Refuted>, slip: &str) {
     assert!(outcome.is_err(), "{slip}: {outcome:?}");
 }
 
-fn parts(stated: &Stated) -> controlled::Controlled {
+fn parts(stated: &Stated) -> controlled::ControlledDiffusion {
     take_apart(stated).unwrap_or_else(|obstacle| panic!("{obstacle}"))
 }
 

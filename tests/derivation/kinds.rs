@@ -5,7 +5,7 @@ use onsager::derivation::control::classical_limit::{canonical, momentum};
 use onsager::derivation::control::optimal_control::optimal_control;
 use onsager::derivation::ground::controlled;
 use onsager::derivation::ground::noising::Noising;
-use onsager::derivation::ground::stated::Stated;
+use onsager::derivation::ground::stated::{Clock, Stated, Terminal};
 use onsager::derivation::kind::expectation::unmet;
 use onsager::derivation::kind::{bridge, path, print, simulate};
 use onsager::derivation::law::antiderivative::antiderivative;
@@ -52,6 +52,8 @@ fn process(
         diffusion,
         running: zero,
         terminal: zero,
+        end: Terminal::None,
+        clock: Clock::Forward,
         discount: zero,
         horizon: (0.0, 1.0),
     };
@@ -94,6 +96,8 @@ fn swirl() -> (Stated, Expr) {
         diffusion: vec![vec![noise, zero], vec![zero, noise]],
         running: zero,
         terminal: zero,
+        end: Terminal::None,
+        clock: Clock::Forward,
         discount: zero,
         horizon: (0.0, 1.0),
     };

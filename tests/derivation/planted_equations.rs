@@ -9,7 +9,7 @@ use onsager::derivation::control::riccati::{self, RiccatiSystem};
 use onsager::derivation::control::{
     classical_limit, hamilton_jacobi_bellman, hopf_cole, temperature,
 };
-use onsager::derivation::ground::controlled::{self, Controlled, take_apart};
+use onsager::derivation::ground::controlled::{self, ControlledDiffusion, take_apart};
 use onsager::derivation::ground::noising::Noising;
 use onsager::derivation::kind::dispatch::stated;
 use onsager::derivation::kind::lowering::{self, Lowering};
@@ -225,7 +225,7 @@ fn of_control(problem: &Problem, equation: &str, slip: Option<Slip>) -> Result<(
     let horizon = stated.horizon;
     let all = &mut parts;
     let time = all.process.time;
-    let spoil = |all: &mut Controlled, mut parts: Vec<Expr>| {
+    let spoil = |all: &mut ControlledDiffusion, mut parts: Vec<Expr>| {
         if let Some(slip) = slip {
             damage(&mut all.process.graph, &mut parts, slip, time, horizon);
         }

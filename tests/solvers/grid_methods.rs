@@ -10,16 +10,15 @@ use onsager::solvers::driver::{Method, Solution, Unsolved, drive};
 use onsager::solvers::grid::fokker_planck::FokkerPlanck;
 use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
 use onsager::solvers::grid::noised_value::HopfCole;
-use onsager::solvers::lowered::answer::Outcome;
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
-fn lowered(text: &str) -> ReverseProblem {
+fn lowered(text: &str) -> Lowered {
     let problem = parse_text("test.toml", text, Path::new("."), &[], &standard())
         .expect("a valid problem")
         .problem;
-    ReverseProblem::new(problem).expect("additive noise and a mixture prior")
+    Lowered::new(problem).expect("additive noise and a mixture prior")
 }
 
 const MIXTURE_VP: &str = r#"
@@ -39,13 +38,10 @@ beta   = [0.1, 20.0]
 t_min = 1e-3
 "#;
 
-fn solve<M: Method<Problem = ReverseProblem, Outcome = Outcome>>(
-    problem: &ReverseProblem,
-    method: &M,
-) -> Solution {
+fn solve<M: Method>(lowered: &Lowered, method: &M) -> Solution {
     drive(
         method,
-        problem,
+        lowered,
         "grid",
         "grid",
         &Streams::new(1),
@@ -89,11 +85,11 @@ fn nodes(law: &Mixture) -> (Batch, Vec<f64>) {
 
 /// Relative and absolute control error under the optimal law, and the rms error of the log density, by
 /// quadrature.
-fn errors(problem: &ReverseProblem, solution: &Solution) -> [f64; 3] {
-    let exact = problem.exact.as_ref().expect("affine");
-    let log_density = solution.outcome.log_density.as_ref().expect("a density");
-    let (a, b) = (problem.problem.time_settings.t_min, problem.noising.end());
-    let d = problem.noising.dimension();
+fn errors(lowered: &Lowered, solution: &Solution) -> [f64; 3] {
+    let exact = lowered.facts.marginals.as_ref().expect("affine");
+    let log_density = solution.answer.law.log_density.as_ref().expect("a density");
+    let (a, b) = (lowered.problem.time_settings.t_min, lowered.noising().end());
+    let d = lowered.noising().dimension();
     let n = 24;
     let (mut error, mut size, mut log_error) = (0.0, 0.0, 0.0);
     for i in 0..n {
@@ -103,9 +99,9 @@ fn errors(problem: &ReverseProblem, solution: &Solution) -> [f64; 3] {
         let t = 0.5 * (from + to);
         let (x, weights) = nodes(&exact.mixture_at(t));
         let (mut u, mut v) = (Batch::zeros(x.points(), d), Batch::zeros(x.points(), d));
-        solution.outcome.score.eval(t, x.as_ref(), u.as_mut());
+        solution.answer.score().eval(t, x.as_ref(), u.as_mut());
         exact.eval(t, x.as_ref(), v.as_mut());
-        let diffusivity = problem.noising.noise(t).diffusivity(d);
+        let diffusivity = lowered.noising().noise(t).diffusivity(d);
         for (p, weight) in weights.iter().enumerate() {
             for i in 0..d {
                 for j in 0..d {
@@ -131,7 +127,7 @@ fn errors(problem: &ReverseProblem, solution: &Solution) -> [f64; 3] {
 }
 
 fn fact(solution: &Solution, name: &str) -> f64 {
-    let found = solution.outcome.facts.iter().find(|(key, _)| *key == name);
+    let found = solution.answer.facts.iter().find(|(key, _)| *key == name);
     found.unwrap_or_else(|| panic!("no fact {name}")).1
 }
 
@@ -139,44 +135,44 @@ fn fact(solution: &Solution, name: &str) -> f64 {
 /// problem at half the default resolution in space, where the error is sixteen times the default's.
 #[test]
 fn two_states_agree_with_the_closed_form_mixture() {
-    let problem = lowered(MIXTURE_VP);
+    let lowered = lowered(MIXTURE_VP);
     let hopf_cole = solve(
-        &problem,
+        &lowered,
         &HopfCole {
             points: vec![129, 129],
             steps: 100,
         },
     );
-    let [relative, absolute, log_density] = errors(&problem, &hopf_cole);
+    let [relative, absolute, log_density] = errors(&lowered, &hopf_cole);
     assert!(
         relative < 2e-3 && absolute < 1e-2,
         "{relative:e} {absolute:e}"
     );
     assert!(log_density < 2e-3, "{log_density:e}");
     // The own error is an estimate: right within a factor of three.
-    let own = hopf_cole.outcome.own_error.expect("estimated");
+    let own = hopf_cole.answer.own_error.expect("estimated");
     assert!(
         own > absolute / 3.0 && own < absolute * 3.0,
         "{own:e} {absolute:e}"
     );
 
     let fokker_planck = solve(
-        &problem,
+        &lowered,
         &FokkerPlanck {
             points: vec![193, 193],
             steps: 100,
         },
     );
-    let [relative, absolute, _] = errors(&problem, &fokker_planck);
+    let [relative, absolute, _] = errors(&lowered, &fokker_planck);
     assert!(
         relative < 2e-3 && absolute < 1e-2,
         "{relative:e} {absolute:e}"
     );
     assert!(fact(&fokker_planck, "largest error of the total mass") < 1e-11);
     // E_prior[V] = 2.8378770664 + 2.86e-6, entropy of the prior plus its divergence from the end law.
-    let cost = fokker_planck.outcome.cost.expect("a cost");
+    let cost = fokker_planck.answer.cost.expect("a cost");
     assert!((cost.value - 2.83787993).abs() < 1e-7, "{cost:?}");
-    let cost = hopf_cole.outcome.cost.expect("a cost");
+    let cost = hopf_cole.answer.cost.expect("a cost");
     assert!(
         (cost.value - 2.83787993).abs() < 3.0 * cost.error,
         "{cost:?}"
@@ -206,24 +202,24 @@ t_min = 1e-3
 /// nodes fit in its standard deviation, and say so. Barely resolved as it is, that leaves a few thousandths.
 #[test]
 fn one_state_with_a_spike_agrees_with_the_closed_form() {
-    let problem = lowered(SPIKE);
+    let lowered = lowered(SPIKE);
     let hopf_cole = solve(
-        &problem,
+        &lowered,
         &HopfCole {
             points: vec![393],
             steps: 400,
         },
     );
-    let [relative, _, _] = errors(&problem, &hopf_cole);
+    let [relative, _, _] = errors(&lowered, &hopf_cole);
     assert!(relative < 5e-3, "{relative:e}");
     let fokker_planck = solve(
-        &problem,
+        &lowered,
         &FokkerPlanck {
             points: vec![593],
             steps: 400,
         },
     );
-    let [relative, _, _] = errors(&problem, &fokker_planck);
+    let [relative, _, _] = errors(&lowered, &fokker_planck);
     assert!(relative < 2e-3, "{relative:e}");
     for solution in [&hopf_cole, &fokker_planck] {
         assert_eq!(fact(solution, "start time"), 1e-3);
@@ -253,7 +249,12 @@ fn the_grid_a_refusal_asks_for_is_the_smallest_that_is_admitted() {
             .admit(problem)
         };
         let refusal = admit(&asked).err().expect("too coarse");
-        let exact = problem.exact.as_ref().expect("affine").mixture_at(1e-3);
+        let exact = problem
+            .facts
+            .marginals
+            .as_ref()
+            .expect("affine")
+            .mixture_at(1e-3);
         let deviation = (0..exact.components())
             .map(|k| exact.covariances[k].entry(0, 0).sqrt())
             .fold(f64::INFINITY, f64::min);
@@ -264,7 +265,7 @@ fn the_grid_a_refusal_asks_for_is_the_smallest_that_is_admitted() {
             .split(", ")
             .map(|count| count.parse().expect("a count"))
             .collect();
-        assert_eq!(counts.len(), problem.noising.dimension());
+        assert_eq!(counts.len(), problem.noising().dimension());
         assert!(admit(&counts).is_ok(), "{refusal}");
         for axis in 0..counts.len() {
             // Axes are admitted in steps of eight nodes.
@@ -283,15 +284,15 @@ fn a_narrow_gaussian_needs_no_resolution() {
         .replace("weights = [0.4, 0.6]", "weights = [1.0]")
         .replace("means   = [-1.0, 0.5]", "means   = [0.4]")
         .replace("covs    = [1e-6, 0.04]", "covs    = [1e-6]");
-    let problem = lowered(&text);
+    let lowered = lowered(&text);
     let solution = solve(
-        &problem,
+        &lowered,
         &HopfCole {
             points: vec![65],
             steps: 600,
         },
     );
-    let [relative, _, _] = errors(&problem, &solution);
+    let [relative, _, _] = errors(&lowered, &solution);
     assert!(relative < 1e-6, "{relative:e}");
 }
 
@@ -321,31 +322,31 @@ t_min = 1e-3
 /// Correlated noise: the grid turns so that it is diagonal. Drift and noise do not commute.
 #[test]
 fn correlated_noise_agrees_with_the_closed_form() {
-    let problem = lowered(CORRELATED);
+    let lowered = lowered(CORRELATED);
     let points = vec![193, 193];
     for solution in [
         solve(
-            &problem,
+            &lowered,
             &HopfCole {
                 points: points.clone(),
                 steps: 60,
             },
         ),
         solve(
-            &problem,
+            &lowered,
             &FokkerPlanck {
                 points: points.clone(),
                 steps: 60,
             },
         ),
     ] {
-        let [relative, _, log_density] = errors(&problem, &solution);
+        let [relative, _, log_density] = errors(&lowered, &solution);
         assert!(relative < 1e-3, "{relative:e}");
         assert!(log_density < 1e-3, "{log_density:e}");
     }
 }
 
-fn double_well(horizon: f64) -> ReverseProblem {
+fn double_well(horizon: f64) -> Lowered {
     lowered(&format!(
         r#"
 format = 1
@@ -399,7 +400,7 @@ fn a_double_well_relaxes_to_the_boltzmann_density() {
         ),
     ] {
         let mut found = vec![0.0; 7];
-        let density = solution.outcome.log_density.as_ref().expect("a density");
+        let density = solution.answer.law.log_density.as_ref().expect("a density");
         density.log_density(60.0, x.as_ref(), &mut found);
         // The Hopf-Cole form fixes the normalisation only through the whole history.
         let shift = found[1] - log_weight(-1.0) + total.ln();
@@ -471,8 +472,8 @@ fn both_roads_agree_in_a_double_well() {
     let x = Batch::from_columns(6, 1, vec![-1.0, -0.7, -0.3, 0.5, 0.7, 1.1]);
     for t in [0.01, 0.1, 0.37, 1.0] {
         let (mut a, mut b) = (Batch::zeros(6, 1), Batch::zeros(6, 1));
-        hopf_cole.outcome.score.eval(t, x.as_ref(), a.as_mut());
-        fokker_planck.outcome.score.eval(t, x.as_ref(), b.as_mut());
+        hopf_cole.answer.score().eval(t, x.as_ref(), a.as_mut());
+        fokker_planck.answer.score().eval(t, x.as_ref(), b.as_mut());
         for i in 0..6 {
             let (a, b) = (a.get(i, 0), b.get(i, 0));
             assert!((a - b).abs() < 2e-3 * (1.0 + a.abs()), "t {t}: {a} {b}");
@@ -483,7 +484,7 @@ fn both_roads_agree_in_a_double_well() {
 /// Nonlinear drift with a curl, two states: the drift splits into parts that do not commute.
 #[test]
 fn both_roads_agree_in_the_plane() {
-    let problem = lowered(
+    let lowered = lowered(
         r#"
 format = 1
 [problem]
@@ -508,13 +509,13 @@ domain    = [[-3.2, 3.2], [-3.2, 3.2]]
     );
     let points = vec![129, 129];
     let hopf_cole = solve(
-        &problem,
+        &lowered,
         &HopfCole {
             points: points.clone(),
             steps: 60,
         },
     );
-    let fokker_planck = solve(&problem, &FokkerPlanck { points, steps: 60 });
+    let fokker_planck = solve(&lowered, &FokkerPlanck { points, steps: 60 });
     // The domain cuts the data at six standard deviations.
     assert!(fact(&fokker_planck, "largest error of the total mass") < 1e-8);
     let rows = [
@@ -527,8 +528,8 @@ domain    = [[-3.2, 3.2], [-3.2, 3.2]]
     let x = Batch::from_rows(2, &rows);
     for t in [0.05, 0.4, 1.0] {
         let (mut a, mut b) = (Batch::zeros(5, 2), Batch::zeros(5, 2));
-        hopf_cole.outcome.score.eval(t, x.as_ref(), a.as_mut());
-        fokker_planck.outcome.score.eval(t, x.as_ref(), b.as_mut());
+        hopf_cole.answer.score().eval(t, x.as_ref(), a.as_mut());
+        fokker_planck.answer.score().eval(t, x.as_ref(), b.as_mut());
         for (a, b) in a.as_slice().iter().zip(b.as_slice()) {
             assert!((a - b).abs() < 5e-3 * (1.0 + a.abs()), "t {t}: {a} {b}");
         }

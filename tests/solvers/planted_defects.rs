@@ -7,8 +7,8 @@ use onsager::problem::meant::model::{CheckSpec, Problem, Severity};
 use onsager::problem::parse_text;
 use onsager::solvers::driver::{Solution, StopReason, Work};
 use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
-use onsager::solvers::lowered::answer::Outcome;
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::lowered::answer::{Answer, LawFound};
+use onsager::solvers::lowered::problem::Lowered;
 use onsager::verification::catalogue::{catalogue, check, identity};
 use onsager::verification::identity::{CheckResult, Settings};
 use onsager::verification::subject::{Claims, Subject};
@@ -16,6 +16,7 @@ use onsager::verification::verdict::Verdict;
 use onsager::verification::verify;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
+use std::sync::Arc;
 
 const MIXTURE: &str = r#"
 format = 1
@@ -59,14 +60,14 @@ t_min = 1e-3
 paths = 4096
 "#;
 
-fn lowered(text: &str) -> ReverseProblem {
+fn lowered(text: &str) -> Lowered {
     let loaded = parse_text("planted.toml", text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}"));
     lower(loaded.problem)
 }
 
-fn lower(problem: Problem) -> ReverseProblem {
-    ReverseProblem::new(problem).expect("mixtures")
+fn lower(problem: Problem) -> Lowered {
+    Lowered::new(problem).expect("mixtures")
 }
 
 fn spec(name: &str) -> CheckSpec {
@@ -86,11 +87,11 @@ fn spec(name: &str) -> CheckSpec {
     }
 }
 
-fn exact_subject<'a>(problem: &'a ReverseProblem, law: &'a ReferenceLaw<'a>) -> Subject<'a> {
-    let exact = problem.exact.as_ref().expect("a mixture");
+fn exact_subject<'a>(lowered: &'a Lowered, law: &'a ReferenceLaw<'a>) -> Subject<'a> {
+    let exact = lowered.facts.marginals.as_ref().expect("a mixture");
     Subject {
         name: "exact",
-        problem,
+        lowered,
         law: Some(law),
         score: exact,
         log_density: Some(exact),
@@ -130,9 +131,9 @@ fn run_spec(spec: &CheckSpec, subject: &Subject<'_>, seed: u64) -> CheckResult {
 #[test]
 fn exact_ingredients_never_fail() {
     for text in [MIXTURE, LINE] {
-        let problem = lowered(text);
-        let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
-        let subject = exact_subject(&problem, &law);
+        let lowered = lowered(text);
+        let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
+        let subject = exact_subject(&lowered, &law);
         let mut open = Vec::new();
         for identity in catalogue() {
             for seed in [1, 2] {
@@ -238,11 +239,11 @@ const PLANTS: [Plant; 8] = [
 /// tolerance by more than 4 standard errors.
 #[test]
 fn planted_slips_fail_and_are_named() {
-    let problem = lowered(MIXTURE);
-    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
+    let lowered = lowered(MIXTURE);
+    let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
     for plant in &PLANTS {
         for name in plant.identities {
-            let mut subject = exact_subject(&problem, &law);
+            let mut subject = exact_subject(&lowered, &law);
             (plant.plant)(&mut subject.claims);
             let result = run_small(name, &subject, 1);
             assert_eq!(
@@ -264,9 +265,9 @@ fn planted_slips_fail_and_are_named() {
 /// A wrong field, not a wrong constant: half the score, the score without its divergence.
 #[test]
 fn a_wrong_field_fails_and_the_probe_says_how() {
-    let problem = lowered(LINE);
-    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
-    let exact = exact_subject(&problem, &law);
+    let lowered = lowered(LINE);
+    let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
+    let exact = exact_subject(&lowered, &law);
     let half = Scaled::new(exact.score, 0.5);
     let dropped = Scaled {
         field: exact.score,
@@ -327,9 +328,9 @@ fn table_checks_can_fail() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/data");
     let loaded = parse_text("table.toml", TABLE, &folder, &[], &standard())
         .unwrap_or_else(|report| panic!("{report}"));
-    let problem = lower(loaded.problem);
-    let law = ReferenceLaw::new(&problem, &[]).expect("drawable");
-    let exact = exact_subject(&problem, &law);
+    let lowered = lower(loaded.problem);
+    let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
+    let exact = exact_subject(&lowered, &law);
     let wrong = Scaled::new(exact.score, 0.3);
     for name in ["memorisation", "holdout-nll"] {
         let right = run(name, &exact, 2);
@@ -360,19 +361,19 @@ fn every_identity_is_planted() {
 /// name, with the tolerances of tabulated answers. Seed 3; false alarm as above.
 #[test]
 fn a_solver_is_the_reference_when_nothing_is_exact() {
-    let mut problem = lowered(LINE);
-    let law = problem.exact.take().expect("a mixture");
+    let mut lowered = lowered(LINE);
+    let law = lowered.facts.marginals.take().expect("a mixture");
     let solution = |id: &str, factor: f64| Solution {
         id: id.to_owned(),
         method: "fokker-planck",
-        outcome: Outcome {
-            score: Box::new(Scaled::new(law.clone(), factor)),
-            log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
-            cost: None,
+        answer: Answer {
+            score: Some(Arc::new(Scaled::new(law.clone(), factor))),
+            law: LawFound {
+                log_density: (factor == 1.0).then(|| Box::new(law.clone()) as Box<_>),
+                ..LawFound::default()
+            },
             own_error: Some(1e-6),
-            history: Vec::new(),
-            grid: None,
-            facts: Vec::new(),
+            ..Answer::default()
         },
         work: Work::default(),
         stopped: StopReason::Direct,
@@ -380,7 +381,7 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
     };
     let solutions = [solution("grid", 1.0), solution("bent", 1.02)];
     let checks: Vec<CheckSpec> = catalogue().iter().map(|i| spec(i.id())).collect();
-    let results = verify(&problem, &solutions, &checks, &Streams::new(3));
+    let results = verify(&lowered, &solutions, &checks, &Streams::new(3));
     for result in &results {
         assert_ne!(result.verdict, Verdict::Fail, "{result:?}");
         assert_ne!(result.on, "exact", "{result:?}");
@@ -392,34 +393,30 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
     assert!(passed("hjb-residual", "grid"));
     assert!(passed("verification", "grid"));
     assert!(passed("gap", "bent"));
-    let unknown = verify(&problem, &solutions, &[spec("no-such")], &Streams::new(3));
+    let unknown = verify(&lowered, &solutions, &[spec("no-such")], &Streams::new(3));
     assert_eq!(unknown[0].verdict, Verdict::Skipped);
 }
 
 /// An order away from two passes, fails, or says nothing, by how much it still changes from level to level.
 #[test]
 fn an_observed_order_is_judged_where_it_has_settled() {
-    let problem = lowered(LINE);
-    let law = problem.exact.clone().expect("a mixture");
+    let lowered = lowered(LINE);
+    let law = lowered.facts.marginals.clone().expect("a mixture");
     let judged = |fine: f64, coarse: f64| {
         let solution = Solution {
             id: "grid".to_owned(),
             method: "fokker-planck",
-            outcome: Outcome {
-                score: Box::new(law.clone()),
-                log_density: None,
-                cost: None,
-                own_error: None,
-                history: Vec::new(),
-                grid: None,
+            answer: Answer {
+                score: Some(Arc::new(law.clone())),
                 facts: vec![(GRID_ORDER_FACT, fine), (COARSER_ORDER_FACT, coarse)],
+                ..Answer::default()
             },
             work: Work::default(),
             stopped: StopReason::Direct,
             seconds: 0.0,
         };
         let results = verify(
-            &problem,
+            &lowered,
             &[solution],
             &[spec("grid-order")],
             &Streams::new(3),

@@ -6,8 +6,8 @@ use onsager::field::Field;
 use onsager::numeric::batch::Batch;
 use onsager::problem::parse_text;
 use onsager::solvers::driver::Solution;
-use onsager::solvers::lowered::control::{ControlOutcome, ControlProblem};
-use onsager::solvers::registry::run_control::solve;
+use onsager::solvers::lowered::problem::Lowered;
+use onsager::solvers::registry::run::solve;
 use onsager::verification::vocabulary::standard;
 use serde_json::Value;
 use std::path::Path;
@@ -51,13 +51,13 @@ fn records(prefix: &str) -> Vec<Record> {
     .collect()
 }
 
-fn solved(body: &str) -> Solution<ControlOutcome> {
+fn solved(body: &str) -> Solution {
     let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}");
     let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}\n{text}"));
-    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-    let spec = &problem.problem.solvers[0];
-    solve(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|why| panic!("{why}\n{text}"))
+    let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+    let spec = &lowered.problem.solvers[0];
+    solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|why| panic!("{why}\n{text}"))
 }
 
 fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
@@ -68,7 +68,7 @@ fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
 }
 
 /// One double well: `dX = (-4 kappa x (x² - 1) + u) dt + dW`, end cost `nu (x² - 1)²`.
-fn double_well(kappa: f64, nu: f64, solver: &str) -> Solution<ControlOutcome> {
+fn double_well(kappa: f64, nu: f64, solver: &str) -> Solution {
     solved(&format!(
         "[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"-{}*x*(x^2 - 1) + u\"\ndiffusion = 1.0\n\
          [initial]\nfamily = \"delta\"\nat = 0.0\n[cost]\nrunning = \"u^2/2\"\nterminal = \"{nu:?}*(x^2 - 1)^2\"\n\
@@ -85,7 +85,7 @@ fn double_wells_have_the_values_and_controls_of_the_spectral_solution() {
         .collect();
     let solver = "method = \"hopf-cole\"\npoints = 801\nsteps = 800";
     for (kappa, nu) in [(5.0, 3.0), (1.0, 1.0)] {
-        let outcome = double_well(kappa, nu, solver).outcome;
+        let outcome = double_well(kappa, nu, solver).answer;
         let here = all.iter().filter(|record| record.number("kappa") == kappa);
         for record in here {
             let (t, x) = (record.number("t"), [record.number("x")]);
@@ -118,7 +118,7 @@ fn matching_targets_average_to_the_value_and_control_of_the_grid() {
             sigma = record.number("sigma"),
             x = record.number("x"),
         ))
-        .outcome;
+        .answer;
         let x = [record.number("x")];
         let value = at(outcome.value.as_deref(), 0.0, &x)[0];
         assert!((value - record.value[0]).abs() < 2e-6, "{value}");
@@ -143,7 +143,7 @@ fn the_quadratic_benchmarks_have_their_closed_forms() {
             n("P"),
             n("Q"),
         ))
-        .outcome;
+        .answer;
         let [gain, value, control] = record.value[..] else {
             panic!("{}: F, V and u", record.id);
         };
@@ -168,13 +168,13 @@ fn ten_double_wells_cost_the_sum_of_each() {
         &standard(),
     )
     .unwrap_or_else(|report| panic!("{report}"));
-    let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-    let spec = (problem.problem.solvers.iter())
+    let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+    let spec = (lowered.problem.solvers.iter())
         .find(|spec| spec.method() == "separable")
         .expect("the file asks for separable");
     let solution =
-        solve(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|why| panic!("{why}"));
-    let cost = solution.outcome.cost.expect("a cost");
+        solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|why| panic!("{why}"));
+    let cost = solution.answer.cost.expect("a cost");
     for record in records("s08.dw_d") {
         assert!((cost.value - record.value[0]).abs() < 1e-6, "{cost:?}");
     }

@@ -6,8 +6,9 @@ use onsager::field::Field;
 use onsager::numeric::batch::Batch;
 use onsager::numeric::random::Streams;
 use onsager::problem::parse_text;
-use onsager::solvers::driver::{Refusal, Solution, Unsolved};
-use onsager::solvers::lowered::reverse::ReverseProblem;
+use onsager::solvers::driver::{Solution, Unsolved};
+use onsager::solvers::lowered::problem::Lowered;
+use onsager::solvers::lowered::refusal::Refusal;
 use onsager::solvers::registry::run::solve;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
@@ -36,42 +37,48 @@ steps = 50
 /// `∫ β = 10.05`.
 const REFERENCE_ENERGY: f64 = 2.837_916_5 - 1.033_767_3 + 10.05;
 
-fn lowered(text: &str) -> ReverseProblem {
+fn lowered(text: &str) -> Lowered {
     let loaded = parse_text("test.toml", text, Path::new("."), &[], &standard()).expect("valid");
-    ReverseProblem::new(loaded.problem).expect("additive noise")
+    Lowered::new(loaded.problem).expect("additive noise")
 }
 
-fn solution(problem: &ReverseProblem, index: usize) -> Result<Solution, Unsolved> {
-    solve(problem, &problem.problem.solvers[index], None, &mut |_| {})
+fn solution(lowered: &Lowered, index: usize) -> Result<Solution, Unsolved> {
+    solve(
+        lowered,
+        &lowered.problem.solvers[index],
+        &[],
+        None,
+        &mut |_| {},
+    )
 }
 
 /// `½ E ∫ |u − u*|² dt` under the controlled process, relative to the reference energy.
-fn relative_gap(problem: &ReverseProblem, solution: Solution) -> f64 {
-    let comparison = compare(problem, &[solution], &Streams::new(17));
+fn relative_gap(lowered: &Lowered, solution: Solution) -> f64 {
+    let comparison = compare(lowered, &[solution], &Streams::new(17));
     let action = comparison.rows[0].action.as_ref().expect("measured");
     let gap = action.gap_integral.as_ref().expect("a reference exists");
     gap.value / REFERENCE_ENERGY
 }
 
-fn with_solver(solver: &str) -> ReverseProblem {
+fn with_solver(solver: &str) -> Lowered {
     lowered(&format!("{THREE_GAUSSIANS}\n[[solver]]\n{solver}"))
 }
 
 #[test]
 fn minimising_the_action_comes_within_one_percent_of_the_optimum() {
-    let problem = with_solver(
+    let lowered = with_solver(
         "id = \"action\"\nmethod = \"action\"\nfield = { family = \"mixture\", components = 8 }\npaths = 1024\nsteps = 100\nmax_iter = 200",
     );
-    let solution = solution(&problem, 0).expect("applies");
-    let cost = solution.outcome.cost.expect("estimated");
+    let solution = solution(&lowered, 0).expect("applies");
+    let cost = solution.answer.cost.expect("estimated");
     let value = 2.837_88;
     assert!(
         (cost.value - value).abs() < 0.01 * REFERENCE_ENERGY + 4.0 * cost.error,
         "{cost:?}"
     );
-    let history = &solution.outcome.history;
+    let history = &solution.answer.history;
     assert!(history.len() > 20 && history[0].objective > history.last().expect("some").objective);
-    let gap = relative_gap(&problem, solution);
+    let gap = relative_gap(&lowered, solution);
     assert!(gap < 0.01, "{gap}");
 }
 
@@ -81,10 +88,10 @@ fn denoising_score_matching_comes_within_one_percent_of_the_optimum() {
         "{ family = \"mixture\", components = 4 }",
         "{ family = \"rbf\", centers = 120, nodes = 24 }",
     ] {
-        let problem = with_solver(&format!(
+        let lowered = with_solver(&format!(
             "id = \"dsm\"\nmethod = \"score-matching\"\nfield = {field}\nsamples = 100000"
         ));
-        let gap = relative_gap(&problem, solution(&problem, 0).expect("applies"));
+        let gap = relative_gap(&lowered, solution(&lowered, 0).expect("applies"));
         assert!(gap < 0.01, "{field}: {gap}");
     }
 }
@@ -98,12 +105,12 @@ fn the_own_error_of_a_closed_form_fit_is_the_true_error_for_gaussian_data() {
         "family  = \"mixture\"\nweights = [0.3, 0.5, 0.2]\nmeans   = [[-2.0, 0.0], [1.5, 1.0], [1.0, -2.0]]\ncovs    = [0.05, [0.10, 0.04], [[0.08, 0.05], [0.05, 0.08]]]",
         "family = \"gaussian\"\nmean = [0.5, -0.3]\ncov = 0.3",
     );
-    let problem = lowered(&format!(
+    let lowered = lowered(&format!(
         "{text}\n[[solver]]\nid = \"dsm\"\nmethod = \"score-matching\"\nfield = {{ family = \"affine\", nodes = 24 }}\nsamples = 48000"
     ));
-    let solution = solution(&problem, 0).expect("applies");
-    let own = solution.outcome.own_error.expect("estimated");
-    let comparison = compare(&problem, &[solution], &Streams::new(17));
+    let solution = solution(&lowered, 0).expect("applies");
+    let own = solution.answer.own_error.expect("estimated");
+    let comparison = compare(&lowered, &[solution], &Streams::new(17));
     let error = comparison.rows[0].control_error.as_ref().expect("measured");
     let ratio = own / error.absolute.value;
     assert!(ratio > 0.4 && ratio < 2.5, "{own} {:?}", error.absolute);
@@ -113,7 +120,7 @@ fn the_own_error_of_a_closed_form_fit_is_the_true_error_for_gaussian_data() {
 /// equation on a grid.
 #[test]
 fn implicit_score_matching_needs_no_transition_density() {
-    let problem = lowered(
+    let lowered = lowered(
         r#"
 format = 1
 [problem]
@@ -151,8 +158,8 @@ method = "score-matching"
 objective = "denoising"
 "#,
     );
-    let grid = solution(&problem, 0).expect("applies").outcome.score;
-    let fitted = solution(&problem, 1).expect("applies").outcome.score;
+    let grid = solution(&lowered, 0).expect("applies").answer;
+    let fitted = solution(&lowered, 1).expect("applies").answer;
     let x = Batch::from_columns(13, 1, (0..13).map(|i| -1.5 + 0.25 * f64::from(i)).collect());
     for t in [0.1, 0.5, 0.9] {
         let at = |field: &dyn Field| {
@@ -160,7 +167,7 @@ objective = "denoising"
             field.eval(t, x.as_ref(), s.as_mut());
             s
         };
-        let (a, b) = (at(grid.as_ref()), at(fitted.as_ref()));
+        let (a, b) = (at(grid.score()), at(fitted.score()));
         let difference: f64 = (0..13).map(|i| (a.get(i, 0) - b.get(i, 0)).powi(2)).sum();
         let size: f64 = (0..13).map(|i| a.get(i, 0).powi(2)).sum();
         assert!(
@@ -170,7 +177,7 @@ objective = "denoising"
             b.column(0)
         );
     }
-    let refused = solution(&problem, 2).err();
+    let refused = solution(&lowered, 2).err();
     assert!(
         matches!(&refused, Some(Unsolved::Refused(Refusal { accepted, .. })) if accepted.contains("implicit")),
         "{refused:?}"

@@ -13,14 +13,14 @@
 //! `R > 0`, so the minimum is unique; a value function with the derivatives named.
 //!
 //! # Source
-//! Fleming & Soner, *Controlled Markov Processes and Viscosity Solutions* (2006), chapters III and IV.
+//! Fleming & Soner, *ControlledDiffusion Markov Processes and Viscosity Solutions* (2006), chapters III and IV.
 //!
 //! # Executed by
 //! Completing the square: for every control the bracket exceeds its minimum by
 //! `1/2 (u - u*)' R (u - u*)`; stationarity and curvature in `u`; Itô's rule for `V` plus the cost so far.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{as_multiple_of_identity, transpose};
 use crate::derivation::ground::noising::dot;
@@ -31,7 +31,7 @@ use crate::expr::Expr;
 const SOURCE: &str = "Fleming & Soner (2006), chapters III and IV";
 
 /// `q + 1/2 u'Ru + (b + B u) . grad V + 1/2 D : grad grad V`.
-pub fn bracket(controlled: &mut Controlled, value: Expr, control: &[Expr]) -> Expr {
+pub fn bracket(controlled: &mut ControlledDiffusion, value: Expr, control: &[Expr]) -> Expr {
     let cost = controlled.cost_rate(control);
     let drift = controlled.steered(control);
     let generated = controlled.process.generator(&drift, value);
@@ -39,13 +39,13 @@ pub fn bracket(controlled: &mut Controlled, value: Expr, control: &[Expr]) -> Ex
 }
 
 /// `-R^-1 B' grad V`.
-pub fn policy(controlled: &mut Controlled, value: Expr) -> Vec<Expr> {
+pub fn policy(controlled: &mut ControlledDiffusion, value: Expr) -> Vec<Expr> {
     let slope = controlled.process.gradient(value);
     controlled.best_response(&slope)
 }
 
 /// `q + L V - 1/2 grad V . B R^-1 B' grad V`.
-pub fn minimum(controlled: &mut Controlled, value: Expr) -> Expr {
+pub fn minimum(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let slope = controlled.process.gradient(value);
     let authority = controlled.authority();
     let drift = controlled.process.drift.clone();
@@ -62,7 +62,7 @@ pub fn minimum(controlled: &mut Controlled, value: Expr) -> Expr {
 }
 
 /// `V_t - rho V` plus the minimum.
-pub fn residual(controlled: &mut Controlled, value: Expr) -> Expr {
+pub fn residual(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let least = minimum(controlled, value);
     let graph = &mut controlled.process.graph;
     let rate = graph.derivative(value, controlled.process.time);
@@ -72,7 +72,7 @@ pub fn residual(controlled: &mut Controlled, value: Expr) -> Expr {
 }
 
 /// The equation with the minimum taken.
-pub fn equation(controlled: &mut Controlled) -> Equation {
+pub fn equation(controlled: &mut ControlledDiffusion) -> Equation {
     let value = controlled.process.field("V");
     let residual = residual(controlled, value);
     let horizon = controlled.process.constant("T");
@@ -92,7 +92,7 @@ pub fn equation(controlled: &mut Controlled) -> Equation {
 /// # Errors
 /// [`Refuted`] if it is not.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     minimiser: &[Expr],
     minimum: Expr,
@@ -116,7 +116,7 @@ pub fn execute(
 /// # Errors
 /// [`Refuted`] if the bracket is not stationary there.
 pub fn execute_stationarity(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     minimiser: &[Expr],
 ) -> Result<Evidence, Refuted> {
@@ -155,7 +155,7 @@ pub fn execute_stationarity(
 /// # Errors
 /// [`Refuted`] if the gap has another rate.
 pub fn execute_gap(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     value: Expr,
     residual: Expr,
 ) -> Result<Evidence, Refuted> {
@@ -179,7 +179,7 @@ pub fn execute_gap(
 }
 
 /// The control as one prints it: `u`.
-pub fn control_name(controlled: &Controlled) -> Formula {
+pub fn control_name(controlled: &ControlledDiffusion) -> Formula {
     let first = controlled.process.graph.text(controlled.control[0]);
     let stem = match first.strip_suffix("[0]") {
         Some(stem) => stem.to_owned(),
@@ -191,7 +191,7 @@ pub fn control_name(controlled: &Controlled) -> Formula {
 }
 
 /// `1/2 u'Ru`, in numbers where `R` is a multiple of the identity.
-pub fn effort_written(controlled: &mut Controlled) -> Formula {
+pub fn effort_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
     let single = controlled.control.len() == 1;
     let square = if single {
@@ -218,7 +218,7 @@ pub fn effort_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// `(B u) . grad V`.
-fn push_written(controlled: &mut Controlled) -> Formula {
+fn push_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
     let d = controlled.dimension();
     let scalar = as_multiple_of_identity(&controlled.process.graph, &controlled.channel);
@@ -240,7 +240,7 @@ fn push_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// `-V_t`, or `rho V - V_t`.
-fn left_side(controlled: &mut Controlled) -> Formula {
+fn left_side(controlled: &mut ControlledDiffusion) -> Formula {
     let graph = &mut controlled.process.graph;
     if graph.is_zero(controlled.discount) {
         return Formula::new("-V_t", "-V_t");
@@ -254,7 +254,7 @@ fn left_side(controlled: &mut Controlled) -> Formula {
 }
 
 /// ` + q` in numbers; nothing if it vanishes.
-fn running_written(controlled: &mut Controlled) -> Formula {
+fn running_written(controlled: &mut ControlledDiffusion) -> Formula {
     if controlled.process.graph.is_zero(controlled.running) {
         return Formula::new("", "");
     }
@@ -263,7 +263,7 @@ fn running_written(controlled: &mut Controlled) -> Formula {
 }
 
 /// ` - 1/2 grad V . B R^-1 B' grad V`, with its signs.
-fn saved_written(controlled: &mut Controlled) -> Formula {
+fn saved_written(controlled: &mut ControlledDiffusion) -> Formula {
     let authority = controlled.authority();
     let d = controlled.dimension();
     let process = &mut controlled.process;
@@ -313,7 +313,10 @@ fn saved_written(controlled: &mut Controlled) -> Formula {
 ///
 /// # Errors
 /// [`Refuted`] if the square does not complete.
-pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let (minimiser, least) = (policy(exact, value), minimum(exact, value));
     let evidence = execute(exact, value, &minimiser, least)?;
@@ -359,7 +362,10 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
 ///
 /// # Errors
 /// [`Refuted`] if it is not stationary.
-pub fn policy_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn policy_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let minimiser = policy(exact, value);
     let evidence = execute_stationarity(exact, value, &minimiser)?;
@@ -377,7 +383,7 @@ pub fn policy_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Ste
 }
 
 /// `u* = -R^-1 B' grad V`, in numbers where that is short.
-fn policy_written(shown: &mut Controlled, star: &Formula) -> Formula {
+fn policy_written(shown: &mut ControlledDiffusion, star: &Formula) -> Formula {
     let d = shown.dimension();
     let m = shown.control.len();
     let columns = transpose(&shown.channel);
@@ -414,7 +420,10 @@ fn policy_written(shown: &mut Controlled, star: &Formula) -> Formula {
 ///
 /// # Errors
 /// [`Refuted`] if the minimum is another one.
-pub fn elimination_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn elimination_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let value = equation.unknown;
     let minimiser = policy(exact, value);
@@ -447,7 +456,10 @@ pub fn elimination_step(exact: &mut Controlled, shown: &mut Controlled) -> Resul
 ///
 /// # Errors
 /// [`Refuted`] if Itô's rule gives another gap.
-pub fn gap_step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn gap_step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let value = exact.process.field("V");
     let residual = residual(exact, value);
     let evidence = execute_gap(exact, value, residual)?;

@@ -22,7 +22,7 @@
 
 use crate::derivation::control::bellman::control_name;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::noising::dot;
@@ -33,7 +33,7 @@ use crate::expr::{Expr, Graph};
 const SOURCE: &str = "Pontryagin et al. (1962); Fleming & Rishel (1975), chapter II";
 
 /// `H(x, p, t) = q + p . b - 1/2 p . A p`.
-pub fn hamiltonian(controlled: &mut Controlled, momentum: &[Expr]) -> Expr {
+pub fn hamiltonian(controlled: &mut ControlledDiffusion, momentum: &[Expr]) -> Expr {
     let authority = controlled.authority();
     let process = &mut controlled.process;
     let along = process.dot(momentum, &process.drift.clone());
@@ -87,7 +87,7 @@ pub fn canonical(
 /// # Errors
 /// [`Refuted`] if the canonical equations belong to another Hamiltonian.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     hamiltonian: Expr,
     canonical: &Canonical,
 ) -> Result<Evidence, Refuted> {
@@ -239,7 +239,10 @@ pub fn velocity(graph: &mut Graph, state: &[Expr]) -> Vec<Expr> {
 ///
 /// # Errors
 /// [`Refuted`] if characteristics or the Euler–Lagrange equation are wrong.
-pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refuted> {
+pub fn step(
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
+) -> Result<Step, Refuted> {
     let d = exact.dimension();
     let state = exact.process.state.clone();
     let p = momentum(&mut exact.process.graph, &state);
@@ -290,10 +293,10 @@ pub fn step(exact: &mut Controlled, shown: &mut Controlled) -> Result<Step, Refu
 }
 
 fn euler_lagrange(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
 ) -> Result<Option<(Evidence, Formula)>, Refuted> {
-    let second = |controlled: &mut Controlled| {
+    let second = |controlled: &mut ControlledDiffusion| {
         let authority = controlled.authority();
         let process = &mut controlled.process;
         let v = velocity(&mut process.graph, &process.state);

@@ -11,7 +11,7 @@
 //! its own coordinates.
 
 use crate::derivation::control::bellman;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::step::Step;
@@ -95,7 +95,7 @@ fn coupling(graph: &Graph, place: &str, i: usize, j: usize, term: Expr) -> Coupl
 }
 
 /// The groups of a control problem.
-pub fn groups_of(controlled: &mut Controlled) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+pub fn groups_of(controlled: &mut ControlledDiffusion) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let state = controlled.process.state.clone();
     let authority = controlled.authority();
     let mut sums = Vec::new();
@@ -166,7 +166,7 @@ fn own_part(graph: &mut Graph, e: Expr, state: &[Expr], group: &[usize]) -> Expr
 }
 
 /// The problem of one group: its own running cost, the same dynamics.
-pub fn restricted(controlled: &Controlled, group: &[usize]) -> Controlled {
+pub fn restricted(controlled: &ControlledDiffusion, group: &[usize]) -> ControlledDiffusion {
     let mut part = controlled.clone();
     let state = part.process.state.clone();
     part.running = own_part(&mut part.process.graph, part.running, &state, group);
@@ -178,7 +178,10 @@ pub fn restricted(controlled: &Controlled, group: &[usize]) -> Controlled {
 ///
 /// # Errors
 /// [`Refuted`] if the groups are coupled.
-pub fn execute(controlled: &mut Controlled, groups: &[Vec<usize>]) -> Result<Evidence, Refuted> {
+pub fn execute(
+    controlled: &mut ControlledDiffusion,
+    groups: &[Vec<usize>],
+) -> Result<Evidence, Refuted> {
     let state = controlled.process.state.clone();
     let zero = controlled.process.graph.zero();
     let mut values = Vec::new();
@@ -215,7 +218,11 @@ pub fn execute(controlled: &mut Controlled, groups: &[Vec<usize>]) -> Result<Evi
 ///
 /// # Errors
 /// [`Refuted`] if the groups are coupled after all.
-pub fn step(exact: &mut Controlled, groups: &[Vec<usize>], linear: bool) -> Result<Step, Refuted> {
+pub fn step(
+    exact: &mut ControlledDiffusion,
+    groups: &[Vec<usize>],
+    linear: bool,
+) -> Result<Step, Refuted> {
     let evidence = execute(exact, groups)?;
     let graph = &exact.process.graph;
     let names = |group: &Vec<usize>, latex: bool| -> String {

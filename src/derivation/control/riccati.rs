@@ -22,7 +22,7 @@
 
 use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::noising::{dot, terms};
@@ -138,7 +138,7 @@ pub struct Blocked {
 ///
 /// # Errors
 /// The blocking term.
-pub fn linear_quadratic(controlled: &mut Controlled) -> Result<LinearQuadratic, Blocked> {
+pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQuadratic, Blocked> {
     let state = controlled.process.state.clone();
     let authority = controlled.authority();
     let process = &mut controlled.process;
@@ -206,7 +206,7 @@ pub struct RiccatiSystem {
 }
 
 /// The system for these coefficients.
-pub fn system(controlled: &mut Controlled, lq: &LinearQuadratic) -> RiccatiSystem {
+pub fn system(controlled: &mut ControlledDiffusion, lq: &LinearQuadratic) -> RiccatiSystem {
     let d = lq.shift.len();
     let diffusivity = controlled.process.diffusivity.clone();
     let (time, discount) = (controlled.process.time, controlled.discount);
@@ -275,7 +275,10 @@ pub fn system(controlled: &mut Controlled, lq: &LinearQuadratic) -> RiccatiSyste
 ///
 /// # Errors
 /// [`Refuted`] if the rates are others.
-pub fn execute(controlled: &mut Controlled, system: &RiccatiSystem) -> Result<Evidence, Refuted> {
+pub fn execute(
+    controlled: &mut ControlledDiffusion,
+    system: &RiccatiSystem,
+) -> Result<Evidence, Refuted> {
     let state = controlled.process.state.clone();
     let time = controlled.process.time;
     let graph = &mut controlled.process.graph;
@@ -307,8 +310,8 @@ pub fn execute(controlled: &mut Controlled, system: &RiccatiSystem) -> Result<Ev
 /// # Errors
 /// [`Refuted`] if the quadratic form does not solve the equation.
 pub fn step(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     lq: &LinearQuadratic,
     written: &LinearQuadratic,
 ) -> Result<Step, Refuted> {
@@ -410,7 +413,7 @@ pub fn step(
 
 /// The matrices with their numbers.
 fn coefficients_written(
-    shown: &mut Controlled,
+    shown: &mut ControlledDiffusion,
     lq: &LinearQuadratic,
     centred: bool,
 ) -> Vec<Formula> {

@@ -20,7 +20,7 @@
 
 use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::{Controlled, matrix_text};
+use crate::derivation::ground::controlled::{ControlledDiffusion, matrix_text};
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity};
 use crate::derivation::ground::notation;
@@ -48,7 +48,7 @@ pub struct NoTemperature {
 ///
 /// # Errors
 /// [`NoTemperature`] with both matrices, their ranks and the nearest change.
-pub fn temperature(controlled: &mut Controlled) -> Result<Temperature, NoTemperature> {
+pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, NoTemperature> {
     let authority = controlled.authority();
     let diffusivity = controlled.process.diffusivity.clone();
     if !controlled.process.graph.is_zero(controlled.discount) {
@@ -235,7 +235,7 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
 }
 
 /// `psi_t + L psi - (q / lambda) psi`.
-pub fn residual(controlled: &mut Controlled, lambda: Expr, psi: Expr) -> Expr {
+pub fn residual(controlled: &mut ControlledDiffusion, lambda: Expr, psi: Expr) -> Expr {
     let process = &mut controlled.process;
     let drift = process.drift.clone();
     let generated = process.generator(&drift, psi);
@@ -248,7 +248,7 @@ pub fn residual(controlled: &mut Controlled, lambda: Expr, psi: Expr) -> Expr {
 }
 
 /// The linear equation.
-pub fn equation(controlled: &mut Controlled, lambda: Expr) -> Equation {
+pub fn equation(controlled: &mut ControlledDiffusion, lambda: Expr) -> Equation {
     let psi = controlled.process.field("psi");
     let residual = residual(controlled, lambda, psi);
     let horizon = controlled.process.constant("T");
@@ -272,7 +272,7 @@ pub fn equation(controlled: &mut Controlled, lambda: Expr) -> Equation {
 /// # Errors
 /// [`Refuted`] if the transformed equation is another one.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     lambda: Expr,
     psi: Expr,
     residual: Expr,
@@ -295,8 +295,8 @@ pub fn execute(
 /// # Errors
 /// [`Refuted`] if the transformation does not linearise.
 pub fn step(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     temperature: &Temperature,
     written: Expr,
 ) -> Result<Step, Refuted> {

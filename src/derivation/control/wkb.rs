@@ -21,7 +21,7 @@
 
 use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix;
 use crate::derivation::ground::noising::dot;
@@ -31,14 +31,14 @@ use crate::expr::Expr;
 const SOURCE: &str = "Maslov & Fedoriuk (1981); Fleming & Souganidis (1986)";
 
 /// `V_0t + q + b . grad V_0 - 1/2 grad V_0 . A grad V_0`, with the discount.
-pub fn eikonal(controlled: &mut Controlled, leading: Expr) -> Expr {
+pub fn eikonal(controlled: &mut ControlledDiffusion, leading: Expr) -> Expr {
     let whole = bellman::residual(controlled, leading);
     let curved = controlled.process.half_curvature(leading);
     controlled.process.graph.sub(whole, curved)
 }
 
 /// `V_1t + (b - A grad V_0) . grad V_1 + 1/2 D : grad grad V_0`, with the discount.
-pub fn transport(controlled: &mut Controlled, leading: Expr, next: Expr) -> Expr {
+pub fn transport(controlled: &mut ControlledDiffusion, leading: Expr, next: Expr) -> Expr {
     let authority = controlled.authority();
     let process = &mut controlled.process;
     let (first, second) = (process.gradient(leading), process.gradient(next));
@@ -63,7 +63,7 @@ pub fn transport(controlled: &mut Controlled, leading: Expr, next: Expr) -> Expr
 /// # Errors
 /// [`Refuted`] if either equation is another one.
 pub fn execute(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     eikonal: Expr,
     transport: Expr,
 ) -> Result<Evidence, Refuted> {
@@ -95,7 +95,7 @@ pub fn execute(
 ///
 /// # Errors
 /// [`Refuted`] if either order is another equation.
-pub fn step(exact: &mut Controlled) -> Result<Step, Refuted> {
+pub fn step(exact: &mut ControlledDiffusion) -> Result<Step, Refuted> {
     let process = &mut exact.process;
     let (leading, next) = (process.field("V_0"), process.field("V_1"));
     let first = eikonal(exact, leading);

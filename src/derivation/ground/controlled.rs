@@ -16,8 +16,9 @@ use crate::derivation::ground::as_typed::points;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
 use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::noising::{Noising, dot, terms};
-use crate::derivation::ground::stated::Stated;
+use crate::derivation::ground::stated::{Clock, Stated, Terminal};
 use crate::expr::{Expr, Graph};
+use crate::problem::meant::law::Law;
 use nalgebra::DMatrix;
 
 /// Why the minimiser has no closed form of this kind. Texts are in the user's expressions.
@@ -43,9 +44,9 @@ pub enum Obstacle {
     NoInverse { matrix: String },
 }
 
-/// The parts of a control problem.
+/// The one object behind every kind: a controlled diffusion and what steering it costs.
 #[derive(Clone, Debug)]
-pub struct Controlled {
+pub struct ControlledDiffusion {
     /// The process without control, with `b` as its drift.
     pub process: Noising,
     pub control: Vec<Expr>,
@@ -57,10 +58,14 @@ pub struct Controlled {
     pub effort: Matrix,
     /// `R^-1`.
     pub inverse_effort: Matrix,
-    /// `Phi`.
+    /// `Phi` as an expression; zero where [`Terminal`] has none.
     pub terminal: Expr,
+    pub end: Terminal,
     pub discount: Expr,
     pub horizon: (f64, f64),
+    pub clock: Clock,
+    /// Law of `X` at the start, where it is known.
+    pub start: Option<Law>,
 }
 
 /// The process the user's problem has at `u = 0`.
@@ -86,7 +91,7 @@ pub fn uncontrolled(stated: &Stated) -> Noising {
 ///
 /// # Errors
 /// The first [`Obstacle`] on the way to a closed minimiser.
-pub fn take_apart(stated: &Stated) -> Result<Controlled, Obstacle> {
+pub fn take_apart(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
     let mut process = uncontrolled(stated);
     let graph = &mut process.graph;
     for (row, entries) in stated.diffusion.iter().enumerate() {
@@ -106,7 +111,7 @@ pub fn take_apart(stated: &Stated) -> Result<Controlled, Obstacle> {
     let inverse_effort = matrix::inverse(graph, &effort).ok_or_else(|| Obstacle::NoInverse {
         matrix: matrix_text(graph, &effort),
     })?;
-    Ok(Controlled {
+    Ok(ControlledDiffusion {
         process,
         control: stated.control.clone(),
         channel,
@@ -114,8 +119,11 @@ pub fn take_apart(stated: &Stated) -> Result<Controlled, Obstacle> {
         effort,
         inverse_effort,
         terminal: stated.terminal,
+        end: stated.end.clone(),
         discount: stated.discount,
         horizon: stated.horizon,
+        clock: stated.clock,
+        start: None,
     })
 }
 
@@ -216,6 +224,9 @@ pub(crate) fn positive(
     let entries: Vec<Expr> = effort.iter().flatten().copied().collect();
     let size = effort.len();
     let mut smallest = f64::INFINITY;
+    if size == 0 {
+        return Ok(smallest);
+    }
     let places = points(&stated.state, stated.time, None, stated.horizon);
     for at in places.iter().take(64) {
         let Some(values) = graph.evaluate_all(&entries, at) else {
@@ -251,7 +262,7 @@ pub(crate) fn positive(
 ///
 /// # Errors
 /// [`Refuted`] if the parts do not make up what was typed.
-pub fn execute(controlled: &mut Controlled, stated: &Stated) -> Result<Evidence, Refuted> {
+pub fn execute(controlled: &mut ControlledDiffusion, stated: &Stated) -> Result<Evidence, Refuted> {
     let control = controlled.control.clone();
     let steered = controlled.steered(&control);
     let cost = controlled.cost_rate(&control);
@@ -267,7 +278,7 @@ pub fn execute(controlled: &mut Controlled, stated: &Stated) -> Result<Evidence,
     Ok(drift.and(running).and(inverse))
 }
 
-impl Controlled {
+impl ControlledDiffusion {
     pub fn dimension(&self) -> usize {
         self.process.dimension()
     }

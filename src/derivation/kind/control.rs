@@ -4,7 +4,7 @@ use crate::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
 use crate::derivation::ground::as_typed::{self, Point};
-use crate::derivation::ground::controlled::{self, Controlled};
+use crate::derivation::ground::controlled::{self, ControlledDiffusion};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::stated::Stated;
 use crate::derivation::ground::step::Step;
@@ -78,8 +78,8 @@ pub fn derive(
 
 /// The steps that need a closed minimiser.
 fn solved(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     steps: &mut Vec<Step>,
     side_results: &mut Vec<Step>,
     notes: &mut Vec<String>,
@@ -120,7 +120,7 @@ fn solved(
 /// # Errors
 /// [`Refuted`] at the first point where they differ.
 pub fn cross_check(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     stated: &Stated,
     setting: &Setting,
 ) -> Result<Option<CrossCheck>, Refuted> {

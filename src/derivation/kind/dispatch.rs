@@ -4,7 +4,7 @@ use crate::derivation::ground::controlled;
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::matrix;
 use crate::derivation::ground::noising::{Noising, dot};
-use crate::derivation::ground::stated::Stated;
+use crate::derivation::ground::stated::{Clock, Stated, Terminal};
 use crate::derivation::kind::whole::Derivation;
 use crate::derivation::kind::{bridge, control, path, reverse, simulate};
 use crate::derivation::law::mixture_density::log_mixture;
@@ -12,7 +12,7 @@ use crate::derivation::law::passage::StoppingEvent;
 use crate::derivation::paths::path_action::Functional;
 use crate::derivation::structure::{Finding, Steering, Subject, across, findings};
 use crate::expr::{Expr, Graph};
-use crate::problem::meant::law::Law;
+use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::{Duration, Event, PathFunctional, Task};
 
@@ -77,7 +77,14 @@ pub fn stated(problem: &Problem) -> Stated {
         ),
         _ => (zero, zero, zero),
     };
+    let end = match &problem.task {
+        Task::Control(_) => Terminal::Expression(terminal),
+        Task::Bridge(task) => Terminal::Pinned(task.target.clone()),
+        _ => Terminal::None,
+    };
     Stated {
+        end,
+        clock: Clock::Forward,
         graph,
         time: problem.time,
         state: problem.state.clone(),
@@ -91,27 +98,35 @@ pub fn stated(problem: &Problem) -> Stated {
     }
 }
 
+/// Where reverse diffusion ends, and the law of the noised data there.
+#[derive(Clone, Debug)]
+pub struct EndLaw {
+    /// Noising time.
+    pub time: f64,
+    pub law: Mixture,
+}
+
 /// The control problem that a problem is lowered to: as typed for kind `control`; for kinds `reverse` and
 /// `sample` the reverse process of [`crate::derivation::kind::lowering`], steered through its own noise at unit
-/// price, in the reverse time `tau = t_0 + t_1 - t` under the name of `t`. The end cost is `-log rho` where
-/// the target has an expression or is a mixture of few Gaussians, else zero.
-pub fn lowered(problem: &Problem) -> Stated {
+/// price, in the reverse time `tau = t_0 + t_1 - t` under the name of `t`. The end cost is `-log rho`, as an expression
+/// where the target has one or is a mixture of few Gaussians. Where the law of the noised data is known at a later time
+/// than the first, the process ends there.
+pub fn lowered(problem: &Problem, end: Option<&EndLaw>) -> Stated {
     let target = match &problem.task {
-        Task::Sample(task) => Some(&task.target),
-        Task::Reverse(_) => None,
+        Task::Sample(task) => &task.target,
+        Task::Reverse(task) => &task.data,
         _ => return stated(problem),
     };
     let process = reverse::noising(problem);
-    let (start, end) = problem.dynamics.horizon;
+    let (start, stop) = problem.dynamics.horizon;
     let mut graph = process.graph;
-    let log_density = match target {
-        Some(Law::LogDensity(law)) => Some(law.log_density),
-        Some(law) => law
-            .mixture()
-            .and_then(|mixture| log_mixture(&mut graph, &problem.state, &mixture)),
-        None => None,
+    let mixture = |graph: &mut Graph, law: &Mixture| log_mixture(graph, &problem.state, law);
+    let log_density = match (end, target) {
+        (Some(end), _) => mixture(&mut graph, &end.law),
+        (None, Law::LogDensity(law)) => Some(law.log_density),
+        (None, law) => law.mixture().and_then(|law| mixture(&mut graph, &law)),
     };
-    let whole = graph.number(start + end);
+    let whole = graph.number(start + stop);
     let turned = graph.sub(whole, problem.time);
     let mut at_reverse_time = |e: Expr| graph.substitute(e, &[(problem.time, turned)]);
     let drift: Vec<Expr> = process
@@ -138,16 +153,23 @@ pub fn lowered(problem: &Problem) -> Stated {
     let half = graph.rational(1, 2);
     let effort = graph.mul(&[half, square]);
     let zero = graph.zero();
+    let terminal = log_density.map_or(zero, |rho| graph.neg(rho));
     Stated {
         running: graph.add(&[killing, effort]),
-        terminal: log_density.map_or(zero, |rho| graph.neg(rho)),
+        terminal,
+        end: match (log_density, end) {
+            (Some(_), _) => Terminal::Expression(terminal),
+            (None, Some(end)) => Terminal::MinusLogDensity(Law::Mixture(end.law.clone())),
+            (None, None) => Terminal::MinusLogDensity(target.clone()),
+        },
+        clock: Clock::Reversed,
         discount: zero,
         time: problem.time,
         state: problem.state.clone(),
         control,
         drift,
         diffusion,
-        horizon: (start, end),
+        horizon: (start, end.map_or(stop, |end| start + stop - end.time)),
         graph,
     }
 }

@@ -16,7 +16,7 @@
 use crate::derivation::control::bellman;
 use crate::derivation::control::temperature;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
@@ -27,7 +27,7 @@ use crate::expr::Expr;
 const SOURCE: &str = "Doob (1957); Fleming & Soner (2006), section VI.4";
 
 /// `b + B u*` for the value function `value`.
-pub fn optimal_drift(controlled: &mut Controlled, value: Expr) -> Vec<Expr> {
+pub fn optimal_drift(controlled: &mut ControlledDiffusion, value: Expr) -> Vec<Expr> {
     let policy = bellman::policy(controlled, value);
     controlled.steered(&policy)
 }
@@ -38,7 +38,7 @@ pub fn optimal_drift(controlled: &mut Controlled, value: Expr) -> Vec<Expr> {
 /// # Errors
 /// [`Refuted`] if `drift` is not the conditioned one.
 pub fn execute_transform(
-    controlled: &mut Controlled,
+    controlled: &mut ControlledDiffusion,
     lambda: Expr,
     drift: &[Expr],
 ) -> Result<Evidence, Refuted> {
@@ -68,7 +68,7 @@ pub fn execute_transform(
 }
 
 /// `b + D grad log psi`.
-pub fn conditioned_drift(controlled: &mut Controlled, psi: Expr) -> Vec<Expr> {
+pub fn conditioned_drift(controlled: &mut ControlledDiffusion, psi: Expr) -> Vec<Expr> {
     let process = &mut controlled.process;
     let log = process.graph.log(psi);
     let slope = process.gradient(log);
@@ -83,8 +83,8 @@ pub fn conditioned_drift(controlled: &mut Controlled, psi: Expr) -> Vec<Expr> {
 /// # Errors
 /// [`Refuted`] if the conditioned drift is another one.
 pub fn step(
-    exact: &mut Controlled,
-    shown: &mut Controlled,
+    exact: &mut ControlledDiffusion,
+    shown: &mut ControlledDiffusion,
     lambda: Option<Expr>,
 ) -> Result<Step, Refuted> {
     let (name, rule, executes, evidence) = match lambda {
@@ -124,7 +124,7 @@ pub fn step(
 }
 
 /// `f + sigma^2 grad log psi` in numbers where that is short.
-fn written_drift(shown: &mut Controlled, potential: bool) -> Formula {
+fn written_drift(shown: &mut ControlledDiffusion, potential: bool) -> Formula {
     let d = shown.dimension();
     let symbolic = if potential {
         Formula::new("b + D grad log psi", "b + D \\nabla \\log \\psi")
@@ -184,7 +184,7 @@ fn noise_written(process: &mut Noising) -> Formula {
 }
 
 /// Fokker–Planck under the optimal policy, with the value function as a known field.
-pub fn law_equation(controlled: &mut Controlled) -> (Noising, Equation) {
+pub fn law_equation(controlled: &mut ControlledDiffusion) -> (Noising, Equation) {
     let value = controlled.process.field("V");
     let drift = optimal_drift(controlled, value);
     let mut steered = Noising::new(
@@ -203,7 +203,7 @@ pub fn law_equation(controlled: &mut Controlled) -> (Noising, Equation) {
 ///
 /// # Errors
 /// [`Refuted`] if the operator is not dual to the controlled generator.
-pub fn law_step(exact: &mut Controlled) -> Result<Step, Refuted> {
+pub fn law_step(exact: &mut ControlledDiffusion) -> Result<Step, Refuted> {
     let (mut steered, equation) = law_equation(exact);
     let rate = steered.graph.derivative(equation.unknown, steered.time);
     let operator = steered.graph.sub(rate, equation.residual);

@@ -20,11 +20,12 @@ use crate::discretization::state_grid::StateGrid;
 use crate::field::grid_field::GridScore;
 use crate::field::noised_mixture::MixtureAt;
 use crate::numeric::blocks::pairwise_sum;
-use crate::solvers::driver::{Refusal, SolveError};
+use crate::solvers::driver::SolveError;
 use crate::solvers::grid::grid_order::{observed_orders, time_mean};
 use crate::solvers::grid::grid_start::{self, Demand, Placed, autonomous, start_values};
 use crate::solvers::grid::grid_sums::mean_squares;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
 
 /// Chains, finest first.
 const CHAINS: usize = 4;
@@ -104,8 +105,8 @@ fn total_units(long: usize) -> usize {
 }
 
 /// Whether short steps can be summed on the grid asked for.
-pub(crate) fn admit(problem: &ReverseProblem, points: &[usize]) -> Result<Admitted, Refusal> {
-    let noising = &problem.noising;
+pub(crate) fn admit(lowered: &Lowered, points: &[usize]) -> Result<Admitted, Refusal> {
+    let noising = lowered.noising();
     if noising.dimension() != 1 {
         return Err(Refusal {
             method: "bridge",
@@ -123,8 +124,8 @@ pub(crate) fn admit(problem: &ReverseProblem, points: &[usize]) -> Result<Admitt
         // The answer is kept at the steps of its chain, whatever the grid.
         tables: &|_| (1 << (CHAINS - 1 - KEPT)) * (units(MOST_LONG).len() - 1) + 1,
     };
-    let placed = grid_start::place(problem, points, &demand)?;
-    let autonomous = autonomous(problem);
+    let placed = grid_start::place(lowered, points, &demand)?;
+    let autonomous = autonomous(lowered);
     let clock = noise_clock(noising);
     let variance = clock[clock.len() - 1].1;
     let axis = placed.grid.axes()[0];
@@ -241,7 +242,7 @@ pub(crate) struct Answer {
 }
 
 impl ChainBridge {
-    pub(crate) fn new(problem: &ReverseProblem, admitted: Admitted) -> Result<Self, SolveError> {
+    pub(crate) fn new(lowered: &Lowered, admitted: Admitted) -> Result<Self, SolveError> {
         let Admitted {
             placed: Placed { grid, time, law },
             times,
@@ -262,7 +263,7 @@ impl ChainBridge {
             });
         }
         let mut log_start = vec![0.0; nodes.len()];
-        MixtureAt::new(&problem.prior).log_density(states.as_ref(), &mut log_start);
+        MixtureAt::new(lowered.prior()).log_density(states.as_ref(), &mut log_start);
         let mut ends = Ends {
             weights: trapezoid_weights(nodes.len(), step),
             log_data,
@@ -275,7 +276,7 @@ impl ChainBridge {
             .map(|k| {
                 let times = times.iter().copied().step_by(1 << k).collect();
                 Chain {
-                    kernels: KernelChain::new(&problem.noising, nodes, times, autonomous),
+                    kernels: KernelChain::new(lowered.noising(), nodes, times, autonomous),
                     potential: vec![0.0; nodes.len()],
                     log_hat_start: Vec::new(),
                     divergence: 0.0,
@@ -292,7 +293,7 @@ impl ChainBridge {
 
     /// One full Sinkhorn sweep of every chain: the data marginal, then the start marginal. The largest total
     /// variation of a start marginal in between.
-    pub(crate) fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
+    pub(crate) fn sweep(&mut self, lowered: &Lowered) -> Result<f64, SolveError> {
         let mut worst = 0.0_f64;
         for chain in &mut self.chains {
             let measured = chain.sweep(&self.ends);
@@ -300,7 +301,7 @@ impl ChainBridge {
                 return Err(SolveError::NotFinite {
                     what: "start marginal of the bridge",
                     value: measured,
-                    time: problem.noising.end(),
+                    time: lowered.noising().end(),
                     suggestion: "more points, or a start law closer to the noised data".to_owned(),
                 });
             }
@@ -334,7 +335,7 @@ impl ChainBridge {
         tables
     }
 
-    pub(crate) fn answer(&self, problem: &ReverseProblem) -> Answer {
+    pub(crate) fn answer(&self, lowered: &Lowered) -> Answer {
         let levels = [0, 1, KEPT].map(|k| self.tables(k, KEPT));
         let coarsest = self.tables(CHAINS - 1, CHAINS - 1);
         let combined = |a: &[Vec<f64>], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
@@ -349,10 +350,10 @@ impl ChainBridge {
         let half_width = self.grid.at(0.0).half_width[0];
         let away = |time: f64, a: &[f64], b: &[f64]| {
             let diffusivity =
-                problem.noising.noise(time).diffusivity(1)[(0, 0)] / half_width.powi(2);
+                lowered.noising().noise(time).diffusivity(1)[(0, 0)] / half_width.powi(2);
             mean_squares(&self.grid, &[diffusivity], a, b).0
         };
-        let t_min = problem.problem.time_settings.t_min;
+        let t_min = lowered.problem.time_settings.t_min;
         let errors: Vec<_> = (0..times.len())
             .map(|n| (times[n], [away(times[n], &first[n], &second[n])]))
             .collect();
@@ -416,20 +417,20 @@ mod tests {
     use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
-    fn lowered(drift: &str, data: &str, prior: &str, horizon: f64) -> ReverseProblem {
+    fn lowered(drift: &str, data: &str, prior: &str, horizon: f64) -> Lowered {
         let text = format!(
             "format = 1\n[problem]\nname = \"chain\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\ndrift = \"{drift}\"\ndiffusion = \"1.1\"\nhorizon = [0.0, {horizon:?}]\n"
         );
         let loaded =
             parse_text("chain.toml", &text, Path::new("."), &[], &vocabulary()).expect("valid");
-        ReverseProblem::new(loaded.problem).expect("additive noise")
+        Lowered::new(loaded.problem).expect("additive noise")
     }
 
-    fn converged(problem: &ReverseProblem, points: usize) -> ChainBridge {
-        let admitted = admit(problem, &[points]).expect("admitted");
-        let mut bridge = ChainBridge::new(problem, admitted).expect("finite data");
+    fn converged(lowered: &Lowered, points: usize) -> ChainBridge {
+        let admitted = admit(lowered, &[points]).expect("admitted");
+        let mut bridge = ChainBridge::new(lowered, admitted).expect("finite data");
         for _ in 0..100 {
-            if bridge.sweep(problem).expect("finite") < 1e-10 {
+            if bridge.sweep(lowered).expect("finite") < 1e-10 {
                 return bridge;
             }
         }
@@ -441,13 +442,13 @@ mod tests {
     #[test]
     fn under_an_affine_drift_both_roads_meet_the_closed_form() {
         let (m0, a, m1, b) = (0.4, 0.3, -0.5, 1.7);
-        let problem = lowered(
+        let lowered = lowered(
             "-0.7*x",
             &format!("family = \"gaussian\"\nmean = [{m0}]\ncov = {a}"),
             &format!("family = \"gaussian\"\nmean = [{m1}]\ncov = {b}"),
             1.0,
         );
-        let bridge = converged(&problem, 601);
+        let bridge = converged(&lowered, 601);
         let alpha = (-0.7_f64).exp();
         let s2 = 1.21 / 1.4 * (1.0 - alpha * alpha);
         let e = s2 / alpha;
@@ -466,14 +467,14 @@ mod tests {
         let exact = 0.5 * (b / v - 1.0 - (b / v).ln() + (m1 - mean).powi(2) / v);
         assert!((bridge.end_divergence() - exact).abs() < 1e-8);
 
-        let law = problem.exact.clone().expect("affine");
-        let kernel = problem.noising.kernel(1.0).expect("affine");
-        let mut other = TiltedMixture::new(&problem, law, kernel, &[401]).expect("noise");
+        let law = lowered.facts.marginals.clone().expect("affine");
+        let kernel = lowered.noising().kernel(1.0).expect("affine");
+        let mut other = TiltedMixture::new(&lowered, law, kernel, &[401]).expect("noise");
         for _ in 0..200 {
-            other.sweep(&problem).expect("finite");
+            other.sweep(&lowered).expect("finite");
         }
         let other = other.solution();
-        let answer = bridge.answer(&problem);
+        let answer = bridge.answer(&lowered);
         assert!(answer.mass_lost.abs() < 1e-9);
         let x = Batch::from_columns(5, 1, vec![-1.5, -0.4, 0.3, 0.9, 2.0]);
         for t in [0.0, 0.013, 0.2, 0.77, 1.0] {
@@ -496,13 +497,13 @@ mod tests {
     /// closer to its limit than its error estimate would allow it to stray.
     #[test]
     fn the_order_in_the_step_is_two() {
-        let problem = lowered(
+        let lowered = lowered(
             "x - x^3",
             "family = \"mixture\"\nweights = [0.7, 0.3]\nmeans = [-0.5, 0.8]\ncovs = [0.04, 0.02]",
             "family = \"gaussian\"\nmean = 0.1\ncov = 1.0",
             1.0,
         );
-        let answer = converged(&problem, 401).answer(&problem);
+        let answer = converged(&lowered, 401).answer(&lowered);
         let orders: Vec<f64> = answer.orders.iter().map(|fact| fact.1).collect();
         assert!((orders[0] - 2.0).abs() < 0.15, "{orders:?}");
         // The coarser levels are four times as far from the limit.
@@ -513,15 +514,15 @@ mod tests {
     #[test]
     fn a_grid_too_coarse_for_the_noise_is_refused_with_one_that_is_not() {
         let data = "family = \"gaussian\"\nmean = 0.0\ncov = 1.0";
-        let problem = lowered("-x^3", data, data, 0.01);
-        let refusal = admit(&problem, &[201]).expect_err("too coarse");
+        let lowered = lowered("-x^3", data, data, 0.01);
+        let refusal = admit(&lowered, &[201]).expect_err("too coarse");
         let needed: usize = refusal
             .accepted
             .split_whitespace()
             .find_map(|word| word.parse().ok())
             .expect("a count");
         // The count that is named is accepted, nine tenths of it are not.
-        assert!(admit(&problem, &[needed]).is_ok(), "{refusal}");
-        assert!(admit(&problem, &[9 * needed / 10]).is_err());
+        assert!(admit(&lowered, &[needed]).is_ok(), "{refusal}");
+        assert!(admit(&lowered, &[9 * needed / 10]).is_err());
     }
 }

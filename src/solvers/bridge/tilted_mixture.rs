@@ -17,7 +17,7 @@ use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::meant::law::{Covariance, Mixture};
 use crate::solvers::driver::SolveError;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use nalgebra::{DMatrix, DVector};
 
 /// Half width of the grid in standard deviations of the start law and of the noised data law; a Gaussian
@@ -128,7 +128,7 @@ fn mean(cell: f64, log_weight: &[f64], value: &[f64]) -> f64 {
 
 impl TiltedMixture {
     pub(crate) fn new(
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         law: NoisedMixture,
         kernel: GaussianKernel,
         points: &[usize],
@@ -143,14 +143,14 @@ impl TiltedMixture {
                 suggestion: "noise in every state".to_owned(),
             });
         };
-        let end = law.mixture_at(problem.noising.end());
-        let (nodes, cell) = grid([&problem.prior, &end], points);
-        let start_law = MixtureAt::new(&problem.prior);
+        let end = law.mixture_at(lowered.noising().end());
+        let (nodes, cell) = grid([lowered.prior(), &end], points);
+        let start_law = MixtureAt::new(lowered.prior());
         let mut log_start = vec![0.0; nodes.points()];
         start_law.log_density(nodes.as_ref(), &mut log_start);
         let end_divergence = {
             let mut log_end = vec![0.0; nodes.points()];
-            law.log_density(problem.noising.end(), nodes.as_ref(), &mut log_end);
+            law.log_density(lowered.noising().end(), nodes.as_ref(), &mut log_end);
             let ratio: Vec<f64> = log_start.iter().zip(&log_end).map(|(a, b)| a - b).collect();
             mean(cell, &log_start, &ratio)
         };
@@ -167,7 +167,7 @@ impl TiltedMixture {
             log_mass: 0.0,
             data_term: 0.0,
             end_divergence,
-            begin: problem.noising.start(),
+            begin: lowered.noising().start(),
         })
     }
 
@@ -177,10 +177,10 @@ impl TiltedMixture {
 
     /// One full Sinkhorn sweep: the data marginal, then the start marginal. Total variation of the start
     /// marginal in between.
-    pub(crate) fn sweep(&mut self, problem: &ReverseProblem) -> Result<f64, SolveError> {
+    pub(crate) fn sweep(&mut self, lowered: &Lowered) -> Result<f64, SolveError> {
         self.tilt()?;
         let law = self.solution();
-        let end = problem.noising.end();
+        let end = lowered.noising().end();
         let n = self.nodes.points();
         let log_hat = map_blocks(n, block(), |range| {
             let mut log = vec![0.0; range.len()];

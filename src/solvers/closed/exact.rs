@@ -16,12 +16,14 @@ use crate::problem::format::card::Card;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::law::Mixture;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::action::end_law;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::{Answer, LawFound};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use nalgebra::{DMatrix, DVector};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// The method has no options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +51,19 @@ pub struct State {
 }
 
 impl Method for Exact {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = ();
     type State = State;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<(), Refusal> {
-        end_law(problem, "exact").map(|_| ())
+    fn admit(&self, lowered: &Lowered) -> Result<(), Refusal> {
+        end_law(lowered, "exact").map(|_| ())
     }
 
-    fn start(&self, _: &ReverseProblem, (): (), streams: &Streams) -> Result<State, SolveError> {
+    fn start(&self, _: &Lowered, (): (), streams: &Streams) -> Result<State, SolveError> {
         Ok(State { streams: *streams })
     }
 
-    fn advance(&self, _: &ReverseProblem, _: &mut State, _: &mut Work) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, _: &mut State, _: &mut Work) -> Result<(), SolveError> {
         Ok(())
     }
 
@@ -70,18 +71,25 @@ impl Method for Exact {
         Progress::Stopped(StopReason::Direct)
     }
 
-    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
-        let law = problem.exact.as_ref().expect("admission saw the law");
-        let end = Peaks::of(&law.mixture_at(problem.noising.end()));
-        let cost = expected_surprise(&problem.prior, &end, &state.streams);
-        Ok(Outcome {
-            score: Box::new(law.clone()),
-            log_density: Some(Box::new(law.clone())),
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let law = lowered
+            .facts
+            .marginals
+            .as_ref()
+            .expect("admission saw the law");
+        let end = Peaks::of(&law.mixture_at(lowered.noising().end()));
+        let cost = expected_surprise(lowered.prior(), &end, &state.streams);
+        Ok(Answer {
+            score: Some(Arc::new(law.clone())),
+            law: LawFound {
+                log_density: Some(Box::new(law.clone())),
+                ..LawFound::default()
+            },
             cost: Some(cost),
             own_error: Some(0.0),
             history: Vec::new(),
-            grid: None,
             facts: vec![("components", law.mixture().components() as f64)],
+            ..Answer::default()
         })
     }
 }

@@ -32,8 +32,10 @@ use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::law::Law;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use std::ops::Range;
 
 const NAME: &str = "moments";
@@ -116,28 +118,27 @@ pub struct State {
 }
 
 impl Method for Moments {
-    type Problem = SimulateProblem;
-    type Outcome = SimulateOutcome;
+    const ASKS: Asks = Asks::NoControl;
     type Admitted = Linear;
     type State = State;
 
-    fn admit(&self, problem: &SimulateProblem) -> Result<Linear, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Linear, Refusal> {
         let refusal = |reason: String, accepted: &str| Refusal {
             method: NAME,
             reason,
             accepted: accepted.to_owned(),
         };
-        let mut graph = problem.process.graph.clone();
-        let state = &problem.process.state;
+        let mut graph = lowered.process.process.graph.clone();
+        let state = &lowered.process.process.state;
         let (mut rows, mut shift): (Vec<Expr>, Vec<Expr>) = Default::default();
-        for (i, f) in problem.process.drift.iter().enumerate() {
+        for (i, f) in lowered.process.process.drift.iter().enumerate() {
             match graph.affine_coefficients(*f, state) {
                 Some((row, constant)) => {
                     rows.extend(row);
                     shift.push(constant);
                 }
                 None => {
-                    let name = &problem.problem.state_names[i];
+                    let name = &lowered.problem.state_names[i];
                     return Err(refusal(
                         format!("the drift of {name} is not affine: {}", graph.text(*f)),
                         "an affine drift; or fpk, paths",
@@ -145,23 +146,23 @@ impl Method for Moments {
                 }
             }
         }
-        let diffusivity = problem.process.diffusivity.concat();
+        let diffusivity = lowered.process.process.diffusivity.concat();
         if diffusivity.iter().any(|e| graph.depends_on_any(*e, state)) {
             return Err(refusal(
                 "the noise depends on the state".to_owned(),
                 "noise free of the state; or fpk, paths",
             ));
         }
-        let d = problem.dimension();
-        let acts = |j: &usize| problem.boundary(*j) != Boundary::Natural;
+        let d = lowered.dimension();
+        let acts = |j: &usize| lowered.boundary(*j) != Boundary::Natural;
         if let Some(j) = (0..d).find(acts) {
             return Err(refusal(
-                format!("the edges of {} act on it", problem.problem.state_names[j]),
+                format!("the edges of {} act on it", lowered.problem.state_names[j]),
                 "boundary = \"natural\"",
             ));
         }
         let wanted: Vec<Expr> = rows.into_iter().chain(shift).chain(diffusivity).collect();
-        let kernel = Kernel::compile(&graph, &wanted, problem.process.time, &[])
+        let kernel = Kernel::compile(&graph, &wanted, lowered.process.process.time, &[])
             .map_err(|error: CompileError| refusal(error.to_string(), "numbers"))?;
         Ok(Linear {
             states: d,
@@ -171,14 +172,9 @@ impl Method for Moments {
         })
     }
 
-    fn start(
-        &self,
-        problem: &SimulateProblem,
-        linear: Linear,
-        _: &Streams,
-    ) -> Result<State, SolveError> {
-        let (from, to) = problem.horizon();
-        let begin = start_moments(&problem.start);
+    fn start(&self, lowered: &Lowered, linear: Linear, _: &Streams) -> Result<State, SolveError> {
+        let (from, to) = lowered.horizon();
+        let begin = start_moments(lowered.start());
         let run =
             |tolerance: f64| Integration::new(linear.clone(), from, to, begin.clone(), tolerance);
         Ok(State {
@@ -189,12 +185,7 @@ impl Method for Moments {
         })
     }
 
-    fn advance(
-        &self,
-        _: &SimulateProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         for integration in &mut state.running {
             integration
                 .advance()
@@ -220,16 +211,12 @@ impl Method for Moments {
         }
     }
 
-    fn finish(
-        &self,
-        problem: &SimulateProblem,
-        state: State,
-    ) -> Result<SimulateOutcome, SolveError> {
-        let mut outcome = SimulateOutcome::default();
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         if !state.running.iter().all(Integration::is_done) {
-            return Ok(outcome);
+            return Ok(answer);
         }
-        let d = problem.dimension();
+        let d = lowered.dimension();
         let [fine, coarse] = state.running.each_ref().map(|run| run.value());
         let known = |value: f64, other: f64| {
             let rounding = 64.0 * f64::EPSILON * value.abs();
@@ -243,8 +230,8 @@ impl Method for Moments {
                 format!("[{i}]")
             };
             let square = |y: &[f64]| y[entry(i, i)] + y[i] * y[i];
-            outcome.push(format!("mean_end{suffix}"), known(fine[i], coarse[i]));
-            outcome.push(
+            answer.push(format!("mean_end{suffix}"), known(fine[i], coarse[i]));
+            answer.push(
                 format!("mean_square_end{suffix}"),
                 known(square(fine), square(coarse)),
             );
@@ -255,13 +242,13 @@ impl Method for Moments {
                     format!("[{i}][{j}]")
                 };
                 let at = entry(i, j);
-                outcome.push(
+                answer.push(
                     format!("covariance_end{suffix}"),
                     known(fine[at], coarse[at]),
                 );
             }
         }
-        Ok(outcome)
+        Ok(answer)
     }
 }
 

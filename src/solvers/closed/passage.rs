@@ -30,9 +30,11 @@ use crate::problem::format::page::Page;
 use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::line::Line;
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem, autonomous, one_state};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::{StartNodes, start_nodes};
 use crate::solvers::options::{LATTICE, points, points_text};
 use std::num::NonZeroUsize;
@@ -90,40 +92,39 @@ pub struct State {
 }
 
 impl Method for FirstPassage {
-    type Problem = SimulateProblem;
-    type Outcome = SimulateOutcome;
+    const ASKS: Asks = Asks::NoControl;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &SimulateProblem) -> Result<Admitted, Refusal> {
-        one_state(NAME, problem)?;
-        autonomous(NAME, problem)?;
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        lowered.admit_one_state(NAME)?;
+        lowered.admit_autonomous(NAME)?;
         let refusal = |reason: String, accepted: &str| Refusal {
             method: NAME,
             reason,
             accepted: accepted.to_owned(),
         };
-        if problem.stops.is_empty() {
+        if lowered.free().stops.is_empty() {
             return Err(refusal(
                 "no event ends a path".to_owned(),
                 "an [[event]] with stop = true",
             ));
         }
-        if problem.boundary(0) == Boundary::Periodic {
+        if lowered.boundary(0) == Boundary::Periodic {
             return Err(refusal(
                 "the domain is periodic".to_owned(),
                 "edges that reflect, absorb or are never reached",
             ));
         }
-        let line = Line::new(problem).map_err(|e| refusal(e.to_string(), "numbers"))?;
-        let StartNodes { points, weights } = start_nodes(&problem.start);
+        let line = Line::new(lowered).map_err(|e| refusal(e.to_string(), "numbers"))?;
+        let StartNodes { points, weights } = start_nodes(lowered.start());
         let x = points.column(0).to_vec();
         let low = x.iter().copied().fold(f64::INFINITY, f64::min);
         let high = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let outer = line.interval(problem);
+        let outer = line.interval(lowered);
         let edge = |side: usize, from: f64| -> Option<End> {
             let outer = outer.map(|(a, b)| [a, b][side]);
-            nearest(problem, from, outer, side)
+            nearest(lowered, from, outer, side)
         };
         let (Some(left), Some(right)) = (edge(0, low), edge(1, high)) else {
             return Err(refusal(
@@ -151,12 +152,7 @@ impl Method for FirstPassage {
         })
     }
 
-    fn start(
-        &self,
-        _: &SimulateProblem,
-        admitted: Admitted,
-        _: &Streams,
-    ) -> Result<State, SolveError> {
+    fn start(&self, _: &Lowered, admitted: Admitted, _: &Streams) -> Result<State, SolveError> {
         Ok(State {
             admitted,
             found: Vec::new(),
@@ -165,7 +161,7 @@ impl Method for FirstPassage {
 
     fn advance(
         &self,
-        problem: &SimulateProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -182,7 +178,7 @@ impl Method for FirstPassage {
                 return Err(SolveError::NotFinite {
                     what: "the mean time",
                     value: time,
-                    time: problem.horizon().0,
+                    time: lowered.horizon().0,
                     suggestion: "a smaller dynamics.domain; noise that does not vanish in it"
                         .to_owned(),
                 });
@@ -205,30 +201,31 @@ impl Method for FirstPassage {
         }
     }
 
-    fn finish(&self, _: &SimulateProblem, state: State) -> Result<SimulateOutcome, SolveError> {
-        let mut outcome = SimulateOutcome::default();
+    fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         let [fine, coarse] = state.found[..] else {
-            return Ok(outcome);
+            return Ok(answer);
         };
         let rounding = 64.0 * f64::EPSILON * fine.abs();
         let error = (fine - coarse).abs().max(rounding);
-        outcome.push(
+        answer.push(
             "passage_time",
             Estimate::new(fine, error, ErrorKind::Quadrature),
         );
         let [left, right] = state.admitted.ends;
-        outcome.facts = vec![("interval from", left.at), ("to", right.at)];
-        Ok(outcome)
+        answer.facts = vec![("interval from", left.at), ("to", right.at)];
+        Ok(answer)
     }
 }
 
 /// The largest margin at a point: negative where no event has happened.
-fn margin(problem: &SimulateProblem, x: f64) -> f64 {
-    let mut out = Batch::zeros(1, problem.margins.outputs());
+fn margin(lowered: &Lowered, x: f64) -> f64 {
+    let mut out = Batch::zeros(1, lowered.free().margins.outputs());
     let at = Batch::from_columns(1, 1, vec![x]);
-    problem
+    lowered
+        .free()
         .margins
-        .eval(problem.horizon().0, at.as_ref(), out.as_mut());
+        .eval(lowered.horizon().0, at.as_ref(), out.as_mut());
     (0..out.columns())
         .map(|k| out.get(0, k))
         .fold(f64::NEG_INFINITY, f64::max)
@@ -236,9 +233,9 @@ fn margin(problem: &SimulateProblem, x: f64) -> f64 {
 
 /// The nearest event from `from` on towards `outer`, else `outer` itself. Without an outer bound the search goes
 /// as far as the distance doubled from one on.
-fn nearest(problem: &SimulateProblem, from: f64, outer: Option<f64>, side: usize) -> Option<End> {
+fn nearest(lowered: &Lowered, from: f64, outer: Option<f64>, side: usize) -> Option<End> {
     let direction = if side == 0 { -1.0 } else { 1.0 };
-    let happened = |x: f64| margin(problem, x) >= 0.0;
+    let happened = |x: f64| margin(lowered, x) >= 0.0;
     if happened(from) {
         return Some(End {
             at: from,
@@ -272,7 +269,7 @@ fn nearest(problem: &SimulateProblem, from: f64, outer: Option<f64>, side: usize
         }
         before = x;
     }
-    let stops = problem.boundary(0) == Boundary::Absorb;
+    let stops = lowered.boundary(0) == Boundary::Absorb;
     outer.map(|at| End { at, stops })
 }
 

@@ -47,11 +47,13 @@ use crate::problem::meant::law::Law;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::discrete::least_cost;
 use crate::solvers::closed::riccati::equations::{Equations, Table, averaged, column, parts_of};
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
 use crate::solvers::lowered::edges;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
@@ -142,22 +144,24 @@ fn escaped(escape: Escape) -> SolveError {
 }
 
 impl Method for Riccati {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        admitted(problem)
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        admitted(lowered)
     }
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
-        let (from, to) = (problem.process.end(), problem.process.start());
+        let (from, to) = (
+            lowered.compiled.steered.end(),
+            lowered.compiled.steered.start(),
+        );
         let run = |equations: Equations, tolerance: f64| {
             Integration::new(equations, from, to, admitted.end.clone(), tolerance)
         };
@@ -173,12 +177,7 @@ impl Method for Riccati {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         work.unknowns = state.tight.value().len() as u64;
         if !state.loose.is_done() {
             state.loose.advance().map_err(escaped)?;
@@ -206,19 +205,19 @@ impl Method for Riccati {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let facts = vec![
             ("double steps", state.tight.steps() as f64),
             ("integrated down to", state.tight.time()),
         ];
         if !state.tight.is_done() {
             // Out of time: a part of the horizon has no policy.
-            return Ok(ControlOutcome {
+            return Ok(Answer {
                 facts,
-                ..ControlOutcome::default()
+                ..Answer::default()
             });
         }
-        let (mean, covariance) = moments(&problem.start);
+        let (mean, covariance) = moments(lowered.start());
         let cost = |loose: &Integration<Equations>, tight: &Integration<Equations>| {
             let [loose, value] =
                 [loose, tight].map(|run| averaged(run.value(), &mean, &covariance));
@@ -237,8 +236,11 @@ impl Method for Riccati {
                 });
         let discrete = least_cost(
             state.admitted.equations,
-            (problem.process.start(), problem.process.end()),
-            problem.problem.time_settings.steps,
+            (
+                lowered.compiled.steered.start(),
+                lowered.compiled.steered.end(),
+            ),
+            lowered.problem.time_settings.steps,
             &state.admitted.end,
             (&mean, &covariance),
         )
@@ -247,41 +249,41 @@ impl Method for Riccati {
             value: Estimate::new(value, ROUNDING * value.abs(), ErrorKind::Rounding),
         });
         let form = QuadraticForm {
-            dimension: problem.process.dimension(),
+            dimension: lowered.compiled.steered.dimension(),
             solution: Arc::new(DenseSolution::new(state.pieces)),
         };
-        Ok(ControlOutcome {
+        Ok(Answer {
             cost: Some(cost(&state.loose, &state.tight)),
-            policy: Some(Box::new(LinearPolicy {
+            policy: Some(Arc::new(LinearPolicy {
                 form: form.clone(),
-                process: problem.process.clone(),
+                process: lowered.compiled.steered.clone(),
             })),
-            value: Some(Box::new(form)),
+            value: Some(Arc::new(form)),
             quantities: uncontrolled.into_iter().chain(discrete).collect(),
             facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }
 
 /// What both forms of the equation start from.
-fn admitted(problem: &ControlProblem) -> Result<Admitted, Refusal> {
+fn admitted(lowered: &Lowered) -> Result<Admitted, Refusal> {
     let refusal = |reason: String| Refusal {
         method: NAME,
         reason,
         accepted: ACCEPTED.to_owned(),
     };
-    if problem.problem.control_bounds.is_some() {
+    if lowered.problem.control_bounds.is_some() {
         return Err(refusal("the control is bounded".to_owned()));
     }
-    if edges::act(problem) {
+    if edges::act(lowered) {
         let reason = "an edge is not natural, or an event ends paths";
         return Err(refusal(reason.to_owned()));
     }
-    let mut parts = problem.parts.clone();
+    let mut parts = lowered.process.clone();
     let lq = riccati::linear_quadratic(&mut parts).map_err(|blocked| refusal(blocked.words))?;
     let compiled = |error: CompileError| refusal(error.to_string());
-    let equations = Equations::new(&parts, &lq, problem).map_err(compiled)?;
+    let equations = Equations::new(&parts, &lq, lowered).map_err(compiled)?;
     let terminal = [
         lq.terminal.matrix.clone(),
         column(&lq.terminal.vector),
@@ -291,7 +293,7 @@ fn admitted(problem: &ControlProblem) -> Result<Admitted, Refusal> {
     let d = lq.shift.len();
     let mut matrices = [(d, d), (d, 1), (1, 1)].map(|(n, m)| DMatrix::zeros(n, m));
     let mut values = Batch::zeros(1, terminal.places.len());
-    terminal.fill(problem.process.end(), &mut values, &mut matrices);
+    terminal.fill(lowered.compiled.steered.end(), &mut values, &mut matrices);
     let end = matrices.iter().flat_map(|m| m.iter().copied()).collect();
     Ok(Admitted { equations, end })
 }

@@ -27,10 +27,12 @@ use crate::problem::format::card::Card;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::line::{Balance, Line, keeps_mass};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::StationaryDensity;
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem, autonomous, one_state};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{LATTICE, points, points_text};
 use std::num::NonZeroUsize;
 
@@ -82,27 +84,26 @@ pub struct State {
 }
 
 impl Method for Stationary {
-    type Problem = SimulateProblem;
-    type Outcome = SimulateOutcome;
+    const ASKS: Asks = Asks::NoControl;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &SimulateProblem) -> Result<Admitted, Refusal> {
-        one_state(NAME, problem)?;
-        autonomous(NAME, problem)?;
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        lowered.admit_one_state(NAME)?;
+        lowered.admit_autonomous(NAME)?;
         let refusal = |reason: String, accepted: &str| Refusal {
             method: NAME,
             reason,
             accepted: accepted.to_owned(),
         };
-        if !keeps_mass(problem) {
+        if !keeps_mass(lowered) {
             return Err(refusal(
                 "mass flows through the edges of the domain".to_owned(),
                 "boundary = \"natural\" or \"reflect\"",
             ));
         }
-        let line = Line::new(problem).map_err(|e| refusal(e.to_string(), "numbers"))?;
-        let interval = line.interval(problem).ok_or_else(|| {
+        let line = Line::new(lowered).map_err(|e| refusal(e.to_string(), "numbers"))?;
+        let interval = line.interval(lowered).ok_or_else(|| {
             refusal(
                 "the density without flux does not fall off on both sides, or the noise vanishes"
                     .to_owned(),
@@ -112,12 +113,7 @@ impl Method for Stationary {
         Ok(Admitted { line, interval })
     }
 
-    fn start(
-        &self,
-        _: &SimulateProblem,
-        admitted: Admitted,
-        _: &Streams,
-    ) -> Result<State, SolveError> {
+    fn start(&self, _: &Lowered, admitted: Admitted, _: &Streams) -> Result<State, SolveError> {
         Ok(State {
             admitted,
             found: Vec::new(),
@@ -126,7 +122,7 @@ impl Method for Stationary {
 
     fn advance(
         &self,
-        problem: &SimulateProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -141,7 +137,7 @@ impl Method for Stationary {
                 .ok_or_else(|| SolveError::NotFinite {
                     what: "the logarithm of the density",
                     value: f64::NAN,
-                    time: problem.horizon().0,
+                    time: lowered.horizon().0,
                     suggestion: "a domain where the noise does not vanish".to_owned(),
                 })?;
         work.unknowns = work.unknowns.max(balance.log_density.len() as u64);
@@ -160,36 +156,32 @@ impl Method for Stationary {
         }
     }
 
-    fn finish(
-        &self,
-        problem: &SimulateProblem,
-        state: State,
-    ) -> Result<SimulateOutcome, SolveError> {
-        let mut outcome = SimulateOutcome::default();
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         let [fine, coarse] = &state.found[..] else {
-            return Ok(outcome);
+            return Ok(answer);
         };
-        let [exact, rough] = [fine, coarse].map(|balance| means(problem, balance));
+        let [exact, rough] = [fine, coarse].map(|balance| means(lowered, balance));
         let modes = modes(&state.admitted.line, fine);
         for (k, mode) in modes.all.iter().enumerate() {
-            outcome.push(format!("mode[{k}]"), *mode);
+            answer.push(format!("mode[{k}]"), *mode);
         }
         if let Some(highest) = modes.highest {
-            outcome.push("mode".to_owned(), highest);
+            answer.push("mode".to_owned(), highest);
         }
         for ((name, value), (_, other)) in exact.iter().zip(&rough) {
             // The sums themselves round.
             let rounding = 64.0 * f64::EPSILON * value.abs();
             let error = (value - other).abs().max(rounding);
-            outcome.push(
+            answer.push(
                 name.clone(),
                 Estimate::new(*value, error, ErrorKind::Quadrature),
             );
         }
         let (a, b) = state.admitted.interval;
-        outcome.facts = vec![("domain from", a), ("to", b)];
-        outcome.stationary = Some(normalised(fine));
-        Ok(outcome)
+        answer.facts = vec![("domain from", a), ("to", b)];
+        answer.law.stationary = Some(normalised(fine));
+        Ok(answer)
     }
 }
 
@@ -203,7 +195,7 @@ fn normalised(balance: &Balance) -> StationaryDensity {
 }
 
 /// `mean`, `mean_square`, `variance`, and the observables as `stationary_NAME`.
-fn means(problem: &SimulateProblem, balance: &Balance) -> Vec<(String, f64)> {
+fn means(lowered: &Lowered, balance: &Balance) -> Vec<(String, f64)> {
     let StationaryDensity { nodes, density } = normalised(balance);
     let average = |values: &mut dyn Iterator<Item = f64>| {
         let terms: Vec<f64> = density.iter().zip(values).map(|(p, g)| p * g).collect();
@@ -218,11 +210,12 @@ fn means(problem: &SimulateProblem, balance: &Balance) -> Vec<(String, f64)> {
         ("variance".to_owned(), variance),
     ];
     let x = Batch::from_columns(nodes.len(), 1, nodes.clone());
-    let mut observed = Batch::zeros(nodes.len(), problem.observables.outputs());
-    problem
+    let mut observed = Batch::zeros(nodes.len(), lowered.free().observables.outputs());
+    lowered
+        .free()
         .observables
-        .eval(problem.horizon().1, x.as_ref(), observed.as_mut());
-    for (k, (name, _)) in problem.problem.observe.iter().enumerate() {
+        .eval(lowered.horizon().1, x.as_ref(), observed.as_mut());
+    for (k, (name, _)) in lowered.problem.observe.iter().enumerate() {
         let value = average(&mut observed.column(k).iter().copied());
         out.push((format!("stationary_{name}"), value));
     }

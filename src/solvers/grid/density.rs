@@ -39,12 +39,12 @@ use crate::problem::meant::law::Law;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::line::Line;
-use crate::solvers::lowered::simulate::{
-    DensityRecord, SimulateOutcome, SimulateProblem, Snapshot, one_state,
-};
+use crate::solvers::lowered::answer::{Answer, DensityRecord, Snapshot};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{LATTICE, TIME_STEPS, grid_text, half_steps, points, scheme, steps};
 use crate::solvers::walk::paths::names;
 
@@ -104,25 +104,24 @@ pub struct State {
 }
 
 impl Method for Density {
-    type Problem = SimulateProblem;
-    type Outcome = SimulateOutcome;
+    const ASKS: Asks = Asks::NoControl;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &SimulateProblem) -> Result<Admitted, Refusal> {
-        one_state(NAME, problem)?;
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        lowered.admit_one_state(NAME)?;
         let refusal = |reason: &str, accepted: &str| Refusal {
             method: NAME,
             reason: reason.to_owned(),
             accepted: accepted.to_owned(),
         };
-        if problem.boundary(0) == Boundary::Periodic {
+        if lowered.boundary(0) == Boundary::Periodic {
             return Err(refusal(
                 "the domain is periodic",
                 "edges that reflect, absorb or are never reached",
             ));
         }
-        let domain = domain(problem).ok_or_else(|| {
+        let domain = domain(lowered).ok_or_else(|| {
             refusal(
                 "no domain is given, and the process does not confine itself",
                 "dynamics.domain = [lo, hi]",
@@ -133,7 +132,7 @@ impl Method for Density {
 
     fn start(
         &self,
-        problem: &SimulateProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
@@ -145,7 +144,7 @@ impl Method for Density {
         let waiting: Vec<Grid> = (0..LEVELS)
             .map(|k| {
                 let axis = UniformAxis::between(low, high, (cells >> k) + 1);
-                Grid::new(problem, axis, steps >> k)
+                Grid::new(lowered, axis, steps >> k)
             })
             .collect::<Result<_, CompileError>>()
             .unwrap_or_else(|error| unreachable!("the process was compiled before: {error}"));
@@ -157,12 +156,7 @@ impl Method for Density {
         })
     }
 
-    fn advance(
-        &self,
-        _: &SimulateProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some(mut grid) = state.waiting.pop() else {
             return Ok(());
         };
@@ -189,18 +183,14 @@ impl Method for Density {
         }
     }
 
-    fn finish(
-        &self,
-        problem: &SimulateProblem,
-        mut state: State,
-    ) -> Result<SimulateOutcome, SolveError> {
-        let mut outcome = SimulateOutcome::default();
+    fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         state.done.reverse();
         let [finest, half, quarter, eighth] = &state.done[..] else {
-            return Ok(outcome);
+            return Ok(answer);
         };
         let axis = finest.axis;
-        outcome.facts = vec![
+        answer.facts = vec![
             ("nodes", axis.count as f64),
             ("domain from", axis.start),
             ("to", axis.node(axis.count - 1)),
@@ -216,33 +206,33 @@ impl Method for Density {
         ];
         let levels = [finest, half, quarter, eighth];
         let squares = [0, 1, 2].map(|k| difference(levels[k], levels[k + 1]));
-        outcome.facts.extend(observed_orders(squares));
-        let [a, b, c] = [finest, half, quarter].map(|level| means(problem, level));
-        for (k, name) in names(problem).into_iter().enumerate() {
+        answer.facts.extend(observed_orders(squares));
+        let [a, b, c] = [finest, half, quarter].map(|level| means(lowered, level));
+        for (k, name) in names(lowered).into_iter().enumerate() {
             let fine = a[k] + (a[k] - b[k]) / 3.0;
             let coarse = b[k] + (b[k] - c[k]) / 3.0;
             let rounding = 1e-13 * fine.abs();
             let error = (fine - coarse).abs().max(rounding);
-            outcome.push(name, Estimate::new(fine, error, ErrorKind::Grid));
+            answer.push(name, Estimate::new(fine, error, ErrorKind::Grid));
         }
-        let inside = mass(problem, finest);
-        outcome.mass = Some(inside);
-        outcome.push("mass", Estimate::closed_form(inside.0));
-        outcome.densities = state.done.drain(..2).collect();
-        Ok(outcome)
+        let inside = mass(lowered, finest);
+        answer.law.mass = Some(inside);
+        answer.push("mass", Estimate::closed_form(inside.0));
+        answer.law.densities = state.done.drain(..2).collect();
+        Ok(answer)
     }
 }
 
 /// The file's domain, else an interval that holds both the start and the stationary law.
-fn domain(problem: &SimulateProblem) -> Option<(f64, f64)> {
-    if let Some(domain) = &problem.problem.dynamics.domain {
+fn domain(lowered: &Lowered) -> Option<(f64, f64)> {
+    if let Some(domain) = &lowered.problem.dynamics.domain {
         return Some(domain[0]);
     }
-    if !problem.is_autonomous() {
+    if !lowered.is_autonomous() {
         return None;
     }
-    let (low, high) = Line::new(problem).ok()?.interval(problem)?;
-    let (a, b) = match (&problem.start, problem.start.mixture()) {
+    let (low, high) = Line::new(lowered).ok()?.interval(lowered)?;
+    let (a, b) = match (lowered.start(), lowered.start().mixture()) {
         (Law::Uniform(sides), _) => sides[0],
         (_, Some(law)) => (0..law.components()).fold((low, high), |(a, b), k| {
             let reach = TAILS * law.covariances[k].entry(0, 0).sqrt();
@@ -268,10 +258,10 @@ fn widths(axis: UniformAxis) -> impl Fn(usize) -> f64 {
 }
 
 /// Mass inside, and mass that edges absorbed.
-fn mass(problem: &SimulateProblem, record: &DensityRecord) -> (f64, f64) {
+fn mass(lowered: &Lowered, record: &DensityRecord) -> (f64, f64) {
     let width = widths(record.axis);
     let last = record.axis.count - 1;
-    let absorbs = problem.boundary(0) == Boundary::Absorb;
+    let absorbs = lowered.boundary(0) == Boundary::Absorb;
     let (mut inside, mut absorbed) = (0.0, 0.0);
     for (i, p) in record.end.density.iter().enumerate() {
         let edge = i == 0 || i == last;
@@ -285,12 +275,13 @@ fn mass(problem: &SimulateProblem, record: &DensityRecord) -> (f64, f64) {
 }
 
 /// Means of the columns of `names` at the end, what was absorbed included.
-fn means(problem: &SimulateProblem, record: &DensityRecord) -> Vec<f64> {
+fn means(lowered: &Lowered, record: &DensityRecord) -> Vec<f64> {
     let axis = record.axis;
     let nodes: Vec<f64> = (0..axis.count).map(|i| axis.node(i)).collect();
     let x = Batch::from_columns(axis.count, 1, nodes);
-    let mut values = Batch::zeros(axis.count, problem.observables.outputs());
-    problem
+    let mut values = Batch::zeros(axis.count, lowered.free().observables.outputs());
+    lowered
+        .free()
         .observables
         .eval(record.end.time, x.as_ref(), values.as_mut());
     let width = widths(axis);
@@ -329,23 +320,19 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(
-        problem: &SimulateProblem,
-        axis: UniformAxis,
-        steps: usize,
-    ) -> Result<Self, CompileError> {
-        let process = &problem.process;
+    fn new(lowered: &Lowered, axis: UniformAxis, steps: usize) -> Result<Self, CompileError> {
+        let process = &lowered.process.process;
         let wanted = [
             process.drift[0],
             process.diffusivity[0][0],
             process.diffusivity_divergence[0],
         ];
         Ok(Self {
-            density: start_density(&problem.start, axis),
+            density: start_density(lowered.start(), axis),
             kernel: Kernel::compile(&process.graph, &wanted, process.time, &process.state)?,
-            autonomous: problem.is_autonomous(),
-            absorbs: problem.boundary(0) == Boundary::Absorb,
-            horizon: problem.horizon(),
+            autonomous: lowered.is_autonomous(),
+            absorbs: lowered.boundary(0) == Boundary::Absorb,
+            horizon: lowered.horizon(),
             bands: Default::default(),
             middle: Vec::new(),
             step: 0,

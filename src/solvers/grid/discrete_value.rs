@@ -27,10 +27,10 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
+use crate::solvers::grid::groups::group_problem;
 use crate::solvers::grid::region::{automatic, scout};
-use crate::solvers::lowered::control::ControlProblem;
 use crate::solvers::lowered::edges;
-use crate::solvers::lowered::groups::group_problem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::start_law::start_nodes;
 use std::num::NonZeroUsize;
 
@@ -53,23 +53,23 @@ const NODES: usize = 128;
 const MOST_STEPS: usize = 1 << 15;
 
 /// `E V_0` over the start law at the steps of `[time]`; `None` where the states are coupled or the assumptions fail.
-pub fn discrete_value(problem: &ControlProblem, streams: &Streams) -> Option<Estimate> {
-    let steps = problem.problem.time_settings.steps;
-    if problem.problem.control_bounds.is_some()
-        || !problem.has_end_cost()
-        || edges::act(problem)
-        || steps * problem.process.dimension() > MOST_STEPS
+pub fn discrete_value(lowered: &Lowered, streams: &Streams) -> Option<Estimate> {
+    let steps = lowered.problem.time_settings.steps;
+    if lowered.problem.control_bounds.is_some()
+        || !lowered.has_end_cost()
+        || edges::act(lowered)
+        || steps * lowered.compiled.steered.dimension() > MOST_STEPS
     {
         return None;
     }
-    let mut parts = problem.parts.clone();
+    let mut parts = lowered.process.clone();
     let (groups, _) = groups_of(&mut parts);
     if groups.iter().any(|group| group.len() > 1) {
         return None;
     }
     let (mut value, mut error) = (0.0, 0.0);
     for (g, states) in groups.iter().enumerate() {
-        let own = group_problem(problem, &parts, states, g == 0).ok()?;
+        let own = group_problem(lowered, &parts, states, g == 0).ok()?;
         let given = own.problem.dynamics.domain.clone();
         let domain = given.unwrap_or_else(|| automatic(&own, &scout(&own, streams)))[0];
         let [fine, coarse] = GRIDS.map(|(cells, nodes)| least_cost(&own, domain, cells, nodes));
@@ -83,13 +83,13 @@ pub fn discrete_value(problem: &ControlProblem, streams: &Streams) -> Option<Est
 
 /// The same for one state on one grid.
 fn least_cost(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     (low, high): (f64, f64),
     cells: usize,
     nodes: NonZeroUsize,
 ) -> Option<f64> {
-    let process = &problem.process;
-    let steps = problem.problem.time_settings.steps;
+    let process = &lowered.compiled.steered;
+    let steps = lowered.problem.time_settings.steps;
     let dt = (process.end() - process.start()) / steps as f64;
     let axis = UniformAxis::between(low, high, cells + 1);
     let x = Batch::from_columns(
@@ -101,7 +101,7 @@ fn least_cost(
     process.terminal(x.as_ref(), &mut values);
     let mut value = GridInterpolant::new(&[axis], &values).ok()?;
     let backup = Backup {
-        problem,
+        lowered,
         nodes: &x,
         dt,
         gamma: (-process.discount() * dt).exp(),
@@ -124,7 +124,7 @@ fn least_cost(
         }
         value.set_values(&next);
     }
-    let start = start_nodes(&problem.start);
+    let start = start_nodes(lowered.start());
     let cost = start.average(|points| {
         let mut values = vec![0.0; points.points()];
         let mut slopes = Batch::zeros(points.points(), 1);
@@ -136,7 +136,7 @@ fn least_cost(
 
 /// One step of dynamic programming.
 struct Backup<'a> {
-    problem: &'a ControlProblem,
+    lowered: &'a Lowered,
     nodes: &'a Batch,
     dt: f64,
     gamma: f64,
@@ -153,7 +153,7 @@ impl Backup<'_> {
         range: std::ops::Range<usize>,
         guess: &[f64],
     ) -> Option<Vec<(f64, f64)>> {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let x = self.nodes.as_ref().rows(range);
         let n = x.points();
         let mut drift = Batch::zeros(n, 1);

@@ -27,10 +27,11 @@ use crate::problem::format::key::Fallback;
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{grid_text, half_steps, points, steps};
 
 /// Points per axis and time steps of the finest grid.
@@ -106,19 +107,18 @@ pub struct FokkerPlanckState(Ladder<DensityEquation>);
 pub struct FokkerPlanckAdmitted(Admitted);
 
 impl Method for FokkerPlanck {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = FokkerPlanckAdmitted;
     type State = FokkerPlanckState;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<FokkerPlanckAdmitted, Refusal> {
-        grid_ladder::admit::<DensityEquation>(problem, &self.points, self.steps)
+    fn admit(&self, lowered: &Lowered) -> Result<FokkerPlanckAdmitted, Refusal> {
+        grid_ladder::admit::<DensityEquation>(lowered, &self.points, self.steps)
             .map(FokkerPlanckAdmitted)
     }
 
     fn start(
         &self,
-        _: &ReverseProblem,
+        _: &Lowered,
         admitted: FokkerPlanckAdmitted,
         _: &Streams,
     ) -> Result<FokkerPlanckState, SolveError> {
@@ -127,22 +127,18 @@ impl Method for FokkerPlanck {
 
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut FokkerPlanckState,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        state.0.advance(problem, work)
+        state.0.advance(lowered, work)
     }
 
     fn progress(&self, state: &FokkerPlanckState) -> Progress {
         state.0.progress()
     }
 
-    fn finish(
-        &self,
-        problem: &ReverseProblem,
-        state: FokkerPlanckState,
-    ) -> Result<Outcome, SolveError> {
-        Ok(state.0.finish(problem))
+    fn finish(&self, lowered: &Lowered, state: FokkerPlanckState) -> Result<Answer, SolveError> {
+        Ok(state.0.finish(lowered))
     }
 }

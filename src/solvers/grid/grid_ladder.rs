@@ -21,7 +21,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::GridInterpolant;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::meant::law::Mixture;
-use crate::solvers::driver::{Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{observed_orders, time_mean};
 use crate::solvers::grid::grid_record::record_densities;
 use crate::solvers::grid::grid_start::{
@@ -29,8 +29,10 @@ use crate::solvers::grid::grid_start::{
 };
 use crate::solvers::grid::grid_sums::{mass, mean_squares, node_weight};
 use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::{Answer, LawFound};
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
+use std::sync::Arc;
 
 /// Rungs, finest first; the last one only shows whether the order is the one assumed.
 const RUNGS: usize = 4;
@@ -77,7 +79,7 @@ fn kept_stride(nodes: usize, steps: usize) -> usize {
 
 /// Whether the equation applies, and on which grid.
 pub(crate) fn admit<E: GridEquation>(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     points: &[usize],
     steps: usize,
 ) -> Result<Admitted, Refusal> {
@@ -89,8 +91,8 @@ pub(crate) fn admit<E: GridEquation>(
         single_gaussian: E::LINEAR,
         tables: &|nodes| steps / kept_stride(nodes, steps) + 1,
     };
-    let placed = grid_start::place(problem, points, &demand)?;
-    let noising = &problem.noising;
+    let placed = grid_start::place(lowered, points, &demand)?;
+    let noising = lowered.noising();
     let d = noising.dimension();
     let (variance, typical) = match &placed.law {
         StartLaw::Mixture(mixture) => (
@@ -109,7 +111,7 @@ pub(crate) fn admit<E: GridEquation>(
     Ok(Admitted {
         placed,
         times,
-        autonomous: autonomous(problem),
+        autonomous: autonomous(lowered),
     })
 }
 
@@ -206,29 +208,25 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// One step of the third rung, two of the second, four of the finest; every other time one of the fourth.
-    pub(crate) fn advance(
-        &mut self,
-        problem: &ReverseProblem,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    pub(crate) fn advance(&mut self, lowered: &Lowered, work: &mut Work) -> Result<(), SolveError> {
         let first = COARSE * self.taken;
         let kept = kept_stride(self.transports[0].grid().nodes(), self.times.len() - 1);
         for half in 0..2 {
             let from = first + 2 * half;
-            self.step(problem, 0, from, from + 1, work)?;
-            self.step(problem, 0, from + 1, from + 2, work)?;
-            self.step(problem, 1, from, from + 2, work)?;
+            self.step(lowered, 0, from, from + 1, work)?;
+            self.step(lowered, 0, from + 1, from + 2, work)?;
+            self.step(lowered, 1, from, from + 2, work)?;
             if half == 1 || kept == 2 {
                 self.record(self.times[from + 2])?;
             }
         }
         let last = first + COARSE;
-        self.step(problem, 2, first, last, work)?;
+        self.step(lowered, 2, first, last, work)?;
         self.taken += 1;
-        self.compare(problem, first, last);
+        self.compare(lowered, first, last);
         if self.taken.is_multiple_of(2) {
-            self.step(problem, 3, first - COARSE, last, work)?;
-            self.compare_levels(problem, first - COARSE, last);
+            self.step(lowered, 3, first - COARSE, last, work)?;
+            self.compare_levels(lowered, first - COARSE, last);
         }
         work.unknowns = self.transports[0].grid().nodes() as u64;
         Ok(())
@@ -236,14 +234,14 @@ impl<E: GridEquation> Ladder<E> {
 
     fn step(
         &mut self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         rung: usize,
         from: usize,
         to: usize,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let (from, to) = (self.times[from], self.times[to]);
-        let transports = self.transports[rung].during(&problem.noising, from, to);
+        let transports = self.transports[rung].during(lowered.noising(), from, to);
         let equation = &self.equation;
         let mut sweeps = 0;
         self.tables[rung]
@@ -294,12 +292,12 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// The two extrapolants at the coarse nodes, and the mass.
-    fn compare(&mut self, problem: &ReverseProblem, from: usize, to: usize) {
+    fn compare(&mut self, lowered: &Lowered, from: usize, to: usize) {
         let time = self.times[to];
         let fine = extrapolate(&self.value_table(0, 4), &self.value_table(1, 2));
         let coarse = extrapolate(&self.value_table(1, 2), &self.value_table(2, 1));
         let step = [self.times[from], time];
-        let transports = self.transports[2].during(&problem.noising, step[0], step[1]);
+        let transports = self.transports[2].during(lowered.noising(), step[0], step[1]);
         let grid = self.transports[2].grid();
         let diffusivities: Vec<f64> = transports.iter().map(|axis| axis.diffusivity).collect();
         let (control_error, control) = mean_squares(grid, &diffusivities, &fine, &coarse);
@@ -318,19 +316,19 @@ impl<E: GridEquation> Ladder<E> {
         self.history.push(HistoryEntry {
             iteration: self.taken as u64,
             objective: total,
-            measured: self.own_error(problem),
+            measured: self.own_error(lowered),
         });
         if self.taken == self.coarse_steps() {
             let (_, answer) = &self.recorded[self.recorded.len() - 1];
             let grids = [self.transports[0].grid(), self.transports[2].grid()];
-            self.cost = cost(problem, grids, [answer, &coarse]);
+            self.cost = cost(lowered, grids, [answer, &coarse]);
         }
     }
 
     /// Mean squares of the control differences between neighbouring rungs, at the coarsest nodes.
-    fn compare_levels(&mut self, problem: &ReverseProblem, from: usize, to: usize) {
+    fn compare_levels(&mut self, lowered: &Lowered, from: usize, to: usize) {
         let (from, to) = (self.times[from], self.times[to]);
-        let transports = self.transports[RUNGS - 1].during(&problem.noising, from, to);
+        let transports = self.transports[RUNGS - 1].during(lowered.noising(), from, to);
         let diffusivities: Vec<f64> = transports.iter().map(|axis| axis.diffusivity).collect();
         let grid = self.transports[RUNGS - 1].grid();
         let tables: Vec<Vec<f64>> = (0..RUNGS)
@@ -341,15 +339,15 @@ impl<E: GridEquation> Ladder<E> {
     }
 
     /// Rms over time and the density of the estimated control error, from `t_min` on.
-    fn own_error(&self, problem: &ReverseProblem) -> f64 {
-        let (error, _, duration) = self.averages(problem);
+    fn own_error(&self, lowered: &Lowered) -> f64 {
+        let (error, _, duration) = self.averages(lowered);
         (error / duration).sqrt()
     }
 
     /// `∫ E|δu|² dt`, `∫ E|u|² dt` and the time they run over, by the trapezoid rule.
-    fn averages(&self, problem: &ReverseProblem) -> (f64, f64, f64) {
+    fn averages(&self, lowered: &Lowered) -> (f64, f64, f64) {
         let mut totals = (0.0, 0.0, 0.0);
-        let t_min = problem.problem.time_settings.t_min;
+        let t_min = lowered.problem.time_settings.t_min;
         let mut before = self.times[0].max(t_min.min(self.times[self.times.len() - 1]));
         let mut last: Option<&ErrorAt> = None;
         for at in self.errors.iter().filter(|at| at.time > t_min) {
@@ -382,14 +380,14 @@ impl<E: GridEquation> Ladder<E> {
         }
     }
 
-    pub(crate) fn finish(self, problem: &ReverseProblem) -> Outcome {
-        let own_error = self.own_error(problem);
-        let (error, control, _) = self.averages(problem);
+    pub(crate) fn finish(self, lowered: &Lowered) -> Answer {
+        let own_error = self.own_error(lowered);
+        let (error, control, _) = self.averages(lowered);
         let mut facts = vec![
             ("relative own error", (error / control).sqrt()),
             ("largest error of the total mass", self.mass_error),
         ];
-        let t_min = problem.problem.time_settings.t_min;
+        let t_min = lowered.problem.time_settings.t_min;
         facts.extend(observed_orders(time_mean(&self.levels, t_min)));
         if E::LINEAR {
             facts.push(("least density on the grid", self.least));
@@ -404,23 +402,27 @@ impl<E: GridEquation> Ladder<E> {
         }
         facts.push((
             "bound of the prior mass outside",
-            grid.outside(end, &problem.prior),
+            grid.outside(end, lowered.prior()),
         ));
-        if self.times[0] > problem.noising.start() {
+        if self.times[0] > lowered.noising().start() {
             facts.push(("start time", self.times[0]));
         }
         let (times, tables) = self.recorded.into_iter().unzip();
         let field = GridScore::new(self.transports[0].grid().clone(), times, tables)
             .expect("every record is a table of the finest grid");
-        let record = record_densities(&field, &problem.problem.time_settings.record);
-        Outcome {
-            score: Box::new(field.clone()),
-            log_density: Some(Box::new(field)),
+        let record = record_densities(&field, &lowered.problem.time_settings.record);
+        Answer {
+            score: Some(Arc::new(field.clone())),
+            law: LawFound {
+                log_density: Some(Box::new(field)),
+                grid: Some(record),
+                ..LawFound::default()
+            },
             cost: self.cost,
             own_error: Some(own_error),
             history: self.history,
-            grid: Some(record),
             facts,
+            ..Answer::default()
         }
     }
 }
@@ -460,12 +462,12 @@ fn add_refined(grids: [&StateGrid; 2], correction: &[f64], table: &mut [f64]) {
 }
 
 /// `E_prior[V]` in state units at the end of the horizon, from two extrapolants.
-fn cost(problem: &ReverseProblem, grids: [&StateGrid; 2], values: [&[f64]; 2]) -> Option<Estimate> {
-    if smallest_variance(&problem.prior) <= 0.0 {
+fn cost(lowered: &Lowered, grids: [&StateGrid; 2], values: [&[f64]; 2]) -> Option<Estimate> {
+    if smallest_variance(lowered.prior()) <= 0.0 {
         return None;
     }
-    let prior = StartLaw::Mixture(problem.prior.clone());
-    let end = problem.noising.end();
+    let prior = StartLaw::Mixture(lowered.prior().clone());
+    let end = lowered.noising().end();
     let [fine, coarse] = [0, 1].map(|k| {
         let grid = grids[k];
         let log_prior = start_values(grid, end, &prior);

@@ -9,7 +9,7 @@
 //! are too coarse to tell the order. So they are where differences fall faster than the scheme's order allows:
 //! unresolved features of the coarser levels do that.
 
-/// Name under which a method of several levels records p among the facts of its outcome.
+/// Name under which a method of several levels records p among the facts of its answer.
 pub const GRID_ORDER_FACT: &str = "grid_order";
 /// Name of p'.
 pub const COARSER_ORDER_FACT: &str = "grid_order of the coarser levels";

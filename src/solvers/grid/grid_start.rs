@@ -13,8 +13,8 @@ use crate::numeric::batch::BatchMut;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::GridInterpolant;
 use crate::problem::meant::law::{Law, Mixture};
-use crate::solvers::driver::Refusal;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
 
 /// What a method needs of the law it starts from.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ fn diagonal_axes(noising: &Noising) -> Result<Rotation, String> {
 
 /// A grid over the data and everything they become, and the earliest start on it.
 pub(crate) fn place(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     points: &[usize],
     demand: &Demand<'_>,
 ) -> Result<Placed, Refusal> {
@@ -80,7 +80,7 @@ pub(crate) fn place(
         reason,
         accepted: accepted.to_owned(),
     };
-    let noising = &problem.noising;
+    let noising = lowered.noising();
     let d = noising.dimension();
     if d > 2 {
         return Err(refuse(
@@ -94,11 +94,11 @@ pub(crate) fn place(
             "noise that reaches every direction, along axes that do not turn",
         )
     })?;
-    let data = problem.data.mixture();
-    let grid = choose_grid(problem, data.as_ref(), points, rotation)
+    let data = lowered.data().mixture();
+    let grid = choose_grid(lowered, data.as_ref(), points, rotation)
         .map_err(|reason| refuse(reason, "a density with a domain, or a mixture"))?;
     let (time, law) =
-        start_law(problem, data, &grid, demand).map_err(|(reason, accepted)| Refusal {
+        start_law(lowered, data, &grid, demand).map_err(|(reason, accepted)| Refusal {
             method: demand.method,
             reason,
             accepted,
@@ -107,13 +107,13 @@ pub(crate) fn place(
 }
 
 fn choose_grid(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     data: Option<&Mixture>,
     points: &[usize],
     rotation: Rotation,
 ) -> Result<StateGrid, String> {
-    let noising = &problem.noising;
-    let grid = match (&problem.problem.dynamics.domain, data) {
+    let noising = lowered.noising();
+    let grid = match (&lowered.problem.dynamics.domain, data) {
         (Some(domain), _) => StateGrid::over_domain(points, domain, rotation),
         (None, None) => return Err("the data are a density and no domain is given".to_owned()),
         (None, Some(data)) => match (noising.schedule(), noising.rest()) {
@@ -121,8 +121,8 @@ fn choose_grid(
                 StateGrid::moving(points, schedule, rest, noising.start(), data)
             }
             _ => {
-                let mut laws = vec![data.clone(), problem.prior.clone()];
-                if let Some(exact) = &problem.exact {
+                let mut laws = vec![data.clone(), lowered.prior().clone()];
+                if let Some(exact) = &lowered.facts.marginals {
                     let (a, b) = (noising.start(), noising.end());
                     laws.extend(
                         (1..=16).map(|i| exact.mixture_at(a + (b - a) * f64::from(i) / 16.0)),
@@ -137,18 +137,18 @@ fn choose_grid(
 
 /// The earliest time from which the equation can run, and the law there.
 fn start_law(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     data: Option<Mixture>,
     grid: &StateGrid,
     demand: &Demand<'_>,
 ) -> Result<(f64, StartLaw), (String, String)> {
-    let noising = &problem.noising;
+    let noising = lowered.noising();
     let begin = noising.start();
     let Some(data) = data else {
-        let Law::LogDensity(density) = &problem.data else {
+        let Law::LogDensity(density) = &lowered.data() else {
             unreachable!("every other law is a mixture")
         };
-        let model = &problem.problem;
+        let model = &lowered.problem;
         let kernel = Kernel::compile(
             &model.graph,
             &[density.log_density],
@@ -167,8 +167,8 @@ fn start_law(
     if smallest_variance(&data) > 0.0 && nodes(begin, &data) >= needed {
         return Ok((begin, StartLaw::Mixture(data)));
     }
-    let latest = problem.problem.time_settings.t_min.max(begin);
-    let (time, law) = match &problem.exact {
+    let latest = lowered.problem.time_settings.t_min.max(begin);
+    let (time, law) = match &lowered.facts.marginals {
         Some(exact) => (latest, exact.mixture_at(latest)),
         None => (begin, data),
     };
@@ -220,8 +220,8 @@ fn resolving_count(steps: f64) -> usize {
 }
 
 /// Whether the drift is given by expressions that do not contain the time.
-pub(crate) fn autonomous(problem: &ReverseProblem) -> bool {
-    let model = &problem.problem;
+pub(crate) fn autonomous(lowered: &Lowered) -> bool {
+    let model = &lowered.problem;
     let drift = &model.dynamics.drift;
     drift.len() == model.dimension()
         && drift

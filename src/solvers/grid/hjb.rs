@@ -34,7 +34,7 @@
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
 use crate::derivation::control::product_form::groups_of;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
@@ -47,8 +47,9 @@ use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
+use crate::solvers::grid::groups::{Summed, group_problem, joined_noise, smallest_coupling};
 use crate::solvers::grid::lines::best::{Coefficients, Response};
 use crate::solvers::grid::lines::level::{FEWEST_CELLS, Level};
 use crate::solvers::grid::lines::line::{Settings, Trouble};
@@ -56,9 +57,10 @@ use crate::solvers::grid::region::{automatic, scout};
 use crate::solvers::grid::space_time::{
     Extrapolated, GridValue, SpaceTime, gradient_of, kept_stride,
 };
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
-use crate::solvers::lowered::groups::{Summed, group_problem, joined_noise, smallest_coupling};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
 use crate::solvers::options::{
     LATTICE, TIME_STEPS, grid_text, half_steps, most_iterations, points, scheme, steps, tolerance,
@@ -127,7 +129,7 @@ pub struct Admitted(Vec<Group>);
 
 struct Group {
     states: Vec<usize>,
-    problem: Arc<ControlProblem>,
+    lowered: Arc<Lowered>,
     /// Those of the domain, once it is known.
     edges: Arc<Edges>,
 }
@@ -145,12 +147,11 @@ pub struct State {
 }
 
 impl Method for Hjb {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
         let refusal = |reason: String, accepted: &str| Refusal {
             method: NAME,
             reason,
@@ -162,24 +163,24 @@ impl Method for Hjb {
                 "scheme = \"monotone\" or \"central\"",
             ));
         }
-        if !problem.has_end_cost() {
+        if !lowered.has_end_cost() {
             let reason = "the density of the target is not an expression".to_owned();
             return Err(refusal(reason, ACCEPTED));
         }
-        let mut parts = problem.parts.clone();
+        let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
             let because = smallest_coupling(&couplings);
             let reason = format!("{} states are coupled{because}", large.len());
             return Err(refusal(reason, ACCEPTED));
         }
-        if groups.len() > 1 && end_paths(problem) {
+        if groups.len() > 1 && end_paths(lowered) {
             return Err(refusal(SHARED_END.to_owned(), ACCEPTED));
         }
-        stops_are_edges(problem).map_err(|reason| refusal(reason, ACCEPTED))?;
+        stops_are_edges(lowered).map_err(|reason| refusal(reason, ACCEPTED))?;
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
-            let own = group_problem(problem, &parts, &states, g == 0)
+            let own = group_problem(lowered, &parts, &states, g == 0)
                 .map_err(|error| refusal(error.to_string(), ACCEPTED))?;
             let counts: Vec<usize> = states
                 .iter()
@@ -187,12 +188,12 @@ impl Method for Hjb {
                 .collect();
             kept_stride(&counts, self.steps.next_multiple_of(COARSEST))
                 .map_err(|large| refusal(large.reason, &large.accepted))?;
-            if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.parts)) {
+            if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.process)) {
                 return Err(refusal(reason, ACCEPTED));
             }
             found.push(Group {
                 states,
-                problem: Arc::new(own),
+                lowered: Arc::new(own),
                 edges: Arc::default(),
             });
         }
@@ -201,7 +202,7 @@ impl Method for Hjb {
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -217,10 +218,10 @@ impl Method for Hjb {
         let mut nodes = 0;
         for (g, group) in groups.iter_mut().enumerate() {
             let streams = streams.scoped(&format!("group {g}"));
-            let given = group.problem.problem.dynamics.domain.clone();
+            let given = group.lowered.problem.dynamics.domain.clone();
             let domain = given
-                .unwrap_or_else(|| automatic(&group.problem, &scout(&group.problem, &streams)));
-            group.edges = Arc::new(Edges::new(&group.problem, domain));
+                .unwrap_or_else(|| automatic(&group.lowered, &scout(&group.lowered, &streams)));
+            group.edges = Arc::new(Edges::new(&group.lowered, domain));
             let axes = |k: usize| -> Vec<UniformAxis> {
                 let axis = |((low, high), state): (&(f64, f64), &usize)| {
                     let cells = (finest_count(self.points[*state]) - 1) >> k;
@@ -236,7 +237,7 @@ impl Method for Hjb {
                 let steps = steps >> k;
                 let stride = kept_stride(&counts, steps)
                     .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
-                let coefficients = Coefficients::new(group.problem.clone(), &axes);
+                let coefficients = Coefficients::new(group.lowered.clone(), &axes);
                 let edges = &group.edges.kinds;
                 waiting.push((
                     g,
@@ -259,12 +260,7 @@ impl Method for Hjb {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some((g, mut level)) = state.waiting.pop() else {
             return Ok(());
         };
@@ -308,27 +304,29 @@ impl Method for Hjb {
         Progress::part(fraction)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let mut outcome = ControlOutcome {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer {
             facts: state.facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         };
         let rounds = state.iterations as f64 / state.taken.max(1) as f64;
-        outcome.facts.push(("policy rounds a step", rounds));
+        answer.facts.push(("policy rounds a step", rounds));
         if !state.waiting.is_empty() {
             // Out of time: some group has no value.
-            return Ok(outcome);
+            return Ok(answer);
         }
         let (mut costs, mut error) = ([0.0; LEVELS], 0.0);
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         for (group, done) in state.groups.into_iter().zip(&state.done) {
-            let start = start_nodes(&group.problem.start);
+            let start = start_nodes(group.lowered.start());
             let average = |level: &Arc<SpaceTime>| {
                 let value = Extrapolated(vec![(1.0, level.clone())]);
-                let from = problem.process.start();
+                let from = lowered.compiled.steered.start();
                 start.average(|points| {
                     let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                    group.edges.values(&group.problem.process, points, inner)
+                    group
+                        .edges
+                        .values(&group.lowered.compiled.steered, points, inner)
                 })
             };
             let own: Vec<f64> = done.iter().rev().map(average).collect();
@@ -336,28 +334,29 @@ impl Method for Hjb {
             costs.iter_mut().zip(&own).for_each(|(sum, v)| *sum += v);
             let finest = done.last().expect("four levels are done").clone();
             let value = Extrapolated(vec![(1.0, finest)]);
-            let policy = Box::new(GreedyPolicy {
+            let policy = Arc::new(GreedyPolicy {
                 value: value.clone(),
-                response: Response::new(group.problem.clone()),
+                response: Response::new(group.lowered.clone()),
             });
-            let value = Box::new(GridValue {
+            let value = Arc::new(GridValue {
                 value,
                 dimension: group.states.len(),
             });
-            let [value, policy] = enclosed(value, policy, &group.edges, &group.problem.process);
+            let [value, policy] =
+                enclosed(value, policy, &group.edges, &group.lowered.compiled.steered);
             values.push((group.states.clone(), value));
             policies.push((group.states, policy));
         }
         let squares = [0, 1, 2].map(|k| (costs[k] - costs[k + 1]).powi(2));
-        outcome.facts.extend(observed_orders(squares));
-        outcome
+        answer.facts.extend(observed_orders(squares));
+        answer
             .facts
             .push((EXPECTED_ORDER_FACT, f64::from(self.order())));
-        let d = problem.process.dimension();
-        outcome.value = Some(Box::new(Summed::new(values, d)));
-        outcome.policy = Some(Box::new(Summed::new(policies, d)));
-        outcome.cost = Some(Estimate::new(costs[0], error, ErrorKind::Grid));
-        Ok(outcome)
+        let d = lowered.compiled.steered.dimension();
+        answer.value = Some(Arc::new(Summed::new(values, d)));
+        answer.policy = Some(Arc::new(Summed::new(policies, d)));
+        answer.cost = Some(Estimate::new(costs[0], error, ErrorKind::Grid));
+        Ok(answer)
     }
 }
 
@@ -368,9 +367,10 @@ fn finest_count(points: usize) -> usize {
 }
 
 /// Where a control or a price acts on two states at once.
-fn diagonal_use(parts: &Controlled) -> Option<String> {
+fn diagonal_use(parts: &ControlledDiffusion) -> Option<String> {
     let d = parts.dimension();
-    let name = |parts: &Controlled, i: usize| parts.process.graph.text(parts.process.state[i]);
+    let name =
+        |parts: &ControlledDiffusion, i: usize| parts.process.graph.text(parts.process.state[i]);
     let graph = &parts.process.graph;
     let acts = |i: usize, k: usize| !graph.is_zero(parts.channel[i][k]);
     let controls = parts.channel.first().map_or(0, Vec::len);

@@ -50,8 +50,9 @@ use crate::problem::format::page::Page;
 use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
+use crate::solvers::grid::groups::joined_noise;
 use crate::solvers::grid::hopf_cole::level::Level;
 use crate::solvers::grid::lines;
 use crate::solvers::grid::lines::best::Coefficients;
@@ -62,9 +63,10 @@ use crate::solvers::grid::region::Scout;
 use crate::solvers::grid::space_time::{
     Extrapolated, GridPolicy, GridValue, SpaceTime, kept_stride,
 };
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{self, Edges, enclosed, stops_are_edges};
-use crate::solvers::lowered::groups::joined_noise;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
 use crate::solvers::options::{
     grid_text, linear_scheme, linear_steps, points, waves_or, waves_text,
@@ -220,21 +222,20 @@ pub struct State {
 }
 
 impl Method for HopfCole {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
         let refusal = |reason: String| Refusal {
             method: NAME,
             reason,
             accepted: ACCEPTED.to_owned(),
         };
-        if problem.problem.control_bounds.is_some() {
+        if lowered.problem.control_bounds.is_some() {
             return Err(refusal("the control is bounded".to_owned()));
         }
-        let temperature = match &problem.temperature {
+        let temperature = match &lowered.facts.temperature {
             Ok(value) if value.is_finite() && *value > 0.0 => *value,
             Ok(value) => return Err(refusal(format!("the temperature is {value}"))),
             Err(missing) => {
@@ -246,26 +247,26 @@ impl Method for HopfCole {
                 });
             }
         };
-        if !problem.has_end_cost() {
+        if !lowered.has_end_cost() {
             return Err(refusal(
                 "the density of the target is not an expression".to_owned(),
             ));
         }
-        let d = problem.process.dimension();
+        let d = lowered.compiled.steered.dimension();
         if d > MOST_STATES {
             return Err(refusal(format!("{d} states are too many for its grid")));
         }
-        let needs_lines = line_by_line(problem);
+        let needs_lines = line_by_line(lowered);
         let counts = self.counts(needs_lines.is_some());
         kept_stride(&counts, self.steps.next_multiple_of(COARSEST)).map_err(|large| Refusal {
             method: NAME,
             reason: large.reason,
             accepted: large.accepted,
         })?;
-        if edges::act(problem) {
-            stops_are_edges(problem).map_err(refusal)?;
+        if edges::act(lowered) {
+            stops_are_edges(lowered).map_err(refusal)?;
         }
-        if let (Some(why), Some(entry)) = (needs_lines, joined_noise(problem)) {
+        if let (Some(why), Some(entry)) = (needs_lines, joined_noise(lowered)) {
             return Err(refusal(format!("{why}, and {entry}")));
         }
         Ok(Admitted { temperature })
@@ -273,21 +274,21 @@ impl Method for HopfCole {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let scout = region::scout(problem, streams);
-        let given = problem.problem.dynamics.domain.clone();
-        let domain = given.unwrap_or_else(|| region::automatic(problem, &scout));
-        let needs_lines = line_by_line(problem).is_some();
-        let process = Arc::new(problem.process.clone());
-        let parts = &problem.parts.process;
+        let scout = region::scout(lowered, streams);
+        let given = lowered.problem.dynamics.domain.clone();
+        let domain = given.unwrap_or_else(|| region::automatic(lowered, &scout));
+        let needs_lines = line_by_line(lowered).is_some();
+        let process = Arc::new(lowered.compiled.steered.clone());
+        let parts = &lowered.process.process;
         let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
         let autonomous = !parts.drift.iter().any(moving);
-        let edges = Arc::new(Edges::new(problem, domain));
+        let edges = Arc::new(Edges::new(lowered, domain));
         let domain = &edges.domain;
-        let own = Arc::new(problem.clone());
+        let own = Arc::new(lowered.clone());
         let steps = self.steps.next_multiple_of(COARSEST);
         let mut facts = vec![
             ("time steps", steps as f64),
@@ -336,12 +337,7 @@ impl Method for HopfCole {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some(mut level) = state.waiting.pop() else {
             return Ok(());
         };
@@ -365,15 +361,15 @@ impl Method for HopfCole {
         Progress::part(fraction)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let mut facts = state.facts;
         let mut done = state.done;
         done.reverse();
         let [finest, half, quarter, eighth] = done.as_slice() else {
             // Out of time: the finest grid is not there.
-            return Ok(ControlOutcome {
+            return Ok(Answer {
                 facts,
-                ..ControlOutcome::default()
+                ..Answer::default()
             });
         };
         facts.extend(orders(
@@ -388,12 +384,12 @@ impl Method for HopfCole {
             ])
         };
         let value = extrapolated(finest, half);
-        let start = start_nodes(&problem.start);
+        let start = start_nodes(lowered.start());
         let average = |value: &Extrapolated| {
-            let from = problem.process.start();
+            let from = lowered.compiled.steered.start();
             start.average(|points| {
                 let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                state.edges.values(&problem.process, points, inner)
+                state.edges.values(&lowered.compiled.steered, points, inner)
             })
         };
         let cost = average(&value);
@@ -402,21 +398,21 @@ impl Method for HopfCole {
         let error = share * (cost - average(&extrapolated(half, quarter))).abs();
         let alone = average(&Extrapolated(vec![(1.0, finest.clone())]));
         facts.push(("cost on the finest grid alone", alone));
-        let policy = Box::new(GridPolicy {
+        let policy = Arc::new(GridPolicy {
             value: value.clone(),
-            process: problem.process.clone(),
+            process: lowered.compiled.steered.clone(),
         });
-        let value = Box::new(GridValue {
+        let value = Arc::new(GridValue {
             value,
-            dimension: problem.process.dimension(),
+            dimension: lowered.compiled.steered.dimension(),
         });
-        let [value, policy] = enclosed(value, policy, &state.edges, &problem.process);
-        Ok(ControlOutcome {
+        let [value, policy] = enclosed(value, policy, &state.edges, &lowered.compiled.steered);
+        Ok(Answer {
             policy: Some(policy),
             value: Some(value),
             cost: Some(Estimate::new(cost, error, ErrorKind::Grid)),
             facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }
@@ -446,11 +442,11 @@ impl HopfCole {
 }
 
 /// Why steps along the drift with noise of one size do not do.
-fn line_by_line(problem: &ControlProblem) -> Option<&'static str> {
-    if edges::act(problem) {
+fn line_by_line(lowered: &Lowered) -> Option<&'static str> {
+    if edges::act(lowered) {
         Some("an edge or event acts")
     } else {
-        let depends = problem.process.diffusion().depends_on_state();
+        let depends = lowered.compiled.steered.diffusion().depends_on_state();
         depends.then_some("the noise depends on the state")
     }
 }

@@ -11,7 +11,7 @@ use crate::expr::{CompileError, Kernel};
 use crate::numeric::batch::Batch;
 use crate::numeric::panels::Panels;
 use crate::problem::meant::model::Boundary;
-use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::lowered::problem::Lowered;
 use std::num::NonZeroUsize;
 
 /// Fall of the logarithm of the density, from its top, at which an interval ends that the file does not give.
@@ -38,8 +38,8 @@ pub struct Balance {
 impl Line {
     /// # Errors
     /// Names without a value.
-    pub fn new(problem: &SimulateProblem) -> Result<Self, CompileError> {
-        let process = &problem.process;
+    pub fn new(lowered: &Lowered) -> Result<Self, CompileError> {
+        let process = &lowered.process.process;
         let wanted = [
             process.drift[0],
             process.diffusivity[0][0],
@@ -47,7 +47,7 @@ impl Line {
         ];
         Ok(Self {
             kernel: Kernel::compile(&process.graph, &wanted, process.time, &process.state)?,
-            time: problem.horizon().0,
+            time: lowered.horizon().0,
         })
     }
 
@@ -97,11 +97,11 @@ impl Line {
 
     /// An interval outside of which there is next to no mass: that of the file, else found by doubling around
     /// the start; `None` where the density does not fall off.
-    pub fn interval(&self, problem: &SimulateProblem) -> Option<(f64, f64)> {
-        if let Some(domain) = &problem.problem.dynamics.domain {
+    pub fn interval(&self, lowered: &Lowered) -> Option<(f64, f64)> {
+        if let Some(domain) = &lowered.problem.dynamics.domain {
             return Some(domain[0]);
         }
-        let centre = problem.start.mixture().map_or(0.0, |law| law.mean()[0]);
+        let centre = lowered.start().mixture().map_or(0.0, |law| law.mean()[0]);
         let mut reach = 1.0 + centre.abs();
         for _ in 0..DOUBLINGS {
             let (a, b) = (centre - reach, centre + reach);
@@ -124,6 +124,6 @@ impl Line {
 }
 
 /// Whether nothing flows through the edges of a state's domain.
-pub fn keeps_mass(problem: &SimulateProblem) -> bool {
-    matches!(problem.boundary(0), Boundary::Natural | Boundary::Reflect)
+pub fn keeps_mass(lowered: &Lowered) -> bool {
+    matches!(lowered.boundary(0), Boundary::Natural | Boundary::Reflect)
 }

@@ -40,17 +40,18 @@ use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
+use crate::solvers::grid::groups::{Solving, Summed, admitted, group_problem, smallest_coupling};
 use crate::solvers::grid::hopf_cole::HopfCole;
 use crate::solvers::grid::long_horizon::ground::{COARSEST, Ground, NoGround, ground};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
-use crate::solvers::lowered::groups::{
-    Solving, Summed, admitted, group_problem, smallest_coupling,
-};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
 use crate::solvers::options::{TIME_STEPS, half_steps, points, steps, sum_text};
+use std::sync::Arc;
 
 const NAME: &str = "long-horizon";
 const ACCEPTED: &str = "dynamics.domain, a temperature, groups of one state, no discount, nothing that depends on time, natural edges, no events; else hopf-cole over the whole horizon";
@@ -94,17 +95,17 @@ impl LongHorizon {
 
     /// `hopf-cole` over the last stretch of one state, started.
     fn stretch(&self, group: &Group, length: f64) -> Result<Box<dyn Solving>, SolveError> {
-        let mut problem = group.problem.clone();
-        let (start, end) = problem.parts.horizon;
-        problem.parts.horizon = ((end - length).max(start), end);
-        problem.process = SteeredProcess::new(&problem.parts)
+        let mut lowered = group.lowered.clone();
+        let (start, end) = lowered.process.horizon;
+        lowered.process.horizon = ((end - length).max(start), end);
+        lowered.compiled.steered = SteeredProcess::new(&lowered.process)
             .unwrap_or_else(|error| unreachable!("it compiled with another start: {error}"));
-        problem.problem.dynamics.domain = Some(vec![group.domain]);
+        lowered.problem.dynamics.domain = Some(vec![group.domain]);
         let method = HopfCole {
             points: vec![self.points[group.state]],
             steps: self.steps,
         };
-        let mut solving = admitted(method, problem)
+        let mut solving = admitted(method, lowered)
             .unwrap_or_else(|refusal| unreachable!("it was admitted before: {refusal}"));
         solving.start(&group.streams)?;
         Ok(solving)
@@ -116,14 +117,14 @@ pub struct Admitted(Vec<Single>);
 
 struct Single {
     state: usize,
-    problem: ControlProblem,
+    lowered: Lowered,
     temperature: f64,
     domain: (f64, f64),
 }
 
 struct Group {
     state: usize,
-    problem: ControlProblem,
+    lowered: Lowered,
     temperature: f64,
     domain: (f64, f64),
     ground: Ground,
@@ -136,7 +137,7 @@ struct Group {
 
 /// The answer over the last stretch, and by how much the fall of its value at the start of it is off.
 struct Settled {
-    outcome: ControlOutcome,
+    answer: Answer,
     excess: f64,
 }
 
@@ -147,38 +148,37 @@ pub struct State {
 }
 
 impl Method for LongHorizon {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
         let refusal = |reason: String| Refusal {
             method: NAME,
             reason,
             accepted: ACCEPTED.to_owned(),
         };
-        if problem.process.discount() != 0.0 {
+        if lowered.compiled.steered.discount() != 0.0 {
             return Err(refusal("costs are discounted".to_owned()));
         }
-        if !problem.is_autonomous() {
+        if !lowered.is_autonomous() {
             return Err(refusal(
                 "the dynamics or the running cost depend on time".to_owned(),
             ));
         }
-        if problem.problem.task.events().iter().any(|event| event.stop) {
+        if lowered.problem.task.events().iter().any(|event| event.stop) {
             return Err(refusal("an event ends a path".to_owned()));
         }
         let acts = |b: &Boundary| *b != Boundary::Natural;
-        if problem.problem.dynamics.boundary.iter().any(acts) {
+        if lowered.problem.dynamics.boundary.iter().any(acts) {
             return Err(refusal("an edge is not natural".to_owned()));
         }
-        let Some(domain) = &problem.problem.dynamics.domain else {
+        let Some(domain) = &lowered.problem.dynamics.domain else {
             return Err(refusal(
-                "the problem names no domain, and the horizon does not show one".to_owned(),
+                "the lowered names no domain, and the horizon does not show one".to_owned(),
             ));
         };
-        let mut parts = problem.parts.clone();
+        let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if groups.iter().any(|group| group.len() > 1) {
             let because = smallest_coupling(&couplings);
@@ -186,7 +186,7 @@ impl Method for LongHorizon {
         }
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
-            let own = group_problem(problem, &parts, &states, g == 0)
+            let own = group_problem(lowered, &parts, &states, g == 0)
                 .map_err(|error| refusal(error.to_string()))?;
             let stretch = HopfCole {
                 points: vec![self.points[states[0]]],
@@ -196,10 +196,10 @@ impl Method for LongHorizon {
                 method: NAME,
                 ..inner
             })?;
-            let temperature = *own.temperature.as_ref().unwrap_or(&f64::NAN);
+            let temperature = *own.facts.temperature.as_ref().unwrap_or(&f64::NAN);
             found.push(Single {
                 state: states[0],
-                problem: own,
+                lowered: own,
                 temperature,
                 domain: domain[states[0]],
             });
@@ -209,7 +209,7 @@ impl Method for LongHorizon {
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -217,7 +217,7 @@ impl Method for LongHorizon {
         for single in admitted.0 {
             let Single {
                 state,
-                problem,
+                lowered,
                 temperature,
                 domain,
             } = single;
@@ -225,7 +225,7 @@ impl Method for LongHorizon {
             let cells = (self.points[state].max(2) - 1)
                 .next_multiple_of(COARSEST)
                 .max(8 * COARSEST);
-            let ground = ground(&problem, temperature, domain, cells).map_err(no_ground)?;
+            let ground = ground(&lowered, temperature, domain, cells).map_err(no_ground)?;
             let largest = ground.density.iter().fold(0.0_f64, |a, p| a.max(*p));
             let edges = [ground.density[0], ground.density[ground.density.len() - 1]];
             let at_edge = edges[0].max(edges[1]) / largest;
@@ -236,7 +236,7 @@ impl Method for LongHorizon {
                         .to_owned(),
                 });
             }
-            let horizon = problem.process.end() - problem.process.start();
+            let horizon = lowered.compiled.steered.end() - lowered.compiled.steered.start();
             let mut group = Group {
                 state,
                 temperature,
@@ -246,7 +246,7 @@ impl Method for LongHorizon {
                 streams,
                 solving: None,
                 settled: None,
-                problem,
+                lowered,
             };
             group.solving = Some(self.stretch(&group, group.length)?);
             groups.push(group);
@@ -254,12 +254,7 @@ impl Method for LongHorizon {
         Ok(State { groups, current: 0 })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let group = &mut state.groups[state.current];
         let Some(mut solving) = group.solving.take() else {
             state.current += 1;
@@ -273,15 +268,15 @@ impl Method for LongHorizon {
             group.solving = Some(solving);
             return Ok(());
         }
-        let outcome = solving.finish()?;
-        let excess = group.excess(&outcome);
-        let horizon = group.problem.process.end() - group.problem.process.start();
+        let answer = solving.finish()?;
+        let excess = group.excess(&answer);
+        let horizon = group.lowered.compiled.steered.end() - group.lowered.compiled.steered.start();
         let apart = group.temperature * group.ground.gap;
         if group.length < horizon && excess > FORGOTTEN * apart {
             group.length = (2.0 * group.length).min(horizon);
             group.solving = Some(self.stretch(group, group.length)?);
         } else {
-            group.settled = Some(Settled { outcome, excess });
+            group.settled = Some(Settled { answer, excess });
         }
         Ok(())
     }
@@ -298,8 +293,8 @@ impl Method for LongHorizon {
         Progress::part(fraction)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let mut outcome = ControlOutcome::default();
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         let mut levels = [0.0; 4];
         let (mut rate, mut rate_error) = (0.0, 0.0);
         let (mut relaxation, mut length) = (0.0_f64, 0.0_f64);
@@ -314,32 +309,32 @@ impl Method for LongHorizon {
             relaxation = relaxation.max(1.0 / group.ground.gap);
             length = length.max(group.length);
         }
-        outcome.quantities.push(Quantity {
+        answer.quantities.push(Quantity {
             name: "average_cost".to_owned(),
             value: Estimate::new(rate, rate_error, ErrorKind::Grid),
         });
-        outcome.facts = vec![
+        answer.facts = vec![
             ("groups", state.groups.len() as f64),
             ("relaxation time", relaxation),
             ("time solved back from the end", length),
         ];
         let squares = [0, 1, 2].map(|k| (levels[k] - levels[k + 1]).powi(2));
-        outcome.facts.extend(observed_orders(squares));
+        answer.facts.extend(observed_orders(squares));
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         let (mut cost, mut error, mut excess) = (0.0, 0.0, 0.0_f64);
         for group in state.groups {
-            let Some(answer) = group.settled else {
+            let Some(settled) = group.settled else {
                 // Out of time: some state has no value.
-                return Ok(outcome);
+                return Ok(answer);
             };
             let (Some(value), Some(policy), Some(own)) = (
-                answer.outcome.value,
-                answer.outcome.policy,
-                answer.outcome.cost,
+                settled.answer.value,
+                settled.answer.policy,
+                settled.answer.cost,
             ) else {
-                return Ok(outcome);
+                return Ok(answer);
             };
-            let process = &group.problem.process;
+            let process = &group.lowered.compiled.steered;
             let from = (process.end() - group.length).max(process.start());
             let rate = group.ground.cost_rate;
             let before = from - process.start();
@@ -348,44 +343,44 @@ impl Method for LongHorizon {
                 from,
                 rate: rate.value,
             };
-            cost += start_nodes(&group.problem.start).average(|points| {
+            cost += start_nodes(group.lowered.start()).average(|points| {
                 let mut at = Batch::zeros(points.points(), 1);
                 value.eval(process.start(), points, at.as_mut());
                 at.column(0).to_vec()
             });
             error += own.error;
             if before > 0.0 {
-                error += before * rate.error + answer.excess / group.ground.gap;
-                excess = excess.max(answer.excess);
+                error += before * rate.error + settled.excess / group.ground.gap;
+                excess = excess.max(settled.excess);
             }
             let states = vec![group.state];
-            values.push((states.clone(), Box::new(value) as Box<dyn Field + Send>));
+            values.push((states.clone(), Arc::new(value) as Arc<dyn Field + Send>));
             let policy = Continued {
                 inner: policy,
                 from,
                 rate: 0.0,
             };
-            policies.push((states, Box::new(policy) as Box<dyn Field + Send>));
+            policies.push((states, Arc::new(policy) as Arc<dyn Field + Send>));
         }
-        outcome
+        answer
             .facts
             .push(("fall of the value off the average cost", excess));
-        let d = problem.process.dimension();
-        outcome.value = Some(Box::new(Summed::new(values, d)));
-        outcome.policy = Some(Box::new(Summed::new(policies, d)));
-        outcome.cost = Some(Estimate::new(cost, error, ErrorKind::Grid));
-        Ok(outcome)
+        let d = lowered.compiled.steered.dimension();
+        answer.value = Some(Arc::new(Summed::new(values, d)));
+        answer.policy = Some(Arc::new(Summed::new(policies, d)));
+        answer.cost = Some(Estimate::new(cost, error, ErrorKind::Grid));
+        Ok(answer)
     }
 }
 
 impl Group {
     /// By how much the value falls faster or slower than by `c`, where the optimal process is, within a relaxation time
     /// from the start of the stretch.
-    fn excess(&self, outcome: &ControlOutcome) -> f64 {
-        let Some(value) = outcome.value.as_deref() else {
+    fn excess(&self, answer: &Answer) -> f64 {
+        let Some(value) = answer.value.as_deref() else {
             return 0.0;
         };
-        let from = self.problem.process.end() - self.length;
+        let from = self.lowered.compiled.steered.end() - self.length;
         let lag = (1.0 / self.ground.gap).min(0.5 * self.length);
         let [earlier, later] = [from, from + lag].map(|t| {
             let mut at = Batch::zeros(self.ground.nodes.points(), 1);
@@ -419,7 +414,7 @@ fn no_ground(error: NoGround) -> SolveError {
 
 /// A field that stays as it is at `from` for all earlier times, but for what is added per time.
 struct Continued {
-    inner: Box<dyn Field + Send>,
+    inner: Arc<dyn Field + Send>,
     from: f64,
     rate: f64,
 }

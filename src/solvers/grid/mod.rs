@@ -8,6 +8,7 @@ pub mod grid_order;
 pub(crate) mod grid_record;
 pub(crate) mod grid_start;
 pub(crate) mod grid_sums;
+pub(crate) mod groups;
 pub mod hjb;
 pub mod hopf_cole;
 pub mod line;

@@ -27,10 +27,11 @@ use crate::discretization::value_step::ValueStep;
 use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 
 /// Points per axis and time steps of the finest grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,18 +78,17 @@ pub struct HopfColeState(Ladder<ValueEquation>);
 pub struct HopfColeAdmitted(Admitted);
 
 impl Method for HopfCole {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = HopfColeAdmitted;
     type State = HopfColeState;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<HopfColeAdmitted, Refusal> {
-        grid_ladder::admit::<ValueEquation>(problem, &self.points, self.steps).map(HopfColeAdmitted)
+    fn admit(&self, lowered: &Lowered) -> Result<HopfColeAdmitted, Refusal> {
+        grid_ladder::admit::<ValueEquation>(lowered, &self.points, self.steps).map(HopfColeAdmitted)
     }
 
     fn start(
         &self,
-        _: &ReverseProblem,
+        _: &Lowered,
         admitted: HopfColeAdmitted,
         _: &Streams,
     ) -> Result<HopfColeState, SolveError> {
@@ -97,22 +97,18 @@ impl Method for HopfCole {
 
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut HopfColeState,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        state.0.advance(problem, work)
+        state.0.advance(lowered, work)
     }
 
     fn progress(&self, state: &HopfColeState) -> Progress {
         state.0.progress()
     }
 
-    fn finish(
-        &self,
-        problem: &ReverseProblem,
-        state: HopfColeState,
-    ) -> Result<Outcome, SolveError> {
-        Ok(state.0.finish(problem))
+    fn finish(&self, lowered: &Lowered, state: HopfColeState) -> Result<Answer, SolveError> {
+        Ok(state.0.finish(lowered))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Uncontrolled paths that show where the process goes.
 const PATHS: usize = 2048;
@@ -21,12 +21,12 @@ pub(crate) struct Scout {
 }
 
 /// Walks without control; paths that leave the doubles are left out by whoever reads them.
-pub(crate) fn scout(problem: &ControlProblem, streams: &Streams) -> Scout {
-    let process = &problem.process;
+pub(crate) fn scout(lowered: &Lowered, streams: &Streams) -> Scout {
+    let process = &lowered.compiled.steered;
     let (d, k) = (process.dimension(), process.noises());
     let dt = (process.end() - process.start()) / STEPS as f64;
     let noise = streams.role("scout");
-    let mut x = problem.draw_start(&streams.role("scout start"), 0, PATHS);
+    let mut x = lowered.draw_start(&streams.role("scout start"), 0, PATHS);
     let mut found = Scout {
         times: Vec::new(),
         points: Vec::new(),
@@ -57,8 +57,8 @@ pub(crate) fn scout(problem: &ControlProblem, streams: &Streams) -> Scout {
 }
 
 /// The box around the paths and around what the noise alone could reach from the start, with a margin.
-pub(crate) fn automatic(problem: &ControlProblem, scout: &Scout) -> Vec<(f64, f64)> {
-    let process = &problem.process;
+pub(crate) fn automatic(lowered: &Lowered, scout: &Scout) -> Vec<(f64, f64)> {
+    let process = &lowered.compiled.steered;
     let dt = (process.end() - process.start()) / STEPS as f64;
     // Where noise depends on the state: that of one of the starts.
     let centre = scout.points[0].row(0);

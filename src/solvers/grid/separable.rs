@@ -30,16 +30,19 @@ use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::Riccati;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
+use crate::solvers::grid::groups::{Solving, Summed, admitted, group_problem};
 use crate::solvers::grid::hopf_cole::HopfCole;
 use crate::solvers::grid::spectral::Spectral;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{self, SHARED_END, end_paths};
-use crate::solvers::lowered::groups::{Solving, Summed, admitted, group_problem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{
     TIME_STEPS, linear_scheme, linear_steps, points, sum_text, waves_or, waves_text,
 };
+use std::sync::Arc;
 
 const NAME: &str = "separable";
 const ACCEPTED: &str = "at least two groups of states that no term couples, each linear-quadratic or with a temperature and few states";
@@ -105,23 +108,22 @@ pub struct State {
 }
 
 impl Method for Separable {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        let mut parts = problem.parts.clone();
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if groups.len() < 2 {
             return Err(one_group(&couplings));
         }
-        if end_paths(problem) {
+        if end_paths(lowered) {
             return Err(refusal(SHARED_END.to_owned()));
         }
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
-            let own = group_problem(problem, &parts, &states, g == 0)
+            let own = group_problem(lowered, &parts, &states, g == 0)
                 .map_err(|error| refusal(error.to_string()))?;
             found.push(self.admit_group(own, states)?);
         }
@@ -130,7 +132,7 @@ impl Method for Separable {
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -143,12 +145,7 @@ impl Method for Separable {
         Ok(State { groups, current: 0 })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let solving = &mut state.groups[state.current].solving;
         if matches!(solving.progress(), Progress::Stopped(_)) {
             state.current += 1;
@@ -174,17 +171,17 @@ impl Method for Separable {
         Progress::part(fraction)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let mut outcome = ControlOutcome::default();
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         let count = state.groups.len();
-        outcome.facts.push(("groups", count as f64));
+        answer.facts.push(("groups", count as f64));
         let quadratic = state.groups.iter().filter(|group| group.quadratic).count();
-        outcome
+        answer
             .facts
             .push(("linear-quadratic groups", quadratic as f64));
         if state.current < count {
             // Out of time: some groups have no policy.
-            return Ok(outcome);
+            return Ok(answer);
         }
         let (mut policies, mut values, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cost, mut error) = (0.0, 0.0);
@@ -192,7 +189,7 @@ impl Method for Separable {
             let own = group.solving.finish()?;
             let (Some(policy), Some(value), Some(estimate)) = (own.policy, own.value, own.cost)
             else {
-                return Ok(outcome);
+                return Ok(answer);
             };
             policies.push((group.states.clone(), policy));
             values.push((group.states, value));
@@ -206,38 +203,44 @@ impl Method for Separable {
         // The group whose order is the furthest from what it should be speaks for all.
         let off = |order: &[(&str, f64); 2]| (order[0].1 - GRID_ORDER).abs();
         let worst = orders.iter().max_by(|a, b| off(a).total_cmp(&off(b)));
-        outcome.facts.extend(worst.into_iter().flatten());
-        outcome.policy = Some(Box::new(Summed::new(policies, problem.process.dimension())));
-        outcome.value = Some(Box::new(Summed::new(values, problem.process.dimension())));
+        answer.facts.extend(worst.into_iter().flatten());
+        answer.policy = Some(Arc::new(Summed::new(
+            policies,
+            lowered.compiled.steered.dimension(),
+        )));
+        answer.value = Some(Arc::new(Summed::new(
+            values,
+            lowered.compiled.steered.dimension(),
+        )));
         let kind = if quadratic == count {
             ErrorKind::Quadrature
         } else {
             ErrorKind::Grid
         };
-        outcome.cost = Some(Estimate::new(cost, error, kind));
-        Ok(outcome)
+        answer.cost = Some(Estimate::new(cost, error, kind));
+        Ok(answer)
     }
 }
 
 impl Separable {
-    fn admit_group(&self, problem: ControlProblem, states: Vec<usize>) -> Result<Group, Refusal> {
-        let bounded = problem.problem.control_bounds.is_some();
-        let turned = bounded || edges::act(&problem);
-        let quadratic = !turned && linear_quadratic(&mut problem.parts.clone()).is_ok();
+    fn admit_group(&self, lowered: Lowered, states: Vec<usize>) -> Result<Group, Refusal> {
+        let bounded = lowered.problem.control_bounds.is_some();
+        let turned = bounded || edges::act(&lowered);
+        let quadratic = !turned && linear_quadratic(&mut lowered.process.clone()).is_ok();
         let names: Vec<String> = states
             .iter()
-            .map(|i| problem.problem.state_names[*i].clone())
+            .map(|i| lowered.problem.state_names[*i].clone())
             .collect();
         let solving = if quadratic {
             let relative_tolerance = RELATIVE_TOLERANCE;
-            admitted(Riccati { relative_tolerance }, problem)
+            admitted(Riccati { relative_tolerance }, lowered)
         } else if self.scheme == Scheme::Spectral {
             let points = self.points[states[0]];
-            admitted(Spectral { points }, problem)
+            admitted(Spectral { points }, lowered)
         } else {
             let points = states.iter().map(|i| self.points[*i]).collect();
             let steps = self.steps;
-            admitted(HopfCole { points, steps }, problem)
+            admitted(HopfCole { points, steps }, lowered)
         };
         let solving = solving.map_err(|inner| Refusal {
             method: NAME,

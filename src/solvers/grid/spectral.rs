@@ -37,11 +37,13 @@ use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
 use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::region::{automatic, scout};
 use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Table};
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
 use std::sync::Arc;
 
@@ -87,41 +89,40 @@ pub struct State {
 }
 
 impl Method for Spectral {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
         let refusal = |reason: String| Refusal {
             method: NAME,
             reason,
             accepted: ACCEPTED.to_owned(),
         };
-        let d = problem.process.dimension();
+        let d = lowered.compiled.steered.dimension();
         if d != 1 {
             return Err(refusal(format!("the waves are of one state, not of {d}")));
         }
-        if problem.problem.control_bounds.is_some() {
+        if lowered.problem.control_bounds.is_some() {
             return Err(refusal("the control is bounded".to_owned()));
         }
-        let temperature = match &problem.temperature {
+        let temperature = match &lowered.facts.temperature {
             Ok(value) if value.is_finite() && *value > 0.0 => *value,
             Ok(value) => return Err(refusal(format!("the temperature is {value}"))),
             Err(missing) => return Err(refusal(missing.because.clone())),
         };
-        if !problem.has_end_cost() {
+        if !lowered.has_end_cost() {
             let reason = "the density of the target is not an expression";
             return Err(refusal(reason.to_owned()));
         }
-        if problem.process.diffusion().depends_on_state() {
+        if lowered.compiled.steered.diffusion().depends_on_state() {
             return Err(refusal("the noise depends on the state".to_owned()));
         }
-        if !problem.is_autonomous() {
+        if !lowered.is_autonomous() {
             let reason = "the dynamics or the running cost depend on time";
             return Err(refusal(reason.to_owned()));
         }
-        if edges::act(problem) {
+        if edges::act(lowered) {
             let reason = "an edge is not natural, or an event ends paths";
             return Err(refusal(reason.to_owned()));
         }
@@ -130,12 +131,12 @@ impl Method for Spectral {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let given = problem.problem.dynamics.domain.clone();
-        let domain = given.unwrap_or_else(|| automatic(problem, &scout(problem, streams)));
+        let given = lowered.problem.dynamics.domain.clone();
+        let domain = given.unwrap_or_else(|| automatic(lowered, &scout(lowered, streams)));
         Ok(State {
             temperature: admitted.temperature,
             domain: domain[0],
@@ -145,18 +146,18 @@ impl Method for Spectral {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let (quarters, ends) = RUNS[state.done.len()];
         let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
-        let levels = Levels::new(problem, state.temperature, state.domain, count, ends);
+        let levels = Levels::new(lowered, state.temperature, state.domain, count, ends);
         let levels = levels.map_err(|missing| match missing {
             NoLevels::NotFinite(value) => SolveError::NotFinite {
                 what: "the potential or the end cost on the grid",
                 value,
-                time: problem.process.end(),
+                time: lowered.compiled.steered.end(),
                 suggestion: "a smaller dynamics.domain".to_owned(),
             },
             NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
@@ -174,7 +175,7 @@ impl Method for Spectral {
         Progress::part(state.done.len() as f64 / RUNS.len() as f64)
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let (low, high) = state.domain;
         let mut facts = vec![
             ("waves", self.points.max(FEWEST) as f64),
@@ -184,13 +185,13 @@ impl Method for Spectral {
         ];
         let [fine, coarse, cut] = state.done.as_slice() else {
             // Out of time: nothing to tell the error by.
-            return Ok(ControlOutcome {
+            return Ok(Answer {
                 facts,
-                ..ControlOutcome::default()
+                ..Answer::default()
             });
         };
-        let process = Arc::new(problem.process.clone());
-        let start = start_nodes(&problem.start);
+        let process = Arc::new(lowered.compiled.steered.clone());
+        let start = start_nodes(lowered.start());
         let from = process.start();
         let snapshots = [fine, coarse, cut].map(|levels| levels.at(from));
         let average =
@@ -218,17 +219,17 @@ impl Method for Spectral {
         ]);
         let levels = fine.clone();
         let walked = UniformAxis::between(low, high, WALKED);
-        Ok(ControlOutcome {
-            policy: Some(Box::new(WavePolicy {
+        Ok(Answer {
+            policy: Some(Arc::new(WavePolicy {
                 table: levels.table((0..WALKED).map(|i| walked.node(i)).collect()),
                 walked,
                 levels: levels.clone(),
                 process,
             })),
-            value: Some(Box::new(WaveValue { levels })),
+            value: Some(Arc::new(WaveValue { levels })),
             cost: Some(Estimate::new(costs[0], error, ErrorKind::Grid)),
             facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }

@@ -17,8 +17,8 @@ struct Found {
 fn found(body: &str, solver: &str) -> Found {
     let solution = answer(&format!("{body}\n[[solver]]\nid = \"s\"\n{solver}\n"))
         .unwrap_or_else(|e| panic!("{solver}: {e}"));
-    let cost = solution.outcome.cost.expect("a value");
-    let facts = &solution.outcome.facts;
+    let cost = solution.answer.cost.expect("a value");
+    let facts = &solution.answer.facts;
     let order = facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
     Found {
         value: cost.value,

@@ -28,15 +28,16 @@ use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
 use crate::problem::meant::options::FieldSpec;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::learned::action::fresh_cost::FreshCost;
 use crate::solvers::learned::action::round::{ROUNDS, Round, View, WEIGHTED_ROUNDS};
 use crate::solvers::learned::optimizer::Optimizer;
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
 use crate::solvers::learned::path_cost::ControlVariate;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use std::sync::Arc;
 
 /// The method's options.
@@ -86,10 +87,10 @@ pub struct State {
 }
 
 impl Action {
-    fn grid(&self, problem: &ReverseProblem) -> TimeGrid {
-        let settings = &problem.problem.time_settings;
+    fn grid(&self, lowered: &Lowered) -> TimeGrid {
+        let settings = &lowered.problem.time_settings;
         TimeGrid::new(
-            &problem.noising,
+            lowered.noising(),
             settings.t_min,
             self.steps,
             settings.spacing,
@@ -99,15 +100,15 @@ impl Action {
     /// Round `number` from the family's parameters.
     fn begin(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         family: &mut Family,
         (views, number): (&[View], usize),
         done: usize,
         streams: &Streams,
     ) -> Result<(Arc<Round>, Descent), SolveError> {
-        let (grid, view) = (self.grid(problem), views[number]);
+        let (grid, view) = (self.grid(lowered), views[number]);
         let round = Arc::new(Round::new(
-            problem, &grid, self.paths, family, view, streams,
+            lowered, &grid, self.paths, family, view, streams,
         ));
         let start = vec![0.0; family.get().parameters().len()];
         let left = self.max_iterations.saturating_sub(done);
@@ -130,17 +131,22 @@ fn refusal(reason: String, accepted: &str) -> Refusal {
 }
 
 impl Method for Action {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
-        let law = end_law(problem, "action")?;
-        let settings = &problem.problem.time_settings;
-        let streams = Streams::new(problem.problem.run.seed).scoped("action-family");
-        let family = Family::new(&self.field, &problem.noising, law, settings.t_min, &streams)
-            .map_err(|e| refusal(e.to_string(), "one or two states, or another family"))?;
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        let law = end_law(lowered, "action")?;
+        let settings = &lowered.problem.time_settings;
+        let streams = Streams::new(lowered.problem.run.seed).scoped("action-family");
+        let family = Family::new(
+            &self.field,
+            lowered.noising(),
+            law,
+            settings.t_min,
+            &streams,
+        )
+        .map_err(|e| refusal(e.to_string(), "one or two states, or another family"))?;
         let parameters = family.get().parameters().len();
         if self.optimizer == Optimizer::NelderMead && parameters > SIMPLEX_PARAMETERS {
             return Err(refusal(
@@ -153,7 +159,7 @@ impl Method for Action {
 
     fn start(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -163,7 +169,7 @@ impl Method for Action {
         } else {
             &WEIGHTED_ROUNDS
         };
-        let (round, descent) = self.begin(problem, &mut family, (views, 0), 0, streams)?;
+        let (round, descent) = self.begin(lowered, &mut family, (views, 0), 0, streams)?;
         Ok(State {
             family,
             views,
@@ -178,7 +184,7 @@ impl Method for Action {
 
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -186,7 +192,7 @@ impl Method for Action {
             state.close_round();
             state.number += 1;
             (state.round, state.descent) = self.begin(
-                problem,
+                lowered,
                 &mut state.family,
                 (state.views, state.number),
                 state.iterations,
@@ -218,13 +224,13 @@ impl Method for Action {
         }
     }
 
-    fn finish(&self, problem: &ReverseProblem, mut state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
         state.close_round();
         let trained = state.round.paths();
         let trained = trained.mean(state.family.get(), ControlVariate::Own);
         let fresh = FreshCost::new(
-            problem,
-            self.grid(problem),
+            lowered,
+            self.grid(lowered),
             self.paths,
             &mut state.family,
             &state.streams,
@@ -236,14 +242,13 @@ impl Method for Action {
             ("control_variate_gain", fresh.gain),
         ];
         facts.push(("rounds", (state.number + 1) as f64));
-        Ok(Outcome {
-            score: state.family.into_score(),
-            log_density: None,
+        Ok(Answer {
+            score: Some(Arc::from(state.family.into_score())),
             cost: Some(fresh.cost),
             own_error: fresh.control_error,
             history: state.history,
-            grid: None,
             facts,
+            ..Answer::default()
         })
     }
 }
@@ -266,7 +271,7 @@ impl State {
 
 /// The noised law whose density at `t_min` is the end cost.
 pub(crate) fn end_law<'a>(
-    problem: &'a ReverseProblem,
+    lowered: &'a Lowered,
     method: &'static str,
 ) -> Result<&'a NoisedMixture, Refusal> {
     let accepted = "a data law that is a mixture or a table, with bandwidth > 0 or t_min > 0, and drift affine in the state";
@@ -275,18 +280,18 @@ pub(crate) fn end_law<'a>(
         reason,
         accepted: accepted.to_owned(),
     };
-    if problem.noising.transition().is_none() {
+    if lowered.noising().transition().is_none() {
         return Err(refuse(
             "the drift is not affine in the state, so the law at t_min is not known".to_owned(),
         ));
     }
-    let Some(law) = problem.exact.as_ref() else {
+    let Some(law) = lowered.facts.marginals.as_ref() else {
         return Err(refuse(format!(
             "the end cost -log p needs the law at t_min, and data of family {} give none",
-            problem.data.family()
+            lowered.data().family()
         )));
     };
-    let t_min = problem.problem.time_settings.t_min;
+    let t_min = lowered.problem.time_settings.t_min;
     let at = law.mixture_at(t_min);
     let flat = at
         .covariances

@@ -26,7 +26,7 @@
 //! # Checked by
 //! The gain of `riccati`; controls next to the answer cost more.
 
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::discretization::steered::SteeredProcess;
 use crate::discretization::steered_slopes::SteeredCurvature;
 use crate::field::Field;
@@ -41,13 +41,16 @@ use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::moments;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::steered::fresh_cost;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{TIME_STEPS, half_steps, most_iterations, steps, tolerance};
 use nalgebra::{DMatrix, DVector};
+use std::sync::Arc;
 
 const NAME: &str = "ddp";
 /// Halvings of the line search.
@@ -307,7 +310,7 @@ impl State {
     }
 }
 
-fn compiled(parts: &Controlled) -> Result<SteeredCurvature, Refusal> {
+fn compiled(parts: &ControlledDiffusion) -> Result<SteeredCurvature, Refusal> {
     SteeredCurvature::new(parts).map_err(|error| Refusal {
         method: NAME,
         reason: format!("second derivatives do not compile: {error}"),
@@ -316,50 +319,49 @@ fn compiled(parts: &Controlled) -> Result<SteeredCurvature, Refusal> {
 }
 
 impl Method for Ddp {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = SteeredCurvature;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<SteeredCurvature, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<SteeredCurvature, Refusal> {
         let refuse = |reason: &str| Refusal {
             method: NAME,
             reason: reason.to_owned(),
             accepted: "no bounds on the control, natural boundaries, no stopping event".to_owned(),
         };
-        if problem.problem.control_bounds.is_some() {
+        if lowered.problem.control_bounds.is_some() {
             return Err(refuse("the control is bounded"));
         }
-        let dynamics = &problem.problem.dynamics;
+        let dynamics = &lowered.problem.dynamics;
         let edges =
             dynamics.domain.is_some() && dynamics.boundary.iter().any(|b| *b != Boundary::Natural);
-        if edges || problem.problem.task.events().iter().any(|e| e.stop) {
+        if edges || lowered.problem.task.events().iter().any(|e| e.stop) {
             return Err(refuse(
                 "a path that stops or meets an edge has no smooth cost",
             ));
         }
-        compiled(&problem.parts)
+        compiled(&lowered.process)
     }
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         curvature: SteeredCurvature,
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let grid = Grid {
-            process: &problem.process,
+            process: &lowered.compiled.steered,
             curvature: &curvature,
             steps: self.steps,
         };
-        let (mean, _) = moments(&problem.start);
-        let still = DVector::zeros(problem.process.controls());
+        let (mean, _) = moments(lowered.start());
+        let still = DVector::zeros(lowered.compiled.steered.controls());
         let plan = grid.walk(&mean, |_, _| still.clone());
         if !plan.cost.is_finite() {
             return Err(SolveError::NotFinite {
                 what: "the noise-free cost without control",
                 value: plan.cost,
-                time: problem.process.end(),
+                time: lowered.compiled.steered.end(),
                 suggestion: "more steps in time".to_owned(),
             });
         }
@@ -379,21 +381,21 @@ impl Method for Ddp {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        let going = state.improve(&problem.process, self.tolerance)?;
+        let going = state.improve(&lowered.compiled.steered, self.tolerance)?;
         state.iterations += 1;
         work.linear_solves += state.steps as u64;
-        work.unknowns = (state.steps * problem.process.controls()) as u64;
+        work.unknowns = (state.steps * lowered.compiled.steered.controls()) as u64;
         state.history.push(HistoryEntry {
             iteration: state.iterations as u64,
             objective: state.plan.cost,
             measured: state.promised,
         });
         if !going && state.coarse.is_none() {
-            state.refine(&problem.process);
+            state.refine(&lowered.compiled.steered);
         } else if !going {
             state.stopped = Some(StopReason::Converged {
                 measured: state.promised,
@@ -419,8 +421,8 @@ impl Method for Ddp {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let grid = state.grid(&problem.process);
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let grid = state.grid(&lowered.compiled.steered);
         // The feedback of the expansion itself where it has a minimum.
         let exact = grid.sweep(&state.plan, 0.0);
         let sweep = exact.or_else(|| grid.sweep(&state.plan, state.regularisation));
@@ -429,7 +431,7 @@ impl Method for Ddp {
             Some(coarse) => (2.0 * fine - coarse, (fine - coarse).abs(), ErrorKind::Step),
             None => (fine, f64::INFINITY, ErrorKind::Unknown),
         };
-        let mut outcome = ControlOutcome {
+        let mut answer = Answer {
             quantities: vec![Quantity {
                 name: "noise_free_cost".to_owned(),
                 value: Estimate::new(limit, error, kind),
@@ -439,19 +441,19 @@ impl Method for Ddp {
                 ("iterations", state.iterations as f64),
                 ("regularisation", state.regularisation),
             ],
-            ..ControlOutcome::default()
+            ..Answer::default()
         };
         if let Some(sweep) = sweep {
             let policy = Tracking {
-                start: problem.process.start(),
+                start: lowered.compiled.steered.start(),
                 dt: grid.dt(),
                 plan: state.plan.clone(),
                 gains: sweep.gains,
             };
-            outcome.cost = Some(fresh_cost(problem, &policy, self.steps, &state.streams)?);
-            outcome.policy = Some(Box::new(policy));
+            answer.cost = Some(fresh_cost(lowered, &policy, self.steps, &state.streams)?);
+            answer.policy = Some(Arc::new(policy));
         }
-        Ok(outcome)
+        Ok(answer)
     }
 }
 

@@ -50,15 +50,15 @@ use crate::problem::meant::named::Named;
 use crate::problem::meant::options::Options;
 use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Task;
-use crate::solvers::driver::{Method, Progress, Refusal, Solution, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason, Work};
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
 use crate::solvers::learned::path_integral::steering::Steering;
 use crate::solvers::learned::path_integral::weighing::Weighing;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{
-    ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE,
-};
+use crate::solvers::lowered::answer::{Answer, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::{Target, has_density};
 use crate::solvers::options::{
     LATTICE, RUN_PATHS, TIME_STEPS, grid_text, half_steps, paths, paths_text, points, quarter,
@@ -202,11 +202,11 @@ fn weighted(options: &Options) -> bool {
 
 impl<'a> PathIntegral<'a> {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &'a SolverSpec, found: &'a [Solution<ControlOutcome>]) -> Option<Self> {
+    pub fn new(spec: &'a SolverSpec, found: &'a [Solution]) -> Option<Self> {
         let options = spec.options_of(NAME)?;
         let importance = options.text("use");
         let used = found.iter().find(|s| Some(s.id.as_str()) == importance);
-        let policy = used.and_then(|s| s.outcome.policy.as_deref());
+        let policy = used.and_then(|s| s.answer.policy.as_deref());
         Some(Self {
             kernel: options.one("kernel"),
             paths: options.count("paths"),
@@ -265,20 +265,19 @@ fn refuse<T>(reason: String, accepted: &str) -> Result<T, Refusal> {
 }
 
 impl Method for PathIntegral<'_> {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        let weighing = self.weighing(problem)?;
-        let terms = Arc::new(self.terms(problem.process.dimension())?);
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        let weighing = self.weighing(lowered)?;
+        let terms = Arc::new(self.terms(lowered.compiled.steered.dimension())?);
         Ok(Admitted { weighing, terms })
     }
 
     fn start(
         &self,
-        _: &ControlProblem,
+        _: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
@@ -300,27 +299,27 @@ impl Method for PathIntegral<'_> {
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         if !state.rounds.ended {
-            return self.refine(problem, state, work);
+            return self.refine(lowered, state, work);
         }
         let done = state.fine.len();
         let points = ROUND.min(self.paths - done);
-        let start = problem.draw_start(&state.streams.role("start"), done as u64, points);
+        let start = lowered.draw_start(&state.streams.role("start"), done as u64, points);
         let stream = state.streams.role(&format!("noise {}", done / ROUND));
         let steps = self.steps.div_ceil(2);
         let correction = state.rounds.correction.as_ref();
-        let [coarse, fine] = steered(problem, self.policy, correction, |policy| {
+        let [coarse, fine] = steered(lowered, self.policy, correction, |policy| {
             let walk = SteeredWalk {
-                problem,
+                lowered,
                 policy,
                 reference: None,
                 steps,
                 finest: 1,
-                until: problem.process.end(),
+                until: lowered.compiled.steered.end(),
                 stream: &stream,
             };
             [0, 1].map(|level| walk.run(start.as_ref(), level))
@@ -334,7 +333,7 @@ impl Method for PathIntegral<'_> {
         let nodes = (points * 3 * steps) as u64;
         let is_steered = self.policy.is_some() || correction.is_some();
         work.field_points += if is_steered { nodes } else { 0 };
-        work.normals += (points * 4 * steps * problem.process.noises()) as u64;
+        work.normals += (points * 4 * steps * lowered.compiled.steered.noises()) as u64;
         if self.rounds == 0 {
             let so_far = weighted_value(&state.fine, state.weighing.temperature());
             state.history.push(HistoryEntry {
@@ -364,13 +363,13 @@ impl Method for PathIntegral<'_> {
         }
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         if state.fine.is_empty() {
             // Out of time during the rounds: a policy, and no value.
-            return Ok(ControlOutcome {
+            return Ok(Answer {
                 policy: self.fitted(state.rounds.correction),
                 history: state.history,
-                ..ControlOutcome::default()
+                ..Answer::default()
             });
         }
         let fine = log_mean(&state.fine);
@@ -378,7 +377,7 @@ impl Method for PathIntegral<'_> {
             return Err(SolveError::NotFinite {
                 what: "the logarithm of the mean weight",
                 value: fine.value,
-                time: problem.process.end(),
+                time: lowered.compiled.steered.end(),
                 suggestion: "more steps, or a policy in `use`".to_owned(),
             });
         }
@@ -397,24 +396,24 @@ impl Method for PathIntegral<'_> {
         };
         let effective = effective_share(&state.fine);
         let share = Estimate::new(effective, f64::INFINITY, ErrorKind::Unknown);
-        let mut outcome = ControlOutcome {
+        let mut answer = Answer {
             quantities: vec![Quantity {
                 name: "ess".to_owned(),
                 value: share,
             }],
             history: state.history,
             facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         };
         let rounds = state.rounds;
         if let Some(first) = rounds.first_share {
-            outcome.facts.extend([
+            answer.facts.extend([
                 ("rounds", rounds.done as f64),
                 ("terms", state.terms.terms() as f64),
                 ("ess before the rounds", first),
                 ("power of the last weights", rounds.power),
             ]);
-            outcome.history.push(HistoryEntry {
+            answer.history.push(HistoryEntry {
                 iteration: rounds.done as u64,
                 objective: -state.weighing.temperature() * fine.value,
                 measured: 1.0 / effective - 1.0,
@@ -423,26 +422,26 @@ impl Method for PathIntegral<'_> {
         match state.weighing {
             Weighing::Control { temperature } => {
                 let value = Estimate::new(-temperature * fine.value, temperature * error, kind);
-                outcome.cost = Some(value);
+                answer.cost = Some(value);
                 if rounds.first_share.is_some() {
-                    outcome.quantities.push(Quantity {
+                    answer.quantities.push(Quantity {
                         name: "upper_bound".to_owned(),
                         value: upper_bound(&state.costs),
                     });
                 }
             }
             Weighing::Sample { .. } => {
-                outcome.quantities.push(Quantity {
+                answer.quantities.push(Quantity {
                     name: "log_z".to_owned(),
                     value: Estimate::new(fine.value, error, kind),
                 });
                 let bounds = bracket(&state.fine, &state.coarse);
-                outcome.quantities.extend(bounds);
+                answer.quantities.extend(bounds);
             }
         }
-        outcome.policy = self.fitted(rounds.correction);
-        outcome.log_weights = state.fine;
-        Ok(outcome)
+        answer.policy = self.fitted(rounds.correction);
+        answer.log_weights = state.fine;
+        Ok(answer)
     }
 }
 
@@ -491,12 +490,12 @@ fn upper_bound([coarse, fine]: &[Vec<f64>; 2]) -> Estimate {
 }
 
 impl PathIntegral<'_> {
-    fn weighing(&self, problem: &ControlProblem) -> Result<Weighing, Refusal> {
+    fn weighing(&self, lowered: &Lowered) -> Result<Weighing, Refusal> {
         if self.kernel == PathKernel::Transfer {
             return refuse(
                 format!(
                     "composed kernels are not made for kind `{}`",
-                    problem.problem.kind()
+                    lowered.problem.kind()
                 ),
                 "kernel = \"monte-carlo\"",
             );
@@ -507,13 +506,13 @@ impl PathIntegral<'_> {
                 "in `use`, a solver before this one that answers with a policy; or no `use`",
             );
         }
-        if problem.problem.control_bounds.is_some() {
+        if lowered.problem.control_bounds.is_some() {
             return refuse(
                 "with bounds on the control the equation of the value is not linear".to_owned(),
                 "no bounds; or hjb",
             );
         }
-        let temperature = match &problem.temperature {
+        let temperature = match &lowered.facts.temperature {
             Ok(temperature) => *temperature,
             Err(missing) => {
                 return refuse(
@@ -522,9 +521,9 @@ impl PathIntegral<'_> {
                 );
             }
         };
-        match &problem.problem.task {
+        match &lowered.problem.task {
             Task::Sample(task) => {
-                let target = Target::new(&problem.problem, NAME)?;
+                let target = Target::new(&lowered.problem, NAME)?;
                 let Some(prior) = task.prior.mixture().filter(has_density) else {
                     return refuse(
                         format!("the prior is a {} without a density", task.prior.family()),
@@ -533,14 +532,14 @@ impl PathIntegral<'_> {
                 };
                 Ok(Weighing::Sample {
                     prior: Peaks::of(&prior),
-                    target: (!problem.has_end_cost()).then_some(target),
+                    target: (!lowered.has_end_cost()).then_some(target),
                 })
             }
-            _ if problem.start_point().is_some() => Ok(Weighing::Control { temperature }),
+            _ if lowered.start_point().is_some() => Ok(Weighing::Control { temperature }),
             _ => refuse(
                 format!(
                     "the start law is a {}, and the method gives the value at a point",
-                    problem.start.family()
+                    lowered.start().family()
                 ),
                 "family = \"delta\" in [initial]; or another method",
             ),
@@ -548,9 +547,9 @@ impl PathIntegral<'_> {
     }
 
     /// A fitted control that is the whole policy.
-    fn fitted(&self, correction: Option<Steering>) -> Option<Box<dyn Field + Send>> {
+    fn fitted(&self, correction: Option<Steering>) -> Option<Arc<dyn Field + Send>> {
         let whole = correction.filter(|_| self.policy.is_none())?;
-        Some(Box::new(whole))
+        Some(Arc::new(whole))
     }
 
     /// The terms of a fitted control.
@@ -575,13 +574,13 @@ impl PathIntegral<'_> {
     /// One round of refinement.
     fn refine(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let rounds = &mut state.rounds;
         let round = Refinement {
-            problem,
+            lowered,
             weighing: &state.weighing,
             policy: self.policy,
             terms: &state.terms,
@@ -593,7 +592,7 @@ impl PathIntegral<'_> {
         .round(rounds.correction.as_ref())?;
         let nodes = (2 * self.paths * self.steps) as u64;
         work.field_points += nodes;
-        work.normals += nodes * problem.process.noises() as u64;
+        work.normals += nodes * lowered.compiled.steered.noises() as u64;
         let Some(next) = round.next else {
             // Paths left the numbers: the control before did better.
             rounds.correction = rounds.previous.take();

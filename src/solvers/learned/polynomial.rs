@@ -75,15 +75,17 @@ use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::polynomial::law::{BLOCK, clouds};
 use crate::solvers::learned::polynomial::rates::{Cloud, Falling};
 use crate::solvers::learned::polynomial::value::{
     Axes, Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
 };
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{half, most_iterations, paths, paths_text, steps, tolerance};
 use crate::solvers::walk::steered_walk::Idle;
 use nalgebra::DMatrix;
@@ -190,7 +192,7 @@ impl Polynomial {
 
 /// Rounds so far and the one under way.
 pub struct State {
-    problem: Arc<ControlProblem>,
+    lowered: Arc<Lowered>,
     terms: Arc<HermiteTerms>,
     streams: Streams,
     degree: usize,
@@ -241,24 +243,23 @@ fn refusal(reason: String, accepted: &str) -> Refusal {
 }
 
 impl Method for Polynomial {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = HermiteTerms;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<HermiteTerms, Refusal> {
-        if problem.problem.control_bounds.is_some() {
+    fn admit(&self, lowered: &Lowered) -> Result<HermiteTerms, Refusal> {
+        if lowered.problem.control_bounds.is_some() {
             return Err(refusal("the control is bounded".to_owned(), ACCEPTED));
         }
-        if problem.problem.task.events().iter().any(|event| event.stop) {
+        if lowered.problem.task.events().iter().any(|event| event.stop) {
             return Err(refusal("an event ends a path".to_owned(), ACCEPTED));
         }
-        let dynamics = &problem.problem.dynamics;
+        let dynamics = &lowered.problem.dynamics;
         let acts = |b: &Boundary| *b != Boundary::Natural;
         if dynamics.domain.is_some() && dynamics.boundary.iter().any(acts) {
             return Err(refusal("an edge acts on the paths".to_owned(), ACCEPTED));
         }
-        let d = problem.process.dimension();
+        let d = lowered.compiled.steered.dimension();
         let terms =
             HermiteTerms::new(d, self.degree, self.interaction, MOST_TERMS).map_err(|e| {
                 let reason = format!(
@@ -285,13 +286,14 @@ impl Method for Polynomial {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         terms: HermiteTerms,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let length = (problem.process.end() - problem.process.start()) / self.steps as f64;
+        let length =
+            (lowered.compiled.steered.end() - lowered.compiled.steered.start()) / self.steps as f64;
         Ok(State {
-            problem: Arc::new(problem.clone()),
+            lowered: Arc::new(lowered.clone()),
             degree: FIRST_DEGREE.min(terms.degree()),
             lower: 0,
             terms: Arc::new(terms),
@@ -311,12 +313,7 @@ impl Method for Polynomial {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         if state.clouds.is_empty() {
             return self.walk(state, work);
         }
@@ -343,8 +340,8 @@ impl Method for Polynomial {
         }
     }
 
-    fn finish(&self, _: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let mut outcome = ControlOutcome {
+    fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer {
             history: state.history.clone(),
             facts: vec![
                 ("rounds", state.rounds as f64),
@@ -352,36 +349,36 @@ impl Method for Polynomial {
                 ("terms", state.terms.terms_up_to(state.degree) as f64),
                 ("condition", state.condition),
             ],
-            ..ControlOutcome::default()
+            ..Answer::default()
         };
         let Some(value) = state.found.clone() else {
             // Out of time before the first round ended.
-            return Ok(outcome);
+            return Ok(answer);
         };
         let policy = PolynomialPolicy {
             value: value.clone(),
-            process: Arc::new(state.problem.process.clone()),
+            process: Arc::new(state.lowered.compiled.steered.clone()),
         };
         let (start, misfits) = self.misfits(&state, &value, &policy);
         let above = Estimate::from_samples(&misfits);
         let spread = above.error * (misfits.len() as f64).sqrt();
-        let gap = 0.5 * leverage(&state.problem) * spread * spread;
+        let gap = 0.5 * leverage(&state.lowered) * spread * spread;
         let bound = start.value + above.value;
         if !bound.is_finite() {
             return Err(SolveError::NotFinite {
                 what: "the misfit on fresh paths",
                 value: bound,
-                time: state.problem.process.end(),
+                time: state.lowered.compiled.steered.end(),
                 suggestion: "more paths, or a smaller degree".to_owned(),
             });
         }
-        outcome.facts.extend([
+        answer.facts.extend([
             ("fitted value", start.value),
             ("misfit on fresh paths", above.value),
             ("spread of the misfit", spread),
             ("gap of the policy", gap),
         ]);
-        outcome.quantities.push(Quantity {
+        answer.quantities.push(Quantity {
             name: "upper_bound".to_owned(),
             value: Estimate::new(
                 bound,
@@ -395,42 +392,42 @@ impl Method for Polynomial {
             true => ErrorKind::Grid,
             false => ErrorKind::StandardError,
         };
-        outcome.cost = Some(Estimate::new(bound - gap, error, kind));
-        outcome.value = Some(Box::new(Shared(value)));
-        outcome.policy = Some(Box::new(policy));
-        Ok(outcome)
+        answer.cost = Some(Estimate::new(bound - gap, error, kind));
+        answer.value = Some(Arc::new(Shared(value)));
+        answer.policy = Some(Arc::new(policy));
+        Ok(answer)
     }
 }
 
 impl Polynomial {
     /// Steps of the paths in a stretch of time.
-    fn path_steps(&self, problem: &ControlProblem) -> usize {
-        problem.problem.time_settings.steps.div_ceil(self.steps)
+    fn path_steps(&self, lowered: &Lowered) -> usize {
+        lowered.problem.time_settings.steps.div_ceil(self.steps)
     }
 
     /// The paths of a round.
     fn walk(&self, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
-        let problem = state.problem.clone();
-        let steps = self.path_steps(&problem);
+        let lowered = state.lowered.clone();
+        let steps = self.path_steps(&lowered);
         let streams = state.streams.scoped(&format!("round {}", state.rounds));
-        let mut start = problem.draw_start(&streams.role("start"), 0, self.paths);
+        let mut start = lowered.draw_start(&streams.role("start"), 0, self.paths);
         let simulate = |start: &Batch| {
             let stream = streams.role("noise");
             match &state.found {
                 None => {
                     let idle = Idle {
-                        states: problem.process.dimension(),
-                        controls: problem.process.controls(),
+                        states: lowered.compiled.steered.dimension(),
+                        controls: lowered.compiled.steered.controls(),
                     };
-                    clouds(&problem, &idle, start.as_ref(), self.steps, steps, &stream)
+                    clouds(&lowered, &idle, start.as_ref(), self.steps, steps, &stream)
                 }
                 Some(value) => {
                     let policy = PolynomialPolicy {
                         value: value.clone(),
-                        process: Arc::new(problem.process.clone()),
+                        process: Arc::new(lowered.compiled.steered.clone()),
                     };
                     clouds(
-                        &problem,
+                        &lowered,
                         &policy,
                         start.as_ref(),
                         self.steps,
@@ -440,7 +437,7 @@ impl Polynomial {
                 }
             }
         };
-        if problem.start_point().is_some() {
+        if lowered.start_point().is_some() {
             if state.spread.is_none() {
                 state.spread = Some(spread_of(&simulate(&start))?);
             }
@@ -451,11 +448,11 @@ impl Polynomial {
             }
         }
         let found = simulate(&start);
-        if problem.start_point().is_some() {
+        if lowered.start_point().is_some() {
             state.spread = Some(spread_of(&found)?);
         }
         let moves = (self.paths * self.steps * steps) as u64;
-        work.normals += moves * problem.process.noises() as u64;
+        work.normals += moves * lowered.compiled.steered.noises() as u64;
         work.field_points += moves;
         state.clouds = found;
         Ok(())
@@ -463,7 +460,7 @@ impl Polynomial {
 
     /// One stretch of time back.
     fn go_back(&self, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
-        let process = Arc::new(state.problem.process.clone());
+        let process = Arc::new(state.lowered.compiled.steered.clone());
         let k = self.steps - 1 - state.going.len();
         let span = (process.end() - process.start()) / self.steps as f64;
         let (from, to) = (
@@ -602,14 +599,14 @@ impl Polynomial {
         value: &PolynomialValue,
         policy: &PolynomialPolicy,
     ) -> (Estimate, Vec<f64>) {
-        let problem = &state.problem;
+        let lowered = &state.lowered;
         let process = &policy.process;
         let streams = state.streams.scoped("fresh");
-        let start = problem.draw_start(&streams.role("start"), 0, FRESH);
-        let steps = self.path_steps(problem).div_ceil(2);
+        let start = lowered.draw_start(&streams.role("start"), 0, FRESH);
+        let steps = self.path_steps(lowered).div_ceil(2);
         let stream = streams.role("noise");
         let seen = clouds(
-            problem,
+            lowered,
             policy,
             start.as_ref(),
             2 * self.steps,
@@ -657,9 +654,9 @@ impl Polynomial {
 
 /// The fitted value averaged over the start law.
 fn start_value(state: &State, value: &PolynomialValue) -> Estimate {
-    let problem = &state.problem;
-    let t = problem.process.start();
-    match problem.start_point() {
+    let lowered = &state.lowered;
+    let t = lowered.compiled.steered.start();
+    match lowered.start_point() {
         Some(point) => {
             let point = Batch::from_rows(point.len(), &[point]);
             let (value, _) = value.eval_with_gradient(t, point.as_ref());
@@ -667,7 +664,7 @@ fn start_value(state: &State, value: &PolynomialValue) -> Estimate {
         }
         None => {
             let stream = state.streams.role("start law");
-            let points = problem.draw_start(&stream, 0, FRESH);
+            let points = lowered.draw_start(&stream, 0, FRESH);
             Estimate::from_samples(&value.eval_with_gradient(t, points.as_ref()).0)
         }
     }
@@ -727,10 +724,10 @@ fn spread_of(clouds: &[Batch]) -> Result<DMatrix<f64>, SolveError> {
 }
 
 /// The least `c` with `B R^-1 B' <= c D` at the start, on what the noise moves.
-fn leverage(problem: &ControlProblem) -> f64 {
-    let process = &problem.process;
+fn leverage(lowered: &Lowered) -> f64 {
+    let process = &lowered.compiled.steered;
     let mean = moments(
-        problem
+        lowered
             .draw_start(&Streams::new(0).role("mean"), 0, 1)
             .as_ref(),
     )

@@ -30,15 +30,16 @@ use crate::problem::meant::named::Named;
 use crate::problem::meant::options::FieldSpec;
 use crate::problem::meant::setup::Setup;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::gram;
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
 use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::score_descent::{ScoreDescent, ScoreTime};
 use crate::solvers::learned::score_samples::{NoisingPaths, ScoreSample, moments};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{field_text, most_iterations, quarter, tolerance};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -231,22 +232,22 @@ impl ScoreMatching {
     /// same paths.
     fn simulated(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         data: &Mixture,
         streams: &Streams,
     ) -> Result<(Family, Vec<Batch>), FamilyError> {
         let count = spec_nodes(&self.field);
         let paths = self.points_per_time(count);
-        let t_min = problem.problem.time_settings.t_min;
-        let mut walk = NoisingPaths::new(&problem.noising, data, paths, streams);
-        let nodes = TimeNodes::from_moments(&problem.noising, t_min, count, |t| {
+        let t_min = lowered.problem.time_settings.t_min;
+        let mut walk = NoisingPaths::new(lowered.noising(), data, paths, streams);
+        let nodes = TimeNodes::from_moments(lowered.noising(), t_min, count, |t| {
             moments(walk.at(t).as_ref())
         });
-        let mut walk = NoisingPaths::new(&problem.noising, data, paths, streams);
+        let mut walk = NoisingPaths::new(lowered.noising(), data, paths, streams);
         let clouds: Vec<Batch> = (0..nodes.count())
             .map(|node| walk.at(nodes.time(node)).clone())
             .collect();
-        let d = problem.noising.dimension();
+        let d = lowered.noising().dimension();
         let family = Family::on_nodes(&self.field, d, nodes, streams, |nodes, _| {
             clouds
                 .iter()
@@ -265,7 +266,7 @@ impl ScoreMatching {
     /// Points at one time and their conditional scores.
     fn sample(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         source: &Source,
         node: usize,
         t: f64,
@@ -277,8 +278,8 @@ impl ScoreMatching {
                 target: None,
             },
             None => {
-                let kernel = problem
-                    .noising
+                let kernel = lowered
+                    .noising()
                     .kernel(t)
                     .expect("without clouds the transition is Gaussian");
                 ScoreSample::antithetic(&source.data, &kernel, points, node as u32, &source.streams)
@@ -389,15 +390,15 @@ impl ScoreMatching {
 
     fn fit_node(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         source: &Source,
         node: usize,
     ) -> Result<NodeFit, SolveError> {
         let theta = source.family.get().parameters();
         let fitted = match &source.family {
-            Family::Affine(field) => self.fit_field(problem, source, field, node, theta),
-            Family::Radial(field) => self.fit_field(problem, source, field, node, theta),
-            Family::Chebyshev(field) => self.fit_field(problem, source, field, node, theta),
+            Family::Affine(field) => self.fit_field(lowered, source, field, node, theta),
+            Family::Radial(field) => self.fit_field(lowered, source, field, node, theta),
+            Family::Chebyshev(field) => self.fit_field(lowered, source, field, node, theta),
             Family::Mixture(_) | Family::Network(_) => {
                 unreachable!("not linear in the parameters: fitted by descent")
             }
@@ -419,7 +420,7 @@ impl ScoreMatching {
 
     fn fit_field<B: Basis>(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         source: &Source,
         field: &NodeField<B>,
         node: usize,
@@ -427,29 +428,33 @@ impl ScoreMatching {
     ) -> Result<NodeFit, LeastSquaresError> {
         let points = self.points_per_time(field.nodes().count());
         let t = field.nodes().time(node);
-        let sample = self.sample(problem, source, node, t, points);
+        let sample = self.sample(lowered, source, node, t, points);
         self.fit(field, node, &sample, theta)
     }
 
     fn descend(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         data: &Mixture,
         family: &mut Family,
         streams: &Streams,
     ) -> Result<Fitting, SolveError> {
-        let law = problem.exact.as_ref().expect("admission saw the law");
-        let t_min = problem.problem.time_settings.t_min;
-        let nodes = TimeNodes::new(&problem.noising, law, t_min, TRAINING_TIMES);
+        let law = lowered
+            .facts
+            .marginals
+            .as_ref()
+            .expect("admission saw the law");
+        let t_min = lowered.problem.time_settings.t_min;
+        let nodes = TimeNodes::new(lowered.noising(), law, t_min, TRAINING_TIMES);
         let points = self.points_per_time(nodes.count());
         let times = (0..nodes.count())
             .map(|node| {
                 let t = nodes.time(node);
-                let kernel = problem.noising.kernel(t).expect("admission saw the law");
+                let kernel = lowered.noising().kernel(t).expect("admission saw the law");
                 let sample = ScoreSample::antithetic(data, &kernel, points, node as u32, streams);
                 ScoreTime {
                     time: t,
-                    weight: nodes.hat_integral(node, |t| intensity(problem, t)),
+                    weight: nodes.hat_integral(node, |t| intensity(lowered, t)),
                     target: match self.objective {
                         ScoreObjective::Denoising => sample.target,
                         ScoreObjective::Implicit => None,
@@ -475,9 +480,9 @@ impl ScoreMatching {
 const POOL_PER_NODE: usize = 256;
 
 /// The trace of D per state, the likelihood weight.
-fn intensity(problem: &ReverseProblem, t: f64) -> f64 {
-    let d = problem.noising.dimension();
-    problem.noising.noise(t).diffusivity(d).trace() / d as f64
+fn intensity(lowered: &Lowered, t: f64) -> f64 {
+    let d = lowered.noising().dimension();
+    lowered.noising().noise(t).diffusivity(d).trace() / d as f64
 }
 
 fn nodes_of(family: &Family) -> Option<&TimeNodes> {
@@ -490,28 +495,27 @@ fn nodes_of(family: &Family) -> Option<&TimeNodes> {
 }
 
 impl Method for ScoreMatching {
-    type Problem = ReverseProblem;
-    type Outcome = Outcome;
+    const ASKS: Asks = Asks::AdditiveNoising;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ReverseProblem) -> Result<Admitted, Refusal> {
-        let Some(data) = problem.data.mixture() else {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        let Some(data) = lowered.data().mixture() else {
             return Err(refusal(
                 format!(
                     "data of family {} cannot be drawn from",
-                    problem.data.family()
+                    lowered.data().family()
                 ),
                 "gaussian, mixture, curve or samples",
             ));
         };
-        let streams = Streams::new(problem.problem.run.seed).scoped("score-matching-family");
-        let t_min = problem.problem.time_settings.t_min;
+        let streams = Streams::new(lowered.problem.run.seed).scoped("score-matching-family");
+        let t_min = lowered.problem.time_settings.t_min;
         let family_refusal =
             |error: FamilyError| refusal(error.to_string(), "another field family, such as rbf");
-        if let Some(law) = &problem.exact {
-            let narrow = problem
-                .noising
+        if let Some(law) = &lowered.facts.marginals {
+            let narrow = lowered
+                .noising()
                 .kernel(t_min)
                 .is_none_or(|k| (0..data.dimension()).any(|j| k.covariance.entry(j, j) <= 0.0));
             if narrow && self.objective == ScoreObjective::Denoising {
@@ -522,7 +526,7 @@ impl Method for ScoreMatching {
                     "t_min > 0, or objective = \"implicit\"",
                 ));
             }
-            let family = Family::new(&self.field, &problem.noising, law, t_min, &streams)
+            let family = Family::new(&self.field, lowered.noising(), law, t_min, &streams)
                 .map_err(family_refusal)?;
             return Ok(Admitted {
                 data,
@@ -537,7 +541,7 @@ impl Method for ScoreMatching {
             ));
         }
         let (family, clouds) = self
-            .simulated(problem, &data, &streams)
+            .simulated(lowered, &data, &streams)
             .map_err(family_refusal)?;
         Ok(Admitted {
             data,
@@ -548,14 +552,14 @@ impl Method for ScoreMatching {
 
     fn start(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let mut family = admitted.family;
         let work = match &family {
             Family::Mixture(_) | Family::Network(_) => {
-                self.descend(problem, &admitted.data, &mut family, streams)?
+                self.descend(lowered, &admitted.data, &mut family, streams)?
             }
             _ => Fitting::Nodes(Vec::new()),
         };
@@ -573,7 +577,7 @@ impl Method for ScoreMatching {
     /// Some nodes, or one iteration of the descent.
     fn advance(
         &self,
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
@@ -593,12 +597,12 @@ impl Method for ScoreMatching {
         let source = &state.source;
         let fits = (done..next)
             .into_par_iter()
-            .map(|node| self.fit_node(problem, source, node))
+            .map(|node| self.fit_node(lowered, source, node))
             .collect::<Result<Vec<_>, _>>()?;
         for fit in &fits {
             work.linear_solves += 1;
             work.field_points += fit.points as u64;
-            work.normals += (fit.points / 2 * problem.noising.dimension()) as u64;
+            work.normals += (fit.points / 2 * lowered.noising().dimension()) as u64;
             work.unknowns = work.unknowns.max(fit.theta.len() as u64);
         }
         if let Fitting::Nodes(all) = &mut state.work {
@@ -625,7 +629,7 @@ impl Method for ScoreMatching {
         }
     }
 
-    fn finish(&self, problem: &ReverseProblem, state: State) -> Result<Outcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let mut family = state.source.family;
         match state.work {
             Fitting::Descent { descent, objective } => {
@@ -637,13 +641,13 @@ impl Method for ScoreMatching {
                     ("samples", objective.points() as f64),
                     ("objective", descent.value()),
                 ];
-                Ok(outcome(family, None, descent.history().to_vec(), facts))
+                Ok(answer(family, None, descent.history().to_vec(), facts))
             }
             Fitting::Nodes(fits) => {
                 let nodes = nodes_of(&family).expect("closed forms have nodes");
-                let duration = problem.noising.end() - problem.problem.time_settings.t_min;
+                let duration = lowered.noising().end() - lowered.problem.time_settings.t_min;
                 let weight: Vec<f64> = (0..fits.len())
-                    .map(|node| nodes.hat_integral(node, |t| intensity(problem, t)))
+                    .map(|node| nodes.hat_integral(node, |t| intensity(lowered, t)))
                     .collect();
                 let total = |value: &dyn Fn(&NodeFit) -> f64| -> f64 {
                     fits.iter().zip(&weight).map(|(f, w)| value(f) * w).sum()
@@ -676,26 +680,25 @@ impl Method for ScoreMatching {
                 let own_error = (variance >= 0.0).then(|| (variance / duration).sqrt());
                 let theta: Vec<f64> = fits.into_iter().flat_map(|f| f.theta).collect();
                 family.get_mut().set_parameters(&theta);
-                Ok(outcome(family, own_error, history, facts))
+                Ok(answer(family, own_error, history, facts))
             }
         }
     }
 }
 
-fn outcome(
+fn answer(
     family: Family,
     own_error: Option<f64>,
     history: Vec<HistoryEntry>,
     facts: Vec<(&'static str, f64)>,
-) -> Outcome {
-    Outcome {
-        score: family.into_score(),
-        log_density: None,
+) -> Answer {
+    Answer {
+        score: Some(Arc::from(family.into_score())),
         cost: None,
         own_error,
         history,
-        grid: None,
         facts,
+        ..Answer::default()
     }
 }
 

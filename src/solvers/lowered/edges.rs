@@ -15,7 +15,7 @@ use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::task::Event;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::start_law::start_nodes;
 use std::sync::Arc;
 
@@ -35,22 +35,22 @@ pub(crate) enum Edge {
 }
 
 /// Whether an edge or an event of the problem turns or ends paths.
-pub(crate) fn act(problem: &ControlProblem) -> bool {
-    let dynamics = &problem.problem.dynamics;
+pub(crate) fn act(lowered: &Lowered) -> bool {
+    let dynamics = &lowered.problem.dynamics;
     let acts = |b: &Boundary| *b != Boundary::Natural;
-    stops(problem).next().is_some()
+    stops(lowered).next().is_some()
         || (dynamics.domain.is_some() && dynamics.boundary.iter().any(acts))
 }
 
 /// Whether something ends paths: then states that nothing else couples have no value of their own.
-pub(crate) fn end_paths(problem: &ControlProblem) -> bool {
-    let dynamics = &problem.problem.dynamics;
+pub(crate) fn end_paths(lowered: &Lowered) -> bool {
+    let dynamics = &lowered.problem.dynamics;
     let absorbs = dynamics.boundary.contains(&Boundary::Absorb);
-    stops(problem).next().is_some() || (dynamics.domain.is_some() && absorbs)
+    stops(lowered).next().is_some() || (dynamics.domain.is_some() && absorbs)
 }
 
-fn stops(problem: &ControlProblem) -> impl Iterator<Item = &Event> {
-    problem
+fn stops(lowered: &Lowered) -> impl Iterator<Item = &Event> {
+    lowered
         .problem
         .task
         .events()
@@ -78,10 +78,10 @@ impl Stop {
 }
 
 /// The stopping events as ends of axes, or why one is not.
-fn stopping(problem: &ControlProblem) -> Result<Vec<Stop>, String> {
-    let stated = &problem.stated;
+fn stopping(lowered: &Lowered) -> Result<Vec<Stop>, String> {
+    let stated = &lowered.stated;
     let mut found = Vec::new();
-    for event in stops(problem) {
+    for event in stops(lowered) {
         let name = &event.name;
         let depends = |e| stated.graph.depends_on(event.margin, e);
         if depends(stated.time) {
@@ -92,13 +92,13 @@ fn stopping(problem: &ControlProblem) -> Result<Vec<Stop>, String> {
         let [state] = states[..] else {
             return Err(format!("event `{name}` depends on {} states", states.len()));
         };
-        if problem.problem.dynamics.boundary.get(state) == Some(&Boundary::Periodic) {
+        if lowered.problem.dynamics.boundary.get(state) == Some(&Boundary::Periodic) {
             return Err(format!("event `{name}` is on a periodic axis"));
         }
         let margin = [event.margin];
         let margin = Kernel::compile(&stated.graph, &margin, stated.time, &stated.state)
             .map_err(|error| error.to_string())?;
-        let start = start_nodes(&problem.start);
+        let start = start_nodes(lowered.start());
         let middle = start.average(|points| points.column(state).to_vec());
         let stop = Stop {
             state,
@@ -117,8 +117,8 @@ fn stopping(problem: &ControlProblem) -> Result<Vec<Stop>, String> {
 ///
 /// # Errors
 /// Why one is not.
-pub(crate) fn stops_are_edges(problem: &ControlProblem) -> Result<(), String> {
-    stopping(problem).map(|_| ())
+pub(crate) fn stops_are_edges(lowered: &Lowered) -> Result<(), String> {
+    stopping(lowered).map(|_| ())
 }
 
 /// Why states that nothing else couples are not solved one by one where [`end_paths`].
@@ -136,8 +136,8 @@ impl Edges {
     /// Axes of a domain, cut where events begin: the part that holds the middle of the start law.
     ///
     /// Events that [`stops_are_edges`] does not accept are left out.
-    pub(crate) fn new(problem: &ControlProblem, domain: Vec<(f64, f64)>) -> Self {
-        let dynamics = &problem.problem.dynamics;
+    pub(crate) fn new(lowered: &Lowered, domain: Vec<(f64, f64)>) -> Self {
+        let dynamics = &lowered.problem.dynamics;
         let kind = |i: usize| match dynamics.boundary.get(i) {
             _ if dynamics.domain.is_none() => Edge::Natural,
             Some(Boundary::Reflect) => Edge::Reflect,
@@ -149,7 +149,7 @@ impl Edges {
             kinds: (0..domain.len()).map(|i| [kind(i); 2]).collect(),
             domain,
         };
-        for stop in stopping(problem).unwrap_or_default() {
+        for stop in stopping(lowered).unwrap_or_default() {
             edges.cut(&stop);
         }
         edges
@@ -256,7 +256,7 @@ pub(crate) enum Stopped {
 
 /// A field on axes with edges.
 pub(crate) struct Enclosed {
-    pub(crate) inner: Box<dyn Field + Send>,
+    pub(crate) inner: Arc<dyn Field + Send>,
     pub(crate) edges: Arc<Edges>,
     pub(crate) stopped: Stopped,
 }
@@ -334,11 +334,11 @@ impl Field for FrozenEnclosed<'_> {
 
 /// Value and policy as they are, or within edges that act.
 pub(crate) fn enclosed(
-    value: Box<dyn Field + Send>,
-    policy: Box<dyn Field + Send>,
+    value: Arc<dyn Field + Send>,
+    policy: Arc<dyn Field + Send>,
     edges: &Arc<Edges>,
     process: &SteeredProcess,
-) -> [Box<dyn Field + Send>; 2] {
+) -> [Arc<dyn Field + Send>; 2] {
     if !edges.act() {
         return [value, policy];
     }
@@ -349,8 +349,8 @@ pub(crate) fn enclosed(
     };
     let process = Arc::new(process.clone());
     [
-        Box::new(within(value, Stopped::Value(process))),
-        Box::new(within(policy, Stopped::Policy)),
+        Arc::new(within(value, Stopped::Value(process))),
+        Arc::new(within(policy, Stopped::Policy)),
     ]
 }
 

@@ -6,7 +6,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::Task;
-use crate::solvers::driver::Refusal;
+use crate::solvers::lowered::refusal::Refusal;
 
 /// `log rho` with its gradient.
 ///

@@ -18,11 +18,11 @@
 
 use crate::derivation::control::{product_form, riccati};
 use crate::problem::meant::task::Kind;
-use crate::solvers::driver::Refusal;
 use crate::solvers::grid::hjb;
 use crate::solvers::grid::hopf_cole::MOST_STATES;
-use crate::solvers::lowered::control::ControlProblem;
 use crate::solvers::lowered::edges;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
 
 /// Most states of a grid that is cheap.
 const CHEAP: usize = 2;
@@ -31,15 +31,15 @@ const CHEAP: usize = 2;
 ///
 /// # Errors
 /// Where no method applies: what is missing, and the nearest problem that would be solved.
-pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal> {
-    if problem.problem.kind() == Kind::Sample {
+pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
+    if lowered.problem.kind() == Kind::Sample {
         return Ok(vec!["annealed", "path-integral"]);
     }
-    let mut parts = problem.parts.clone();
+    let mut parts = lowered.process.clone();
     let d = parts.dimension();
-    let linear = problem.temperature.is_ok();
-    let bounded = problem.problem.control_bounds.is_some();
-    if !bounded && !edges::act(problem) && riccati::linear_quadratic(&mut parts).is_ok() {
+    let linear = lowered.facts.temperature.is_ok();
+    let bounded = lowered.problem.control_bounds.is_some();
+    if !bounded && !edges::act(lowered) && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
         if linear && d <= CHEAP {
             names.push("hopf-cole");
@@ -47,7 +47,7 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
         return Ok(names);
     }
     let (groups, couplings) = product_form::groups_of(&mut parts);
-    let together = edges::end_paths(problem);
+    let together = edges::end_paths(lowered);
     let small = groups.iter().all(|group| group.len() <= CHEAP);
     if linear && !bounded && groups.len() > 1 && small && !together {
         return Ok(vec!["separable"]);
@@ -58,21 +58,17 @@ pub fn automatic(problem: &ControlProblem) -> Result<Vec<&'static str>, Refusal>
         (true, _) if d <= MOST_STATES => Ok(vec!["hopf-cole"]),
         (true, _) => Ok(vec!["path-integral"]),
         (false, true) => Ok(vec!["hjb"]),
-        (false, false) => Err(refusal(problem, largest, &couplings)),
+        (false, false) => Err(refusal(lowered, largest, &couplings)),
     }
 }
 
-fn refusal(
-    problem: &ControlProblem,
-    largest: usize,
-    couplings: &[product_form::Coupling],
-) -> Refusal {
+fn refusal(lowered: &Lowered, largest: usize, couplings: &[product_form::Coupling]) -> Refusal {
     let mut reason = format!(
         "{largest} coupled states are too many for hjb ({}), and no structure helps",
         hjb::MOST_STATES
     );
     let mut accepted = Vec::new();
-    if let Err(missing) = &problem.temperature {
+    if let Err(missing) = &lowered.facts.temperature {
         reason.push_str(&format!("; no linear equation: {}", missing.because));
         if let Some(nearest) = &missing.nearest {
             accepted.push(format!("a temperature ({nearest}) for path-integral"));
@@ -84,7 +80,7 @@ fn refusal(
             coupling.term, coupling.place
         ));
     }
-    if problem.problem.control_bounds.is_none() && !edges::act(problem) {
+    if lowered.problem.control_bounds.is_none() && !edges::act(lowered) {
         accepted.push("a polynomial of the coupled states: solvers = [\"polynomial\"]".to_owned());
     }
     accepted.push("the zero-noise answer: solvers = [\"ddp\"]".to_owned());

@@ -12,29 +12,29 @@ use crate::solvers::closed::passage::FirstPassage;
 use crate::solvers::closed::stationary::Stationary;
 use crate::solvers::driver::Method;
 use crate::solvers::grid::density::Density;
-use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Points and steps with which admission is asked; it does not depend on them.
 const ANY: usize = 64;
 
 /// Names of methods, most trusted first.
-pub fn automatic(problem: &SimulateProblem) -> Vec<&'static str> {
+pub fn automatic(lowered: &Lowered) -> Vec<&'static str> {
     let mut names = Vec::new();
     let points = ANY;
-    if (Stationary { points }).admit(problem).is_ok() {
+    if (Stationary { points }).admit(lowered).is_ok() {
         names.push("stationary");
     }
-    if (FirstPassage { points }).admit(problem).is_ok() {
+    if (FirstPassage { points }).admit(lowered).is_ok() {
         names.push("first-passage");
     }
     let relative_tolerance = 1e-6;
-    if (Moments { relative_tolerance }).admit(problem).is_ok() {
+    if (Moments { relative_tolerance }).admit(lowered).is_ok() {
         names.push("moments");
     }
-    if (Density { points, steps: ANY }).admit(problem).is_ok() {
+    if (Density { points, steps: ANY }).admit(lowered).is_ok() {
         names.push("fpk");
     }
-    names.push(match problem.sde.structure() {
+    names.push(match lowered.free().sde.structure() {
         NoiseStructure::Additive => "exponential-euler",
         NoiseStructure::Commutative => "milstein",
         NoiseStructure::General { .. } => "euler-maruyama",

@@ -5,5 +5,3 @@ pub mod choice_simulate;
 pub mod methods;
 pub mod reserved;
 pub mod run;
-pub mod run_control;
-pub mod run_simulate;

@@ -1,88 +1,49 @@
-//! From a validated problem to its solutions: lowering to numbers, then every requested method.
+//! Runs one requested method on a lowered problem.
 
-use crate::discretization::noising::{Noising, NoisingError};
-use crate::field::noised_mixture::NoisedMixture;
-use crate::problem::meant::model::Problem;
+use crate::derivation::ground::stated::Clock;
 use crate::problem::meant::solver::SolverSpec;
-use crate::problem::meant::task::{Kind, Reverse};
 use crate::solvers::bridge::Bridge;
 use crate::solvers::closed::exact::Exact;
-use crate::solvers::driver::{Attempt, Progress, Refusal, Solution, Unsolved};
+use crate::solvers::closed::moments::Moments;
+use crate::solvers::closed::passage::FirstPassage;
+use crate::solvers::closed::riccati::Riccati;
+use crate::solvers::closed::riccati::hamiltonian::Hamiltonian;
+use crate::solvers::closed::stationary::Stationary;
+use crate::solvers::driver::{Attempt, Progress, Solution, Unsolved};
+use crate::solvers::grid::density::Density;
 use crate::solvers::grid::fokker_planck::FokkerPlanck;
-use crate::solvers::grid::noised_value::HopfCole;
+use crate::solvers::grid::hjb::Hjb;
+use crate::solvers::grid::hopf_cole::HopfCole;
+use crate::solvers::grid::long_horizon::LongHorizon;
+use crate::solvers::grid::noised_value::HopfCole as NoisedValue;
+use crate::solvers::grid::separable::Separable;
+use crate::solvers::grid::spectral::Spectral;
 use crate::solvers::learned::action::Action;
+use crate::solvers::learned::ddp::Ddp;
+use crate::solvers::learned::path_integral::PathIntegral;
+use crate::solvers::learned::polynomial::Polynomial;
 use crate::solvers::learned::score_matching::ScoreMatching;
-use crate::solvers::lowered::answer::Outcome;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::learned::steered::Learned;
+use crate::solvers::learned::steered::objective::PathObjective;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::sampling::annealed::Annealed;
+use crate::solvers::sampling::chains::Chains;
+use crate::solvers::walk::paths::Paths;
 use std::time::Duration;
 
-/// Why a problem could not be lowered to numbers.
-#[derive(Debug, thiserror::Error)]
-pub enum LoweringError {
-    #[error(
-        "this version has no solvers for problems of kind `{kind}`; it derives and checks them: onsager derive, onsager check"
-    )]
-    NoSolvers { kind: Kind },
-    #[error(transparent)]
-    Noising(#[from] NoisingError),
-    #[error(
-        "the start law of the reverse process is a {family}; it must be a gaussian, mixture, curve or samples"
-    )]
-    PriorNotMixture { family: &'static str },
-}
-
-impl ReverseProblem {
-    /// Lowers reverse diffusion to control: compiles the noising process and finds the closed form of
-    /// its marginals where the data law is a mixture and the drift is affine.
-    pub fn new(problem: Problem) -> Result<Self, LoweringError> {
-        let Some(Reverse { data, prior }) = problem.reverse().cloned() else {
-            return Err(LoweringError::NoSolvers {
-                kind: problem.kind(),
-            });
-        };
-        let noising = Noising::new(&problem)?;
-        let prior = prior.mixture().ok_or(LoweringError::PriorNotMixture {
-            family: prior.family(),
-        })?;
-        let exact = match (data.mixture(), noising.transition()) {
-            (Some(mixture), Some(transition)) => Some(NoisedMixture::new(
-                mixture,
-                transition.clone(),
-                noising.start(),
-            )),
-            _ => None,
-        };
-        Ok(Self {
-            problem,
-            data,
-            noising,
-            exact,
-            prior,
-        })
-    }
-}
-
 /// What came of every requested solver.
-pub struct Answers<O = Outcome> {
+#[derive(Default)]
+pub struct Answers {
     /// In the order they were asked for.
     pub asked: Vec<SolverSpec>,
-    pub solutions: Vec<Solution<O>>,
+    pub solutions: Vec<Solution>,
     /// Solver id and why it gave no solution.
     pub unsolved: Vec<(String, Unsolved)>,
 }
 
-impl<O> Default for Answers<O> {
-    fn default() -> Self {
-        Self {
-            asked: Vec::new(),
-            solutions: Vec::new(),
-            unsolved: Vec::new(),
-        }
-    }
-}
-
-impl<O> Answers<O> {
-    pub fn push(&mut self, spec: &SolverSpec, result: Result<Solution<O>, Unsolved>) {
+impl Answers {
+    pub fn push(&mut self, spec: &SolverSpec, result: Result<Solution, Unsolved>) {
         self.asked.push(spec.clone());
         match result {
             Ok(solution) => self.solutions.push(solution),
@@ -91,40 +52,76 @@ impl<O> Answers<O> {
     }
 }
 
+/// Solutions found so far: a method may use the policy of another (`use = "id"`).
+pub type Found<'a> = &'a [Solution];
+
 /// Runs one solver; its random numbers depend on the seed and its id only.
+///
+/// # Errors
+/// [`Unsolved`]: refused, with what would be accepted, or failed.
 pub fn solve(
-    problem: &ReverseProblem,
+    lowered: &Lowered,
     spec: &SolverSpec,
+    found: Found<'_>,
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Solution, Unsolved> {
-    let method = spec;
     let attempt = Attempt {
-        problem,
+        lowered,
         spec,
-        seed: problem.problem.run.seed,
+        seed: lowered.problem.run.seed,
         deadline,
     };
-    if let Some(method) = Action::new(method) {
-        attempt.drive(&method, watch)
-    } else if let Some(method) = ScoreMatching::new(method) {
-        attempt.drive(&method, watch)
-    } else if let Some(method) = HopfCole::new(method) {
-        attempt.drive(&method, watch)
-    } else if let Some(method) = FokkerPlanck::new(method) {
-        attempt.drive(&method, watch)
-    } else if let Some(method) = Bridge::new(method) {
-        attempt.drive(&method, watch)
-    } else if spec.method() == "exact" {
-        attempt.drive(&Exact, watch)
-    } else {
-        Err(Unsolved::Refused(Refusal {
-            method: spec.method(),
-            reason: format!(
-                "this version does not have it for kind `{}`",
-                problem.problem.kind()
-            ),
-            accepted: "exact, action, score-matching, hopf-cole, fokker-planck, bridge".to_owned(),
-        }))
+    // Where the law of the noised data is known the score has methods of its own under these names.
+    let is_noised = lowered.process.clock == Clock::Reversed
+        && lowered.undoes_additive_noise()
+        && lowered.problem.reverse().is_some();
+    macro_rules! try_each {
+        ($($method:expr),* $(,)?) => {
+            $(if let Some(method) = $method {
+                return attempt.drive(&method, watch);
+            })*
+        };
     }
+    let method = spec;
+    let is_action = spec.method() == "action"
+        && spec.options.one::<PathObjective>("objective") == PathObjective::RelativeEntropy;
+    if is_noised && is_action {
+        try_each!(Action::new(method));
+    }
+    if is_noised {
+        try_each!(NoisedValue::new(method));
+    }
+    try_each!(
+        ScoreMatching::new(method),
+        FokkerPlanck::new(method),
+        Bridge::new(method),
+        (spec.method() == "exact").then_some(Exact),
+        Riccati::new(method),
+        Hamiltonian::new(method),
+        HopfCole::new(method),
+        Spectral::new(method),
+        Hjb::new(method),
+        LongHorizon::new(method),
+        Separable::new(method),
+        Annealed::new(method),
+        Chains::new(method),
+        Learned::new(method),
+        Polynomial::new(method),
+        Ddp::new(method),
+        PathIntegral::new(method, found),
+        Stationary::new(method),
+        FirstPassage::new(method),
+        Density::new(method),
+        Moments::new(method),
+        Paths::new(method),
+    );
+    Err(Unsolved::Refused(Refusal {
+        method: spec.method(),
+        reason: format!(
+            "this version does not have it for kind `{}`",
+            lowered.problem.kind()
+        ),
+        accepted: "the methods that `onsager list methods` shows".to_owned(),
+    }))
 }

@@ -45,12 +45,12 @@ use crate::problem::format::key::{Fallback, Form, Key};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::SAMPLE;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{
-    ControlOutcome, ControlProblem, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE,
-};
+use crate::solvers::lowered::answer::{Answer, Backwards, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::Target;
 use crate::solvers::options::{TIME_STEPS, half, half_steps, steps};
 use crate::solvers::sampling::annealed::backwards::Schedule;
@@ -201,12 +201,11 @@ impl Annealed {
 }
 
 impl Method for Annealed {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Target;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Target, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Target, Refusal> {
         if self.population() < SMALLEST {
             return Err(Refusal {
                 method: NAME,
@@ -217,17 +216,17 @@ impl Method for Annealed {
                 accepted: format!("particles = {} or more", SMALLEST * POPULATIONS),
             });
         }
-        Target::new(&problem.problem, NAME)
+        Target::new(&lowered.problem, NAME)
     }
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         target: Target,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let d = problem.problem.state.len();
-        let (mean, variance) = match problem.start.mixture() {
+        let d = lowered.problem.state.len();
+        let (mean, variance) = match lowered.start().mixture() {
             Some(mixture) => (mixture.mean(), mixture.variances()),
             None => (vec![0.0; d], vec![0.0; d]),
         };
@@ -246,12 +245,7 @@ impl Method for Annealed {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some(ladder) = &state.ladder else {
             if state.fitted {
                 state.ladder = Some(self.pilot(state, "ladder", work)?.0);
@@ -303,7 +297,7 @@ impl Method for Annealed {
         }
     }
 
-    fn finish(&self, _: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         let (value, error) = combined(&state.populations);
         if !value.is_finite() {
             return Err(not_finite("log Z", value));
@@ -335,17 +329,19 @@ impl Method for Annealed {
             quantity("ess", Estimate::from_samples(&shares)),
         ];
         quantities.extend(mode_weights(&state, &logs));
-        Ok(ControlOutcome {
+        Ok(Answer {
             quantities,
             samples: Some(self.samples(&state)),
             history: state.history,
             facts,
-            schedule: state.ladder.map(|ladder| Schedule {
-                reference: state.reference,
-                ladder,
-                population: (self.population() / SMALLER).max(SMALLEST),
+            backwards: state.ladder.map(|ladder| {
+                Box::new(Schedule {
+                    reference: state.reference,
+                    ladder,
+                    population: (self.population() / SMALLER).max(SMALLEST),
+                }) as Box<dyn Backwards + Send>
             }),
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }

@@ -29,9 +29,11 @@ use crate::problem::format::page::Page;
 use crate::problem::meant::kind::SAMPLE;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::Target;
 use crate::solvers::options::{RUN_PATHS, paths_text, quarter};
 use crate::solvers::sampling::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
@@ -181,22 +183,21 @@ impl State {
 }
 
 impl Method for Chains {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Target;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Target, Refusal> {
-        Target::new(&problem.problem, self.name())
+    fn admit(&self, lowered: &Lowered) -> Result<Target, Refusal> {
+        Target::new(&lowered.problem, self.name())
     }
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         target: Target,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let x = problem.draw_start(&streams.role("start"), 0, self.paths);
+        let x = lowered.draw_start(&streams.role("start"), 0, self.paths);
         let (points, d) = (x.points(), x.columns());
         let cloud = Cloud::new(&target, x);
         let (step, leapfrogs, range) = match self.walk {
@@ -221,12 +222,7 @@ impl Method for Chains {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let d = state.moves.scale.len();
         // Left out at inverse temperature one.
         let reference = Reference {
@@ -281,7 +277,7 @@ impl Method for Chains {
         }
     }
 
-    fn finish(&self, _: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         // Out of time during the warmup: nothing was tallied, and the averages say so.
         let kept = state.done.saturating_sub(self.warmup) as f64;
         let d = state.moves.scale.len();
@@ -303,11 +299,11 @@ impl Method for Chains {
         if self.wanted().is_some() {
             facts.push(("acceptance", state.accepted / kept));
         }
-        Ok(ControlOutcome {
+        Ok(Answer {
             quantities,
             facts,
             samples: Some(state.cloud.x),
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }
@@ -317,7 +313,7 @@ mod tests {
     use super::*;
     use crate::problem::parse_text;
     use crate::solvers::registry::methods::vocabulary;
-    use crate::solvers::registry::run_control::solve;
+    use crate::solvers::registry::run::solve;
     use std::path::Path;
 
     /// Seed 9. A Gaussian with mean 1 and variance 4: 64 chains; five standard errors on four moments, Student
@@ -338,11 +334,11 @@ mod tests {
             );
             let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
                 .unwrap_or_else(|report| panic!("{report}"));
-            let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-            let spec = &problem.problem.solvers[0];
+            let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+            let spec = &lowered.problem.solvers[0];
             let solution =
-                solve(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-            let quantities = &solution.outcome.quantities;
+                solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+            let quantities = &solution.answer.quantities;
             assert_eq!(quantities.len(), 4);
             for (quantity, exact) in
                 quantities

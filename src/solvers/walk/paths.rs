@@ -38,8 +38,10 @@ use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::draw_start;
 use crate::solvers::options::{RUN_PATHS, TIME_STEPS, half_steps, paths_text, quarter, steps};
 
@@ -133,9 +135,9 @@ impl Paths {
 /// Noise it is not made for.
 pub fn scheme(
     stepper: Stepper,
-    problem: &SimulateProblem,
+    lowered: &Lowered,
 ) -> Result<Box<dyn Scheme + Send>, SchemeRefusal> {
-    let sde = &problem.sde;
+    let sde = &lowered.free().sde;
     Ok(match stepper {
         Stepper::EulerMaruyama => Box::new(EulerMaruyama::new(sde)),
         Stepper::Heun => Box::new(Heun::new(sde)),
@@ -170,14 +172,13 @@ pub struct State {
 }
 
 impl Method for Paths {
-    type Problem = SimulateProblem;
-    type Outcome = SimulateOutcome;
+    const ASKS: Asks = Asks::NoControl;
     type Admitted = Box<dyn Scheme + Send>;
     type State = State;
 
-    fn admit(&self, problem: &SimulateProblem) -> Result<Self::Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Self::Admitted, Refusal> {
         let name = self.stepper.name();
-        scheme(self.stepper, problem).map_err(|refusal| Refusal {
+        scheme(self.stepper, lowered).map_err(|refusal| Refusal {
             method: name,
             reason: refusal.to_string(),
             accepted: match refusal {
@@ -190,13 +191,13 @@ impl Method for Paths {
 
     fn start(
         &self,
-        problem: &SimulateProblem,
+        lowered: &Lowered,
         scheme: Self::Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let (from, to) = problem.horizon();
+        let (from, to) = lowered.horizon();
         let at = |t: &f64| ((t - from) / (to - from) * self.steps as f64).round() as usize;
-        let mut recorded: Vec<usize> = problem
+        let mut recorded: Vec<usize> = lowered
             .problem
             .time_settings
             .record
@@ -206,7 +207,7 @@ impl Method for Paths {
             .collect();
         recorded.push(self.steps);
         recorded.dedup();
-        let columns = problem.observables.outputs() + 2 * problem.dimension();
+        let columns = lowered.free().observables.outputs() + 2 * lowered.dimension();
         Ok(State {
             scheme,
             noise: streams.role("noise"),
@@ -222,14 +223,14 @@ impl Method for Paths {
 
     fn advance(
         &self,
-        problem: &SimulateProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let points = ROUND.min(self.paths - state.done);
         let first = state.done;
         let walker = Walker {
-            problem,
+            lowered,
             state,
             steps: self.steps,
         };
@@ -238,7 +239,7 @@ impl Method for Paths {
         });
         for part in walked {
             for (k, x) in part.kept.iter().enumerate() {
-                let t = self.time(problem, state.recorded[k]);
+                let t = self.time(lowered, state.recorded[k]);
                 if let Some(value) = x.as_slice().iter().find(|x| !x.is_finite()) {
                     return Err(SolveError::NotFinite {
                         what: "a path",
@@ -247,11 +248,11 @@ impl Method for Paths {
                         suggestion: "more steps, or exponential-euler for a stiff drift".to_owned(),
                     });
                 }
-                keep(problem, t, x, &mut state.values[k]);
+                keep(lowered, t, x, &mut state.values[k]);
             }
             state.events.extend(part.event);
             state.absorbed += part.absorbed;
-            work.normals += part.steps * problem.sde.noises() as u64;
+            work.normals += part.steps * lowered.free().sde.noises() as u64;
             work.field_points += part.steps;
         }
         state.done += points;
@@ -269,66 +270,65 @@ impl Method for Paths {
         }
     }
 
-    fn finish(
-        &self,
-        problem: &SimulateProblem,
-        state: State,
-    ) -> Result<SimulateOutcome, SolveError> {
-        let mut outcome = SimulateOutcome::default();
-        let (from, to) = problem.horizon();
-        outcome.facts = vec![("step", (to - from) / self.steps as f64)];
-        if !problem.stops.is_empty() {
-            passage(&mut outcome, &state.events, to - from);
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
+        let (from, to) = lowered.horizon();
+        answer.facts = vec![("step", (to - from) / self.steps as f64)];
+        if !lowered.free().stops.is_empty() {
+            passage(&mut answer, &state.events, to - from);
         }
         if state.absorbed > 0 {
             let share = state.absorbed as f64 / state.done as f64;
-            outcome.facts.push(("absorbed at an edge", share));
+            answer.facts.push(("absorbed at an edge", share));
         }
         for (step, values) in state.recorded.iter().zip(&state.values) {
             let suffix = if *step == self.steps {
                 String::new()
             } else {
-                format!("_t{}", self.time(problem, *step))
+                format!("_t{}", self.time(lowered, *step))
             };
             // On the way the observables only.
             let count = match *step == self.steps {
                 true => values.len(),
-                false => problem.observables.outputs(),
+                false => lowered.free().observables.outputs(),
             };
-            let columns = names(problem).into_iter().zip(values).take(count);
+            let columns = names(lowered).into_iter().zip(values).take(count);
             for (name, values) in columns {
-                outcome.push(format!("{name}{suffix}"), Estimate::from_samples(values));
+                answer.push(format!("{name}{suffix}"), Estimate::from_samples(values));
             }
         }
-        Ok(outcome)
+        Ok(answer)
     }
 }
 
 impl Paths {
-    fn time(&self, problem: &SimulateProblem, step: usize) -> f64 {
-        let (from, to) = problem.horizon();
+    fn time(&self, lowered: &Lowered, step: usize) -> f64 {
+        let (from, to) = lowered.horizon();
         from + (to - from) * step as f64 / self.steps as f64
     }
 }
 
 /// Names of the columns that are kept: observables, then means and mean squares of the states.
-pub(crate) fn names(problem: &SimulateProblem) -> Vec<String> {
-    let observed = problem.problem.observe.iter().map(|(name, _)| name.clone());
-    let one = problem.dimension() == 1;
+pub(crate) fn names(lowered: &Lowered) -> Vec<String> {
+    let observed = lowered.problem.observe.iter().map(|(name, _)| name.clone());
+    let one = lowered.dimension() == 1;
     let moment = |word: &str, j: usize| match one {
         true => format!("{word}_end"),
         false => format!("{word}_end[{j}]"),
     };
     let states =
-        (0..problem.dimension()).flat_map(|j| [moment("mean", j), moment("mean_square", j)]);
+        (0..lowered.dimension()).flat_map(|j| [moment("mean", j), moment("mean_square", j)]);
     observed.chain(states).collect()
 }
 
 /// Appends the columns of [`names`] at a block of states.
-fn keep(problem: &SimulateProblem, t: f64, x: &Batch, values: &mut [Vec<f64>]) {
-    let outputs = problem.observables.outputs();
+fn keep(lowered: &Lowered, t: f64, x: &Batch, values: &mut [Vec<f64>]) {
+    let outputs = lowered.free().observables.outputs();
     let mut observed = Batch::zeros(x.points(), outputs);
-    problem.observables.eval(t, x.as_ref(), observed.as_mut());
+    lowered
+        .free()
+        .observables
+        .eval(t, x.as_ref(), observed.as_mut());
     for (k, values) in values.iter_mut().enumerate() {
         if k < outputs {
             values.extend(observed.column(k));
@@ -344,11 +344,11 @@ fn keep(problem: &SimulateProblem, t: f64, x: &Batch, values: &mut [Vec<f64>]) {
 
 /// The mean time until the event. Paths that reach none within the horizon are taken to reach it at the rate of
 /// the others, `E tau = total time / events`; with more than a few of them there is no such number.
-fn passage(outcome: &mut SimulateOutcome, events: &[f64], horizon: f64) {
+fn passage(answer: &mut Answer, events: &[f64], horizon: f64) {
     let reached: Vec<f64> = events.iter().copied().filter(|t| t.is_finite()).collect();
     let missing = events.len() - reached.len();
     let share = missing as f64 / events.len() as f64;
-    outcome.facts.push(("paths without an event", share));
+    answer.facts.push(("paths without an event", share));
     if reached.is_empty() || share > UNFINISHED {
         return;
     }
@@ -358,26 +358,30 @@ fn passage(outcome: &mut SimulateOutcome, events: &[f64], horizon: f64) {
         .iter()
         .map(|t| if t.is_finite() { *t } else { horizon + rest })
         .collect();
-    outcome.push("passage_time", Estimate::from_samples(&times));
+    answer.push("passage_time", Estimate::from_samples(&times));
 }
 
 /// Walks blocks of paths.
 struct Walker<'a> {
-    problem: &'a SimulateProblem,
+    lowered: &'a Lowered,
     state: &'a State,
     steps: usize,
 }
 
 impl Walker<'_> {
     fn walk(&self, first: u64, points: usize) -> Walked {
-        let problem = self.problem;
+        let problem = self.lowered;
         let (from, to) = problem.horizon();
         let h = (to - from) / self.steps as f64;
-        let mut x = draw_start(&problem.start, &self.state.start, first, points);
-        let mut equation = problem.sde.equation(points, None);
+        let mut x = draw_start(problem.start(), &self.state.start, first, points);
+        let mut equation = self.lowered.free().sde.equation(points, None);
         let scheme = &self.state.scheme;
         let mut room = scheme.room(points);
-        let noise = Brownian::new(self.state.noise, problem.sde.noises(), scheme.wanted());
+        let noise = Brownian::new(
+            self.state.noise,
+            self.lowered.free().sde.noises(),
+            scheme.wanted(),
+        );
         let mut increment = noise.room(points);
         let mut watch = Watch::new(self, first, &x, from);
         let mut kept = Vec::new();
@@ -410,7 +414,7 @@ impl Walker<'_> {
 
 /// Which paths of a block still run, and what ended the others.
 struct Watch<'a> {
-    problem: &'a SimulateProblem,
+    lowered: &'a Lowered,
     crossing: &'a Stream,
     first: u64,
     running: usize,
@@ -427,10 +431,10 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(walker: &Walker<'a>, first: u64, x: &Batch, t: f64) -> Self {
-        let problem = walker.problem;
-        let (points, events) = (x.points(), problem.margins.outputs());
+        let lowered = walker.lowered;
+        let (points, events) = (x.points(), lowered.free().margins.outputs());
         let mut watch = Self {
-            problem,
+            lowered,
             crossing: &walker.state.crossing,
             first,
             running: points,
@@ -441,9 +445,12 @@ impl<'a> Watch<'a> {
             margins: Batch::zeros(points, events),
             before: Batch::zeros(points, events),
             spreads: Batch::zeros(points, events),
-            moving: (0..problem.dimension()).any(|j| problem.boundary(j) != Boundary::Natural),
+            moving: (0..lowered.dimension()).any(|j| lowered.boundary(j) != Boundary::Natural),
         };
-        problem.margins.eval(t, x.as_ref(), watch.before.as_mut());
+        lowered
+            .free()
+            .margins
+            .eval(t, x.as_ref(), watch.before.as_mut());
         for i in 0..points {
             if (0..events).any(|e| watch.before.get(i, e) >= 0.0) {
                 watch.end(x, i);
@@ -480,12 +487,12 @@ impl<'a> Watch<'a> {
         if !self.moving {
             return;
         }
-        let Some(domain) = &self.problem.problem.dynamics.domain else {
+        let Some(domain) = &self.lowered.problem.dynamics.domain else {
             return;
         };
         for (j, &(low, high)) in domain.iter().enumerate() {
             let width = high - low;
-            match self.problem.boundary(j) {
+            match self.lowered.boundary(j) {
                 Boundary::Natural => {}
                 Boundary::Periodic => {
                     for x in x.column_mut(j) {
@@ -518,14 +525,12 @@ impl<'a> Watch<'a> {
         if events == 0 {
             return;
         }
-        let problem = self.problem;
-        problem
-            .margins
-            .eval(t + h, x.as_ref(), self.margins.as_mut());
-        problem
-            .margin_spreads
+        let lowered = self.lowered;
+        let free = lowered.free();
+        free.margins.eval(t + h, x.as_ref(), self.margins.as_mut());
+        free.margin_spreads
             .eval(t + h, x.as_ref(), self.spreads.as_mut());
-        let started = problem.horizon().0;
+        let started = lowered.horizon().0;
         for i in 0..x.points() {
             if self.ended[i] {
                 continue;
@@ -555,14 +560,14 @@ impl<'a> Watch<'a> {
 
 /// Distances of every path with step `h` from the one with `h/2` on the same noise, level by level.
 pub fn level_distances(
-    problem: &SimulateProblem,
+    lowered: &Lowered,
     scheme: &dyn Scheme,
     nodes: &[f64],
     levels: u32,
     paths: usize,
     streams: &Streams,
 ) -> Vec<Vec<f64>> {
-    let ends = |level| ends(problem, scheme, nodes, level, paths, streams);
+    let ends = |level| ends(lowered, scheme, nodes, level, paths, streams);
     let mut coarse = ends(0);
     (1..=levels)
         .map(|level| {
@@ -576,20 +581,20 @@ pub fn level_distances(
 
 /// Distances of every path by one scheme from the one by another, on the same noise with the same step.
 pub fn path_distances(
-    problem: &SimulateProblem,
+    lowered: &Lowered,
     schemes: [&dyn Scheme; 2],
     nodes: &[f64],
     level: u32,
     paths: usize,
     streams: &Streams,
 ) -> Vec<f64> {
-    let [a, b] = schemes.map(|scheme| ends(problem, scheme, nodes, level, paths, streams));
+    let [a, b] = schemes.map(|scheme| ends(lowered, scheme, nodes, level, paths, streams));
     distances(a.as_ref(), b.as_ref())
 }
 
 /// Ends of paths over `nodes`, every interval halved `level` times, without events.
 fn ends(
-    problem: &SimulateProblem,
+    lowered: &Lowered,
     scheme: &dyn Scheme,
     nodes: &[f64],
     level: u32,
@@ -597,19 +602,19 @@ fn ends(
     streams: &Streams,
 ) -> Batch {
     let walk = crate::discretization::scheme::Path {
-        sde: &problem.sde,
+        sde: &lowered.free().sde,
         scheme,
         nodes,
         level,
         stream: &streams.role("noise"),
         policy: None,
     };
-    let start = draw_start(&problem.start, &streams.role("start"), 0, paths);
+    let start = draw_start(lowered.start(), &streams.role("start"), 0, paths);
     let parts = map_blocks(paths, block(), |range| {
         let start = start.as_ref().rows(range.clone());
         walk.walk(range.start as u64, start, |_, _| ())
     });
-    let mut out = Batch::zeros(paths, problem.dimension());
+    let mut out = Batch::zeros(paths, lowered.dimension());
     let mut first = 0;
     for part in parts {
         out.write_rows(first, part.as_ref());

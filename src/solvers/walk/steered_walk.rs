@@ -22,7 +22,7 @@ use crate::numeric::blocks::block;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::meant::model::Boundary;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::stopping::{Margins, Part, Stopping};
 use nalgebra::DVector;
 use rayon::prelude::*;
@@ -51,7 +51,7 @@ impl Field for Idle {
 /// How to walk.
 #[derive(Clone, Copy)]
 pub struct SteeredWalk<'a> {
-    pub problem: &'a ControlProblem,
+    pub lowered: &'a Lowered,
     pub policy: &'a dyn Field,
     /// The policy to measure the distance from; `None`: no distance.
     pub reference: Option<&'a dyn Field>,
@@ -188,7 +188,7 @@ impl SteeredWalk<'_> {
         look: impl Fn(&Seen<'_>, &mut O) + Sync,
     ) -> (SteeredPaths, Vec<O>) {
         assert!(level <= self.finest, "noise is drawn at the finest level");
-        let stopping = Stopping::of(self.problem, self.stream);
+        let stopping = Stopping::of(self.lowered, self.stream);
         let size = block();
         let mut blocks: Vec<Walking<O>> = (0..start.points())
             .step_by(size)
@@ -226,7 +226,7 @@ impl SteeredWalk<'_> {
     }
 
     fn step(&self, step: usize, steps: usize, substeps: usize) -> Step {
-        let start = self.problem.process.start();
+        let start = self.lowered.compiled.steered.start();
         let length = self.until - start;
         Step {
             t: start + length * step as f64 / steps as f64,
@@ -242,7 +242,7 @@ impl SteeredWalk<'_> {
         stopping: Option<&Stopping>,
         observer: O,
     ) -> Walking<O> {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let (points, states) = (start.points(), start.columns());
         let (controls, noises) = (process.controls(), process.noises());
         Walking {
@@ -305,7 +305,7 @@ impl SteeredWalk<'_> {
 
     /// The cost of where a block ends.
     fn arrive<O>(&self, block: &mut Walking<O>) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let ends = &mut block.scratch.rate;
         process.terminal(block.x.as_ref(), ends);
         let costs = block.sums.cost.iter_mut().zip(&block.scratch.ended);
@@ -317,7 +317,7 @@ impl SteeredWalk<'_> {
 
     /// Control and drift at a node.
     fn steer(&self, t: f64, x: &Batch, scratch: &mut Scratch) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         self.policy.eval(t, x.as_ref(), scratch.control.as_mut());
         process.drift(t, x.as_ref(), scratch.drift.as_mut());
         let control = scratch.control.as_ref();
@@ -335,7 +335,7 @@ impl SteeredWalk<'_> {
         x: &Batch,
         scratch: &mut Scratch,
     ) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let Step { t, dt, fine } = at;
         let Scratch {
             alive,
@@ -382,7 +382,7 @@ impl SteeredWalk<'_> {
 
     /// What the controls of a step cost.
     fn observe(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let late = (-process.discount() * (t - process.start())).exp() * dt;
         process.running(t, x.as_ref(), &mut scratch.rate);
         process.effort_rate(t, x.as_ref(), scratch.control.as_ref(), &mut scratch.effort);
@@ -433,7 +433,7 @@ impl SteeredWalk<'_> {
 
     /// Adds the logarithm of the density ratio of one step.
     fn weigh(&self, t: f64, dt: f64, x: &Batch, sums: &mut SteeredPaths, scratch: &mut Scratch) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         scratch.theta.fill(0.0);
         if process.channel().depends_on_state() || process.diffusion().depends_on_state() {
             for i in 0..x.points() {
@@ -457,7 +457,7 @@ impl SteeredWalk<'_> {
     }
 
     fn advance(&self, t: f64, dt: f64, x: &mut Batch, scratch: &mut Scratch) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         scratch.moved.as_mut().copy_from(x.as_ref());
         process.diffusion().add_times(
             t,
@@ -479,7 +479,7 @@ impl SteeredWalk<'_> {
 
     /// What the edges of the domain do with a step across them.
     fn keep_inside(&self, x: &mut Batch) {
-        let dynamics = &self.problem.problem.dynamics;
+        let dynamics = &self.lowered.problem.dynamics;
         let Some(domain) = &dynamics.domain else {
             return;
         };

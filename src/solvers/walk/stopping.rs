@@ -22,7 +22,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::crossing::{DRAWS, crossing};
 use crate::numeric::random::Stream;
 use crate::problem::meant::model::Boundary;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Everything that ends a path.
 pub(crate) struct Stopping {
@@ -59,11 +59,11 @@ pub(crate) struct Part<'a> {
 
 impl Stopping {
     /// What ends paths of a problem; `None` where nothing does.
-    pub fn of(problem: &ControlProblem, stream: &Stream) -> Option<Self> {
-        let mut process = problem.parts.process.clone();
-        let events = problem.problem.task.events();
+    pub fn of(lowered: &Lowered, stream: &Stream) -> Option<Self> {
+        let mut process = lowered.process.process.clone();
+        let events = lowered.problem.task.events();
         let mut margins: Vec<Expr> = events.iter().filter(|e| e.stop).map(|e| e.margin).collect();
-        let dynamics = &problem.problem.dynamics;
+        let dynamics = &lowered.problem.dynamics;
         let domain = dynamics.domain.iter().flatten().zip(&dynamics.boundary);
         for (j, ((low, high), boundary)) in domain.enumerate() {
             if *boundary == Boundary::Absorb {

@@ -1,8 +1,8 @@
 use crate::problem::parse_text;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::simulate::SimulateProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::methods::vocabulary;
-use crate::solvers::registry::run_simulate::solve;
+use crate::solvers::registry::run::solve;
 use std::path::Path;
 
 fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
@@ -17,10 +17,10 @@ fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
     );
     let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
-    let problem = SimulateProblem::new(loaded.problem).expect("lowers");
-    let spec = &problem.problem.solvers[0];
-    let solution = solve(&problem, spec, None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
-    solution.outcome.quantities[0].clone()
+    let lowered = Lowered::new(loaded.problem).expect("lowers");
+    let spec = &lowered.problem.solvers[0];
+    let solution = solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+    solution.answer.quantities[0].clone()
 }
 
 /// Brownian motion leaves `(-1, 2)` from 0.5 after `(x - l)(r - x) / sigma^2`; with one reflecting end after

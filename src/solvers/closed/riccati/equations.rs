@@ -1,11 +1,11 @@
 //! The matrix equations of a quadratic value, with their coefficients.
 
 use crate::derivation::control::riccati::LinearQuadratic;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::expr::{CompileError, Expr, Kernel};
 use crate::numeric::batch::Batch;
 use crate::numeric::runge_kutta::Rates;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(
-        parts: &Controlled,
+        parts: &ControlledDiffusion,
         matrices: &[Vec<Vec<Expr>>],
     ) -> Result<Self, CompileError> {
         let (graph, time) = (&parts.process.graph, parts.process.time);
@@ -79,9 +79,9 @@ pub struct Equations {
 
 impl Equations {
     pub(super) fn new(
-        parts: &Controlled,
+        parts: &ControlledDiffusion,
         lq: &LinearQuadratic,
-        problem: &ControlProblem,
+        lowered: &Lowered,
     ) -> Result<Self, CompileError> {
         let d = lq.shift.len();
         let table = Table::new(
@@ -100,7 +100,7 @@ impl Equations {
             values: Batch::zeros(1, table.places.len()),
             table,
             blocks: layout(d),
-            discount: problem.process.discount(),
+            discount: lowered.compiled.steered.discount(),
             steered: true,
             coefficients: [(d, d), (d, 1), (d, d), (d, d), (d, 1), (d, d), (1, 1)]
                 .map(|(rows, columns)| DMatrix::zeros(rows, columns)),
@@ -108,7 +108,7 @@ impl Equations {
             carried: DMatrix::zeros(d, d),
             pulled: DVector::zeros(d),
         };
-        equations.load(problem.process.end());
+        equations.load(lowered.compiled.steered.end());
         Ok(equations)
     }
 

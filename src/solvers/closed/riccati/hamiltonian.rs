@@ -32,9 +32,11 @@ use crate::solvers::closed::riccati::{
     ACCEPTED, Admitted, HAMILTONIAN, LinearPolicy, NAME, OverTime, QuadraticForm, UNCONTROLLED,
     admitted, moments,
 };
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use nalgebra::DMatrix;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -68,13 +70,12 @@ pub struct State {
 }
 
 impl Method for Hamiltonian {
-    type Problem = ControlProblem;
-    type Outcome = ControlOutcome;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        let found = admitted(problem)?;
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        let found = admitted(lowered)?;
         let refusal = |reason: String| Refusal {
             method: NAME,
             reason,
@@ -85,7 +86,7 @@ impl Method for Hamiltonian {
         if !found.equations.is_constant() {
             return Err(refusal("the coefficients depend on time".to_owned()));
         }
-        let stiffness = Panels::new(problem, &found, true).stiffness();
+        let stiffness = Panels::new(lowered, &found, true).stiffness();
         if stiffness > LONGEST * MOST_PANELS {
             return Err(refusal(format!(
                 "the fastest rate times the horizon is {stiffness:e}, above {MOST_PANELS:e}"
@@ -96,14 +97,14 @@ impl Method for Hamiltonian {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         _: &Streams,
     ) -> Result<State, SolveError> {
         // Taken from the end.
         let runs = [(false, 2), (false, 1), (true, 2), (true, 1)];
         let run = |(steered, divisor): (bool, usize)| {
-            let mut run = Panels::new(problem, &admitted, steered);
+            let mut run = Panels::new(lowered, &admitted, steered);
             let count = (run.stiffness() / LONGEST).ceil().max(2.0) as usize;
             run.count = count.div_ceil(divisor);
             run
@@ -114,12 +115,7 @@ impl Method for Hamiltonian {
         })
     }
 
-    fn advance(
-        &self,
-        _: &ControlProblem,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Result<(), SolveError> {
+    fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some(mut run) = state.waiting.pop() else {
             return Ok(());
         };
@@ -142,16 +138,16 @@ impl Method for Hamiltonian {
         Progress::part(done / (done + state.waiting.len() as f64))
     }
 
-    fn finish(&self, problem: &ControlProblem, state: State) -> Result<ControlOutcome, SolveError> {
-        let mut outcome = ControlOutcome::default();
+    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+        let mut answer = Answer::default();
         let mut done = state.done.into_iter();
         let mut next = || done.next().flatten();
         let (Some(fine), Some(coarse)) = (next(), next()) else {
             // Out of time: nothing to tell the error by.
-            return Ok(outcome);
+            return Ok(answer);
         };
-        let (mean, covariance) = moments(&problem.start);
-        let from = problem.process.start();
+        let (mean, covariance) = moments(lowered.start());
+        let from = lowered.compiled.steered.start();
         let alone = |run: &Panels| averaged(&run.value(from), &mean, &covariance);
         let cost = |fine: &Panels, coarse: &Panels| {
             let value = alone(fine);
@@ -160,26 +156,26 @@ impl Method for Hamiltonian {
             Estimate::new(value, error, ErrorKind::Quadrature)
         };
         if let (Some(fine), Some(coarse)) = (next(), next()) {
-            outcome.quantities.push(Quantity {
+            answer.quantities.push(Quantity {
                 name: UNCONTROLLED.to_owned(),
                 value: cost(&fine, &coarse),
             });
         }
-        outcome.facts = vec![
+        answer.facts = vec![
             ("panels", fine.count as f64),
             ("cost on half the panels", alone(&coarse)),
         ];
-        outcome.cost = Some(cost(&fine, &coarse));
+        answer.cost = Some(cost(&fine, &coarse));
         let form = QuadraticForm {
-            dimension: problem.process.dimension(),
+            dimension: lowered.compiled.steered.dimension(),
             solution: Arc::new(fine),
         };
-        outcome.policy = Some(Box::new(LinearPolicy {
+        answer.policy = Some(Arc::new(LinearPolicy {
             form: form.clone(),
-            process: problem.process.clone(),
+            process: lowered.compiled.steered.clone(),
         }));
-        outcome.value = Some(Box::new(form));
-        Ok(outcome)
+        answer.value = Some(Arc::new(form));
+        Ok(answer)
     }
 }
 
@@ -198,7 +194,7 @@ struct Panels {
 
 impl Panels {
     /// Nothing solved yet; without control `S = 0`.
-    fn new(problem: &ControlProblem, admitted: &Admitted, steered: bool) -> Self {
+    fn new(lowered: &Lowered, admitted: &Admitted, steered: bool) -> Self {
         let [a, shift, s, q, slope, noise, q0] = &admitted.equations.coefficients;
         let d = shift.nrows();
         let (n, rho) = (d + 1, admitted.equations.discount);
@@ -237,7 +233,10 @@ impl Panels {
             rates,
             noise: noise.clone(),
             discount: rho,
-            horizon: (problem.process.start(), problem.process.end()),
+            horizon: (
+                lowered.compiled.steered.start(),
+                lowered.compiled.steered.end(),
+            ),
             count: 1,
             ends: vec![(end, 0.0)],
         }

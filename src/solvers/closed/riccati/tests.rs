@@ -3,25 +3,25 @@
 use super::*;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve as run;
+use crate::solvers::registry::run::solve as run;
 use serde_json::Value;
 use std::path::Path;
 
-fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let problem = lowered(text);
-    let spec = problem
+fn attempt(text: &str) -> Result<Solution, Unsolved> {
+    let lowered = lowered(text);
+    let spec = lowered
         .problem
         .solvers
         .iter()
         .find(|spec| spec.method() == NAME)
         .expect("the file asks for riccati");
-    run(&problem, spec, &[], None, &mut |_| ())
+    run(&lowered, spec, &[], None, &mut |_| ())
 }
 
-fn solved(text: &str) -> ControlOutcome {
+fn solved(text: &str) -> Answer {
     attempt(text)
         .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-        .outcome
+        .answer
 }
 
 fn at(field: &(dyn Field + Send), t: f64, x: &[f64]) -> Vec<f64> {
@@ -31,24 +31,24 @@ fn at(field: &(dyn Field + Send), t: f64, x: &[f64]) -> Vec<f64> {
     out.row(0)
 }
 
-fn value(outcome: &ControlOutcome, t: f64, x: &[f64]) -> f64 {
-    at(outcome.value.as_deref().expect("a value"), t, x)[0]
+fn value(answer: &Answer, t: f64, x: &[f64]) -> f64 {
+    at(answer.value.as_deref().expect("a value"), t, x)[0]
 }
 
-fn policy(outcome: &ControlOutcome, t: f64, x: &[f64]) -> Vec<f64> {
-    at(outcome.policy.as_deref().expect("a policy"), t, x)
+fn policy(answer: &Answer, t: f64, x: &[f64]) -> Vec<f64> {
+    at(answer.policy.as_deref().expect("a policy"), t, x)
 }
 
-fn cost(outcome: &ControlOutcome) -> Estimate {
-    outcome.cost.expect("a cost")
+fn cost(answer: &Answer) -> Estimate {
+    answer.cost.expect("a cost")
 }
 
-fn uncontrolled(outcome: &ControlOutcome) -> Estimate {
-    quantity(outcome, "uncontrolled_cost")
+fn uncontrolled(answer: &Answer) -> Estimate {
+    quantity(answer, "uncontrolled_cost")
 }
 
-fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
-    let found = outcome.quantities.iter().find(|q| q.name == name);
+fn quantity(answer: &Answer, name: &str) -> Estimate {
+    let found = answer.quantities.iter().find(|q| q.name == name);
     found.unwrap_or_else(|| panic!("{name}")).value
 }
 
@@ -166,10 +166,10 @@ fn quadratic_costs_agree_with_closed_forms_and_matrix_exponentials() {
     for record in records("s06.scalar").iter().chain(&records("s06.matrix")) {
         let (text, t, x) = stated(&record.params);
         let lambda = number(&record.params["lambda"]);
-        let outcome = solved(&text);
+        let answer = solved(&text);
         let d = x.len();
         let allowed = record.error + 1e-10;
-        let spread = value(&outcome, t, &vec![0.0; d]);
+        let spread = value(&answer, t, &vec![0.0; d]);
         // By polarisation, `V` being even up to its constant.
         for i in 0..d {
             for j in 0..d {
@@ -177,7 +177,7 @@ fn quadratic_costs_agree_with_closed_forms_and_matrix_exponentials() {
                     let mut point = vec![0.0; d];
                     point[i] += 0.5;
                     point[j] += sign * 0.5;
-                    value(&outcome, t, &point)
+                    value(&answer, t, &point)
                 };
                 let entry = at(1.0) - at(-1.0);
                 close(entry, record.value[i * d + j], allowed, &record.id);
@@ -191,8 +191,8 @@ fn quadratic_costs_agree_with_closed_forms_and_matrix_exponentials() {
             (record.value[last], rest[0], &rest[1..=d])
         };
         close(spread, lambda * integral, allowed, &record.id);
-        close(cost(&outcome).value, best, allowed, &record.id);
-        for (got, exact) in policy(&outcome, t, &x).iter().zip(control) {
+        close(cost(&answer).value, best, allowed, &record.id);
+        for (got, exact) in policy(&answer, t, &x).iter().zip(control) {
             close(*got, *exact, allowed, &record.id);
         }
     }
@@ -203,16 +203,16 @@ fn a_linear_cost_gives_a_control_free_of_the_state() {
     for record in records("s06.linear") {
         let (text, t, x) = stated(&record.params);
         let d = x.len();
-        let outcome = solved(&text);
+        let answer = solved(&text);
         for place in [x.clone(), vec![3.0; d]] {
-            for (got, exact) in policy(&outcome, t, &place).iter().zip(&record.value) {
+            for (got, exact) in policy(&answer, t, &place).iter().zip(&record.value) {
                 close(*got, *exact, record.error + 1e-10, &record.id);
             }
         }
         let allowed = record.error + 1e-10;
-        close(cost(&outcome).value, record.value[d], allowed, &record.id);
+        close(cost(&answer).value, record.value[d], allowed, &record.id);
         close(
-            uncontrolled(&outcome).value,
+            uncontrolled(&answer).value,
             record.value[d + 1],
             allowed,
             &record.id,
@@ -223,14 +223,14 @@ fn a_linear_cost_gives_a_control_free_of_the_state() {
 #[test]
 fn the_oscillator_has_its_published_value_control_and_cost_without_control() {
     let text = include_str!("../../../../problems/control/lq_oscillator.toml");
-    let outcome = solved(text);
-    let best = cost(&outcome);
+    let answer = solved(text);
+    let best = cost(&answer);
     close(best.value, 1.096_254_698_3, 1e-8, "value");
     assert!(best.error < 1e-8, "{best:?}");
-    let control = policy(&outcome, 0.0, &[1.5, 0.0]);
+    let control = policy(&answer, 0.0, &[1.5, 0.0]);
     close(control[0], -2.180_486_762_5, 1e-7, "control");
     close(
-        uncontrolled(&outcome).value,
+        uncontrolled(&answer).value,
         2.351_530_940_8,
         1e-8,
         "no control",
@@ -238,7 +238,7 @@ fn the_oscillator_has_its_published_value_control_and_cost_without_control() {
 }
 
 /// Everything at once, with one state: coefficients of time, constant and linear terms, a discount.
-fn moving(initial: &str) -> ControlOutcome {
+fn moving(initial: &str) -> Answer {
     let dynamics = "state = \"x\"\ncontrol = \"u\"\nhorizon = [0.5, 2.0]\n\
          drift = \"sin(t)*x + t/2 + (1 + t)*u\"\ndiffusion = \"0.4 + t/5\"";
     let cost = "running = \"(2 + cos(t))*u^2/2 + t*x^2 + 0.3*x + t^2\"\nterminal = \"x^2 - x/2 + 0.7\"\ndiscount = 0.35";
@@ -273,14 +273,14 @@ fn by_hand(until: f64) -> [f64; 3] {
 
 #[test]
 fn moving_coefficients_and_a_discount_agree_with_an_integration_by_hand() {
-    let outcome = moving("family = \"delta\"\nat = 0.8");
+    let answer = moving("family = \"delta\"\nat = 0.8");
     for t in [0.5, 0.77, 1.3, 1.91] {
         let [p, r, c] = by_hand(t);
         for x in [-1.2, 0.0, 0.8] {
             let exact = 0.5 * p * x * x + r * x + c;
-            close(value(&outcome, t, &[x]), exact, 1e-9, "value");
+            close(value(&answer, t, &[x]), exact, 1e-9, "value");
             let exact = -(1.0 + t) / (2.0 + t.cos()) * (p * x + r);
-            close(policy(&outcome, t, &[x])[0], exact, 1e-9, "control");
+            close(policy(&answer, t, &[x])[0], exact, 1e-9, "control");
         }
     }
 }
@@ -349,7 +349,7 @@ fn what_is_not_linear_quadratic_is_refused_with_the_term() {
 #[test]
 fn two_steps_have_the_least_cost_found_by_hand() {
     let [a, s, p, x, h]: [f64; 5] = [0.4, 0.7, 3.0, 1.3, 0.5];
-    let outcome = solved(
+    let answer = solved(
         &(file(
             &format!(
                 "state = \"x\"\ncontrol = \"u\"\ndrift = \"{a}*x + u\"\ndiffusion = \"{s}\"\nhorizon = [0.0, 1.0]"
@@ -366,7 +366,7 @@ fn two_steps_have_the_least_cost_found_by_hand() {
     let noise = 0.5 * h * s * s * (p + earlier);
     let exact = 0.5 * before(earlier) * x * x + noise;
     close(
-        quantity(&outcome, DISCRETE_VALUE).value,
+        quantity(&answer, DISCRETE_VALUE).value,
         exact,
         1e-12,
         "two steps",
@@ -395,12 +395,12 @@ fn published_problems_have_their_least_cost_at_their_steps() {
                 &crate::solvers::registry::methods::vocabulary(),
             )
             .unwrap_or_else(|report| panic!("{report}"));
-            let problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-            let spec = &problem.problem.solvers[0];
-            let outcome = run(&problem, spec, &[], None, &mut |_| ())
+            let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+            let spec = &lowered.problem.solvers[0];
+            let answer = run(&lowered, spec, &[], None, &mut |_| ())
                 .unwrap_or_else(|e| panic!("{e}"))
-                .outcome;
-            let found = quantity(&outcome, DISCRETE_VALUE).value;
+                .answer;
+            let found = quantity(&answer, DISCRETE_VALUE).value;
             close(found, exact, 6e-6, name);
         }
     }
@@ -422,7 +422,7 @@ fn matrix_exponentials_agree_with_the_differential_equation() {
         let solved = crate::solvers::lowered::fixture::answer(&body(form));
         solved
             .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-            .outcome
+            .answer
     });
     for (a, b) in [
         (cost(&tight), cost(&exponential)),

@@ -18,8 +18,8 @@ fn a_linear_quadratic_problem_agrees_with_the_riccati_recursion() {
          [cost]\nrunning = \"x[0]^2 + 0.5*x[1]^2 + x[0] + 0.5*dot(u, u)\"\nterminal = \"2*x[0]^2 + x[1]^2\"\ndiscount = 0.3\n\
          [time]\nsteps = 20\n[[solver]]\nid = \"r\"\nmethod = \"riccati\"\n";
     let found = discrete(body).expect("a value");
-    let outcome = answer(body).unwrap_or_else(|e| panic!("{e}")).outcome;
-    let exact = outcome.quantities.iter().find(|q| q.name == DISCRETE_VALUE);
+    let answer = answer(body).unwrap_or_else(|e| panic!("{e}")).answer;
+    let exact = answer.quantities.iter().find(|q| q.name == DISCRETE_VALUE);
     let exact = exact.expect("the recursion").value.value;
     assert!(
         (found.value - exact).abs() < 1e-8 + found.error,

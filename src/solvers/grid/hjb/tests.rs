@@ -4,8 +4,8 @@ use crate::solvers::lowered::fixture::answer;
 /// Value, its error and the observed order.
 fn numbers(body: &str) -> [f64; 3] {
     let solution = answer(body).unwrap_or_else(|e| panic!("{e}"));
-    let cost = solution.outcome.cost.expect("a value");
-    let facts = &solution.outcome.facts;
+    let cost = solution.answer.cost.expect("a value");
+    let facts = &solution.answer.facts;
     let order = facts.iter().find(|fact| fact.0 == "grid_order");
     [cost.value, cost.error, order.expect("four grids").1]
 }
@@ -70,7 +70,7 @@ fn two_coupled_states_agree_with_the_riccati_equation() {
         )
     };
     let exact = answer(&body("method = \"riccati\"")).unwrap_or_else(|e| panic!("{e}"));
-    let exact = exact.outcome.cost.expect("a value").value;
+    let exact = exact.answer.cost.expect("a value").value;
     for (scheme, order, near) in [("monotone", 1.0, 0.2), ("central", 2.0, 2e-3)] {
         let [value, error, observed] = numbers(&body(&format!(
             "method = \"hjb\"\nscheme = \"{scheme}\"\npoints = [65, 65]\nsteps = 48"

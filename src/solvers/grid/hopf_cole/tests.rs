@@ -4,22 +4,22 @@ use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::grid::grid_order::GRID_ORDER_FACT;
-use crate::solvers::lowered::control::ControlOutcome;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::registry::run::solve;
 
-fn attempt(text: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let problem = lowered(text);
-    let mut solvers = problem.problem.solvers.iter();
+fn attempt(text: &str) -> Result<Solution, Unsolved> {
+    let lowered = lowered(text);
+    let mut solvers = lowered.problem.solvers.iter();
     let spec = solvers.find(|spec| spec.method() == "hopf-cole");
     let spec = spec.expect("the file asks for hopf-cole");
-    solve(&problem, spec, &[], None, &mut |_| ())
+    solve(&lowered, spec, &[], None, &mut |_| ())
 }
 
-fn solved(text: &str) -> ControlOutcome {
+fn solved(text: &str) -> Answer {
     attempt(text)
         .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-        .outcome
+        .answer
 }
 
 fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
@@ -51,13 +51,13 @@ fn a_particle_pushed_over_its_barrier_costs_what_crank_nicolson_found() {
     let (value, control) = (5.02654737, 0.633706);
     let solver = "method = \"hopf-cole\"\npoints = 801\nsteps = 400";
     for domain in ["domain = [-3.2, 3.2]", ""] {
-        let outcome = solved(&push(solver, domain));
-        let cost = outcome.cost.expect("a cost");
+        let answer = solved(&push(solver, domain));
+        let cost = answer.cost.expect("a cost");
         assert!((cost.value - value).abs() < 2e-6 + cost.error, "{cost:?}");
         assert!(cost.error < 1e-4, "{cost:?}");
-        let u = at(outcome.policy.as_deref(), 0.0, &[-1.0])[0];
+        let u = at(answer.policy.as_deref(), 0.0, &[-1.0])[0];
         assert!((u - control).abs() < 4e-6, "{u}");
-        let order = outcome.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
+        let order = answer.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
         let order = order.expect("several levels").1;
         assert!((order - 2.0).abs() < 0.15, "{order}");
     }
@@ -67,7 +67,7 @@ fn a_particle_pushed_over_its_barrier_costs_what_crank_nicolson_found() {
 fn a_quadratic_value_is_found_whatever_the_temperature() {
     // V = (x^2 tanh(T - t) + sigma^2 log cosh(T - t)) / 2.
     for sigma in [1.0, 0.01] {
-        let outcome = solved(&problem(
+        let answer = solved(&problem(
             "method = \"hopf-cole\"\npoints = 65\nsteps = 64",
             &format!(
                 "state = \"x\"\ndrift = \"0*x + u\"\ndiffusion = {sigma}\ndomain = [-2, 2]\nhorizon = [0, 1]"
@@ -77,13 +77,13 @@ fn a_quadratic_value_is_found_whatever_the_temperature() {
         ));
         let exact =
             0.5 * 1.0_f64.tanh() * (0.25 + 0.04) + 0.5 * sigma * sigma * 1.0_f64.cosh().ln();
-        let cost = outcome.cost.expect("a cost");
+        let cost = answer.cost.expect("a cost");
         assert!(
             (cost.value - exact).abs() < 1e-8 + cost.error,
             "{cost:?} {exact}"
         );
         assert!(cost.error < 1e-6, "{cost:?}");
-        let u = at(outcome.policy.as_deref(), 0.5, &[1.5])[0];
+        let u = at(answer.policy.as_deref(), 0.5, &[1.5])[0];
         assert!((u + 1.5 * 0.5_f64.tanh()).abs() < 1e-6, "{u}");
     }
 }
@@ -92,10 +92,10 @@ fn a_quadratic_value_is_found_whatever_the_temperature() {
 fn an_oscillator_with_noise_on_one_state_agrees_with_the_riccati_equation() {
     let file = include_str!("../../../../problems/control/lq_oscillator.toml");
     let text = file.replacen("points = [241, 241]", "points = [81, 81]\nsteps = 80", 1);
-    let outcome = solved(&text);
-    let cost = outcome.cost.expect("a cost");
+    let answer = solved(&text);
+    let cost = answer.cost.expect("a cost");
     assert!((cost.value / 1.0962546983 - 1.0).abs() < 1e-4, "{cost:?}");
-    let u = at(outcome.policy.as_deref(), 0.0, &[1.5, 0.0])[0];
+    let u = at(answer.policy.as_deref(), 0.0, &[1.5, 0.0])[0];
     assert!((u / -2.1804867625 - 1.0).abs() < 1e-3, "{u}");
 }
 
@@ -156,17 +156,17 @@ fn noise_that_grows_with_the_state_is_a_lognormal_average() {
     });
     let exact = -(step * terms.sum::<f64>() / (2.0 * std::f64::consts::PI).sqrt()).ln();
     let solver = "method = \"hopf-cole\"\npoints = 401\nsteps = 96";
-    let outcome = solved(&problem(
+    let answer = solved(&problem(
         solver,
         "state = \"x\"\ndrift = \"0.1*x + 0.4*x*u\"\ndiffusion = \"0.4*x\"\ncalculus = \"ito\"\n\
          domain = [0.0, 6.0]\nhorizon = [0, 1]",
         "family = \"delta\"\nat = 1.3",
         "running = \"0.5*u^2\"\nterminal = \"2*(x - 1)^2\"",
     ));
-    let cost = outcome.cost.expect("a cost");
+    let cost = answer.cost.expect("a cost");
     let off = (cost.value - exact).abs();
     assert!(off < 1e-4 && off < 2.0 * cost.error, "{cost:?} {exact}");
-    let order = outcome.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
+    let order = answer.facts.iter().find(|fact| fact.0 == GRID_ORDER_FACT);
     let order = order.expect("several levels").1;
     // Far out `psi` changes too much for linear steps, and slopes are those against the drift, of which the third order shows.
     assert!((1.75..3.25).contains(&order), "{order}");
@@ -176,7 +176,7 @@ fn noise_that_grows_with_the_state_is_a_lognormal_average() {
 /// and widened by `1 - a^2`, for two states at once.
 #[test]
 fn a_mixture_as_target_is_noised_in_closed_form() {
-    let outcome = solved(
+    let answer = solved(
         "format = 1\nproblem = { name = \"t\", kind = \"sample\" }\n[target]\nfamily = \"mixture\"\nweights = [0.3, 0.7]\n\
          means = [[-1.5, 0.0], [1.0, 0.5]]\ncovs = 0.5\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 4.0]\nhorizon = [0.0, 1.0]\n\
          domain = [[-6.0, 6.0], [-6.0, 6.0]]\n[[solver]]\nid = \"grid\"\nmethod = \"hopf-cole\"\npoints = 129\nsteps = 96\n",
@@ -191,7 +191,7 @@ fn a_mixture_as_target_is_noised_in_closed_form() {
                 weight * (-0.5 * square / variance).exp() / (2.0 * std::f64::consts::PI * variance)
             };
             let exact = -(peak(0.3, [-1.5, 0.0]) + peak(0.7, [1.0, 0.5])).ln();
-            let value = at(outcome.value.as_deref().map(|v| v as _), tau, &x)[0];
+            let value = at(answer.value.as_deref().map(|v| v as _), tau, &x)[0];
             assert!(
                 (value - exact).abs() < 1e-4,
                 "{x:?}, {tau}: {value} {exact}"

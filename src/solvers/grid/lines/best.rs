@@ -10,7 +10,7 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::UniformAxis;
 use crate::solvers::grid::space_time::nodes_of;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use std::sync::Arc;
 
 /// Most rounds over the coordinates.
@@ -23,7 +23,7 @@ const BISECTIONS: usize = 60;
 /// What the best controls of a group of states depend on.
 #[derive(Clone)]
 pub(crate) struct Response {
-    problem: Arc<ControlProblem>,
+    lowered: Arc<Lowered>,
     bounds: Vec<(f64, f64)>,
     /// By state, the controls that push it; those of other groups stay at zero.
     acting: Vec<Vec<usize>>,
@@ -35,20 +35,20 @@ pub(crate) struct Response {
 
 impl Response {
     /// No control pushes two states of the group, and no price joins controls of two states.
-    pub(crate) fn new(problem: Arc<ControlProblem>) -> Self {
-        let controls = problem.process.controls();
-        let given = problem.problem.control_bounds.clone();
+    pub(crate) fn new(lowered: Arc<Lowered>) -> Self {
+        let controls = lowered.compiled.steered.controls();
+        let given = lowered.problem.control_bounds.clone();
         let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
-        let places = problem.process.channel().places();
+        let places = lowered.compiled.steered.channel().places();
         let of_state = |state: usize| -> Vec<(usize, usize)> {
             let own = places.iter().enumerate().filter(|place| place.1.0 == state);
             own.map(|(k, (_, control))| (k, *control)).collect()
         };
         let pushes: Vec<Vec<(usize, usize)>> =
-            (0..problem.process.dimension()).map(of_state).collect();
+            (0..lowered.process.dimension()).map(of_state).collect();
         let acting = |own: &Vec<(usize, usize)>| own.iter().map(|(_, j)| *j).collect();
         let acting: Vec<Vec<usize>> = pushes.iter().map(acting).collect();
-        let efforts = problem.process.effort().places();
+        let efforts = lowered.compiled.steered.effort().places();
         let priced = |own: &Vec<usize>| {
             let entries = efforts.iter().enumerate();
             entries
@@ -61,7 +61,7 @@ impl Response {
             acting,
             pushes,
             bounds: given.unwrap_or_else(|| vec![everywhere; controls]),
-            problem,
+            lowered,
         }
     }
 
@@ -75,7 +75,7 @@ impl Response {
 
     /// `B` and `R` at a block of points.
     pub(crate) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         Prices {
             channel: process.channel().values(t, x),
             effort: process.effort().values(t, x),
@@ -187,7 +187,7 @@ impl Prices {
 
 /// What the equation asks for on the nodes of a grid.
 pub(crate) struct Coefficients {
-    problem: Arc<ControlProblem>,
+    lowered: Arc<Lowered>,
     response: Response,
     nodes: Batch,
     /// Of all times, where nothing depends on time.
@@ -205,21 +205,21 @@ pub(crate) struct Frame {
 }
 
 impl Coefficients {
-    pub(crate) fn new(problem: Arc<ControlProblem>, axes: &[UniformAxis]) -> Self {
+    pub(crate) fn new(lowered: Arc<Lowered>, axes: &[UniformAxis]) -> Self {
         let mut coefficients = Self {
-            response: Response::new(problem.clone()),
+            response: Response::new(lowered.clone()),
             nodes: nodes_of(axes),
             still: None,
-            problem,
+            lowered,
         };
-        if coefficients.problem.is_autonomous() {
+        if coefficients.lowered.is_autonomous() {
             coefficients.still = Some(coefficients.at(coefficients.horizon().0));
         }
         coefficients
     }
 
     pub(crate) fn horizon(&self) -> (f64, f64) {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         (process.start(), process.end())
     }
 
@@ -228,13 +228,16 @@ impl Coefficients {
     }
 
     pub(crate) fn discount(&self) -> f64 {
-        self.problem.process.discount()
+        self.lowered.compiled.steered.discount()
     }
 
     /// `Phi` on the nodes.
     pub(crate) fn terminal(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.nodes.points()];
-        self.problem.process.terminal(self.nodes.as_ref(), &mut out);
+        self.lowered
+            .compiled
+            .steered
+            .terminal(self.nodes.as_ref(), &mut out);
         out
     }
 
@@ -242,7 +245,7 @@ impl Coefficients {
         if let Some(still) = &self.still {
             return still.clone();
         }
-        let (process, x) = (&self.problem.process, self.nodes.as_ref());
+        let (process, x) = (&self.lowered.compiled.steered, self.nodes.as_ref());
         let (n, d) = (x.points(), process.dimension());
         let blocks = map_blocks(n, block(), |range| {
             let x = x.rows(range);

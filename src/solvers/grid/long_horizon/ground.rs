@@ -13,7 +13,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::spectrum::{eigenvalue, lowest_vector};
 use crate::numeric::tridiagonal::PivotError;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Grids, finest first.
 const LEVELS: usize = 4;
@@ -54,8 +54,8 @@ struct Operator {
 }
 
 impl Operator {
-    fn new(problem: &ControlProblem, lambda: f64, axis: UniformAxis) -> Result<Self, NoGround> {
-        let (process, own) = (&problem.parts.process, &problem.process);
+    fn new(lowered: &Lowered, lambda: f64, axis: UniformAxis) -> Result<Self, NoGround> {
+        let (process, own) = (&lowered.process.process, &lowered.compiled.steered);
         let inner: Vec<f64> = (1..axis.count - 1).map(|i| axis.node(i)).collect();
         let n = inner.len();
         let nodes = Batch::from_columns(n, 1, inner);
@@ -90,14 +90,14 @@ impl Operator {
 
 /// Solves for the ground state on `cells` cells, a multiple of [`COARSEST`], and on coarser grids for the error.
 pub(super) fn ground(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     lambda: f64,
     (low, high): (f64, f64),
     cells: usize,
 ) -> Result<Ground, NoGround> {
     let grid = |k: usize| {
         let axis = UniformAxis::between(low, high, (cells >> k) + 1);
-        Operator::new(problem, lambda, axis)
+        Operator::new(lowered, lambda, axis)
     };
     let finest = grid(0)?;
     let mut levels = [finest.eigenvalue(0); LEVELS];

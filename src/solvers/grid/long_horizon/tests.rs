@@ -1,19 +1,19 @@
 use crate::numeric::batch::Batch;
-use crate::solvers::lowered::control::ControlOutcome;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::answer;
 
-fn outcome(body: &str) -> ControlOutcome {
-    answer(body).unwrap_or_else(|e| panic!("{e}")).outcome
+fn answered(body: &str) -> Answer {
+    answer(body).unwrap_or_else(|e| panic!("{e}")).answer
 }
 
-fn fact(outcome: &ControlOutcome, name: &str) -> f64 {
-    let found = outcome.facts.iter().find(|fact| fact.0 == name);
+fn fact(answered: &Answer, name: &str) -> f64 {
+    let found = answered.facts.iter().find(|fact| fact.0 == name);
     found.expect("recorded").1
 }
 
-fn policy(outcome: &ControlOutcome, t: f64, x: &[f64]) -> Vec<f64> {
+fn policy(answered: &Answer, t: f64, x: &[f64]) -> Vec<f64> {
     let at = Batch::from_rows(x.len(), &[x]);
-    let field = outcome.policy.as_deref().expect("a policy");
+    let field = answered.policy.as_deref().expect("a policy");
     let mut u = Batch::zeros(1, field.outputs());
     field.eval(t, at.as_ref(), u.as_mut());
     u.row(0)
@@ -34,7 +34,7 @@ fn an_ornstein_uhlenbeck_process_costs_what_the_algebraic_riccati_equation_says(
     };
     let rate = (a * a + q / r).sqrt();
     let p = r * (rate - a);
-    let found = outcome(&body("long-horizon", "0.7*x^2"));
+    let found = answered(&body("long-horizon", "0.7*x^2"));
     let average = found.quantities[0].value;
     let exact = 0.5 * s * s * p;
     assert_eq!(found.quantities[0].name, "average_cost");
@@ -45,7 +45,7 @@ fn an_ornstein_uhlenbeck_process_costs_what_the_algebraic_riccati_equation_says(
     assert!((fact(&found, "relaxation time") * rate - 1.0).abs() < 1e-3);
     assert!((fact(&found, "grid_order") - 2.0).abs() < 0.05);
     assert!((policy(&found, 50.0, &[0.6])[0] + 0.6 * p / r).abs() < 1e-5);
-    let known = outcome(&body("riccati", "0.7*x^2")).cost.expect("a value");
+    let known = answered(&body("riccati", "0.7*x^2")).cost.expect("a value");
     let cost = found.cost.expect("a value");
     assert!(
         (cost.value - known.value).abs() < 2.0 * cost.error && cost.error < 1e-3,
@@ -58,7 +58,7 @@ fn an_ornstein_uhlenbeck_process_costs_what_the_algebraic_riccati_equation_says(
 #[test]
 fn wells_and_an_oscillator_agree_with_the_whole_horizon() {
     let wells = |solver: &str| {
-        outcome(&format!(
+        answered(&format!(
             "[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"-4*x*(x^2 - 1) + u\"\ndiffusion = \"1\"\nhorizon = [0.0, 24.0]\n\
              domain = [-3.0, 3.0]\n[initial]\nfamily = \"delta\"\nat = -1.0\n\
              [cost]\nrunning = \"0.5*(x - 1)^2 + 0.5*u^2\"\nterminal = \"x^2\"\n\
@@ -79,13 +79,13 @@ fn wells_and_an_oscillator_agree_with_the_whole_horizon() {
             assert!((a - b).abs() < 1e-3, "at {x}, {t}: {a} {b}");
         }
     }
-    let both = outcome(
+    let both = answered(
         "[dynamics]\nstate = \"z[x, y]\"\ncontrol = \"u[2]\"\ndrift = [\"-4*x*(x^2 - 1) + u[0]\", \"u[1]\"]\ndiffusion = \"eye(2)\"\n\
          horizon = [0.0, 24.0]\ndomain = [[-3.0, 3.0], [-6.0, 6.0]]\n[initial]\nfamily = \"delta\"\nat = [-1.0, 0.0]\n\
          [cost]\nrunning = \"0.5*(x - 1)^2 + 0.5*y^2 + 0.5*dot(u, u)\"\nterminal = \"x^2\"\n\
          [[solver]]\nid = \"d\"\nmethod = \"long-horizon\"\npoints = 401\nsteps = 400\n",
     );
-    let [one, two] = [&long, &both].map(|outcome| outcome.quantities[0].value);
+    let [one, two] = [&long, &both].map(|answered| answered.quantities[0].value);
     assert!(
         (two.value - one.value - 0.5).abs() < 1e-6,
         "{one:?} {two:?}"

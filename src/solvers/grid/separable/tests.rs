@@ -5,19 +5,19 @@ use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::registry::run::solve;
 
-fn attempt(text: &str, method: &str) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let problem = lowered(text);
-    let mut solvers = problem.problem.solvers.iter();
+fn attempt(text: &str, method: &str) -> Result<Solution, Unsolved> {
+    let lowered = lowered(text);
+    let mut solvers = lowered.problem.solvers.iter();
     let spec = solvers.find(|spec| spec.method() == method);
-    solve(&problem, spec.expect(method), &[], None, &mut |_| ())
+    solve(&lowered, spec.expect(method), &[], None, &mut |_| ())
 }
 
-fn solved(text: &str, method: &str) -> ControlOutcome {
+fn solved(text: &str, method: &str) -> Answer {
     attempt(text, method)
         .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-        .outcome
+        .answer
 }
 
 fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
@@ -31,18 +31,18 @@ fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
 fn three_particles_over_their_barriers_cost_what_crank_nicolson_found() {
     let file = include_str!("../../../../problems/control/double_well_control.toml");
     let text = file.replacen("points = 1601", "points = 801", 1);
-    let outcome = solved(&text, NAME);
-    let cost = outcome.cost.expect("a cost");
+    let answer = solved(&text, NAME);
+    let cost = answer.cost.expect("a cost");
     assert!(
         (cost.value - 10.54099175).abs() < 2e-6 + cost.error,
         "{cost:?}"
     );
     assert!(cost.error < 1e-4, "{cost:?}");
-    let u = at(outcome.policy.as_deref(), 0.0, &[-1.0; 3]);
+    let u = at(answer.policy.as_deref(), 0.0, &[-1.0; 3]);
     for (u, exact) in u.iter().zip([0.633706, 0.791123, 0.617420]) {
         assert!((u - exact).abs() < 4e-6, "{u} {exact}");
     }
-    let value = at(outcome.value.as_deref(), 0.0, &[-1.0; 3])[0];
+    let value = at(answer.value.as_deref(), 0.0, &[-1.0; 3])[0];
     assert!((value - cost.value).abs() < 1e-10);
 }
 

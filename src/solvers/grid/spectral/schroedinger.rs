@@ -16,7 +16,7 @@ use crate::expr::{CompileError, Kernel};
 use crate::numeric::batch::Batch;
 use crate::numeric::dense::faer_view;
 use crate::numeric::quadrature::Rule;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use faer::Side;
 use nalgebra::{DMatrix, DVector};
 use std::num::NonZeroUsize;
@@ -65,14 +65,14 @@ pub(super) struct Levels {
 impl Levels {
     /// Nothing of the problem depends on time, its noise not on the state.
     pub(super) fn new(
-        problem: &ControlProblem,
+        lowered: &Lowered,
         temperature: f64,
         (low, high): (f64, f64),
         count: usize,
         ends: Ends,
     ) -> Result<Self, NoLevels> {
-        let parts = &problem.parts.process;
-        let process = Arc::new(problem.process.clone());
+        let parts = &lowered.process.process;
+        let process = Arc::new(lowered.compiled.steered.clone());
         let t = process.start();
         let diffusivity = process.diffusion().at(t, &[]).row(0).norm_squared();
         let waves = Waves::new(low, high, count, ends);

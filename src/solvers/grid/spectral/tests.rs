@@ -3,7 +3,7 @@
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::solvers::driver::{SolveError, Unsolved};
-use crate::solvers::lowered::control::ControlOutcome;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::answer;
 
 fn at(field: Option<&(dyn Field + Send)>, t: f64, x: f64) -> f64 {
@@ -13,15 +13,15 @@ fn at(field: Option<&(dyn Field + Send)>, t: f64, x: f64) -> f64 {
     out.get(0, 0)
 }
 
-fn solved(dynamics: &str, at: f64, cost: &str, points: usize) -> Result<ControlOutcome, Unsolved> {
+fn solved(dynamics: &str, at: f64, cost: &str, points: usize) -> Result<Answer, Unsolved> {
     answer(&format!(
         "[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n{dynamics}\n[initial]\nfamily = \"delta\"\nat = {at:?}\n[cost]\n{cost}\n\
          [[solver]]\nid = \"waves\"\nmethod = \"hopf-cole\"\nscheme = \"spectral\"\npoints = {points}\n"
     ))
-    .map(|solution| solution.outcome)
+    .map(|solution| solution.answer)
 }
 
-fn well(kappa: f64, nu: f64, x: f64, points: usize) -> ControlOutcome {
+fn well(kappa: f64, nu: f64, x: f64, points: usize) -> Answer {
     let dynamics =
         format!("drift = \"-4*{kappa:?}*x*(x^2 - 1) + u\"\ndiffusion = 1\ndomain = [-2.75, 2.75]");
     let cost = format!("running = \"0.5*u^2\"\nterminal = \"{nu:?}*(x^2 - 1)^2\"");
@@ -56,14 +56,14 @@ fn double_wells_agree_with_another_basis_to_ten_digits() {
         ),
     ];
     for (kappa, nu, known, places) in wells {
-        let outcome = well(kappa, nu, 0.0, 161);
-        let cost = outcome.cost.expect("a cost");
+        let answer = well(kappa, nu, 0.0, 161);
+        let cost = answer.cost.expect("a cost");
         assert!((cost.value - places[0].2).abs() < 1e-10 + known, "{cost:?}");
         assert!(cost.error < 1e-10, "{cost:?}");
         for (x, t, value, control) in places {
-            let v = at(outcome.value.as_deref().map(|v| v as _), *t, *x);
+            let v = at(answer.value.as_deref().map(|v| v as _), *t, *x);
             assert!((v - value).abs() < 1e-10 + known, "{x} {t}: {v} {value}");
-            let u = at(outcome.policy.as_deref().map(|u| u as _), *t, *x);
+            let u = at(answer.policy.as_deref().map(|u| u as _), *t, *x);
             assert!((u - control).abs() < 1e-8, "{x} {t}: {u} {control}");
         }
     }
@@ -91,14 +91,14 @@ fn a_quadratic_value_is_found_from_a_start_that_edges_do_not_reach() {
     for (sigma, x) in [(1.0, 0.5), (0.5, -1.0)] {
         let dynamics = format!("drift = \"0*x + u\"\ndiffusion = {sigma:?}\ndomain = [-9, 9]");
         let cost = "running = \"0.5*u^2 + 0.5*x^2\"\nterminal = \"0\"";
-        let outcome = solved(&dynamics, x, cost, 161).unwrap_or_else(|e| panic!("{e}"));
+        let answer = solved(&dynamics, x, cost, 161).unwrap_or_else(|e| panic!("{e}"));
         let exact = |x: f64, t: f64| {
             0.5 * x * x * (1.0 - t).tanh() + 0.5 * sigma * sigma * (1.0 - t).cosh().ln()
         };
-        let cost = outcome.cost.expect("a cost");
+        let cost = answer.cost.expect("a cost");
         let off = (cost.value - exact(x, 0.0)).abs();
         assert!(off <= cost.error && cost.error < 1e-9, "{off:e} {cost:?}");
-        let u = at(outcome.policy.as_deref().map(|u| u as _), 0.5, 1.5);
+        let u = at(answer.policy.as_deref().map(|u| u as _), 0.5, 1.5);
         assert!((u + 1.5 * 0.5_f64.tanh()).abs() < 1e-7, "{u}");
     }
 }
@@ -108,9 +108,9 @@ fn a_quadratic_value_is_found_from_a_start_that_edges_do_not_reach() {
 fn a_domain_that_is_too_small_shows_in_the_error() {
     let cost = "running = \"0.5*u^2 + 0.5*x^2\"\nterminal = \"0\"";
     let dynamics = "drift = \"0*x + u\"\ndiffusion = 1\ndomain = [-2, 2]";
-    let outcome = solved(dynamics, 0.5, cost, 161).unwrap_or_else(|e| panic!("{e}"));
+    let answer = solved(dynamics, 0.5, cost, 161).unwrap_or_else(|e| panic!("{e}"));
     let exact = 0.125 * 1.0_f64.tanh() + 0.5 * 1.0_f64.cosh().ln();
-    let cost = outcome.cost.expect("a cost");
+    let cost = answer.cost.expect("a cost");
     let off = (cost.value - exact).abs();
     assert!(off < cost.error && cost.error > 1e-3, "{off:e} {cost:?}");
 }
@@ -134,7 +134,7 @@ fn what_it_cannot_do_is_refused_with_the_numbers() {
             assert!(share < 1e-13, "{share}")
         }
         Err(other) => panic!("{other}"),
-        Ok(outcome) => panic!("{:?}", outcome.cost),
+        Ok(answer) => panic!("{:?}", answer.cost),
     }
     let two = answer(
         "[dynamics]\nstate = \"x[2]\"\ncontrol = \"u[2]\"\ndrift = \"u\"\ndiffusion = 1\n[initial]\nfamily = \"delta\"\n\

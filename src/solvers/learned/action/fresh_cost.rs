@@ -8,7 +8,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::solvers::driver::SolveError;
 use crate::solvers::learned::path_cost::{ControlVariate, PathCost};
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Largest number of fresh paths.
 const FRESH_PATHS: usize = 4096;
@@ -28,22 +28,26 @@ pub struct FreshCost {
 impl FreshCost {
     /// From `grid`, the one of the minimisation, refined twice.
     pub fn new(
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         mut grid: TimeGrid,
         paths: usize,
         family: &mut Family,
         streams: &Streams,
     ) -> Result<Self, SolveError> {
-        let law = problem.exact.as_ref().expect("admission saw the end law");
-        let start = problem.problem.time_settings.t_min;
+        let law = lowered
+            .facts
+            .marginals
+            .as_ref()
+            .expect("admission saw the end law");
+        let start = lowered.problem.time_settings.t_min;
         let paths = paths.min(FRESH_PATHS);
-        let prior = Peaks::of(&problem.prior);
+        let prior = Peaks::of(lowered.prior());
         let mut levels = Vec::new();
         let mut excess = Vec::new();
         let mut gain = 1.0;
         for level in 0..3 {
             let streams = streams.scoped(["fresh-0", "fresh-1", "fresh-2"][level]);
-            let walk = PathCost::new(law, &problem.prior, &grid, paths, &streams);
+            let walk = PathCost::new(law, lowered.prior(), &grid, paths, &streams);
             family.prepare(&walk.times());
             let score = family.get();
             let costs = walk.costs(score, ControlVariate::Own);
@@ -74,7 +78,7 @@ impl FreshCost {
         } else {
             ErrorKind::Step
         };
-        let duration = problem.noising.end() - start;
+        let duration = lowered.noising().end() - start;
         let variance = 2.0 * excess[2] - excess[1];
         Ok(Self {
             cost: Estimate::new(second, noise.hypot(step), kind),

@@ -8,7 +8,7 @@ use crate::solvers::learned::metric::Metric;
 use crate::solvers::learned::optimizer::Objective;
 use crate::solvers::learned::path_cost::{ControlVariate, PathCost};
 use crate::solvers::learned::path_ratio::PathRatio;
-use crate::solvers::lowered::reverse::ReverseProblem;
+use crate::solvers::lowered::problem::Lowered;
 use std::sync::{Mutex, PoisonError};
 
 /// How a round sees the action.
@@ -61,27 +61,31 @@ enum Side {
 
 impl Round {
     pub fn new(
-        problem: &ReverseProblem,
+        lowered: &Lowered,
         grid: &TimeGrid,
         paths: usize,
         family: &mut Family,
         view: View,
         streams: &Streams,
     ) -> Self {
-        let law = problem.exact.as_ref().expect("admission saw the end law");
+        let law = lowered
+            .facts
+            .marginals
+            .as_ref()
+            .expect("admission saw the end law");
         let mut frozen = family.weights();
         if view == View::Weights {
             let parameters = 0..family.get().parameters().len();
             frozen = parameters.filter(|i| !frozen.contains(i)).collect();
         }
-        let paths = PathCost::new(law, &problem.prior, grid, paths, streams);
+        let paths = PathCost::new(law, lowered.prior(), grid, paths, streams);
         family.prepare(&paths.times());
-        let metric = Metric::new(family, &paths, &problem.noising, law, &frozen, streams);
+        let metric = Metric::new(family, &paths, lowered.noising(), law, &frozen, streams);
         let side = match view {
             View::FixedNoise => Side::Own,
             View::Anchored => Side::Anchor(Box::new(family.clone())),
             View::Weights => Side::Ratio {
-                ratio: PathRatio::new(&paths, &Peaks::of(&problem.prior), family.get()),
+                ratio: PathRatio::new(&paths, &Peaks::of(lowered.prior()), family.get()),
                 action: paths.mean(family.get(), ControlVariate::Own),
             },
         };

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve as run;
+use crate::solvers::registry::run::solve as run;
 
-fn answer(problem: &ControlProblem, id: &str) -> ControlOutcome {
-    let solvers = &problem.problem.solvers;
+fn answer(lowered: &Lowered, id: &str) -> Answer {
+    let solvers = &lowered.problem.solvers;
     let spec = solvers.iter().find(|s| s.id == id).expect("the solver");
-    run(problem, spec, &[], None, &mut |_| ())
+    run(lowered, spec, &[], None, &mut |_| ())
         .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-        .outcome
+        .answer
 }
 
 fn file(state: &str, dynamics: &str, at: &str, cost: &str, rest: &str) -> String {
@@ -21,8 +21,8 @@ fn file(state: &str, dynamics: &str, at: &str, cost: &str, rest: &str) -> String
     )
 }
 
-fn quantity(outcome: &ControlOutcome) -> Estimate {
-    let [quantity] = outcome.quantities.as_slice() else {
+fn quantity(answer: &Answer) -> Estimate {
+    let [quantity] = answer.quantities.as_slice() else {
         panic!("one quantity");
     };
     assert_eq!(quantity.name, "noise_free_cost");
@@ -48,9 +48,9 @@ fn a_linear_problem_has_the_gain_of_riccati() {
     };
     let points = Batch::from_rows(2, &[[0.2, -0.4], [3.0, 1.4], [-2.0, 0.3]]);
     let distances = [200, 400].map(|steps| {
-        let problem = lowered(&text(steps));
+        let lowered = lowered(&text(steps));
         let [exact, found] = ["exact", "ddp"].map(|id| {
-            let policy = answer(&problem, id).policy.expect("a policy");
+            let policy = answer(&lowered, id).policy.expect("a policy");
             let mut u = Batch::zeros(3, 2);
             policy.eval(0.3, points.as_ref(), u.as_mut());
             u
@@ -73,21 +73,21 @@ fn the_noise_free_cost_is_the_closed_form() {
         "running = \"0.5*u^2 + 0.5*x^2\"\nterminal = \"0.25*x^2\"",
         "[[solver]]\nid = \"ddp\"\nmethod = \"ddp\"\nsteps = 400\n",
     );
-    let outcome = answer(&lowered(&text), "ddp");
+    let answer = answer(&lowered(&text), "ddp");
     let exact = 0.5 * (1.0_f64 + 0.5_f64.atanh()).tanh() * 1.2 * 1.2;
-    let found = quantity(&outcome);
+    let found = quantity(&answer);
     assert!(
         (found.value - exact).abs() < found.error,
         "{found:?} {exact}"
     );
     assert!((found.value - exact).abs() < 1e-5, "{found:?} {exact}");
-    let iterations = outcome.facts.iter().find(|(name, _)| *name == "iterations");
+    let iterations = answer.facts.iter().find(|(name, _)| *name == "iterations");
     // One Newton step and one that finds nothing left, on each of two grids; the second starts near.
     assert!(iterations.expect("the fact").1 <= 4.0);
 }
 
 /// A swing-up: nonlinear, not convex along the way.
-fn pendulum() -> ControlProblem {
+fn pendulum() -> Lowered {
     lowered(&file(
         "x[2]",
         "drift = [\"x[1] + 0.1*u[0]\", \"sin(x[0]) - 0.1*x[1] + (2 + cos(x[0]))*u[1]\"]\n\
@@ -101,24 +101,24 @@ fn pendulum() -> ControlProblem {
 /// Seed 4: twenty random directions of size 1e-2 in every control.
 #[test]
 fn controls_next_to_the_answer_cost_more() {
-    let problem = pendulum();
-    let spec = problem.problem.solvers[0].clone();
+    let lowered = pendulum();
+    let spec = lowered.problem.solvers[0].clone();
     let method = Ddp::new(&spec).expect("ddp");
     let streams = Streams::new(4);
-    let admitted = method.admit(&problem).expect("it applies");
+    let admitted = method.admit(&lowered).expect("it applies");
     let mut state = method
-        .start(&problem, admitted, &streams)
+        .start(&lowered, admitted, &streams)
         .expect("it starts");
     let idle = state.plan.cost;
     let mut work = Work::default();
     while let Progress::Going { .. } = method.progress(&state) {
         method
-            .advance(&problem, &mut state, &mut work)
+            .advance(&lowered, &mut state, &mut work)
             .expect("it goes on");
     }
     assert!(matches!(state.stopped, Some(StopReason::Converged { .. })));
     assert!(state.plan.cost < 0.7 * idle, "{} {idle}", state.plan.cost);
-    let grid = state.grid(&problem.process);
+    let grid = state.grid(&lowered.compiled.steered);
     let stream = streams.role("directions");
     let mut noise = Batch::zeros(1, 2 * state.steps);
     for direction in 0..20 {
@@ -138,9 +138,9 @@ fn controls_next_to_the_answer_cost_more() {
 #[test]
 fn the_expansion_predicts_small_steps() {
     let problem = pendulum();
-    let curvature = SteeredCurvature::new(&problem.parts).expect("it compiles");
+    let curvature = SteeredCurvature::new(&problem.process).expect("it compiles");
     let grid = Grid {
-        process: &problem.process,
+        process: &problem.compiled.steered,
         curvature: &curvature,
         steps: 50,
     };

@@ -36,7 +36,7 @@ use crate::solvers::learned::path_integral::steering::{
     Chart, Corrected, Steering, Stretch, Stretches,
 };
 use crate::solvers::learned::path_integral::weighing::Weighing;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::walk::steered_walk::{Idle, Seen, SteeredPaths, SteeredWalk};
 use crate::solvers::walk::weights::{effective_share, normalised};
 use faer::{Accum, MatMut, Par};
@@ -56,7 +56,7 @@ const BISECTIONS: usize = 50;
 
 /// Rounds of one solver.
 pub(super) struct Refinement<'a> {
-    pub problem: &'a ControlProblem,
+    pub lowered: &'a Lowered,
     pub weighing: &'a Weighing,
     /// What the polynomials are added to.
     pub policy: Option<&'a dyn Field>,
@@ -79,14 +79,14 @@ pub(super) struct Round {
 
 /// Walks under the policy, corrected where there is a correction.
 pub(super) fn steered<T>(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     policy: Option<&dyn Field>,
     correction: Option<&Steering>,
     walk: impl FnOnce(&dyn Field) -> T,
 ) -> T {
     let idle = Idle {
-        states: problem.process.dimension(),
-        controls: problem.process.controls(),
+        states: lowered.compiled.steered.dimension(),
+        controls: lowered.compiled.steered.controls(),
     };
     match (policy, correction) {
         (Some(policy), Some(correction)) => walk(&Corrected { policy, correction }),
@@ -106,7 +106,7 @@ struct Slab {
 
 impl Refinement<'_> {
     fn times(&self) -> Stretches {
-        let process = &self.problem.process;
+        let process = &self.lowered.compiled.steered;
         let count = self.stretches.min(self.steps);
         Stretches {
             start: process.start(),
@@ -120,7 +120,7 @@ impl Refinement<'_> {
         let points = SLAB.min(self.paths - first);
         let start = self.streams.role("start");
         Slab {
-            start: self.problem.draw_start(&start, first as u64, points),
+            start: self.lowered.draw_start(&start, first as u64, points),
             stream: self.streams.role(&format!("noise {k}")),
             first,
         }
@@ -133,14 +133,14 @@ impl Refinement<'_> {
         observer: impl Fn(u64, usize) -> O,
         look: impl Fn(&Seen<'_>, &mut O) + Sync,
     ) -> (SteeredPaths, Vec<O>) {
-        steered(self.problem, self.policy, present, |policy| {
+        steered(self.lowered, self.policy, present, |policy| {
             let walk = SteeredWalk {
-                problem: self.problem,
+                lowered: self.lowered,
                 policy,
                 reference: None,
                 steps: self.steps,
                 finest: 0,
-                until: self.problem.process.end(),
+                until: self.lowered.compiled.steered.end(),
                 stream: &slab.stream,
             };
             walk.watched(slab.start.as_ref(), 0, observer, look)
@@ -183,9 +183,9 @@ impl Refinement<'_> {
         slabs: &[Slab],
         present: Option<&Steering>,
     ) -> (Vec<f64>, Option<Vec<Chart>>) {
-        let (times, d) = (self.times(), self.problem.process.dimension());
+        let (times, d) = (self.times(), self.lowered.compiled.steered.dimension());
         let columns = 1 + 2 * d;
-        let origin = self.problem.draw_start(&self.streams.role("start"), 0, 1);
+        let origin = self.lowered.draw_start(&self.streams.role("start"), 0, 1);
         let origin = origin.row(0);
         let mut log_weights = Vec::with_capacity(self.paths);
         let mut sums = vec![0.0; times.count * columns];
@@ -233,7 +233,7 @@ impl Refinement<'_> {
         let times = self.times();
         let shape = Shape {
             terms: self.terms.terms(),
-            noises: self.problem.process.noises(),
+            noises: self.lowered.compiled.steered.noises(),
         };
         let alike = 1.0 / weights.len() as f64;
         let mut sums = vec![0.0; times.count * shape.size()];
@@ -279,7 +279,7 @@ impl Refinement<'_> {
         Ok(Steering {
             process: match present {
                 Some(present) => present.process.clone(),
-                None => Arc::new(self.problem.process.clone()),
+                None => Arc::new(self.lowered.compiled.steered.clone()),
             },
             temperature,
             terms: self.terms.clone(),

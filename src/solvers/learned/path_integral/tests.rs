@@ -6,20 +6,18 @@ use super::*;
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::solvers::driver::{Unsolved, Work};
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::registry::run::solve;
 use serde_json::Value;
+use std::sync::Arc;
 
-fn attempt(
-    problem: &ControlProblem,
-    found: &[Solution<ControlOutcome>],
-) -> Result<Solution<ControlOutcome>, Unsolved> {
-    let mut specs = problem.problem.solvers.iter();
+fn attempt(lowered: &Lowered, found: &[Solution]) -> Result<Solution, Unsolved> {
+    let mut specs = lowered.problem.solvers.iter();
     let spec = specs.find(|spec| spec.id == "paths").expect("a solver");
-    solve(problem, spec, found, None, &mut |_| ())
+    solve(lowered, spec, found, None, &mut |_| ())
 }
 
-fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
-    let found = outcome.quantities.iter().find(|q| q.name == name);
+fn quantity(answer: &Answer, name: &str) -> Estimate {
+    let found = answer.quantities.iter().find(|q| q.name == name);
     found.unwrap_or_else(|| panic!("no {name}")).value
 }
 
@@ -40,7 +38,7 @@ impl Field for Constant {
     }
 }
 
-fn linear(initial: &str, guide: &str) -> ControlProblem {
+fn linear(initial: &str, guide: &str) -> Lowered {
     lowered(&format!(
         "format = 1\n[problem]\nname = \"linear\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n\
          drift = \"-0.8*x + 0.9*u\"\ndiffusion = \"0.9*sqrt(0.7)\"\nhorizon = [0.0, 1.0]\n[initial]\n{initial}\n\
@@ -61,26 +59,26 @@ fn weights_under_a_constant_control_have_the_known_variance() {
         .find(|record| record["id"] == "s08.importance")
         .expect("the record");
     let exact = |k: usize| record["value"][k].as_f64().expect("a number");
-    let problem = linear("family = \"delta\"\nat = 0.3", "use = \"guide\"");
+    let lowered = linear("family = \"delta\"\nat = 0.3", "use = \"guide\"");
     let guide = Solution {
         id: "guide".to_owned(),
         method: "riccati",
-        outcome: ControlOutcome {
-            policy: Some(Box::new(Constant(-0.2))),
-            ..ControlOutcome::default()
+        answer: Answer {
+            policy: Some(Arc::new(Constant(-0.2))),
+            ..Answer::default()
         },
         work: Work::default(),
         stopped: StopReason::Direct,
         seconds: 0.0,
     };
-    let outcome = attempt(&problem, &[guide]).expect("it solves").outcome;
-    let value = outcome.cost.expect("a value");
+    let answer = attempt(&lowered, &[guide]).expect("it solves").answer;
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - exact(0)).abs() < 5.0 * value.error,
         "{value:?}"
     );
     assert!(value.error < 0.02, "{value:?}");
-    let relative = 1.0 / quantity(&outcome, "ess").value - 1.0;
+    let relative = 1.0 / quantity(&answer, "ess").value - 1.0;
     let second = 1.0 + exact(2);
     let error = second * ((second.powi(4) - 1.0) / 20_000.0).sqrt();
     assert!(
@@ -89,22 +87,22 @@ fn weights_under_a_constant_control_have_the_known_variance() {
     );
 
     // Under the optimal control all weights agree, up to the step.
-    let mut specs = problem.problem.solvers.iter();
+    let mut specs = lowered.problem.solvers.iter();
     let spec = specs.find(|spec| spec.id == "guide").expect("a solver");
-    let best = solve(&problem, spec, &[], None, &mut |_| ()).expect("it solves");
-    let outcome = attempt(&problem, &[best]).expect("it solves").outcome;
-    let value = outcome.cost.expect("a value");
+    let best = solve(&lowered, spec, &[], None, &mut |_| ()).expect("it solves");
+    let answer = attempt(&lowered, &[best]).expect("it solves").answer;
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - exact(0)).abs() < 2.0 * value.error,
         "{value:?}"
     );
-    assert!(quantity(&outcome, "ess").value > 0.999);
+    assert!(quantity(&answer, "ess").value > 0.999);
 
     // And without any.
-    let outcome = attempt(&linear("family = \"delta\"\nat = 0.3", ""), &[])
+    let answer = attempt(&linear("family = \"delta\"\nat = 0.3", ""), &[])
         .expect("it solves")
-        .outcome;
-    let value = outcome.cost.expect("a value");
+        .answer;
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - exact(0)).abs() < 5.0 * value.error,
         "{value:?}"
@@ -120,13 +118,13 @@ fn what_it_cannot_do_is_refused() {
     }
 }
 
-fn sample(target: &str) -> ControlOutcome {
-    let problem = lowered(&format!(
+fn sample(target: &str) -> Answer {
+    let lowered = lowered(&format!(
         "format = 1\n[problem]\nname = \"gaussian\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[1]\"\n\
          preset = \"vp\"\nbeta = [0.1, 1.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 13\n[[solver]]\nid = \"paths\"\n\
          method = \"path-integral\"\nkernel = \"monte-carlo\"\npaths = 20000\nsteps = 100\n"
     ));
-    attempt(&problem, &[]).expect("it solves").outcome
+    attempt(&lowered, &[]).expect("it solves").answer
 }
 
 /// Seed 13; five errors: false-alarm probability below 6e-7 each.
@@ -149,8 +147,8 @@ fn the_normaliser_of_a_gaussian_target() {
 /// carry the sum.
 #[test]
 fn a_target_out_of_reach_has_no_error_bar() {
-    let outcome = sample("family = \"log-density\"\nlog_density = \"-(x[0] - 8)^2/0.6\"");
-    assert_eq!(quantity(&outcome, "log_z").error, f64::INFINITY);
-    let shape = outcome.facts.iter().find(|(name, _)| *name == "pareto_k");
+    let answer = sample("family = \"log-density\"\nlog_density = \"-(x[0] - 8)^2/0.6\"");
+    assert_eq!(quantity(&answer, "log_z").error, f64::INFINITY);
+    let shape = answer.facts.iter().find(|(name, _)| *name == "pareto_k");
     assert!(shape.is_some_and(|(_, k)| *k > HEAVIEST), "{shape:?}");
 }

@@ -4,7 +4,7 @@ use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::random::Stream;
-use crate::solvers::lowered::control::ControlProblem;
+use crate::solvers::lowered::problem::Lowered;
 
 /// Points a thread carries at a time.
 pub(super) const BLOCK: usize = 256;
@@ -21,14 +21,14 @@ pub(super) const BLOCK: usize = 256;
 /// # Source
 /// Hutzenthaler, Jentzen and Kloeden, *Ann. Appl. Probab.* 22 (2012), equation (4), for the bound.
 pub(super) fn clouds(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     policy: &dyn Field,
     start: BatchRef<'_>,
     stretches: usize,
     steps: usize,
     stream: &Stream,
 ) -> Vec<Batch> {
-    let process = &problem.process;
+    let process = &lowered.compiled.steered;
     let (points, d) = (start.points(), start.columns());
     let dt = (process.end() - process.start()) / (stretches * steps) as f64;
     let blocks = map_blocks(points, BLOCK, |range| {

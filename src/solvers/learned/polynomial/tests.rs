@@ -4,9 +4,9 @@ use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::with_threads;
 use crate::solvers::driver::{Solution, Unsolved};
-use crate::solvers::lowered::control::ControlOutcome;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::{answer, lowered};
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::registry::run::solve;
 use nalgebra::DMatrix;
 
 fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
@@ -16,14 +16,14 @@ fn at(field: Option<&(dyn Field + Send)>, t: f64, x: &[f64]) -> Vec<f64> {
     out.row(0)
 }
 
-fn solved(body: &str) -> ControlOutcome {
+fn solved(body: &str) -> Answer {
     answer(body)
         .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-        .outcome
+        .answer
 }
 
-fn fact(outcome: &ControlOutcome, name: &str) -> f64 {
-    let found = outcome.facts.iter().find(|fact| fact.0 == name);
+fn fact(answer: &Answer, name: &str) -> f64 {
+    let found = answer.facts.iter().find(|fact| fact.0 == name);
     found.unwrap_or_else(|| panic!("{name}")).1
 }
 
@@ -41,15 +41,15 @@ const LINEAR: &str = "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"
 fn a_quadratic_value_is_that_of_riccati() {
     let points = [[0.8, -0.3, 0.5], [0.6, -0.2, 0.3]];
     let distance = |degree: usize, rtol: f64| {
-        let problem = lowered(&format!(
+        let lowered = lowered(&format!(
             "{LINEAR}[[solver]]\nid = \"p\"\nmethod = \"polynomial\"\ndegree = {degree}\npaths = 4096\nsteps = 10\n\
              rtol = {rtol:e}\nmax_iter = 8\n"
         ));
         let [exact, found] = [0, 1].map(|k| {
-            let spec = &problem.problem.solvers[k];
-            solve(&problem, spec, &[], None, &mut |_| ())
+            let spec = &lowered.problem.solvers[k];
+            solve(&lowered, spec, &[], None, &mut |_| ())
                 .unwrap_or_else(|unsolved| panic!("{unsolved}"))
-                .outcome
+                .answer
         });
         let (v, own) = (exact.cost.expect("a cost"), found.cost.expect("a cost"));
         assert!(
@@ -59,7 +59,7 @@ fn a_quadratic_value_is_that_of_riccati() {
         let mut worst = 0.0_f64;
         for x in &points {
             for t in [0.0, 0.7, 1.4] {
-                let fields = |o: &ControlOutcome| {
+                let fields = |o: &Answer| {
                     let mut out = at(o.value.as_deref(), t, x);
                     out.extend(at(o.policy.as_deref(), t, x));
                     out
@@ -81,7 +81,7 @@ fn a_quadratic_value_is_that_of_riccati() {
 /// `-P' = A'P + P A + C P C - P P + Q`, integrated here by the classical Runge-Kutta steps.
 #[test]
 fn a_noise_that_grows_with_the_states_enters_by_its_square() {
-    let outcome = solved(
+    let answer = solved(
         "[dynamics]\nstate = \"x[2]\"\ncontrol = \"u[2]\"\ncalculus = \"ito\"\n\
          drift = [\"0.3*x[0] + x[1] + u[0]\", \"-0.5*x[0] + u[1]\"]\n\
          diffusion = [[\"0.6*x[0]\"], [\"0.4*x[1]\"]]\nhorizon = [0.0, 1.0]\n\
@@ -107,9 +107,9 @@ fn a_noise_that_grows_with_the_states_enters_by_its_square() {
     for x in [[1.0, -0.5], [0.3, 0.4]] {
         let point = nalgebra::DVector::from_column_slice(&x);
         let exact = 0.5 * (point.transpose() * &p * &point)[(0, 0)];
-        let found = at(outcome.value.as_deref(), 0.0, &x)[0];
+        let found = at(answer.value.as_deref(), 0.0, &x)[0];
         assert!((found - exact).abs() < 1e-6, "{found} {exact}");
-        let u = at(outcome.policy.as_deref(), 0.0, &x);
+        let u = at(answer.policy.as_deref(), 0.0, &x);
         let pull = &p * &point;
         assert!((u[0] + pull[0]).abs() + (u[1] + pull[1]).abs() < 1e-6);
     }
@@ -136,14 +136,14 @@ fn wells(d: usize, at: f64, solver: &str) -> String {
 fn the_value_of_a_double_well_converges_with_the_degree() {
     let (value, control) = (0.233_432_148_630_402_74, 0.015_372_952_733_234_69);
     let errors = [4, 8].map(|degree| {
-        let outcome = solved(&wells(
+        let answer = solved(&wells(
             1,
             0.5,
             &format!("degree = {degree}\npaths = 2048\nsteps = 20\nmax_iter = 8"),
         ));
-        let cost = outcome.cost.expect("a cost");
+        let cost = answer.cost.expect("a cost");
         assert!((cost.value - value).abs() < 4.0 * cost.error, "{cost:?}");
-        let u = at(outcome.policy.as_deref(), 0.0, &[0.5])[0];
+        let u = at(answer.policy.as_deref(), 0.0, &[0.5])[0];
         (cost.error, (u - control).abs())
     });
     assert!(errors[0].0 < 0.03 && errors[1].0 < 0.004, "{errors:?}");
@@ -155,18 +155,18 @@ fn the_value_of_a_double_well_converges_with_the_degree() {
 fn mixed_wells_cost_the_sum_of_the_single_ones() {
     let value = 3.0 * 0.239_638_636_539_556_42;
     let solver = "degree = 6\npaths = 2048\nsteps = 16\nmax_iter = 6\nrtol = 1e-4";
-    let outcome = solved(&wells(3, 0.0, solver));
-    let cost = outcome.cost.expect("a cost");
+    let answer = solved(&wells(3, 0.0, solver));
+    let cost = answer.cost.expect("a cost");
     assert!((cost.value - value).abs() < 4.0 * cost.error, "{cost:?}");
     assert!(cost.error < 0.06, "{cost:?}");
-    let bound = &outcome.quantities[0];
+    let bound = &answer.quantities[0];
     assert_eq!(bound.name, "upper_bound");
     let above = bound.value.value - value;
     assert!(
         above > -4.0 * bound.value.error && above < 0.06,
         "{bound:?}"
     );
-    assert_eq!(fact(&outcome, "terms"), 84.0);
+    assert_eq!(fact(&answer, "terms"), 84.0);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     assert!(one.is_some_and(|cost| cost.error.is_finite()));
 }
 
-fn refused(attempt: Result<Solution<ControlOutcome>, Unsolved>) -> String {
+fn refused(attempt: Result<Solution, Unsolved>) -> String {
     match attempt {
         Err(Unsolved::Refused(refusal)) => refusal.to_string(),
         Err(other) => panic!("{other}"),

@@ -54,7 +54,7 @@ use crate::problem::meant::options::FieldSpec;
 use crate::problem::meant::setup::Setup;
 use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Task;
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, StopReason, Work};
+use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
 use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::steered::descent::{Loss, Natural};
@@ -63,8 +63,10 @@ use crate::solvers::learned::steered::objective::PathObjective;
 use crate::solvers::learned::steered::ratio::Ratio;
 use crate::solvers::learned::steered::regression::{Normal, log_weights, smoothed};
 use crate::solvers::learned::steered::replay::{Anchor, Noise, PATHS, Replay, Tape};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::problem::{Asks, Lowered};
+use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::has_density;
 use crate::solvers::options::{
     field_text, half, most_iterations, paths, paths_text, steps, tolerance,
@@ -268,8 +270,8 @@ impl Learned {
     }
 
     /// What the objective asks of the coefficients.
-    fn shape(&self, problem: &ControlProblem) -> Result<Option<f64>, Refusal> {
-        let process = &problem.process;
+    fn shape(&self, lowered: &Lowered) -> Result<Option<f64>, Refusal> {
+        let process = &lowered.compiled.steered;
         let moving = [process.channel(), process.diffusion(), process.effort()]
             .iter()
             .any(|matrix| matrix.depends_on_state());
@@ -282,7 +284,7 @@ impl Learned {
                 "objective = \"relative-entropy\"",
             );
         }
-        match &problem.temperature {
+        match &lowered.facts.temperature {
             Ok(temperature) if *temperature > 0.0 && !moving => Ok(Some(*temperature)),
             Err(missing) if self.objective.needs_weights() => refuse(
                 format!(
@@ -296,9 +298,9 @@ impl Learned {
     }
 
     /// The density of the starts, where the weights contain it.
-    fn starts(&self, problem: &ControlProblem) -> Result<Option<Peaks>, Refusal> {
-        if let Task::Sample(task) = &problem.problem.task {
-            if !problem.has_end_cost() {
+    fn starts(&self, lowered: &Lowered) -> Result<Option<Peaks>, Refusal> {
+        if let Task::Sample(task) = &lowered.problem.task {
+            if !lowered.has_end_cost() {
                 return refuse(
                     format!(
                         "the end cost of a {} target is not an expression",
@@ -319,12 +321,12 @@ impl Learned {
             self.objective,
             PathObjective::LogVariance | PathObjective::Moment
         );
-        if spread && problem.start_point().is_none() {
+        if spread && lowered.start_point().is_none() {
             return refuse(
                 format!(
                     "objective \"{}\" holds for one start point, and the start law is a {}",
                     self.objective.name(),
-                    problem.start.family()
+                    lowered.start().family()
                 ),
                 "family = \"delta\" in [initial]; or another objective",
             );
@@ -334,15 +336,15 @@ impl Learned {
 
     fn replay(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         slopes: &SteeredSlopes,
         streams: &Streams,
         (round, paths): (&str, usize),
     ) -> Replay {
         Replay {
-            process: problem.process.clone(),
+            process: lowered.compiled.steered.clone(),
             slopes: slopes.clone(),
-            start: problem.draw_start(&streams.role(&format!("start {round}")), 0, paths),
+            start: lowered.draw_start(&streams.role(&format!("start {round}")), 0, paths),
             steps: self.steps,
             noise: Noise::Drawn(streams.role(&format!("noise {round}"))),
         }
@@ -351,18 +353,21 @@ impl Learned {
     /// The control that does nothing, in coordinates of the states uncontrolled paths reach.
     fn family(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         slopes: &SteeredSlopes,
         streams: &Streams,
     ) -> Result<Feedback, SolveError> {
-        let states = problem.process.dimension();
+        let states = lowered.compiled.steered.dimension();
         let (controls, horizon) = (
-            problem.process.controls(),
-            (problem.process.start(), problem.process.end()),
+            lowered.compiled.steered.controls(),
+            (
+                lowered.compiled.steered.start(),
+                lowered.compiled.steered.end(),
+            ),
         );
         let unit = (vec![0.0; states], vec![1.0; states]);
         let idle = Feedback::new(Features::Affine, controls, unit, horizon, 1);
-        let replay = self.replay(problem, slopes, streams, ("pilot", PILOT));
+        let replay = self.replay(lowered, slopes, streams, ("pilot", PILOT));
         let clouds: Vec<Batch> = map_blocks(PILOT, PATHS, |range| {
             let mut tape = Tape::default();
             let mut block = replay.block(range);
@@ -414,18 +419,13 @@ impl Learned {
         };
         let nodes = options.count("nodes");
         let field = Feedback::new(features, controls, (mean, scale), horizon, nodes);
-        Ok(field.seeing(&states_of_controls(problem)))
+        Ok(field.seeing(&states_of_controls(lowered)))
     }
 
     /// Coordinates in which the mean square of the control along its own paths is the square length.
-    fn metric(
-        &self,
-        problem: &ControlProblem,
-        state: &State,
-        round: &str,
-    ) -> Result<Metric, SolveError> {
+    fn metric(&self, lowered: &Lowered, state: &State, round: &str) -> Result<Metric, SolveError> {
         let replay = self.replay(
-            problem,
+            lowered,
             &state.slopes,
             &state.streams,
             (round, FORM.min(self.paths)),
@@ -457,13 +457,13 @@ impl Learned {
 
     fn begin_round(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &State,
         round: usize,
     ) -> Result<Fit, SolveError> {
         let name = format!("round {round}");
-        let metric = self.metric(problem, state, &format!("form {round}"))?;
-        let replay = self.replay(problem, &state.slopes, &state.streams, (&name, self.paths));
+        let metric = self.metric(lowered, state, &format!("form {round}"))?;
+        let replay = self.replay(lowered, &state.slopes, &state.streams, (&name, self.paths));
         let loss = match (self.objective, state.temperature) {
             (PathObjective::RelativeEntropy, temperature) => Loss::Cost {
                 anchor: temperature.filter(|_| round > 0).map(|temperature| Anchor {
@@ -502,12 +502,12 @@ impl Learned {
     /// One regression on fresh paths.
     fn regress(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         let name = format!("round {}", state.iterations);
-        let replay = self.replay(problem, &state.slopes, &state.streams, (&name, self.paths));
+        let replay = self.replay(lowered, &state.slopes, &state.streams, (&name, self.paths));
         let weights = match state.temperature.filter(|_| self.objective.needs_weights()) {
             Some(temperature) => {
                 let start: Vec<f64> = Self::log_starts(state.prior.as_ref(), &replay)
@@ -519,7 +519,7 @@ impl Learned {
                     return Err(SolveError::NotFinite {
                         what: "the logarithm of a path weight",
                         value: f64::NAN,
-                        time: problem.process.end(),
+                        time: lowered.compiled.steered.end(),
                         suggestion: "more steps".to_owned(),
                     });
                 }
@@ -584,19 +584,18 @@ impl State {
 }
 
 impl Method for Learned {
-    type Problem = ControlProblem;
+    const ASKS: Asks = Asks::Control;
     type Admitted = Admitted;
     type State = State;
-    type Outcome = ControlOutcome;
 
-    fn admit(&self, problem: &ControlProblem) -> Result<Admitted, Refusal> {
-        if problem.problem.control_bounds.is_some() {
+    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+        if lowered.problem.control_bounds.is_some() {
             return refuse("the control is bounded".to_owned(), "no bounds; or hjb");
         }
-        let dynamics = &problem.problem.dynamics;
+        let dynamics = &lowered.problem.dynamics;
         let edges =
             dynamics.domain.is_some() && dynamics.boundary.iter().any(|b| *b != Boundary::Natural);
-        if edges || problem.problem.task.events().iter().any(|e| e.stop) {
+        if edges || lowered.problem.task.events().iter().any(|e| e.stop) {
             return refuse(
                 "paths that stop or meet an edge have no smooth cost".to_owned(),
                 "natural boundaries and no stopping event; or a grid method",
@@ -611,9 +610,9 @@ impl Method for Learned {
                 "field = \"affine\", \"rbf\" or \"chebyshev\"",
             );
         }
-        let temperature = self.shape(problem)?;
-        let prior = self.starts(problem)?;
-        match SteeredSlopes::new(&problem.parts) {
+        let temperature = self.shape(lowered)?;
+        let prior = self.starts(lowered)?;
+        match SteeredSlopes::new(&lowered.process) {
             Ok(slopes) => Ok(Admitted {
                 slopes,
                 temperature,
@@ -628,11 +627,11 @@ impl Method for Learned {
 
     fn start(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let field = self.family(problem, &admitted.slopes, streams)?;
+        let field = self.family(lowered, &admitted.slopes, streams)?;
         let parameters = field.unknowns();
         if self.optimizer == Optimizer::NelderMead && parameters > SIMPLEX_PARAMETERS {
             return Err(SolveError::Optimizer {
@@ -657,25 +656,25 @@ impl Method for Learned {
             facts: Vec::new(),
         };
         if !self.objective.is_regression() {
-            state.fit = self.begin_round(problem, &state, 0)?;
+            state.fit = self.begin_round(lowered, &state, 0)?;
         }
         Ok(state)
     }
 
     fn advance(
         &self,
-        problem: &ControlProblem,
+        lowered: &Lowered,
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
         work.unknowns = state.field.unknowns() as u64;
         let Fit::Descent { round, descent, .. } = &mut state.fit else {
-            return self.regress(problem, state, work);
+            return self.regress(lowered, state, work);
         };
         if let Progress::Stopped(_) = descent.progress() {
             let next = *round + 1;
             state.close_round();
-            state.fit = self.begin_round(problem, state, next)?;
+            state.fit = self.begin_round(lowered, state, next)?;
             return Ok(());
         }
         let before = work.gradients;
@@ -716,35 +715,31 @@ impl Method for Learned {
         }
     }
 
-    fn finish(
-        &self,
-        problem: &ControlProblem,
-        mut state: State,
-    ) -> Result<ControlOutcome, SolveError> {
+    fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
         state.close_round();
-        let cost = fresh_cost(problem, &state.field, self.steps, &state.streams)?;
+        let cost = fresh_cost(lowered, &state.field, self.steps, &state.streams)?;
         let mut facts = vec![("parameters", state.field.unknowns() as f64)];
         facts.append(&mut state.facts);
         if let Fit::Descent { round, .. } = &state.fit {
             facts.push(("rounds", (*round + 1) as f64));
         }
-        Ok(ControlOutcome {
-            policy: Some(Box::new(state.field)),
+        Ok(Answer {
+            policy: Some(Arc::new(state.field)),
             cost: Some(cost),
             history: state.history,
             facts,
-            ..ControlOutcome::default()
+            ..Answer::default()
         })
     }
 }
 
 /// The cost on noise the fit has not seen: the limit of small steps from two of them, with half the last change in
 /// The states that the best control depends on: those of the group a control acts in, where nothing couples the groups.
-fn states_of_controls(problem: &ControlProblem) -> Vec<Vec<usize>> {
-    let mut parts = problem.parts.clone();
+fn states_of_controls(lowered: &Lowered) -> Vec<Vec<usize>> {
+    let mut parts = lowered.process.clone();
     let (groups, _) = groups_of(&mut parts);
     let graph = &parts.process.graph;
-    (0..problem.process.controls())
+    (0..lowered.compiled.steered.controls())
         .map(|control| {
             let moved = |l: &usize| !graph.is_zero(parts.channel[*l][control]);
             let group = groups.iter().find(|group| group.iter().any(moved));
@@ -755,21 +750,21 @@ fn states_of_controls(problem: &ControlProblem) -> Vec<Vec<usize>> {
 
 /// the error.
 pub fn fresh_cost(
-    problem: &ControlProblem,
+    lowered: &Lowered,
     policy: &dyn Field,
     steps: usize,
     streams: &Streams,
 ) -> Result<Estimate, SolveError> {
     let streams = streams.scoped("fresh");
-    let start = problem.draw_start(&streams.role("start"), 0, FRESH);
+    let start = lowered.draw_start(&streams.role("start"), 0, FRESH);
     let stream = streams.role("noise");
     let walk = SteeredWalk {
-        problem,
+        lowered,
         policy,
         reference: None,
         steps,
         finest: 1,
-        until: problem.process.end(),
+        until: lowered.compiled.steered.end(),
         stream: &stream,
     };
     let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));
@@ -778,7 +773,7 @@ pub fn fresh_cost(
         return Err(SolveError::NotFinite {
             what: "the cost of a fresh path",
             value: limit.value,
-            time: problem.process.end(),
+            time: lowered.compiled.steered.end(),
             suggestion: "more paths, or a smaller field".to_owned(),
         });
     }

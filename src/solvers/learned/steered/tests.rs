@@ -3,7 +3,7 @@
 use super::*;
 use crate::numeric::random::Stream;
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve as run;
+use crate::solvers::registry::run::solve as run;
 use serde_json::Value;
 
 fn record(id: &str) -> (Value, Vec<f64>) {
@@ -30,23 +30,26 @@ fn file(state: &str, dynamics: &str, at: &str, cost: &str, rest: &str) -> String
     )
 }
 
-fn replay(problem: &ControlProblem, paths: usize, steps: usize, stream: Stream) -> Replay {
+fn replay(lowered: &Lowered, paths: usize, steps: usize, stream: Stream) -> Replay {
     Replay {
-        process: problem.process.clone(),
-        slopes: SteeredSlopes::new(&problem.parts).expect("derivatives compile"),
-        start: problem.draw_start(&stream, 0, paths),
+        process: lowered.compiled.steered.clone(),
+        slopes: SteeredSlopes::new(&lowered.process).expect("derivatives compile"),
+        start: lowered.draw_start(&stream, 0, paths),
         steps,
         noise: Noise::Drawn(stream),
     }
 }
 
-fn unit(features: Features, problem: &ControlProblem, nodes: usize) -> Feedback {
-    let states = problem.process.dimension();
+fn unit(features: Features, lowered: &Lowered, nodes: usize) -> Feedback {
+    let states = lowered.compiled.steered.dimension();
     Feedback::new(
         features,
-        problem.process.controls(),
+        lowered.compiled.steered.controls(),
         (vec![0.0; states], vec![1.0; states]),
-        (problem.process.start(), problem.process.end()),
+        (
+            lowered.compiled.steered.start(),
+            lowered.compiled.steered.end(),
+        ),
         nodes,
     )
 }
@@ -79,12 +82,12 @@ fn the_discrete_adjoint_is_that_of_the_reference() {
         ),
         "",
     );
-    let problem = lowered(&text);
-    let mut replay = replay(&problem, 1, noise.len(), Streams::new(0).role("none"));
+    let lowered = lowered(&text);
+    let mut replay = replay(&lowered, 1, noise.len(), Streams::new(0).role("none"));
     replay.noise = Noise::Given(noise.iter().map(|z| Batch::from_rows(1, &[[*z]])).collect());
     // x^3 = 27/4 (T_3(s) + 3 s) with s = x/3.
     let cubic = 27.0 / 4.0;
-    let mut policy = unit(Features::Chebyshev { degree: 3 }, &problem, 1);
+    let mut policy = unit(Features::Chebyshev { degree: 3 }, &lowered, 1);
     policy.set_parameters(&[theta[0], theta[1] + cubic * theta[2], 0.0, cubic * theta[2]]);
     let mut raw = [0.0; 4];
     let cost = replay.mean_and_gradient(&policy, None, &mut raw);
@@ -161,9 +164,9 @@ fn gradients_of_the_cost_are_central_differences() {
         .replace("(1 + 0.3*x[0]^2)*u[1]", "2*u[1]")
         .replace("(1 + x[1]^2)*u[0]", "u[0]");
     for (text, anchored) in [(crooked(), false), (additive, true)] {
-        let problem = lowered(&text);
-        let replay = replay(&problem, 150, 12, stream);
-        let field = moved(&unit(radial.clone(), &problem, 3), &stream);
+        let lowered = lowered(&text);
+        let replay = replay(&lowered, 150, 12, stream);
+        let field = moved(&unit(radial.clone(), &lowered, 3), &stream);
         let mut other = field.clone();
         let theta: Vec<f64> = field.parameters().iter().map(|t| t * t - 0.1).collect();
         other.set_parameters(&theta);
@@ -187,10 +190,10 @@ fn gradients_of_the_cost_are_central_differences() {
 }
 
 /// The scalar problem of the reference, its numbers, and `u = theta x`.
-fn scalar() -> (ControlProblem, f64, Feedback, Vec<f64>) {
+fn scalar() -> (Lowered, f64, Feedback, Vec<f64>) {
     let (p, value) = record("s08.lq_losses");
     let number = |key: &str| p[key].as_f64().expect("a number");
-    let problem = lowered(&file(
+    let lowered = lowered(&file(
         "x",
         &format!(
             "drift = \"{}*x + {s}*u\"\ndiffusion = \"sqrt({})*{s}\"\nhorizon = [0.0, {}]",
@@ -207,16 +210,16 @@ fn scalar() -> (ControlProblem, f64, Feedback, Vec<f64>) {
         ),
         "",
     ));
-    let mut policy = unit(Features::Affine, &problem, 1);
+    let mut policy = unit(Features::Affine, &lowered, 1);
     policy.set_parameters(&[0.0, number("theta")]);
-    (problem, number("lambda"), policy, value)
+    (lowered, number("lambda"), policy, value)
 }
 
 const REPLAYED: usize = 2500;
 
 /// Cost, its slope, the best gain under the best law, and the spread of the log ratio on idle and on own paths.
 fn measured(
-    (problem, lambda, policy): (&ControlProblem, f64, &Feedback),
+    (problem, lambda, policy): (&Lowered, f64, &Feedback),
     steps: usize,
     seed: u64,
 ) -> [f64; 5] {
@@ -309,19 +312,19 @@ fn every_objective_finds_the_gain_of_riccati() {
         "running = \"0.5*dot(u, u) + 0.6*dot(x, x)\"\nterminal = \"0.5*(x[0] - 1)^2 + x[1]^2\"",
         &format!("[[solver]]\nid = \"exact\"\nmethod = \"riccati\"\n{solvers}"),
     );
-    let problem = lowered(&text);
-    let answers: Vec<_> = problem
+    let lowered = lowered(&text);
+    let answers: Vec<_> = lowered
         .problem
         .solvers
         .iter()
-        .map(|spec| run(&problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}")))
+        .map(|spec| run(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}")))
         .collect();
-    let exact = answers[0].outcome.policy.as_deref().expect("a policy");
-    let value = answers[0].outcome.cost.expect("a cost").value;
+    let exact = answers[0].answer.policy.as_deref().expect("a policy");
+    let value = answers[0].answer.cost.expect("a cost").value;
     // Points of the best law in the middle of the horizon, about one deviation apart.
     let points = Batch::from_rows(2, &[[0.2, -0.4], [0.9, -0.4], [0.2, 0.3], [0.9, 0.3]]);
     for answer in &answers[1..] {
-        let policy = answer.outcome.policy.as_deref().expect("a policy");
+        let policy = answer.answer.policy.as_deref().expect("a policy");
         let [mut a, mut b] = [0, 1].map(|_| Batch::zeros(4, 2));
         let (mut square, mut size) = (0.0, 0.0);
         for t in [0.2, 0.5, 0.8] {
@@ -334,7 +337,7 @@ fn every_objective_finds_the_gain_of_riccati() {
         }
         let relative = (square / size).sqrt();
         assert!(relative < 0.08, "{}: {relative}", answer.id);
-        let cost = answer.outcome.cost.expect("a cost");
+        let cost = answer.answer.cost.expect("a cost");
         let above = cost.value - value;
         assert!(
             above > -4.0 * cost.error && above < 4.0 * cost.error + 0.02,
@@ -350,9 +353,9 @@ fn every_objective_finds_the_gain_of_riccati() {
 fn what_an_objective_needs_is_named() {
     let with = |objective: &str, text: &str| {
         let solver = format!("[[solver]]\nmethod = \"action\"\nobjective = \"{objective}\"\n");
-        let problem = lowered(&format!("{text}{solver}"));
-        let spec = problem.problem.solvers[0].clone();
-        match run(&problem, &spec, &[], None, &mut |_| ()) {
+        let lowered = lowered(&format!("{text}{solver}"));
+        let spec = lowered.problem.solvers[0].clone();
+        match run(&lowered, &spec, &[], None, &mut |_| ()) {
             Err(crate::solvers::driver::Unsolved::Refused(refusal)) => refusal.to_string(),
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("{objective} was admitted"),

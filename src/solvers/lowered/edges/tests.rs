@@ -5,7 +5,7 @@ use crate::solvers::lowered::fixture::{answer, lowered};
 use crate::solvers::registry::choice::automatic;
 use std::f64::consts::PI;
 
-type Answer = Result<Solution<crate::solvers::lowered::control::ControlOutcome>, Unsolved>;
+type Answer = Result<Solution, Unsolved>;
 
 /// Both methods that differentiate on a grid.
 const METHODS: [&str; 2] = [
@@ -39,14 +39,14 @@ impl Case<'_> {
         let solution = self
             .solve(solver)
             .unwrap_or_else(|e| panic!("{solver}: {e}"));
-        let cost = solution.outcome.cost.expect("a value");
+        let cost = solution.answer.cost.expect("a value");
         let off = (cost.value - exact).abs();
         assert!(
             off < near && off < 2.0 * cost.error + 1e-9,
             "{solver}: {cost:?} {exact}, off {off:e}"
         );
         let order = solution
-            .outcome
+            .answer
             .facts
             .iter()
             .find(|fact| fact.0 == "grid_order");

@@ -19,6 +19,7 @@
 
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
+use crate::solvers::lowered::answer::Backwards;
 use crate::solvers::lowered::target::Target;
 use crate::solvers::sampling::annealed::ladder::Ladder;
 use crate::solvers::sampling::annealed::population::{Draws, Laws, Population, systematic_with};
@@ -34,9 +35,8 @@ pub struct Schedule {
     pub population: usize,
 }
 
-impl Schedule {
-    /// `log Z_N` of one population per draw of the target, the rows of `exact`.
-    pub fn log_normalisers(&self, target: &Target, exact: Batch, streams: &Streams) -> Vec<f64> {
+impl Backwards for Schedule {
+    fn log_normalisers(&self, target: &Target, exact: Batch, streams: &Streams) -> Vec<f64> {
         let laws = Laws {
             target,
             reference: &self.reference,
@@ -48,7 +48,9 @@ impl Schedule {
             .map(|row| self.held(laws, &paths, row, &streams))
             .collect()
     }
+}
 
+impl Schedule {
     /// States of the held paths from the reference on, one more than rungs.
     fn paths(&self, laws: Laws<'_>, exact: Batch, streams: &Streams) -> Vec<Cloud> {
         let draws = Draws::new(streams, 0);

@@ -6,21 +6,21 @@ use crate::problem::load;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::fixture::lowered;
 use crate::solvers::registry::methods::vocabulary;
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::registry::run::solve;
 use crate::solvers::sampling::annealed::population::systematic_with;
 use std::path::Path;
 
-fn run(problem: &ControlProblem) -> Solution<ControlOutcome> {
-    let spec = problem
+fn run(lowered: &Lowered) -> Solution {
+    let spec = lowered
         .problem
         .solvers
         .iter()
         .find(|spec| spec.method() == NAME)
         .expect("the file asks for annealing");
-    solve(problem, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"))
+    solve(lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn text(target: &str, states: usize, particles: usize) -> ControlProblem {
+fn text(target: &str, states: usize, particles: usize) -> Lowered {
     let text = format!(
         "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[{states}]\"\n\
          preset = \"vp\"\nbeta = [0.1, 10.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 5\n[[solver]]\nid = \"a\"\n\
@@ -29,49 +29,49 @@ fn text(target: &str, states: usize, particles: usize) -> ControlProblem {
     lowered(&text)
 }
 
-fn quantity(outcome: &ControlOutcome, name: &str) -> Estimate {
-    let found = outcome.quantities.iter().find(|q| q.name == name);
+fn quantity(answer: &Answer, name: &str) -> Estimate {
+    let found = answer.quantities.iter().find(|q| q.name == name);
     found.unwrap_or_else(|| panic!("no {name}")).value
 }
 
 /// The file with so many particles: its `log_z` within five standard errors of the known number, and those small.
 /// Sixteen populations: Student with 15 degrees of freedom, false-alarm probability 1.6e-4.
-fn shipped(name: &str, particles: usize, largest_error: f64) -> ControlOutcome {
+fn shipped(name: &str, particles: usize, largest_error: f64) -> Answer {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/sample/{name}.toml"));
     let loaded = load(&path, &[], &vocabulary()).unwrap_or_else(|report| panic!("{report}"));
-    let mut problem = ControlProblem::new(loaded.problem).expect("the problem lowers");
-    for spec in &mut problem.problem.solvers {
+    let mut lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
+    for spec in &mut lowered.problem.solvers {
         if spec.method() == NAME {
             spec.options.set("particles", particles);
         }
     }
-    let known = problem
+    let known = lowered
         .problem
         .references
         .iter()
         .find(|reference| reference.name == "log_z")
         .expect("the file knows its normaliser")
         .value;
-    let solution = run(&problem);
-    let log_z = quantity(&solution.outcome, "log_z");
+    let solution = run(&lowered);
+    let log_z = quantity(&solution.answer, "log_z");
     let off = log_z.value - known;
     assert!(
         off.abs() < 5.0 * log_z.error && log_z.error < largest_error,
         "{name}: {off} +- {}; {:?} {}",
         log_z.error,
-        solution.outcome.facts,
+        solution.answer.facts,
         solution.stopped
     );
-    solution.outcome
+    solution.answer
 }
 
 /// Seed 31. A lost mode would show as 0.118. Each has a ninth of the weight, within six standard errors: Student with
 /// 15 degrees of freedom, false-alarm probability 2.2e-4 for the nine.
 #[test]
 fn nine_modes_are_all_found() {
-    let outcome = shipped("gmm_nine", 8192, 0.02);
+    let answer = shipped("gmm_nine", 8192, 0.02);
     for k in 0..9 {
-        let weight = quantity(&outcome, &format!("mode_weight[{k}]"));
+        let weight = quantity(&answer, &format!("mode_weight[{k}]"));
         let off = weight.value - 1.0 / 9.0;
         assert!(
             off.abs() < 6.0 * weight.error && weight.error < 0.01,
@@ -98,30 +98,26 @@ fn the_funnel() {
 #[test]
 fn populations_with_a_held_path() {
     let d = 6;
-    let mut problem = text(
+    let mut lowered = text(
         "family = \"log-density\"\nlog_density = \"-0.5*sum(i in 0..6: (x[i] - 1)^2)\"",
         d,
         512,
     );
-    problem.problem.solvers[0].options.set("steps", 2_usize);
-    let outcome = run(&problem).outcome;
-    let schedule = Schedule {
-        population: 16,
-        ..outcome.schedule.clone().expect("a schedule")
-    };
-    assert_eq!(schedule.ladder.rungs.len(), 2);
+    lowered.problem.solvers[0].options.set("steps", 2_usize);
+    let answer = run(&lowered).answer;
+    let schedule = answer.backwards.as_deref().expect("a schedule");
     let streams = Streams::new(5);
     let mut exact = Batch::zeros(4096, d);
     streams.role("exact").normals(0, 0, exact.as_mut());
     exact.as_mut_slice().iter_mut().for_each(|x| *x += 1.0);
-    let target = Target::new(&problem.problem, NAME).expect("a density");
+    let target = Target::new(&lowered.problem, NAME).expect("a density");
     let log_z = 0.5 * d as f64 * std::f64::consts::TAU.ln();
     let logs = schedule.log_normalisers(&target, exact, &streams);
     let inverse: Vec<f64> = logs.iter().map(|l| (log_z - l).exp()).collect();
     let one = Estimate::from_samples(&inverse);
     assert!((one.value - 1.0).abs() < 5.0 * one.error, "{one:?}");
     let upper = Estimate::from_samples(&logs);
-    let lower = quantity(&outcome, LOG_Z_LOWER);
+    let lower = quantity(&answer, LOG_Z_LOWER);
     assert!(upper.value - log_z > 5.0 * upper.error, "{upper:?} {log_z}");
     assert!(lower.value < log_z, "{lower:?} {log_z}");
 }
@@ -150,25 +146,25 @@ fn rows_with_one_kept_are_drawn_in_proportion() {
 /// draws have its moments within a tenth, over ten standard errors.
 #[test]
 fn a_gaussian_with_its_draws() {
-    let problem = text(
+    let lowered = text(
         "family = \"log-density\"\nlog_density = \"3 - (x[0] - 2)^2 - (x[1] + 1)^2 + (x[0] - 2)*(x[1] + 1)\"",
         2,
         4096,
     );
-    let outcome = run(&problem).outcome;
+    let answer = run(&lowered).answer;
     let exact = std::f64::consts::TAU.ln() - 0.5 * 3.0_f64.ln() + 3.0;
-    let log_z = quantity(&outcome, "log_z");
+    let log_z = quantity(&answer, "log_z");
     assert!(
         (log_z.value - exact).abs() < 5.0 * log_z.error,
         "{log_z:?} {exact}"
     );
     assert!(log_z.error < 0.02, "{log_z:?}");
-    let bound = quantity(&outcome, "log_z_lower_bound");
+    let bound = quantity(&answer, "log_z_lower_bound");
     assert!(
         bound.value <= log_z.value,
         "the mean of logarithms is below: {bound:?}"
     );
-    let samples = outcome.samples.expect("draws");
+    let samples = answer.samples.expect("draws");
     let mean = |f: &dyn Fn(&[f64]) -> f64| {
         let values: Vec<f64> = (0..samples.points()).map(|i| f(&samples.row(i))).collect();
         pairwise_sum(&values) / values.len() as f64
@@ -188,22 +184,22 @@ fn a_gaussian_with_its_draws() {
 /// Two runs agree to the bit, whatever the number of threads.
 #[test]
 fn threads_do_not_matter() {
-    let problem = text(
+    let lowered = text(
         "family = \"log-density\"\nlog_density = \"-x[0]^4\"",
         1,
         512,
     );
     let log_z = |threads| {
-        let outcome = crate::numeric::blocks::with_pool(threads, 64, || run(&problem).outcome);
-        quantity(&outcome, "log_z").value.to_bits()
+        let answer = crate::numeric::blocks::with_pool(threads, 64, || run(&lowered).answer);
+        quantity(&answer, "log_z").value.to_bits()
     };
     assert_eq!(log_z(1), log_z(2));
 }
 
 #[test]
 fn a_box_is_refused() {
-    let problem = text("family = \"uniform\"\nbox = [[0.0, 1.0]]", 1, 512);
-    assert!(Target::new(&problem.problem, NAME).is_err());
+    let lowered = text("family = \"uniform\"\nbox = [[0.0, 1.0]]", 1, 512);
+    assert!(Target::new(&lowered.problem, NAME).is_err());
 }
 
 #[test]

@@ -4,25 +4,26 @@ use super::{attempt, quantity};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::with_threads;
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::lowered;
-use crate::solvers::registry::run_control::solve;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::registry::run::solve;
 
 const DOUBLE_WELL: &str = include_str!("../../../../../problems/control/double_well_one.toml");
 const TWENTY: &str = include_str!("../../../../../problems/control/quadratic_hard.toml");
 const TEN_WELLS: &str = include_str!("../../../../../problems/control/double_well_ten.toml");
 const LEAVE: &str = include_str!("../../../../../problems/control/leave_interval.toml");
 
-fn refined(text: &str, settings: &str) -> ControlOutcome {
-    let problem = lowered(&format!(
+fn refined(text: &str, settings: &str) -> Answer {
+    let lowered = lowered(&format!(
         "{text}\n[[solver]]\nid = \"paths\"\nmethod = \"path-integral\"\n{settings}\n"
     ));
-    answered(&problem)
+    answered(&lowered)
 }
 
-fn answered(problem: &ControlProblem) -> ControlOutcome {
-    let solved = attempt(problem, &[]);
-    solved.unwrap_or_else(|e| panic!("{e}")).outcome
+fn answered(lowered: &Lowered) -> Answer {
+    let solved = attempt(lowered, &[]);
+    solved.unwrap_or_else(|e| panic!("{e}")).answer
 }
 
 fn at(field: &dyn Field, t: f64, x: &[f64]) -> f64 {
@@ -31,12 +32,12 @@ fn at(field: &dyn Field, t: f64, x: &[f64]) -> f64 {
     out.get(0, 0)
 }
 
-fn share(outcome: &ControlOutcome) -> f64 {
-    quantity(outcome, "ess").value
+fn share(answer: &Answer) -> f64 {
+    quantity(answer, "ess").value
 }
 
-fn plain_share(outcome: &ControlOutcome) -> f64 {
-    let mut facts = outcome.facts.iter();
+fn plain_share(answer: &Answer) -> f64 {
+    let mut facts = answer.facts.iter();
     let fact = facts.find(|fact| fact.0 == "ess before the rounds");
     fact.expect("rounds").1
 }
@@ -52,39 +53,39 @@ const OSCILLATOR: &str = "format = 1\n[problem]\nname = \"test\"\nkind = \"contr
 /// the middle of stretches, where the paths are; value: five errors, false-alarm probability below 6e-7.
 #[test]
 fn affine_terms_find_the_gain_of_riccati() {
-    let problem = lowered(&format!(
+    let lowered = lowered(&format!(
         "{OSCILLATOR}[[solver]]\nid = \"paths\"\nmethod = \"path-integral\"\npaths = 8192\nsteps = 120\ndegree = 1\n"
     ));
     let exact = solve(
-        &problem,
-        &problem.problem.solvers[0],
+        &lowered,
+        &lowered.problem.solvers[0],
         &[],
         None,
         &mut |_| (),
     );
-    let exact = exact.expect("it is linear").outcome;
-    let outcome = answered(&problem);
-    let (v, found) = (exact.cost.expect("a value"), outcome.cost.expect("a value"));
+    let exact = exact.expect("it is linear").answer;
+    let answer = answered(&lowered);
+    let (v, found) = (exact.cost.expect("a value"), answer.cost.expect("a value"));
     assert!(
         (v.value - found.value).abs() < 5.0 * found.error,
         "{v:?} {found:?}"
     );
     assert!(found.error < 0.02, "{found:?}");
-    assert!(share(&outcome) > 0.985, "{}", share(&outcome));
-    let spread = |k: usize| outcome.history[k].measured;
-    let last = outcome.history.len() - 1;
+    assert!(share(&answer) > 0.985, "{}", share(&answer));
+    let spread = |k: usize| answer.history[k].measured;
+    let last = answer.history.len() - 1;
     assert!(
         spread(last) < 0.02 * spread(0),
         "{} {}",
         spread(0),
         spread(last)
     );
-    let bound = quantity(&outcome, "upper_bound");
+    let bound = quantity(&answer, "upper_bound");
     assert!(
         (bound.value - v.value).abs() < 5.0 * bound.error,
         "{bound:?} {v:?}"
     );
-    let [own, best] = [&outcome.policy, &exact.policy].map(|p| p.as_deref().expect("a policy"));
+    let [own, best] = [&answer.policy, &exact.policy].map(|p| p.as_deref().expect("a policy"));
     for (stretch, x) in [(7, [1.0, -0.4]), (19, [0.8, -0.5]), (33, [0.4, -0.3])] {
         let t = 1.5 * (f64::from(stretch) + 0.5) / 40.0;
         let (own, best) = (at(own, t, &x), at(best, t, &x));
@@ -97,29 +98,29 @@ fn affine_terms_find_the_gain_of_riccati() {
 #[test]
 fn a_barrier_is_crossed_after_some_rounds() {
     let text = DOUBLE_WELL.replace("seed  = 1", "seed  = 22");
-    let outcome = refined(&text, "paths = 8192\nsteps = 200");
-    let value = outcome.cost.expect("a value");
+    let answer = refined(&text, "paths = 8192\nsteps = 200");
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - 8.66735777).abs() < 3.0 * value.error,
         "{value:?}"
     );
     assert!(value.error < 0.1, "{value:?}");
-    assert!(share(&outcome) > 200.0 * 2.5e-4, "{}", share(&outcome));
-    assert!(quantity(&outcome, "upper_bound").value > value.value);
+    assert!(share(&answer) > 200.0 * 2.5e-4, "{}", share(&answer));
+    assert!(quantity(&answer, "upper_bound").value > value.value);
 }
 
 /// Seed 23. Twenty states that run away, whose plain weights a few paths carry; five errors.
 #[test]
 fn twenty_states_are_found_from_nothing() {
     let text = TWENTY.replace("seed    = 0", "seed    = 23");
-    let outcome = refined(&text, "paths = 4096\nsteps = 50\ndegree = 1");
-    let value = outcome.cost.expect("a value");
+    let answer = refined(&text, "paths = 4096\nsteps = 50\ndegree = 1");
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - 28.611742).abs() < 5.0 * value.error,
         "{value:?}"
     );
     assert!(value.error < 0.5, "{value:?}");
-    let (plain, found) = (plain_share(&outcome), share(&outcome));
+    let (plain, found) = (plain_share(&answer), share(&answer));
     assert!(found > 0.1 && found > 100.0 * plain, "{found} {plain}");
 }
 
@@ -127,27 +128,27 @@ fn twenty_states_are_found_from_nothing() {
 #[test]
 fn many_terms_do_no_harm() {
     let text = TEN_WELLS.replace("seed  = 1", "seed  = 24");
-    let outcome = refined(&text, "paths = 4096\nsteps = 100\nrounds = 4");
-    let value = outcome.cost.expect("a value");
+    let answer = refined(&text, "paths = 4096\nsteps = 100\nrounds = 4");
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - 2.087425975).abs() < 5.0 * value.error,
         "{value:?}"
     );
-    let (plain, found) = (plain_share(&outcome), share(&outcome));
+    let (plain, found) = (plain_share(&answer), share(&answer));
     assert!(found > 1.05 * plain, "{found} {plain}");
 }
 
 /// Seed 5. Paths that end at events: weights agree under the fitted control up to where they end.
 #[test]
 fn paths_that_leave_an_interval_agree() {
-    let outcome = refined(LEAVE, "paths = 4096\nsteps = 100");
-    let value = outcome.cost.expect("a value");
+    let answer = refined(LEAVE, "paths = 4096\nsteps = 100");
+    let value = answer.cost.expect("a value");
     assert!(
         (value.value - 0.3667582504).abs() < 5.0 * value.error,
         "{value:?}"
     );
     assert!(value.error < 0.005, "{value:?}");
-    assert!(share(&outcome) > 0.97, "{}", share(&outcome));
+    assert!(share(&answer) > 0.97, "{}", share(&answer));
 }
 
 /// Seed 25; five errors. The noised target has forgotten where it came from, so that the start law fits it.
@@ -175,17 +176,17 @@ fn a_sampling_problem_is_steered_to_its_target() {
 
 #[test]
 fn threads_do_not_matter_and_other_paths_may_use_the_policy() {
-    let problem = lowered(&format!(
+    let lowered = lowered(&format!(
         "{OSCILLATOR}[[solver]]\nid = \"paths\"\nmethod = \"path-integral\"\npaths = 2500\nsteps = 24\nrounds = 3\n\
          [[solver]]\nid = \"more\"\nmethod = \"path-integral\"\nuse = \"paths\"\npaths = 2500\nsteps = 24\n"
     ));
     let run = |threads: usize| {
         with_threads(threads, || {
-            let first = attempt(&problem, &[]).expect("it solves");
-            let cost = first.outcome.cost;
-            let more = &problem.problem.solvers[2];
-            let more = solve(&problem, more, &[first], None, &mut |_| ()).expect("it solves");
-            (cost, more.outcome.cost)
+            let first = attempt(&lowered, &[]).expect("it solves");
+            let cost = first.answer.cost;
+            let more = &lowered.problem.solvers[2];
+            let more = solve(&lowered, more, &[first], None, &mut |_| ()).expect("it solves");
+            (cost, more.answer.cost)
         })
     };
     let (own, other) = run(1);

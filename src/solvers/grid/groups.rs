@@ -1,17 +1,18 @@
 //! Groups of states that nothing couples: the problem of each, its solution by another method, and the sum of fields.
 
 use crate::derivation::control::product_form::{Coupling, restricted};
-use crate::derivation::control::temperature::temperature;
-use crate::derivation::ground::controlled::Controlled;
+use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::noising::Noising;
-use crate::discretization::steered::SteeredProcess;
 use crate::expr::{CompileError, Expr};
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::{Covariance, Law, Mixture};
-use crate::solvers::driver::{Method, Progress, Refusal, SolveError, Work};
-use crate::solvers::lowered::control::{ControlOutcome, ControlProblem};
+use crate::solvers::driver::{Method, Progress, SolveError, Work};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::refusal::Refusal;
+use std::sync::Arc;
 
 /// The smallest coupling, as the end of a sentence about coupled states; empty where there is none.
 pub(crate) fn smallest_coupling(couplings: &[Coupling]) -> String {
@@ -22,8 +23,8 @@ pub(crate) fn smallest_coupling(couplings: &[Coupling]) -> String {
 }
 
 /// The first noise that moves two states, as the end of a sentence.
-pub(crate) fn joined_noise(problem: &ControlProblem) -> Option<String> {
-    let mut parts = problem.parts.clone();
+pub(crate) fn joined_noise(lowered: &Lowered) -> Option<String> {
+    let mut parts = lowered.process.clone();
     let states = parts.dimension();
     let pairs = (0..states).flat_map(|i| (0..i).map(move |j| (i, j)));
     for (i, j) in pairs {
@@ -45,7 +46,7 @@ pub(crate) trait Solving {
     fn start(&mut self, streams: &Streams) -> Result<(), SolveError>;
     fn advance(&mut self, work: &mut Work) -> Result<(), SolveError>;
     fn progress(&self) -> Progress;
-    fn finish(self: Box<Self>) -> Result<ControlOutcome, SolveError>;
+    fn finish(self: Box<Self>) -> Result<Answer, SolveError>;
 }
 
 enum Phase<M: Method> {
@@ -55,7 +56,7 @@ enum Phase<M: Method> {
 
 struct GroupSolve<M: Method> {
     method: M,
-    problem: ControlProblem,
+    lowered: Lowered,
     phase: Phase<M>,
 }
 
@@ -63,12 +64,12 @@ const NOT_STARTED: &str = "groups are started before they advance";
 
 impl<M> Solving for GroupSolve<M>
 where
-    M: Method<Problem = ControlProblem, Outcome = ControlOutcome>,
+    M: Method,
 {
     fn start(&mut self, streams: &Streams) -> Result<(), SolveError> {
         if let Phase::Admitted(admitted) = &mut self.phase {
             let admitted = admitted.take().expect("a group starts once");
-            let state = self.method.start(&self.problem, admitted, streams)?;
+            let state = self.method.start(&self.lowered, admitted, streams)?;
             self.phase = Phase::Started(state);
         }
         Ok(())
@@ -76,7 +77,7 @@ where
 
     fn advance(&mut self, work: &mut Work) -> Result<(), SolveError> {
         match &mut self.phase {
-            Phase::Started(state) => self.method.advance(&self.problem, state, work),
+            Phase::Started(state) => self.method.advance(&self.lowered, state, work),
             Phase::Admitted(_) => unreachable!("{NOT_STARTED}"),
         }
     }
@@ -88,33 +89,33 @@ where
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<ControlOutcome, SolveError> {
+    fn finish(self: Box<Self>) -> Result<Answer, SolveError> {
         match self.phase {
-            Phase::Started(state) => self.method.finish(&self.problem, state),
+            Phase::Started(state) => self.method.finish(&self.lowered, state),
             Phase::Admitted(_) => unreachable!("{NOT_STARTED}"),
         }
     }
 }
 
-pub(crate) fn admitted<M>(method: M, problem: ControlProblem) -> Result<Box<dyn Solving>, Refusal>
+pub(crate) fn admitted<M>(method: M, lowered: Lowered) -> Result<Box<dyn Solving>, Refusal>
 where
-    M: Method<Problem = ControlProblem, Outcome = ControlOutcome> + 'static,
+    M: Method + 'static,
 {
-    let admitted = method.admit(&problem)?;
+    let admitted = method.admit(&lowered)?;
     Ok(Box::new(GroupSolve {
         method,
-        problem,
+        lowered,
         phase: Phase::Admitted(Some(admitted)),
     }))
 }
 
 /// The problem of one group; `constants` are what the costs are where all states vanish.
 pub(crate) fn group_problem(
-    problem: &ControlProblem,
-    parts: &Controlled,
+    lowered: &Lowered,
+    parts: &ControlledDiffusion,
     group: &[usize],
     constants: bool,
-) -> Result<ControlProblem, CompileError> {
+) -> Result<Lowered, CompileError> {
     let state = &parts.process.state;
     let mut own = if constants {
         parts.clone()
@@ -144,12 +145,7 @@ pub(crate) fn group_problem(
     own.channel = channel;
     let states = group.iter().map(|i| state[*i]).collect();
     own.process = Noising::new(graph, parts.process.time, states, drift, diffusion);
-    let process = SteeredProcess::new(&own)?;
-    let lambda = temperature(&mut own).map(|found| {
-        let number = own.process.graph.as_number(found.value);
-        number.map_or(f64::NAN, |value| value.to_f64())
-    });
-    let mut whole = problem.problem.clone();
+    let mut whole = lowered.problem.clone();
     if let Some(domain) = &mut whole.dynamics.domain {
         *domain = group.iter().map(|i| domain[*i]).collect();
     }
@@ -157,14 +153,8 @@ pub(crate) fn group_problem(
     if boundary.len() == state.len() {
         *boundary = group.iter().map(|i| boundary[*i]).collect();
     }
-    Ok(ControlProblem {
-        problem: whole,
-        stated: problem.stated.clone(),
-        parts: own,
-        process,
-        start: marginal(&problem.start, group),
-        temperature: lambda,
-    })
+    own.start = Some(marginal(lowered.start(), group));
+    lowered.part(whole, own)
 }
 
 /// The law of some of the states.
@@ -190,12 +180,12 @@ fn marginal(law: &Law, group: &[usize]) -> Law {
 
 /// A sum of fields, each of some of the states.
 pub(crate) struct Summed {
-    parts: Vec<(Vec<usize>, Box<dyn Field + Send>)>,
+    parts: Vec<(Vec<usize>, Arc<dyn Field + Send>)>,
     inputs: usize,
 }
 
 impl Summed {
-    pub(crate) fn new(parts: Vec<(Vec<usize>, Box<dyn Field + Send>)>, inputs: usize) -> Self {
+    pub(crate) fn new(parts: Vec<(Vec<usize>, Arc<dyn Field + Send>)>, inputs: usize) -> Self {
         Self { parts, inputs }
     }
 }

@@ -1,26 +1,27 @@
 use crate::problem::parse_text;
 use crate::solvers::driver::{Solution, Unsolved};
-use crate::solvers::lowered::simulate::{SimulateOutcome, SimulateProblem};
+use crate::solvers::lowered::answer::Answer;
+use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::methods::vocabulary;
-use crate::solvers::registry::run_simulate::solve;
+use crate::solvers::registry::run::solve;
 use std::path::Path;
 
 /// Answers of the solvers of a file.
-fn run(body: &str) -> Vec<Result<Solution<SimulateOutcome>, Unsolved>> {
+fn run(body: &str) -> Vec<Result<Solution, Unsolved>> {
     let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n{body}");
     let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
-    let problem = SimulateProblem::new(loaded.problem).expect("lowers");
-    let solvers = &problem.problem.solvers;
+    let lowered = Lowered::new(loaded.problem).expect("lowers");
+    let solvers = &lowered.problem.solvers;
     solvers
         .iter()
-        .map(|spec| solve(&problem, spec, None, &mut |_| ()))
+        .map(|spec| solve(&lowered, spec, None, &mut |_| ()))
         .collect()
 }
 
-fn quantity(answer: &Result<Solution<SimulateOutcome>, Unsolved>, name: &str) -> (f64, f64) {
+fn quantity(answer: &Result<Solution, Unsolved>, name: &str) -> (f64, f64) {
     let solution = answer.as_ref().unwrap_or_else(|e| panic!("{e}"));
-    let found = solution.outcome.quantities.iter().find(|q| q.name == name);
+    let found = solution.answer.quantities.iter().find(|q| q.name == name);
     let value = found.unwrap_or_else(|| panic!("{name}")).value;
     (value.value, value.error)
 }
@@ -58,10 +59,10 @@ fn every_method_has_the_moments_of_a_linear_process() {
         );
     }
     let solution = answers[1].as_ref().expect("solved");
-    let (inside, absorbed) = solution.outcome.mass.expect("a density");
+    let (inside, absorbed) = solution.answer.law.mass.expect("a density");
     assert!((inside - 1.0).abs() < 1e-11 && absorbed == 0.0);
     let order = solution
-        .outcome
+        .answer
         .facts
         .iter()
         .find(|fact| fact.0 == "grid_order");
@@ -89,7 +90,7 @@ fn absorbing_edges_keep_what_they_get() {
         })
         .sum();
     let solution = answers[0].as_ref().expect("solved");
-    let (inside, absorbed) = solution.outcome.mass.expect("a density");
+    let (inside, absorbed) = solution.answer.law.mass.expect("a density");
     assert!((inside + absorbed - 1.0).abs() < 1e-12);
     assert!((inside - alive).abs() < 2e-5, "{inside} {alive}");
 }

@@ -1,0 +1,400 @@
+//! The problem in numbers: one controlled diffusion for every kind.
+//!
+//! ```text
+//! dX = ( b(X,t) + B(X,t) u ) dt + G(X,t) dW,      D = G G'
+//! S[u] = E[ Phi(X_T) + int e^{-rho (t - t_0)} ( q(X,t) + 1/2 u' R(X,t) u ) dt ]
+//! V(x,t) = min over u of the cost from (x,t) on,      u* = -R^-1 B' grad V
+//! ```
+//!
+//! Reverse diffusion and sampling are posed on the reverse time `tau = t_0 + t_1 - t`, which runs over the horizon of the
+//! file, reverse diffusion up to `t_min`: `b = -f + div D`, `B = G`, `R = 1`, `q = div f - 1/2 div div D`,
+//! `Phi = -log p`. A simulation is the process without a control.
+
+use crate::derivation::control::temperature::{NoTemperature, temperature};
+use crate::derivation::ground::controlled::{ControlledDiffusion, Obstacle, take_apart};
+use crate::derivation::ground::noising::Noising as Symbolic;
+use crate::derivation::ground::stated::{Clock, Stated};
+use crate::derivation::kind::dispatch::{EndLaw, lowered};
+
+use crate::discretization::noising::{Noising, NoisingError};
+use crate::discretization::scheme::{Sde, SdeError};
+use crate::discretization::steered::SteeredProcess;
+use crate::expr::{CompileError, Expr, Kernel};
+use crate::field::noised_mixture::NoisedMixture;
+use crate::numeric::batch::Batch;
+use crate::numeric::random::Stream;
+use crate::problem::meant::law::{Law, Mixture};
+use crate::problem::meant::model::{Boundary, Problem};
+use crate::problem::meant::task::{Kind, Task};
+use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::lowered::start_law::{draw_start, is_drawn};
+
+/// Why a problem could not be lowered to numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum LoweringError {
+    #[error(
+        "this version has no solvers for problems of kind `{kind}`; it derives and checks them: onsager derive, onsager check"
+    )]
+    NoSolvers { kind: Kind },
+    #[error("the dynamics, the cost, an observable or an event could not be compiled: {0}")]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Sde(#[from] SdeError),
+    #[error(
+        "the start law of the {process} is a {family}; it must be a point, a gaussian, mixture, curve, samples or uniform"
+    )]
+    StartNotDrawn {
+        process: &'static str,
+        family: &'static str,
+    },
+    #[error("no closed minimiser: {0}")]
+    NoMinimiser(#[from] Obstacle),
+}
+
+/// What methods for processes without control ask for besides the coefficients.
+#[derive(Clone, Debug)]
+pub struct Uncontrolled {
+    /// Drift, noise and what schemes ask for.
+    pub sde: Sde,
+    /// `[observe]`, one output each.
+    pub observables: Kernel,
+    /// Margins of the events that end a path: negative before, one output each.
+    pub margins: Kernel,
+    /// For every such event the noise of its margin, `grad m' D grad m`.
+    pub margin_spreads: Kernel,
+    /// Their names.
+    pub stops: Vec<String>,
+}
+
+/// The process, compiled.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub steered: SteeredProcess,
+    /// The noising process, where the controlled one runs against it.
+    noising: Option<Result<Noising, NoisingError>>,
+    uncontrolled: Option<Uncontrolled>,
+}
+
+/// What was found out about the process once, for every method to ask.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `lambda` with `G G' = lambda B R^-1 B'`, or why there is none.
+    pub temperature: Result<f64, NoTemperature>,
+    /// Law of the noised data, where it is a mixture under affine drift.
+    pub marginals: Option<NoisedMixture>,
+}
+
+/// What a method asks of the process before it looks closer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    Control,
+    NoControl,
+    /// That it runs against a noising process whose noise is free of the state.
+    AdditiveNoising,
+}
+
+/// A problem lowered to one controlled diffusion, with numbers in it.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// As the file means it.
+    pub problem: Problem,
+    /// The control problem as typed, or what the problem is lowered to.
+    pub stated: Stated,
+    /// `b`, `B`, `G`, `q`, `R`, `Phi`, symbolically.
+    pub process: ControlledDiffusion,
+    pub compiled: Compiled,
+    pub facts: Facts,
+    /// Start law of a reverse process as a mixture.
+    pub(crate) prior: Option<Mixture>,
+}
+
+impl Lowered {
+    /// Lowers a problem of any kind that can be solved.
+    ///
+    /// # Errors
+    /// [`LoweringError`] where the kind has no solvers, the minimiser no closed form, or the start law no draws.
+    pub fn new(problem: Problem) -> Result<Self, LoweringError> {
+        let (start, data) = match &problem.task {
+            Task::Reverse(task) => (&task.prior, Some(&task.data)),
+            Task::Sample(task) => (&task.prior, Some(&task.target)),
+            Task::Control(task) => (&task.initial, None),
+            Task::Simulate(task) => (&task.initial, None),
+            Task::Bridge(_) | Task::Path(_) => {
+                return Err(LoweringError::NoSolvers {
+                    kind: problem.kind(),
+                });
+            }
+        };
+        if !is_drawn(start) {
+            return Err(LoweringError::StartNotDrawn {
+                process: if data.is_some() {
+                    "reverse process"
+                } else {
+                    "process"
+                },
+                family: start.family(),
+            });
+        }
+        let noising = match data.map(|_| Noising::new(&problem)) {
+            Some(Err(NoisingError::Compile(error))) => return Err(error.into()),
+            noising => noising,
+        };
+        let marginals = data.and_then(Law::mixture).and_then(|mixture| {
+            let noising = noising.as_ref()?.as_ref().ok()?;
+            let transition = noising.transition()?.clone();
+            Some(NoisedMixture::new(mixture, transition, noising.start()))
+        });
+        let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
+        let mut process = take_apart(&stated)?;
+        process.start = Some(start.clone());
+        let temperature = temperature(&mut process).map(|found| {
+            let number = process.process.graph.as_number(found.value);
+            number.map_or(f64::NAN, |value| value.to_f64())
+        });
+        Ok(Self {
+            compiled: Compiled {
+                steered: SteeredProcess::new(&process)?,
+                noising,
+                uncontrolled: match &problem.task {
+                    Task::Simulate(_) => Some(Uncontrolled::new(&problem, &process)?),
+                    _ => None,
+                },
+            },
+            facts: Facts {
+                temperature,
+                marginals,
+            },
+            prior: start.mixture().filter(|_| data.is_some()),
+            stated,
+            process,
+            problem,
+        })
+    }
+
+    /// The problem of a part of the process, whose coefficients are given.
+    pub(crate) fn part(
+        &self,
+        problem: Problem,
+        mut process: ControlledDiffusion,
+    ) -> Result<Self, CompileError> {
+        let temperature = temperature(&mut process).map(|found| {
+            let number = process.process.graph.as_number(found.value);
+            number.map_or(f64::NAN, |value| value.to_f64())
+        });
+        Ok(Self {
+            compiled: Compiled {
+                steered: SteeredProcess::new(&process)?,
+                noising: None,
+                uncontrolled: None,
+            },
+            facts: Facts {
+                temperature,
+                marginals: None,
+            },
+            stated: self.stated.clone(),
+            prior: None,
+            process,
+            problem,
+        })
+    }
+
+    /// The noising process of a problem that runs against it, or why the methods that need its kernels do not apply.
+    ///
+    /// # Errors
+    /// [`NoisingError`] where the noise depends on the state.
+    pub fn additive(&self) -> Result<&Noising, &NoisingError> {
+        self.compiled
+            .noising
+            .as_ref()
+            .expect("only processes that run against a noising one are asked for it")
+            .as_ref()
+    }
+
+    /// The noising process of a problem that was found to have additive noise.
+    ///
+    /// # Panics
+    /// If that was not asked before.
+    pub fn noising(&self) -> &Noising {
+        self.additive().expect("admission saw additive noise")
+    }
+
+    /// Whether the process runs against a noising process whose kernels are known to the methods of scores.
+    pub fn undoes_additive_noise(&self) -> bool {
+        matches!(self.compiled.noising, Some(Ok(_)))
+    }
+
+    /// Whether the process has what a method asks for.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it has not.
+    pub fn provides(&self, asks: Asks, method: &'static str) -> Result<(), Refusal> {
+        let kind = self.problem.kind();
+        let (reason, accepted) = match asks {
+            Asks::Control if self.process.control.is_empty() => (
+                format!("a problem of kind `{kind}` has no control"),
+                "kinds `control`, `reverse` and `sample`",
+            ),
+            Asks::NoControl if self.compiled.uncontrolled.is_none() => (
+                format!("a problem of kind `{kind}` has a control"),
+                "kind `simulate`",
+            ),
+            Asks::AdditiveNoising => match &self.compiled.noising {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => (error.to_string(), "hopf-cole and hjb"),
+                None => (
+                    format!("a problem of kind `{kind}` undoes no noising process"),
+                    "kinds `reverse` and `sample`",
+                ),
+            },
+            _ => return Ok(()),
+        };
+        Err(Refusal {
+            method,
+            reason,
+            accepted: accepted.to_owned(),
+        })
+    }
+
+    /// Refuses methods on a line in more than one state.
+    pub(crate) fn admit_one_state(&self, method: &'static str) -> Result<(), Refusal> {
+        match self.dimension() {
+            1 => Ok(()),
+            d => Err(Refusal {
+                method,
+                reason: format!("{d} states"),
+                accepted: "one state; or paths: euler-maruyama, heun, milstein".to_owned(),
+            }),
+        }
+    }
+
+    /// Refuses methods for coefficients free of time.
+    pub(crate) fn admit_autonomous(&self, method: &'static str) -> Result<(), Refusal> {
+        if self.is_autonomous() {
+            return Ok(());
+        }
+        Err(Refusal {
+            method,
+            reason: "drift or noise depends on time".to_owned(),
+            accepted: "coefficients free of time; or fpk and paths".to_owned(),
+        })
+    }
+
+    /// What methods for processes without control ask for.
+    ///
+    /// # Panics
+    /// If the process has a control.
+    pub fn free(&self) -> &Uncontrolled {
+        let free = self.compiled.uncontrolled.as_ref();
+        free.expect("admission saw that nothing is controlled")
+    }
+
+    /// Law at the start of the noising, or of the target.
+    ///
+    /// # Panics
+    /// If the process runs against no noising process.
+    pub fn data(&self) -> &Law {
+        let data = match &self.problem.task {
+            Task::Reverse(task) => Some(&task.data),
+            Task::Sample(task) => Some(&task.target),
+            _ => None,
+        };
+        data.expect("the process runs against a noising process")
+    }
+
+    /// Start law of the reverse process.
+    ///
+    /// # Panics
+    /// If it is no mixture, or the process runs against no noising process.
+    pub fn prior(&self) -> &Mixture {
+        self.prior.as_ref().expect("the prior is a mixture")
+    }
+
+    /// Law at the start of the process.
+    pub fn start(&self) -> &Law {
+        let start = self.process.start.as_ref();
+        start.expect("a process that is solved has a start law")
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.process.dimension()
+    }
+
+    /// Start and end of the horizon of the file.
+    pub fn horizon(&self) -> (f64, f64) {
+        self.problem.dynamics.horizon
+    }
+
+    pub fn boundary(&self, state: usize) -> Boundary {
+        self.problem.dynamics.boundary[state]
+    }
+
+    /// Whether the end cost is in the equations: it is not where it is the density of a mixture of many components, which
+    /// only methods that ask for the density itself can do.
+    pub fn has_end_cost(&self) -> bool {
+        let known = match self.process.clock {
+            Clock::Forward => true,
+            Clock::Reversed => matches!(self.data(), Law::LogDensity(_)),
+        };
+        known || !self.process.process.graph.is_zero(self.process.terminal)
+    }
+
+    /// Whether dynamics and running costs are the same at all times.
+    pub fn is_autonomous(&self) -> bool {
+        let (parts, process) = (&self.process, &self.process.process);
+        let matrices = [&process.diffusion, &parts.channel, &parts.effort];
+        let mut entries = matrices.into_iter().flatten().flatten();
+        let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
+        !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
+    }
+
+    /// Draws `first..first + points` of the start law.
+    pub fn draw_start(&self, stream: &Stream, first: u64, points: usize) -> Batch {
+        draw_start(self.start(), stream, first, points)
+    }
+
+    /// The start point, where the start law is one.
+    pub fn start_point(&self) -> Option<&[f64]> {
+        match self.start() {
+            Law::Delta(point) => Some(point),
+            _ => None,
+        }
+    }
+}
+
+impl Uncontrolled {
+    fn new(problem: &Problem, process: &ControlledDiffusion) -> Result<Self, LoweringError> {
+        let mut process: Symbolic = process.process.clone();
+        let events = problem.task.events().iter();
+        let stops: Vec<_> = events.filter(|event| event.stop).collect();
+        let observed: Vec<Expr> = problem.observe.iter().map(|(_, e)| *e).collect();
+        let margins: Vec<Expr> = stops.iter().map(|event| event.margin).collect();
+        let spreads: Vec<Expr> = margins
+            .iter()
+            .map(|margin| {
+                let slope = process.gradient(*margin);
+                let pulled = process.diffuse(&slope);
+                process.dot(&slope, &pulled)
+            })
+            .collect();
+        let compile = |e: &[Expr]| Kernel::compile(&process.graph, e, process.time, &process.state);
+        Ok(Self {
+            sde: Sde::of(problem)?,
+            observables: compile(&observed)?,
+            margins: compile(&margins)?,
+            margin_spreads: compile(&spreads)?,
+            stops: stops.iter().map(|event| event.name.clone()).collect(),
+        })
+    }
+}
+
+/// Where reverse diffusion ends, and the law of the noised data there; a sampling problem ends at its target.
+fn end_law(problem: &Problem, marginals: Option<&NoisedMixture>) -> Option<EndLaw> {
+    let Task::Reverse(_) = &problem.task else {
+        return None;
+    };
+    let time = problem.time_settings.t_min;
+    Some(EndLaw {
+        time,
+        law: marginals?.mixture_at(time),
+    })
+}

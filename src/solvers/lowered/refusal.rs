@@ -1,0 +1,10 @@
+//! A method that does not apply.
+
+/// A true statement that a method does not apply, with what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{method} does not apply: {reason}; accepted: {accepted}")]
+pub struct Refusal {
+    pub method: &'static str,
+    pub reason: String,
+    pub accepted: String,
+}
