@@ -289,6 +289,7 @@ impl KernelChain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::format::vocabulary::Vocabulary;
     use crate::problem::parse_text;
     use std::path::Path;
 
@@ -296,7 +297,14 @@ mod tests {
         let text = format!(
             "format = 1\n[problem]\nname = \"kernel\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = 0.0\ncov = 1.0\n[prior]\nfamily = \"gaussian\"\nmean = 0.0\ncov = 1.0\n[dynamics]\nstate = \"x\"\ndrift = \"{drift}\"\ndiffusion = \"{diffusion}\"\nhorizon = [0.0, 1.0]\n"
         );
-        let loaded = parse_text("kernel.toml", &text, Path::new("."), &[]).expect("valid");
+        let loaded = parse_text(
+            "kernel.toml",
+            &text,
+            Path::new("."),
+            &[],
+            &Vocabulary::empty(),
+        )
+        .expect("valid");
         Noising::new(&loaded.problem).expect("additive noise")
     }
 

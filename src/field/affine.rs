@@ -1,8 +1,28 @@
 //! Affine fields: `F = M ξ + c` on whitened coordinates, exact for Gaussian data under affine noising.
 
 use crate::field::time_nodes::{Basis, Regressors};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::meant::options::{FieldSpec, Options};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "affine",
+    about: "`M(t) x + c(t)`",
+    options: &[TIME, nodes(24)],
+    most_states: None,
+    settings: |options| format!("affine at {} times", options.count("nodes")),
+};
+
+/// The family with these sizes.
+pub fn spec(nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![("time", "nodes".into()), ("nodes", nodes.into())]),
+    }
+}
 
 /// Component j of F is `theta[j (d+1)] + Σ_l theta[j (d+1) + 1 + l] ξ_l`.
 #[derive(Clone, Copy, Debug)]

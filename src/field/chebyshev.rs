@@ -2,8 +2,45 @@
 
 use crate::field::affine::shared_standard;
 use crate::field::time_nodes::{Basis, Regressors};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "chebyshev",
+    about: "tensor Chebyshev polynomials",
+    options: &[
+        Key::new(
+            "degree",
+            Form::Count(1),
+            Fallback::Count(8),
+            "largest degree",
+        ),
+        TIME,
+        nodes(16),
+    ],
+    most_states: Some(2),
+    settings: |options| {
+        let (degree, nodes) = (options.count("degree"), options.count("nodes"));
+        format!("chebyshev of degree {degree} at {nodes} times")
+    },
+};
+
+/// The family with these sizes.
+pub fn spec(degree: usize, nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![
+            ("degree", degree.into()),
+            ("time", "nodes".into()),
+            ("nodes", nodes.into()),
+        ]),
+    }
+}
 
 /// Half side of the box, in standard deviations of the noised law.
 const HALF_SIDE: f64 = 3.0;

@@ -18,8 +18,33 @@ use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::tanh_in_place;
 use crate::numeric::random::Stream;
 use crate::numeric::sums::{add_scaled, sum};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "network",
+    about: "hidden tanh layers",
+    options: &[Key::new(
+        "layers",
+        Form::Layers,
+        Fallback::Found("[64, 64]", |_, _| vec![64, 64].into()),
+        "widths of the hidden layers",
+    )],
+    most_states: None,
+    settings: |options| format!("network of layers {:?}", options.counts("layers")),
+};
+
+/// The family with these sizes.
+pub fn spec(layers: Vec<usize>) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![("layers", layers.into())]),
+    }
+}
 
 /// A score with unknown weights.
 #[derive(Clone, Debug)]

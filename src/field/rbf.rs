@@ -5,12 +5,49 @@ use crate::field::draws::draw_noised;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf_few;
 use crate::field::time_nodes::{Basis, Regressors, TimeNodes};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp;
 use crate::numeric::random::Stream;
 use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
 use std::ops::Range;
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "rbf",
+    about: "affine plus Gaussian features",
+    options: &[
+        Key::new(
+            "centers",
+            Form::Count(1),
+            Fallback::Count(200),
+            "Gaussian features",
+        ),
+        TIME,
+        nodes(24),
+    ],
+    most_states: None,
+    settings: |options| {
+        let (centers, nodes) = (options.count("centers"), options.count("nodes"));
+        format!("rbf {centers} at {nodes} times")
+    },
+};
+
+/// The family with these sizes.
+pub fn spec(centers: usize, nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![
+            ("centers", centers.into()),
+            ("time", "nodes".into()),
+            ("nodes", nodes.into()),
+        ]),
+    }
+}
 
 /// Above this many states the affine part is diagonal: a full matrix would outnumber the bumps.
 const FULL_AFFINE: usize = 8;

@@ -15,7 +15,26 @@ use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::sums::add_scaled;
+use crate::problem::format::key::{Fallback, Form, Key, Names};
 use crate::problem::meant::model::Spacing;
+
+/// How the sizes of a family say that it depends on time.
+pub const TIME: Key = Key::new(
+    "time",
+    Form::Choice(Names::Fixed(|| vec!["nodes"])),
+    Fallback::Name("nodes"),
+    "how it depends on time",
+);
+
+/// Number of nodes in time.
+pub const fn nodes(default: usize) -> Key {
+    Key::new(
+        "nodes",
+        Form::Count(1),
+        Fallback::Count(default),
+        "nodes in time",
+    )
+}
 
 /// Pieces between two nodes on which the whitening and the clock are linear.
 const PIECES: usize = 8;
