@@ -60,7 +60,7 @@ mod tests {
     /// The method's `log Z` and the upper bound.
     fn found(target: &str) -> (Estimate, Estimate) {
         let text = format!(
-            "format = 1\n[lowered]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\npreset = \"vp\"\n\
+            "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\npreset = \"vp\"\n\
              horizon = [0.0, 1.0]\n[run]\nseed = 3\n[[solver]]\nid = \"a\"\nmethod = \"annealed\"\nparticles = 4096\n"
         );
         let loaded = parse_text("test.toml", &text, Path::new("."), &[])

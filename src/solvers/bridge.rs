@@ -309,7 +309,7 @@ mod tests {
 
     fn solved(data: &str, prior: &str) -> (Lowered, crate::solvers::driver::Solution) {
         let text = format!(
-            "format = 1\n[lowered]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
+            "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );
         let loaded = parse_text("bridge.toml", &text, Path::new("."), &[]).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("affine");
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn three_states_are_refused_with_what_would_be_accepted() {
-        let text = "format = 1\n[lowered]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
+        let text = "format = 1\n[problem]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
         let loaded = parse_text("three.toml", text, Path::new("."), &[]).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("affine");
         let method = Bridge {

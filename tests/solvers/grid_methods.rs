@@ -486,7 +486,7 @@ fn both_roads_agree_in_the_plane() {
     let lowered = lowered(
         r#"
 format = 1
-[lowered]
+[problem]
 name = "swirl"
 kind = "reverse"
 [data]

@@ -51,7 +51,7 @@ fn records(prefix: &str) -> Vec<Record> {
 }
 
 fn solved(body: &str) -> Solution {
-    let text = format!("format = 1\n[lowered]\nname = \"test\"\nkind = \"control\"\n{body}");
+    let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}");
     let loaded = parse_text("test.toml", &text, Path::new("."), &[])
         .unwrap_or_else(|report| panic!("{report}\n{text}"));
     let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");

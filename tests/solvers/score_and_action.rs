@@ -122,7 +122,7 @@ fn implicit_score_matching_needs_no_transition_density() {
     let lowered = lowered(
         r#"
 format = 1
-[lowered]
+[problem]
 name = "double-well"
 kind = "reverse"
 [data]

@@ -16,7 +16,7 @@ pub(crate) fn lowered(text: &str) -> Lowered {
 /// The answer of the first solver of a control problem without its head.
 pub(crate) fn answer(body: &str) -> Result<Solution, Unsolved> {
     let lowered = lowered(&format!(
-        "format = 1\n[lowered]\nname = \"test\"\nkind = \"control\"\n{body}"
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}"
     ));
     let spec = &lowered.problem.solvers[0];
     solve(&lowered, spec, &[], None, &mut |_| ())

@@ -262,7 +262,7 @@ mod tests {
             ("hmc", 0.2, 4.0),
         ] {
             let text = format!(
-                "format = 1\n[lowered]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
+                "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
                  log_density = \"-((x[0] - 1)^2 + (x[1] - 1)^2)/8\"\n[dynamics]\nstate = \"x[2]\"\npreset = \"vp\"\n\
                  horizon = [0.0, 1.0]\n[run]\nseed = 9\n[[solver]]\nid = \"walk\"\nmethod = \"{method}\"\n\
                  paths = 64\nsteps = 2000\nstep_size = {step}\nwarmup = 400\n"

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Answers of the solvers of a file.
 fn run(body: &str) -> Vec<Result<Solution, Unsolved>> {
-    let text = format!("format = 1\n[lowered]\nname = \"test\"\nkind = \"simulate\"\n{body}");
+    let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n{body}");
     let loaded = parse_text("test.toml", &text, Path::new("."), &[])
         .unwrap_or_else(|report| panic!("{report}"));
     let lowered = Lowered::new(loaded.problem).expect("lowers");

@@ -11,7 +11,7 @@ fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
         .map(|(k, when)| format!("[[event]]\nname = \"e{k}\"\nwhen = \"{when}\"\nstop = true\n"))
         .collect();
     let text = format!(
-        "format = 1\n[lowered]\nname = \"test\"\nkind = \"simulate\"\n[dynamics]\nstate = \"x\"\n{dynamics}\n\
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n[dynamics]\nstate = \"x\"\n{dynamics}\n\
          [initial]\n{start}\n{events}[[solver]]\nid = \"t\"\nmethod = \"first-passage\"\npoints = 256\n"
     );
     let loaded = parse_text("test.toml", &text, Path::new("."), &[])
