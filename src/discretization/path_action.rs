@@ -100,10 +100,7 @@ impl ReverseStep {
                 log_det: d as f64 * a.ln(),
             };
         }
-        let factor = match &kernel.factor {
-            MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-            MeanMap::Matrix(a) => a.clone(),
-        };
+        let factor = kernel.factor.dense(d);
         let covariance = kernel.covariance.dense(d);
         let root = covariance_root(covariance);
         let determinant = factor.determinant();

@@ -339,12 +339,7 @@ fn unpacked_covariance(theta: &[f64], d: usize, full: bool) -> Covariance {
         return Covariance::Diagonal(theta.iter().map(|l| (2.0 * l).exp()).collect());
     }
     let root = unpacked_root(theta, d, true);
-    let matrix = &root * root.transpose();
-    Covariance::Full(
-        (0..d)
-            .map(|i| (0..d).map(|j| matrix[(i, j)]).collect())
-            .collect(),
-    )
+    Covariance::full(&(&root * root.transpose()))
 }
 
 /// Every component through the transition.

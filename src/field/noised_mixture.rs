@@ -6,6 +6,7 @@ use crate::field::mixture_components::{Components, Shape, Spread};
 use crate::field::mixture_tile::{Targets, evaluate, log_responsibilities};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::numeric::dense::symmetric_part;
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
@@ -120,20 +121,9 @@ fn noised_covariance(kernel: &GaussianKernel, covariance: &Covariance) -> Covari
         }
         (factor, covariance, noise) => {
             let d = kernel.shift.len();
-            let map = match factor {
-                MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-                MeanMap::Matrix(a) => a.clone(),
-            };
+            let map = factor.dense(d);
             let total = &map * covariance.dense(d) * map.transpose() + noise.dense(d);
-            Covariance::Full(
-                (0..d)
-                    .map(|i| {
-                        (0..d)
-                            .map(|j| 0.5 * (total[(i, j)] + total[(j, i)]))
-                            .collect()
-                    })
-                    .collect(),
-            )
+            Covariance::full(&symmetric_part(&total))
         }
     }
 }

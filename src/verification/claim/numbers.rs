@@ -5,7 +5,7 @@
 //! and `w_k`. The Fokker–Planck equation enters nowhere, so it can be checked.
 
 use crate::derivation::claim::ground::{Ground, horizon};
-use crate::discretization::noising::{MeanMap, Noising};
+use crate::discretization::noising::Noising;
 use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -235,10 +235,7 @@ impl Numbers {
             );
             precisions.push(precision);
         }
-        let map = match &kernel.factor {
-            MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-            MeanMap::Matrix(a) => a.clone(),
-        };
+        let map = kernel.factor.dense(d);
         Ok(Snapshot {
             weights,
             means: mixture.means,
