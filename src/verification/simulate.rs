@@ -315,7 +315,7 @@ impl<'a> Bench<'a> {
             let scheme: &dyn Scheme = scheme.as_ref();
             let distances =
                 level_distances(self.lowered, scheme, &nodes, levels as u32, paths, &streams);
-            let target = spec.order.unwrap_or(scheme.strong_order());
+            let target = spec.order.unwrap_or(scheme.claim().strong);
             results.push(CheckResult {
                 equation: "E |X_h - X_{h/2}| ~ h^order on one Brownian path",
                 source: "Kloeden and Platen (1992), section 9.3",

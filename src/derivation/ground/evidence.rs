@@ -1,6 +1,6 @@
 //! Executing an equation: proved in normal form, tested at points, or refuted.
 
-use crate::expr::{Equality, Expr, Graph};
+use crate::expr::{Decision, Expr, Graph};
 
 /// How an equation was made sure of.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,16 +83,17 @@ fn place(at: &[(String, f64)]) -> String {
 /// [`Refuted`] with a point where the sides differ.
 pub fn equal(graph: &mut Graph, claim: &str, left: Expr, right: Expr) -> Result<Evidence, Refuted> {
     match graph.equal(left, right) {
-        Equality::Proved => Ok(Evidence::Proved),
-        Equality::Tested { points: 0, .. } => Ok(Evidence::Stated),
-        Equality::Tested {
+        Decision::Proved { .. } => Ok(Evidence::Proved),
+        Decision::Undecided { .. } => Ok(Evidence::Stated),
+        Decision::Tested {
             points,
             largest_relative_difference,
+            ..
         } => Ok(Evidence::Tested {
             points,
             largest_relative_difference,
         }),
-        Equality::Different { at, left, right } => Err(Refuted {
+        Decision::Refuted { at, left, right } => Err(Refuted {
             claim: claim.to_owned(),
             at,
             left,

@@ -267,7 +267,7 @@ pub(crate) fn divergence(graph: &mut Graph, vector: &[Expr], state: &[Expr]) -> 
 
 /// The terms of a sum; the expression itself if it is none.
 pub(crate) fn terms(graph: &mut Graph, e: Expr) -> Vec<Expr> {
-    let Node::Sum { constant, terms } = graph.node(e).clone() else {
+    let Node::Sum(constant, terms) = graph.node(e).clone() else {
         return vec![e];
     };
     let mut parts = Vec::new();

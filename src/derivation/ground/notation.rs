@@ -138,7 +138,7 @@ pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
     match pattern(noising, &parts) {
         Some(generic) if parts.iter().all(|p| !noising.graph.is_zero(*p)) => {
             let value = expression(&mut noising.graph, generic);
-            let generic_is_sum = matches!(noising.graph.node(generic), Node::Sum { .. });
+            let generic_is_sum = matches!(noising.graph.node(generic), Node::Sum(..));
             if generic_is_sum {
                 Formula::new(
                     format!("sum_i ({})", value.text),
@@ -284,7 +284,7 @@ fn scaled(graph: &mut Graph, coefficient: Expr, symbol: &Formula) -> (bool, Form
         );
     }
     let value = expression(graph, coefficient);
-    let is_sum = matches!(graph.node(coefficient), Node::Sum { .. });
+    let is_sum = matches!(graph.node(coefficient), Node::Sum(..));
     let (text, latex) = match (value.text.as_str(), is_sum) {
         ("1", _) => return (false, symbol.clone()),
         ("-1", _) => return (true, symbol.clone()),
