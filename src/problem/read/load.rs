@@ -15,12 +15,10 @@ use crate::problem::read::dynamics::{
 };
 use crate::problem::read::lint;
 use crate::problem::read::methods::read_solvers;
-use crate::problem::read::objective::{
-    Ends, read_cost, read_events, read_grid, read_observables, read_path,
-};
+use crate::problem::read::objective::{Ends, read_grid, read_observables};
 use crate::problem::read::prior::AffineSystem;
 use crate::problem::read::roles::{
-    DataSource, Sections, read_prior, read_state_and_laws, require_tables, slid,
+    DataSource, Sections, read_state_and_laws, require_tables, slid,
 };
 use crate::problem::read::settings::{
     read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
