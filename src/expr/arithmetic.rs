@@ -238,7 +238,7 @@ numbers_before!(Expr, Arithmetic);
 #[cfg(test)]
 mod tests {
     use super::{dot, exp, log, partial, power, sqrt, sum};
-    use crate::expr::{Equality, Graph};
+    use crate::expr::{Decision, Graph};
 
     #[test]
     fn operators_make_the_nodes_of_the_constructors() {
@@ -296,6 +296,6 @@ mod tests {
         assert_eq!(doubled, g.of(2 * a + 2 * b));
         let (late, early) = (g.of(doubled * x), g.of(2 * s * x));
         assert_ne!(late, early);
-        assert_eq!(g.equal(late, early), Equality::Proved);
+        assert!(matches!(g.equal(late, early), Decision::Proved { .. }));
     }
 }

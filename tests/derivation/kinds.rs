@@ -19,6 +19,7 @@ use onsager::derivation::{Derivation, Evidence, Refuted, derive};
 use onsager::expr::{Expr, Graph, Scope, Shape, parse_scalar};
 use onsager::problem::load;
 use onsager::problem::meant::model::Calculus;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 /// A process from expressions, with further expressions in its graph.
@@ -418,7 +419,7 @@ fn shipped_problems_derive() {
             if path.extension().is_none_or(|e| e != "toml") {
                 continue;
             }
-            let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+            let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
             let name = loaded.problem.name.clone();
             let derivation = derive(&loaded.problem).unwrap_or_else(|r| panic!("{name}: {r}"));
             seen += 1;

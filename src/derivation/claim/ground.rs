@@ -306,11 +306,7 @@ fn declare_state(noising: &mut Noising, scope: &mut Scope) -> bool {
 /// Orders of the derivative of the unknown function `name` that `e` is, if it is one.
 pub(super) fn orders_of(graph: &Graph, e: Expr, name: &str) -> Option<Vec<u32>> {
     match graph.node(e) {
-        Node::Unknown {
-            name: found,
-            orders,
-            ..
-        } if found == name => Some(orders.clone()),
+        Node::Unknown(found, _, orders) if found == name => Some(orders.clone()),
         _ => None,
     }
 }

@@ -285,7 +285,7 @@ pub(crate) fn divergence(vector: &[Expr], state: &[Expr]) -> Arithmetic {
 
 /// The terms of a sum; the expression itself if it is none.
 pub(crate) fn terms(graph: &mut Graph, e: Expr) -> Vec<Expr> {
-    let Node::Sum { constant, terms } = graph.node(e).clone() else {
+    let Node::Sum(constant, terms) = graph.node(e).clone() else {
         return vec![e];
     };
     let mut parts = Vec::new();

@@ -142,7 +142,7 @@ pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
     match pattern(noising, &parts) {
         Some(generic) if parts.iter().all(|p| !noising.graph.is_zero(*p)) => {
             let mut value = expression(&mut noising.graph, generic);
-            if matches!(noising.graph.node(generic), Node::Sum { .. }) {
+            if matches!(noising.graph.node(generic), Node::Sum(..)) {
                 value = grouped(&value);
             }
             Formula::of("sum_i {}", &[&value])
@@ -252,7 +252,7 @@ fn scaled(graph: &mut Graph, coefficient: Expr, symbol: &Formula) -> (bool, Form
         return (false, Formula::new(text, latex));
     }
     let mut value = expression(graph, coefficient);
-    if matches!(graph.node(coefficient), Node::Sum { .. }) {
+    if matches!(graph.node(coefficient), Node::Sum(..)) {
         value = grouped(&value);
     }
     match value.text.as_str() {

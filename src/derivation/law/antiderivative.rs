@@ -35,10 +35,7 @@ pub fn antiderivative(graph: &mut Graph, e: Expr, x: Expr) -> Option<Expr> {
 /// The factors of a term as (base, exponent), with its coefficient.
 fn factors(graph: &mut Graph, term: Expr) -> (Expr, Vec<(Expr, Expr)>) {
     match graph.node(term).clone() {
-        Node::Product {
-            coefficient,
-            factors,
-        } => (graph.exact(coefficient), factors),
+        Node::Product(coefficient, factors) => (graph.exact(coefficient), factors),
         _ => {
             let one = graph.one();
             (one, vec![(term, one)])

@@ -242,7 +242,7 @@ fn logarithm(graph: &mut Graph, term: Expr) -> Option<(Expr, Expr)> {
         let one = graph.one();
         return Some((one, u));
     }
-    let Node::Product { factors, .. } = graph.node(term).clone() else {
+    let Node::Product(_, factors) = graph.node(term).clone() else {
         return None;
     };
     let (log, _) = factors

@@ -25,7 +25,7 @@ pub(super) fn affine_part(noising: &mut Noising, e: Expr) -> Expr {
 /// The terms of a sum that are not affine in the state.
 pub(super) fn nonaffine_terms(noising: &mut Noising, f: Expr) -> Expr {
     let expanded = noising.graph.expand(f);
-    let Node::Sum { terms, .. } = noising.graph.node(expanded).clone() else {
+    let Node::Sum(_, terms) = noising.graph.node(expanded).clone() else {
         return expanded;
     };
     let state = noising.state.clone();
