@@ -15,8 +15,10 @@ use crate::report::figures::undrawn;
 use crate::report::record::Record;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::solve as run_solver;
-use crate::verification::control::verify_controls;
+use crate::verification::bench::Bench;
+use crate::verification::catalogue::CHECKS;
 use crate::verification::references::check_references;
+use crate::verification::verify;
 
 /// Solves, compares, verifies, reports.
 pub(super) fn run_control(
@@ -44,13 +46,9 @@ pub(super) fn run_control(
     line.end("done");
     clock.lap("compare");
     let line = waiting(common, "verify", "executing the identities");
-    let checks = verify_controls(
-        &lowered,
-        derivation,
-        &answers.solutions,
-        &comparison,
-        &streams,
-    );
+    let solutions = &answers.solutions;
+    let bench = Bench::new(&lowered, derivation, solutions, Some(&comparison), &streams);
+    let checks = verify(&bench, CHECKS, &lowered.problem.checks);
     let references = check_references(&lowered.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");

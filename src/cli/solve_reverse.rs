@@ -13,8 +13,9 @@ use crate::report::figures::undrawn;
 use crate::report::record::{Phase, Record};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::{Answers, solve as run_solver};
+use crate::verification::bench::Bench;
+use crate::verification::catalogue::CHECKS;
 use crate::verification::identity::CheckResult;
-use crate::verification::proofs::with_proofs;
 use crate::verification::references::check_references;
 use crate::verification::verify;
 
@@ -45,9 +46,8 @@ pub(super) fn run_reverse(
     line.end("done");
     clock.lap("compare");
     let line = waiting(common, "verify", "executing the identities");
-    let wanted_checks = &lowered.problem.checks;
-    let checks = verify(&lowered, solutions, wanted_checks, &streams);
-    let checks = with_proofs(checks, derivation, wanted_checks);
+    let bench = Bench::new(&lowered, derivation, solutions, None, &streams);
+    let checks = verify(&bench, CHECKS, &lowered.problem.checks);
     let references = check_references(&lowered.problem.references, &comparison.quantities);
     line.end("done");
     clock.lap("verify");

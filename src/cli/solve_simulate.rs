@@ -18,9 +18,11 @@ use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
 use crate::solvers::registry::run::solve as run_solver;
+use crate::verification::bench::Bench;
+use crate::verification::catalogue::CHECKS;
 use crate::verification::identity::CheckResult;
 use crate::verification::references::check_references;
-use crate::verification::simulate::verify_simulation;
+use crate::verification::verify;
 
 /// Names of the headline, most telling first.
 const TELLING: [&str; 4] = ["passage_time", "mode", "mean_square", "mean_square_end"];
@@ -47,7 +49,8 @@ pub(super) fn run_simulation(
     clock.lap("solve");
     let streams = Streams::new(lowered.problem.run.seed);
     let line = waiting(common, "verify", "executing the identities");
-    let checks = verify_simulation(&lowered, derivation, &answers.solutions, &streams);
+    let bench = Bench::new(&lowered, derivation, &answers.solutions, None, &streams);
+    let checks = verify(&bench, CHECKS, &lowered.problem.checks);
     let quantities = quantities(&answers.solutions, !lowered.free().stops.is_empty());
     let references = check_references(&lowered.problem.references, &quantities);
     line.end("done");

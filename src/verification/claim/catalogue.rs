@@ -154,7 +154,7 @@ mod tests {
     use crate::derivation::claim::identity::read_identities;
     use crate::derivation::claim::proof::prove_link;
     use crate::problem::parse_text;
-    use crate::verification::catalogue::identity;
+    use crate::verification::catalogue::{CHECKS, find};
     use crate::verification::vocabulary::standard;
     use std::path::Path;
 
@@ -185,7 +185,7 @@ horizon = [0.0, 1.0]
             .unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
         assert_eq!(identities.len(), WRITTEN.len());
         for found in &identities {
-            assert!(identity(&found.name).is_some(), "{}", found.name);
+            assert!(find(CHECKS, &found.name).is_some(), "{}", found.name);
             let proof = prove_link(found, &found.links[0], &ground);
             assert!(proof.is_some(), "{}", found.name);
         }
