@@ -267,13 +267,7 @@ fn run(request: &BenchRequest<'_>, file: &Path, loaded: &Loaded, specs: &[Solver
 
 fn finish(request: &BenchRequest<'_>, problem: &Problem, record: &BenchRecord) -> Exit {
     let common = request.common;
-    let lines = match work_precision::lines(record) {
-        Ok(lines) => lines,
-        Err(error) => {
-            eprintln!("error: a result could not be written as JSON: {error}");
-            return Exit::InputOutput;
-        }
-    };
+    let lines = work_precision::lines(record);
     let parent = common.out.as_deref().unwrap_or(&problem.output.directory);
     let folder = match bench_folder::write(record, &lines, parent) {
         Ok(folder) => folder,

@@ -1,9 +1,10 @@
 //! Affine fields plus tensor Chebyshev polynomials on whitened coordinates, in one or two states.
 
-use crate::field::affine::{add_scaled, dot};
+use crate::field::affine::shared_standard;
 use crate::field::time_nodes::{Basis, Regressors};
 use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::sums::{add_scaled, dot};
 use crate::problem::format::card::FieldCard;
 use crate::problem::format::key::{Fallback, Form, Key};
 use crate::problem::meant::options::{FieldSpec, Options};
@@ -82,16 +83,6 @@ impl Chebyshev {
             degree,
             products,
         }
-    }
-
-    /// The coefficients of `F = −ξ`.
-    pub fn standard(&self) -> Vec<f64> {
-        let count = self.count();
-        let mut theta = vec![0.0; count * self.dimension];
-        for j in 0..self.dimension {
-            theta[j * count + 1 + j] = -1.0;
-        }
-        theta
     }
 
     fn count(&self) -> usize {
@@ -178,6 +169,10 @@ impl Basis for Chebyshev {
         }
     }
 
+    fn standard(&self) -> Vec<f64> {
+        shared_standard(self.dimension, self.count())
+    }
+
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
         let count = self.count();
         out.fill(0.0);
@@ -198,23 +193,24 @@ impl Basis for Chebyshev {
         }
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let count = self.count();
-        self.for_each(xi, None, |a, column| {
-            for j in 0..self.dimension {
-                gradient[j * count + a] += dot(cotangent.column(j), column);
-            }
-        });
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
         let count = self.count();
+        if let Some(gradient) = gradient {
+            self.for_each(xi, None, |a, column| {
+                for j in 0..self.dimension {
+                    gradient[j * count + a] += dot(cotangent.column(j), column);
+                }
+            });
+        }
+        let Some((coefficients, mut out)) = state else {
+            return;
+        };
         out.fill(0.0);
         for l in 0..self.dimension {
             let target = out.column_mut(l);

@@ -89,25 +89,18 @@ impl Family {
     ) -> Result<Self, FamilyError> {
         let options = &spec.options;
         Ok(match spec.family {
-            "affine" => Self::Affine(started(
-                NodeField::new(Affine::new(dimension), nodes),
-                &Affine::standard(dimension),
-            )),
+            "affine" => Self::Affine(started(Affine::new(dimension), nodes)),
             "rbf" => {
                 let stream = streams.role("rbf-centres");
                 let pool = pool(&nodes, &stream);
-                let basis =
-                    RadialBasis::from_pool(dimension, &pool, options.count("centers"), &stream);
-                let standard = basis.standard();
-                Self::Radial(started(NodeField::new(basis, nodes), &standard))
+                let centers = options.count("centers");
+                let basis = RadialBasis::from_pool(dimension, &pool, centers, &stream);
+                Self::Radial(started(basis, nodes))
             }
+            "chebyshev" if dimension > 2 => return Err(FamilyError::TooManyStates(dimension)),
             "chebyshev" => {
-                if dimension > 2 {
-                    return Err(FamilyError::TooManyStates(dimension));
-                }
                 let basis = Chebyshev::new(dimension, options.count("degree"));
-                let standard = basis.standard();
-                Self::Chebyshev(started(NodeField::new(basis, nodes), &standard))
+                Self::Chebyshev(started(basis, nodes))
             }
             "network" => {
                 let layers = options.counts("layers");
@@ -177,9 +170,10 @@ pub fn spec_nodes(spec: &FieldSpec) -> usize {
     }
 }
 
-/// Every node starts from the same coefficients.
-fn started<B: Basis>(mut field: NodeField<B>, coefficients: &[f64]) -> NodeField<B> {
-    let theta = coefficients.repeat(field.nodes().count());
+/// Every node starts from the standard coefficients.
+fn started<B: Basis>(basis: B, nodes: TimeNodes) -> NodeField<B> {
+    let theta = basis.standard().repeat(nodes.count());
+    let mut field = NodeField::new(basis, nodes);
     field.set_parameters(&theta);
     field
 }

@@ -339,12 +339,7 @@ fn unpacked_covariance(theta: &[f64], d: usize, full: bool) -> Covariance {
         return Covariance::Diagonal(theta.iter().map(|l| (2.0 * l).exp()).collect());
     }
     let root = unpacked_root(theta, d, true);
-    let matrix = &root * root.transpose();
-    Covariance::Full(
-        (0..d)
-            .map(|i| (0..d).map(|j| matrix[(i, j)]).collect())
-            .collect(),
-    )
+    Covariance::full(&(&root * root.transpose()))
 }
 
 /// Every component through the transition.
@@ -381,10 +376,6 @@ impl Field for MixturePotential {
         self.dimension
     }
 
-    fn outputs(&self) -> usize {
-        self.dimension
-    }
-
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         self.with_snapshot(t, |s| {
             s.peaks.score(x, out);
@@ -417,28 +408,20 @@ impl FieldFamily for MixturePotential {
         }
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, None);
-            self.chain(&s.kernel, &local, gradient);
-        });
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.with_snapshot(t, |s| s.peaks.hessian_times(x, cotangent, out));
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, Some(out));
-            self.chain(&s.kernel, &local, gradient);
+        self.with_snapshot(t, |s| match gradient {
+            Some(gradient) => {
+                let local = s.peaks.pull_back(x, Some(cotangent), None, out);
+                self.chain(&s.kernel, &local, gradient);
+            }
+            None => s.peaks.hessian_times(x, cotangent, out),
         });
     }
 

@@ -1,7 +1,6 @@
 //! Affine fields plus gradients of Gaussian bumps on whitened coordinates.
 
 use crate::discretization::noising::Noising;
-use crate::field::affine::{add_scaled, dot};
 use crate::field::draws::draw_noised;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf_few;
@@ -11,6 +10,7 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
 use crate::problem::format::card::FieldCard;
 use crate::problem::format::key::{Fallback, Form, Key};
 use crate::problem::meant::options::{FieldSpec, Options};
@@ -116,17 +116,6 @@ impl RadialBasis {
     /// Centres by k-means++ seeding on whitened points.
     pub fn from_pool(dimension: usize, pool: &[Vec<f64>], centres: usize, stream: &Stream) -> Self {
         Self::new(dimension, spread_out(pool, centres, stream, 0))
-    }
-
-    /// The coefficients of `F = −ξ`.
-    pub fn standard(&self) -> Vec<f64> {
-        let mut theta = vec![0.0; self.coefficients()];
-        for (a, (j, l)) in self.affine.iter().enumerate() {
-            if *l == Some(*j) {
-                theta[a] = -1.0;
-            }
-        }
-        theta
     }
 
     fn bumps(&self, range: Range<usize>) -> impl Iterator<Item = Bump<'_>> {
@@ -399,6 +388,16 @@ impl Basis for RadialBasis {
         }
     }
 
+    fn standard(&self) -> Vec<f64> {
+        let mut theta = vec![0.0; self.coefficients()];
+        for (a, (j, l)) in self.affine.iter().enumerate() {
+            if *l == Some(*j) {
+                theta[a] = -1.0;
+            }
+        }
+        theta
+    }
+
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
         out.fill(0.0);
         let (linear, weights) = coefficients.split_at(self.affine.len());
@@ -441,56 +440,30 @@ impl Basis for RadialBasis {
         }
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let (linear, bumps) = gradient.split_at_mut(self.affine.len());
-        self.pull_back_affine(xi, cotangent, linear);
-        PullBack {
-            basis: self,
-            xi,
-            cotangent,
-            gradient: Some(bumps),
-            state: None,
-        }
-        .dispatch();
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
-        let (linear, weights) = coefficients.split_at(self.affine.len());
-        self.pull_back_affine_state(linear, cotangent, out.reborrow());
+        let affine = self.affine.len();
+        let gradient = gradient.map(|gradient| {
+            let (linear, bumps) = gradient.split_at_mut(affine);
+            self.pull_back_affine(xi, cotangent, linear);
+            bumps
+        });
+        let state = state.map(|(coefficients, mut out)| {
+            let (linear, weights) = coefficients.split_at(affine);
+            self.pull_back_affine_state(linear, cotangent, out.reborrow());
+            (weights, out)
+        });
         PullBack {
             basis: self,
             xi,
             cotangent,
-            gradient: None,
-            state: Some((weights, out)),
-        }
-        .dispatch();
-    }
-
-    fn pull_back_both(
-        &self,
-        xi: BatchRef<'_>,
-        coefficients: &[f64],
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        mut out: BatchMut<'_>,
-    ) {
-        let (linear, weights) = coefficients.split_at(self.affine.len());
-        let (linear_gradient, bumps) = gradient.split_at_mut(self.affine.len());
-        self.pull_back_affine(xi, cotangent, linear_gradient);
-        self.pull_back_affine_state(linear, cotangent, out.reborrow());
-        PullBack {
-            basis: self,
-            xi,
-            cotangent,
-            gradient: Some(bumps),
-            state: Some((weights, out)),
+            gradient,
+            state,
         }
         .dispatch();
     }

@@ -89,7 +89,7 @@ fn strong_order(
         paths(settings.spec),
         &bench.streams.scoped("strong-order"),
     );
-    let target = settings.spec.order.unwrap_or(scheme.strong_order());
+    let target = settings.spec.order.unwrap_or(scheme.claim().strong);
     Some(order(settings, &distances, target))
 }
 

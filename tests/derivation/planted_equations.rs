@@ -47,7 +47,7 @@ fn damage(graph: &mut Graph, parts: &mut [Expr], slip: Slip, time: Expr, horizon
     let factor = |graph: &mut Graph, parts: &mut [Expr], part: usize, term: usize, by: Expr| {
         let whole = graph.expand(parts[part]);
         let piece = match graph.node(whole).clone() {
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 let (e, coefficient) = terms[term % terms.len()].clone();
                 let coefficient = graph.exact(coefficient);
                 graph.mul(&[coefficient, e])

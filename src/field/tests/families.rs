@@ -170,7 +170,8 @@ fn one_sweep_pulls_back_the_same_as_two() {
             let (mut a, mut b) = (Batch::zeros(9, d), Batch::zeros(9, d));
             family.pull_back(t, x.as_ref(), c.as_ref(), &mut separate);
             family.pull_back_state(t, x.as_ref(), c.as_ref(), a.as_mut());
-            family.pull_back_both(t, x.as_ref(), c.as_ref(), &mut together, b.as_mut());
+            let wanted = (Some(together.as_mut_slice()), Some(b.as_mut()));
+            family.carry_back(t, x.as_ref(), c.as_ref(), wanted.0, wanted.1);
             assert_eq!(separate, together);
             assert_eq!(a, b);
         }
