@@ -12,7 +12,6 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
-use crate::verification::claim::catalogue::text_of;
 use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 
@@ -111,11 +110,6 @@ pub fn explain(name: &str) -> Exit {
     for (what, page) in all_pages() {
         if page.name == name {
             texts.push(format!("{what} {}", page.text()));
-            if what == "check"
-                && let Some(text) = text_of(name)
-            {
-                texts.push(format!("In a problem file:\n\n{text}"));
-            }
         }
     }
     if texts.is_empty() {
