@@ -20,10 +20,7 @@ pub static MASS: Check = Check {
     identities: &[Identity {
         equation: "int p + absorbed = 1",
         source: "conservation of probability",
-        measure: Measure::Answer {
-            needs: |_| "no density on a grid: method fpk",
-            residual: mass,
-        },
+        measure: Measure::answer(|_| "no density on a grid: method fpk", mass),
     }],
 };
 
@@ -44,10 +41,7 @@ pub static FPK_RESIDUAL: Check = Check {
     identities: &[Identity {
         equation: "p_t = -(f p)' + 1/2 (D p)''",
         source: "Fokker-Planck equation; Risken (1989), chapter 4",
-        measure: Measure::Answer {
-            needs: |_| "no density on a grid: method fpk",
-            residual: forward,
-        },
+        measure: Measure::answer(|_| "no density on a grid: method fpk", forward),
     }],
 };
 
@@ -109,10 +103,10 @@ pub static STATIONARY_FLUX: Check = Check {
     identities: &[Identity {
         equation: "f p - 1/2 (D p)' = 0",
         source: "Gardiner (2009), section 5.3",
-        measure: Measure::Answer {
-            needs: |_| "no stationary density in one state: method stationary",
-            residual: flux,
-        },
+        measure: Measure::answer(
+            |_| "no stationary density in one state: method stationary",
+            flux,
+        ),
     }],
 };
 
@@ -176,10 +170,10 @@ pub static FIRST_PASSAGE: Check = Check {
     identities: &[Identity {
         equation: "E tau = T(x),  L T = -1",
         source: "Pontryagin, Andronov & Vitt (1933); Gardiner (2009), section 5.5",
-        measure: Measure::Answer {
-            needs: |_| "needs paths that reach their event, and method first-passage",
-            residual: passage,
-        },
+        measure: Measure::answer(
+            |_| "needs paths that reach their event, and method first-passage",
+            passage,
+        ),
     }],
 };
 

@@ -36,11 +36,7 @@ pub static DERIVATIVES: Check = Check {
         Identity {
             equation: "s = grad log p,  D:grad s = sum_k g_k . d_{g_k} s",
             source: "definition; closed-form derivatives against finite differences",
-            measure: Measure::Claim {
-                scope: Scope::Ingredients,
-                proved_by: &[],
-                residual: derivatives,
-            },
+            measure: Measure::claim(Scope::Ingredients, &[], derivatives),
         },
         Identity {
             equation: "derived coefficients = forward-mode derivatives of the expressions as typed",

@@ -146,11 +146,7 @@ pub static HJB_RESIDUAL: Check = Check {
         Identity {
             equation: "dV/dtau = -1/2 D:hess V + 1/2 |G' grad V|^2 + f.grad V - div f,  V = -log p",
             source: "Fokker-Planck equation under V = -log p; Berner, Richter, Ullrich (2022), lemma 2.3",
-            measure: Measure::Claim {
-                scope: Scope::Densities,
-                proved_by: &["eliminate-u"],
-                residual: hjb_residual,
-            },
+            measure: Measure::claim(Scope::Densities, &["eliminate-u"], hjb_residual),
         },
         Identity {
             equation: BELLMAN,
@@ -236,19 +232,12 @@ pub static HOPF_COLE: Check = Check {
         Identity {
             equation: "exp(V) (-div(f p) + 1/2 div div (D p)) = 1/2 D:hess log p + 1/2 |G' grad log p|^2 - f.grad log p - div f",
             source: "Hopf-Cole transform p = exp(-V); Fleming (1978)",
-            measure: Measure::Claim {
-                scope: Scope::Densities,
-                proved_by: &["hopf-cole"],
-                residual: hopf_cole,
-            },
+            measure: Measure::claim(Scope::Densities, &["hopf-cole"], hopf_cole),
         },
         Identity {
             equation: "V by this method = V by another",
             source: "uniqueness of the value function",
-            measure: Measure::Answer {
-                needs: |_| "needs two methods with a value",
-                residual: two_routes,
-            },
+            measure: Measure::answer(|_| "needs two methods with a value", two_routes),
         },
     ],
 };

@@ -54,6 +54,27 @@ pub enum Measure {
     },
 }
 
+impl Measure {
+    pub const fn claim(
+        scope: Scope,
+        proved_by: &'static [&'static str],
+        residual: fn(&Subject<'_>, &Settings<'_>) -> Measured,
+    ) -> Self {
+        Self::Claim {
+            scope,
+            proved_by,
+            residual,
+        }
+    }
+
+    pub const fn answer(
+        needs: fn(&Lowered) -> &'static str,
+        residual: fn(&Bench<'_>, &Solution, &Settings<'_>) -> Option<Finding>,
+    ) -> Self {
+        Self::Answer { needs, residual }
+    }
+}
+
 /// What measuring a claim gives.
 pub type Measured = Result<Finding, NotApplicable>;
 

@@ -44,11 +44,11 @@ pub static PATH_DIVERGENCE: Check = Check {
     identities: &[Identity {
         equation: "E log dP/dQ = KL(p_T || prior) + 1/2 int E (v - s)' D (v - s) dt",
         source: "Girsanov's theorem; Song, Durkan, Murray, Ermon (2021), theorem 1",
-        measure: Measure::Claim {
-            scope: Scope::EveryField,
-            proved_by: &["verification", "girsanov"],
-            residual: path_divergence,
-        },
+        measure: Measure::claim(
+            Scope::EveryField,
+            &["verification", "girsanov"],
+            path_divergence,
+        ),
     }],
 };
 
@@ -304,11 +304,7 @@ pub static NOISE_INVARIANCE: Check = Check {
     identities: &[Identity {
         equation: "dY = (-f + (1+h)/2 D s) dtau + sqrt(h) G dB, Y_0 ~ p_T  =>  Y_tau ~ p_{T-tau} for every h >= 0",
         source: "Fokker-Planck equation of the h-family; Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &["h-transform"],
-            residual: noise_invariance,
-        },
+        measure: Measure::claim(Scope::Optimum, &["h-transform"], noise_invariance),
     }],
 };
 
@@ -458,11 +454,7 @@ pub static LIKELIHOOD: Check = Check {
     identities: &[Identity {
         equation: "log p_T(x(T)) + int (div f - 1/2 D:grad s) dt = log p_tmin(x),  dx/dt = f - 1/2 D s",
         source: "instantaneous change of variables; Song et al. (2021), appendix D.2",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &["probability-flow"],
-            residual: likelihood,
-        },
+        measure: Measure::claim(Scope::Optimum, &["probability-flow"], likelihood),
     }],
 };
 

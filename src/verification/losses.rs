@@ -96,11 +96,11 @@ pub static EXPLICIT_IMPLICIT: Check = Check {
     identities: &[Identity {
         equation: "1/2 E|v - s|^2 = E[1/2 |v|^2 + div v] + 1/2 E|s|^2",
         source: "integration by parts; Hyvarinen (2005), theorem 1",
-        measure: Measure::Claim {
-            scope: Scope::EveryField,
-            proved_by: &["integrate by parts"],
-            residual: explicit_implicit,
-        },
+        measure: Measure::claim(
+            Scope::EveryField,
+            &["integrate by parts"],
+            explicit_implicit,
+        ),
     }],
 };
 
@@ -195,11 +195,7 @@ pub static EXPLICIT_DENOISING: Check = Check {
     identities: &[Identity {
         equation: "1/2 E|v - s|^2 = 1/2 E|v - grad log p(X_t|X_0)|^2 - 1/2 (tr C_t^-1 - E|s|^2)",
         source: "E[grad log p(X_t|X_0) | X_t] = s; Vincent (2011)",
-        measure: Measure::Claim {
-            scope: Scope::EveryField,
-            proved_by: &["condition on X_0"],
-            residual: explicit_denoising,
-        },
+        measure: Measure::claim(Scope::EveryField, &["condition on X_0"], explicit_denoising),
     }],
 };
 
@@ -274,11 +270,7 @@ pub static SCORE_IDENTITY: Check = Check {
     identities: &[Identity {
         equation: "E[v.s] = 0,  E[(x - m).s] = -d",
         source: "Stein's identity",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &[],
-            residual: score_identity,
-        },
+        measure: Measure::claim(Scope::Optimum, &[], score_identity),
     }],
 };
 
@@ -352,11 +344,7 @@ pub static ENTROPY_BALANCE: Check = Check {
     identities: &[Identity {
         equation: "H(p_T) - H(p_tmin) = int ( E[div f] + 1/2 E[s' D s] ) dt",
         source: "de Bruijn's identity",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &[],
-            residual: entropy_balance,
-        },
+        measure: Measure::claim(Scope::Optimum, &[], entropy_balance),
     }],
 };
 

@@ -43,10 +43,10 @@ pub static LOG_Z: Check = Check {
     identities: &[Identity {
         equation: "Z = E[w]",
         source: "definition of the normaliser",
-        measure: Measure::Answer {
-            needs: |_| "needs a method with log_z, and target.log_z in the file",
-            residual: log_z,
-        },
+        measure: Measure::answer(
+            |_| "needs a method with log_z, and target.log_z in the file",
+            log_z,
+        ),
     }],
 };
 
@@ -73,10 +73,10 @@ pub static EVIDENCE_BRACKET: Check = Check {
     identities: &[Identity {
         equation: "E[log w] <= log Z <= E_target[log w]",
         source: "Jensen's inequality; Grosse, Ghahramani & Adams (2015)",
-        measure: Measure::Answer {
-            needs: |_| "needs a method with bounds, and in the file target.log_z, [target.exact] or a mixture as target",
-            residual: bracket,
-        },
+        measure: Measure::answer(
+            |_| "needs a method with bounds, and in the file target.log_z, [target.exact] or a mixture as target",
+            bracket,
+        ),
     }],
 };
 
@@ -180,10 +180,10 @@ fn distance(own: &[f64], exact: &[f64]) -> f64 {
 const DRAWN: Identity = Identity {
     equation: "sup |F - F_exact| = 0",
     source: "Kolmogorov (1933)",
-    measure: Measure::Answer {
-        needs: |_| "needs a method with draws, and [target.exact] or a mixture as target",
-        residual: draws,
-    },
+    measure: Measure::answer(
+        |_| "needs a method with draws, and [target.exact] or a mixture as target",
+        draws,
+    ),
 };
 
 /// Two names of one identity.

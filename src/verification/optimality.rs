@@ -156,11 +156,7 @@ pub static VERIFICATION: Check = Check {
     identities: &[Identity {
         equation: "E[ int (1/2 |u*|^2 + div f) dtau - log p(Y_T) ] = E_prior[-log p_T],  u* = G' s",
         source: "verification theorem; Fleming, Soner, Controlled Markov Processes, III.8",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &["verification"],
-            residual: verification,
-        },
+        measure: Measure::claim(Scope::Optimum, &["verification"], verification),
     }],
 };
 
@@ -203,11 +199,7 @@ pub static GAP: Check = Check {
     identities: &[Identity {
         equation: "S[u] - V = 1/2 E int |u - u*|^2 dtau",
         source: "completion of the square along the value; Girsanov's theorem",
-        measure: Measure::Claim {
-            scope: Scope::EveryField,
-            proved_by: &["verification"],
-            residual: gap,
-        },
+        measure: Measure::claim(Scope::EveryField, &["verification"], gap),
     }],
 };
 
@@ -255,11 +247,7 @@ pub static PATHWISE: Check = Check {
     identities: &[Identity {
         equation: "V(Y_0,0) = int (1/2 |u*|^2 + div f) dtau + int u*.dB - log p(Y_T) on every path",
         source: "Ito's formula for V along the optimal process",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &[],
-            residual: pathwise,
-        },
+        measure: Measure::claim(Scope::Optimum, &[], pathwise),
     }],
 };
 
@@ -332,11 +320,7 @@ pub static STATIONARITY: Check = Check {
     identities: &[Identity {
         equation: "d/de S[G'(s + e delta)] = 0 at e = 0, for smooth delta",
         source: "first variation of the action",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &["verification"],
-            residual: stationarity,
-        },
+        measure: Measure::claim(Scope::Optimum, &["verification"], stationarity),
     }],
 };
 

@@ -31,10 +31,7 @@ pub static GRID_ORDER: Check = Check {
     identities: &[Identity {
         equation: "error ~ step^order",
         source: "consistency of the discretization",
-        measure: Measure::Answer {
-            needs: |_| "no grid method recorded several levels",
-            residual: grid_order,
-        },
+        measure: Measure::answer(|_| "no grid method recorded several levels", grid_order),
     }],
 };
 
@@ -66,10 +63,7 @@ pub static STRONG_ORDER: Check = Check {
     identities: &[Identity {
         equation: "E |X_h - X_{h/2}| ~ h^order on one Brownian path",
         source: "Kloeden and Platen (1992), section 9.3",
-        measure: Measure::Answer {
-            needs: |_| "no paths",
-            residual: strong_order,
-        },
+        measure: Measure::answer(|_| "no paths", strong_order),
     }],
 };
 

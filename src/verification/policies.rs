@@ -47,10 +47,7 @@ pub static POLICY_COST: Check = Check {
     identities: &[Identity {
         equation: "J[u*] = V",
         source: "verification theorem; Fleming & Soner (2006), chapter III",
-        measure: Measure::Answer {
-            needs: |_| "no answer it is about",
-            residual: policy_cost,
-        },
+        measure: Measure::answer(|_| "no answer it is about", policy_cost),
     }],
 };
 
@@ -108,10 +105,7 @@ pub static FEYNMAN_KAC: Check = Check {
     identities: &[Identity {
         equation: "V(x,t) = -lambda log E[exp(-(int q dt + Phi)/lambda)]",
         source: "Feynman-Kac; Kappen (2005)",
-        measure: Measure::Answer {
-            needs: values_need,
-            residual: weighted,
-        },
+        measure: Measure::answer(values_need, weighted),
     }],
 };
 
@@ -145,10 +139,7 @@ pub static ZERO_VARIANCE: Check = Check {
     identities: &[Identity {
         equation: "std(log dP*/dP^u) ~ step^(1/2) under the optimal policy",
         source: "Thijssen & Kappen (2015)",
-        measure: Measure::Answer {
-            needs: values_need,
-            residual: zero_variance,
-        },
+        measure: Measure::answer(values_need, zero_variance),
     }],
 };
 
@@ -273,10 +264,7 @@ pub static GIRSANOV: Check = Check {
     identities: &[Identity {
         equation: "E_u[dP^0/dP^u] = 1",
         source: "Girsanov (1960)",
-        measure: Measure::Answer {
-            needs: weights_need,
-            residual: girsanov,
-        },
+        measure: Measure::answer(weights_need, girsanov),
     }],
 };
 
@@ -313,10 +301,7 @@ pub static ESS: Check = Check {
     identities: &[Identity {
         equation: "(sum w)^2 / (n sum w^2)",
         source: "Kong (1992)",
-        measure: Measure::Answer {
-            needs: weights_need,
-            residual: effective,
-        },
+        measure: Measure::answer(weights_need, effective),
     }],
 };
 

@@ -41,11 +41,7 @@ pub static MEMORISATION: Check = Check {
     identities: &[Identity {
         equation: "P(copy of a training row) among generated samples = among draws of p_tmin",
         source: "the reverse process of a table ends in its noised rows; copy criterion of Yoon et al. (2023)",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &[],
-            residual: memorisation,
-        },
+        measure: Measure::claim(Scope::Optimum, &[], memorisation),
     }],
 };
 
@@ -151,11 +147,7 @@ pub static HOLDOUT_LIKELIHOOD: Check = Check {
     identities: &[Identity {
         equation: "log p_T(x(T)) + int (div f - 1/2 D:grad s) dt = log p_tmin(x) at held-out rows",
         source: "instantaneous change of variables; Song et al. (2021), appendix D.2",
-        measure: Measure::Claim {
-            scope: Scope::Optimum,
-            proved_by: &[],
-            residual: holdout_likelihood,
-        },
+        measure: Measure::claim(Scope::Optimum, &[], holdout_likelihood),
     }],
 };
 
