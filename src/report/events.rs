@@ -9,7 +9,6 @@ use crate::report::record::{
 };
 use crate::verification::verdict::Verdict;
 use serde::Serialize;
-use std::io::Write;
 
 /// Version of the event layout; a field never changes its meaning within one.
 pub const EVENT_VERSION: u32 = 1;
@@ -207,39 +206,44 @@ impl From<&ReferenceRow> for Event {
     }
 }
 
-/// Keeps the lines of a run for its folder and passes each on at once.
+/// The lines of a run.
 #[derive(Default)]
 pub struct EventLog {
     lines: Vec<String>,
-    sink: Option<Box<dyn Write + Send>>,
 }
 
 impl EventLog {
-    /// Keeps lines only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also writes each line to `sink`, such as standard output under `--json`.
-    pub fn echoing(sink: Box<dyn Write + Send>) -> Self {
-        Self {
-            lines: Vec::new(),
-            sink: Some(sink),
+    /// Everything a run found, in its order.
+    ///
+    /// # Errors
+    /// When a line could not be written as JSON.
+    pub fn of(record: &Record) -> Result<Self, serde_json::Error> {
+        let mut log = Self::new();
+        log.push(Event::start(record))?;
+        for finding in &record.structures {
+            log.push(finding)?;
         }
+        for row in &record.solvers {
+            log.push(row)?;
+        }
+        for row in &record.checks {
+            log.push(row)?;
+        }
+        log.push(Event::end(record))?;
+        Ok(log)
     }
 
     /// Appends an event.
     ///
     /// # Errors
-    /// When the sink does not take the line; it is kept all the same.
-    pub fn push(&mut self, event: impl Into<Event>) -> std::io::Result<()> {
-        let line = event.into().line()?;
-        let written = match &mut self.sink {
-            Some(sink) => writeln!(sink, "{line}").and_then(|()| sink.flush()),
-            None => Ok(()),
-        };
-        self.lines.push(line);
-        written
+    /// When it could not be written as JSON.
+    pub fn push(&mut self, event: impl Into<Event>) -> Result<(), serde_json::Error> {
+        self.lines.push(event.into().line()?);
+        Ok(())
     }
 
     /// All lines so far, each ended.
@@ -270,7 +274,7 @@ mod tests {
             ..Record::default()
         };
         let mut log = EventLog::new();
-        log.push(Event::start(&record)).expect("no sink");
+        log.push(Event::start(&record)).expect("JSON");
         log.push(Event::Check {
             check: "girsanov".into(),
             on: "mc".into(),
@@ -280,8 +284,8 @@ mod tests {
             verdict: Verdict::Inconclusive,
             reason: String::new(),
         })
-        .expect("no sink");
-        log.push(Event::end(&record)).expect("no sink");
+        .expect("JSON");
+        log.push(Event::end(&record)).expect("JSON");
         assert_eq!(
             log.text(),
             concat!(

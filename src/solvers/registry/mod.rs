@@ -1,6 +1,5 @@
 //! Which methods there are, what each is for, and which are chosen when a file leaves it open.
 
 pub mod choice;
-pub mod choice_simulate;
 pub mod pages;
 pub mod run;
