@@ -62,7 +62,7 @@ fn bench_file(asked: &Bench<'_>, file: &Path) -> Exit {
 }
 
 fn tell(record: &BenchRecord, parent: &Path, common: &Common) -> Result<(), WriteError> {
-    let lines = work_precision::lines(record)?;
+    let lines = work_precision::lines(record);
     let folder = bench_folder::write(record, &lines, parent)?;
     if common.json {
         say(&lines);

@@ -49,7 +49,7 @@ pub(super) fn run(asked: &Solve<'_>, study: &Study, verb: &str) -> Exit {
 fn tell(found: &Findings, asked: &Solve<'_>, verb: &str) -> Result<Exit, WriteError> {
     let common = asked.common;
     let record = found.record(&command_line(asked, verb), common.strict);
-    let events = EventLog::of(&record)?;
+    let events = EventLog::of(&record);
     if common.json {
         say(&events.text());
     }

@@ -1,9 +1,9 @@
 //! Work against precision: every method that a problem admits, with more and more work, against the truth.
 
 use crate::numeric::random::Streams;
-use crate::problem::format::vocabulary::{METHODS, of_kind};
-use crate::problem::meant::model::SolverSpec;
-use crate::problem::{Loaded, parse_text};
+use crate::problem::Loaded;
+use crate::problem::format::vocabulary::working;
+use crate::problem::meant::solver::SolverSpec;
 use crate::report::work_precision::BenchRecord;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
@@ -14,6 +14,7 @@ use crate::study::posed::{Study, Unable};
 use crate::study::record::{environment, identity};
 use crate::study::request::{Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
+use crate::verification::vocabulary::standard;
 use crate::verification::work_precision::{Attempt, CONTROL_ERROR, GAP, ladders};
 use std::time::{Duration, Instant};
 
@@ -69,19 +70,13 @@ impl Study {
     /// The solvers of the file, and at their defaults the other methods of its kind; else the named ones.
     fn every_method(&self, loaded: &Loaded, only: &[&str]) -> Result<Vec<SolverSpec>, Unable> {
         let mut specs = loaded.problem.solvers.clone();
-        let mut text = loaded.resolved.clone();
-        for method in of_kind(METHODS, loaded.problem.kind()) {
-            let is_known = |spec: &SolverSpec| spec.method.name() == method || spec.id == method;
-            if !specs.iter().any(is_known) {
-                text.push_str(&format!(
-                    "\n[[solver]]\nid = \"{method}\"\nmethod = \"{method}\"\n"
-                ));
-            }
-        }
-        let more = parse_text(&self.file, &text, &self.folder, &[])?;
-        let is_new = |spec: &SolverSpec| specs.iter().all(|known| known.id != spec.id);
-        let more: Vec<SolverSpec> = more.problem.solvers.into_iter().filter(is_new).collect();
-        specs.extend(more);
+        let is_known = |name: &str| {
+            let mut known = specs.iter();
+            known.any(|spec| spec.method() == name || spec.id == name)
+        };
+        let mut others = working(&standard().methods, loaded.problem.kind());
+        others.retain(|name| !is_known(name));
+        specs.extend(self.with(&others, "", false)?.problem.solvers);
         known(&specs, only)?;
         specs.retain(|spec| only.is_empty() || only.contains(&spec.id.as_str()));
         Ok(specs)
@@ -97,7 +92,7 @@ impl Study {
         command: &str,
     ) -> BenchRecord {
         let mut references = loaded.problem.references.clone();
-        if !self.overrides.is_empty() {
+        if self.changed {
             // References describe the file as written.
             references.clear();
         }
@@ -112,8 +107,8 @@ impl Study {
             numbers
         };
         let attempts = steps.into_iter().map(|step| Attempt {
-            method: step.spec.method.name(),
-            settings: step.spec.method.summary(),
+            method: step.spec.method(),
+            settings: step.spec.summary(),
             level: step.level,
             seconds: step.seconds,
             found: match step.failure {
@@ -148,16 +143,12 @@ fn climb(
             if refused.contains(&spec.id.as_str()) {
                 continue;
             }
-            let Some(method) = spec.method.with_less_work(level) else {
+            let Some(mut rung) = spec.with_less_work(level) else {
                 continue;
             };
-            let rung = SolverSpec {
-                id: match level {
-                    0 => spec.id.clone(),
-                    _ => format!("{}/{}", spec.id, 1_u64 << level),
-                },
-                method,
-            };
+            if level > 0 {
+                rung.id = format!("{}/{}", spec.id, 1_u64 << level);
+            }
             let remaining = || limit.map(|limit| limit.saturating_sub(began.elapsed()));
             let (name, doing) = (rung.id.as_str(), "solving");
             watch(Moment::Begins { name, doing });

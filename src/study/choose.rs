@@ -1,43 +1,56 @@
 //! Which solvers a run gets.
 
-use crate::problem::meant::model::SolverSpec;
-use crate::problem::text::diagnostic::Diagnostic;
+use crate::problem::meant::solver::SolverSpec;
+use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::text::suggest::did_you_mean;
-use crate::problem::{Loaded, Override, parse_text};
+use crate::problem::{Choice, Loaded};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::choice::automatic;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::Solvers;
+use crate::verification::vocabulary::standard;
 
 impl Study {
     /// The problem with the solvers that are asked for.
     pub(super) fn choose(&self, solvers: Solvers<'_>) -> Result<Loaded, Unable> {
-        let names = match solvers {
-            Solvers::Named(names) => Some(names.to_vec()),
-            Solvers::File | Solvers::Only(_) if !self.loaded.problem.automatic => None,
-            _ => self.admitted()?,
-        };
-        let loaded = match names {
-            None => self.loaded.clone(),
-            Some(names) => {
-                let mut overrides = self.overrides.clone();
-                overrides.push(Override {
-                    key: "run.solvers".to_owned(),
-                    value: format!("{names:?}"),
-                });
-                let text = self.loaded.source.text();
-                parse_text(&self.file, text, &self.folder, &overrides)?
+        let open = self.loaded.problem.automatic;
+        let loaded = match solvers {
+            Solvers::Named(names) => self.with(names, "", false)?,
+            Solvers::Stated(tables) => self.with(&[], tables, false)?,
+            Solvers::Auto => self.with(&self.admitted()?, "", false)?,
+            Solvers::File | Solvers::Only(_) if open && self.without_derivation().is_none() => {
+                self.with(&self.admitted()?, "", true)?
             }
+            Solvers::File | Solvers::Only(_) => self.loaded.clone(),
         };
         known(&loaded.problem.solvers, solvers.only())?;
         Ok(loaded)
     }
 
-    /// What the structure of the problem admits; `None` where the reader knew it without a derivation.
-    fn admitted(&self) -> Result<Option<Vec<&'static str>>, Unable> {
+    pub(super) fn with(
+        &self,
+        methods: &[&str],
+        tables: &str,
+        beside: bool,
+    ) -> Result<Loaded, Report> {
+        let choice = Choice {
+            methods,
+            tables,
+            beside,
+        };
+        self.loaded.clone().with_solvers(&choice, &standard())
+    }
+
+    /// What the reader of the file knows to choose without a derivation.
+    fn without_derivation(&self) -> Option<Vec<&'static str>> {
+        (standard().automatic)(&self.loaded.problem.setup())
+    }
+
+    /// What the structure of the problem admits.
+    fn admitted(&self) -> Result<Vec<&'static str>, Unable> {
         let problem = &self.loaded.problem;
-        if problem.reverse().is_some() {
-            return Ok(None);
+        if let Some(names) = self.without_derivation() {
+            return Ok(names);
         }
         let lowered = Lowered::new(problem.clone())?;
         let names = automatic(&lowered).map_err(|refusal| {
@@ -48,7 +61,7 @@ impl Study {
             let diagnostic = Diagnostic::error("E320", span, "no method applies to this problem");
             self.report(vec![diagnostic.note(refusal.reason).help(nearest)])
         })?;
-        Ok(Some(names))
+        Ok(names)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::solvers::lowered::problem::LoweringError;
 use crate::study::exit::Exit;
 use crate::verification::claim::numbers::Numbers;
 use crate::verification::claim::{Decided, Effort, Undecided, decide};
-use std::path::{Path, PathBuf};
+use crate::verification::vocabulary::standard;
+use std::path::Path;
 
 /// Most paths and steps with which a stated identity is measured.
 const EFFORT: Effort = Effort {
@@ -61,10 +62,8 @@ pub struct Study {
     pub(super) loaded: Loaded,
     /// The file as it was named.
     pub(super) file: String,
-    /// Where relative paths of data start.
-    pub(super) folder: PathBuf,
-    /// Values that replaced those of the file.
-    pub(super) overrides: Vec<Override>,
+    /// Whether values replaced those of the file.
+    pub(super) changed: bool,
 }
 
 impl Study {
@@ -73,9 +72,12 @@ impl Study {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Unable> {
-        let (file, folder) = ("problem.toml", Path::new("."));
-        let loaded = parse_text(file, text, folder, &[])?;
-        Ok(Self::new(loaded, file, folder, &[]))
+        let file = "problem.toml";
+        Ok(Self {
+            loaded: parse_text(file, text, Path::new("."), &[], &standard())?,
+            file: file.to_owned(),
+            changed: false,
+        })
     }
 
     /// Reads a problem file.
@@ -91,23 +93,11 @@ impl Study {
     /// # Errors
     /// As [`Study::load`].
     pub fn load_with(path: &Path, overrides: &[Override]) -> Result<Self, Unable> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let loaded = load(path, overrides)?;
-        Ok(Self::new(
-            loaded,
-            &path.to_string_lossy(),
-            folder,
-            overrides,
-        ))
-    }
-
-    fn new(loaded: Loaded, file: &str, folder: &Path, overrides: &[Override]) -> Self {
-        Self {
-            loaded,
-            file: file.to_owned(),
-            folder: folder.to_owned(),
-            overrides: overrides.to_vec(),
-        }
+        Ok(Self {
+            loaded: load(path, overrides, &standard())?,
+            file: path.to_string_lossy().into_owned(),
+            changed: !overrides.is_empty(),
+        })
     }
 
     /// The problem as it was read, with warnings and every default filled in.

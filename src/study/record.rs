@@ -32,7 +32,7 @@ impl Findings {
     /// [`WriteError`]; an older run folder is left as it was.
     pub fn write(&self, parent: &Path) -> Result<PathBuf, WriteError> {
         let record = self.record("", false);
-        let events = EventLog::of(&record)?;
+        let events = EventLog::of(&record);
         write_run(&record, &events, self.parts(), parent)
     }
 

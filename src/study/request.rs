@@ -15,6 +15,8 @@ pub enum Solvers<'a> {
     Auto,
     /// These methods, every option at its default.
     Named(&'a [&'a str]),
+    /// Those that these `[[solver]]` tables state.
+    Stated(&'a str),
 }
 
 impl<'a> Solvers<'a> {

@@ -4,7 +4,7 @@ use crate::comparison::control::ControlRow;
 use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::comparison::generated::Generation;
 use crate::numeric::estimate::Estimate;
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::report::record::{
     CheckRow, Fact, GeneratedRow, HistoryPoint, MeasuredQuantity, ReferenceRow, Solved,
     SolverOutcome, SolverRow,
@@ -22,8 +22,8 @@ const COVARIANCE_STATES: usize = 64;
 pub(super) fn solver_rows(found: &Findings) -> Vec<SolverRow> {
     let row = |spec: &SolverSpec| SolverRow {
         id: spec.id.clone(),
-        method: spec.method.name().to_owned(),
-        settings: spec.method.summary(),
+        method: spec.method().to_owned(),
+        settings: spec.summary(),
         outcome: outcome(found, &spec.id),
     };
     found.answers.asked.iter().map(row).collect()

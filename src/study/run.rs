@@ -70,7 +70,7 @@ impl Study {
         let derivation = self.derive()?;
         laps.lap("derive");
         let mut problem = loaded.problem.clone();
-        if !self.overrides.is_empty() && !request.keep_references {
+        if self.changed && !request.keep_references {
             // References describe the file as written.
             problem.references.clear();
         }

@@ -1,9 +1,9 @@
 //! From text to meaning: one file a table or a question.
 
 pub(crate) mod checks;
+pub mod chosen;
 pub(crate) mod curve;
 pub(crate) mod dynamics;
-pub(crate) mod field_option;
 pub(crate) mod formula;
 pub(crate) mod laws;
 pub(crate) mod lint;
@@ -18,5 +18,4 @@ pub(crate) mod samples;
 pub mod settings;
 pub(crate) mod state;
 pub(crate) mod statements;
-pub(crate) mod structure;
 pub(crate) mod units;
