@@ -9,7 +9,7 @@ use crate::cli::session::{Request, time_limit, waiting};
 use crate::cli::solve::{unknown_solver, with_solvers};
 use crate::cli::verify::problem_files;
 use crate::comparison::compare;
-use crate::comparison::control::{compare_controls, numbers_of};
+use crate::comparison::quantities::numbers_of;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
@@ -310,13 +310,15 @@ fn climb_control(
         "simulating every policy on fresh noise",
     );
     let streams = Streams::new(lowered.problem.run.seed);
-    let comparison = compare_controls(&lowered, &solutions, &streams);
+    let comparison = compare(&lowered, &solutions, &streams);
     line.end("done");
     Ok(attempts(steps, |id| {
         let solution = solutions.iter().find(|solution| solution.id == id);
-        let mut numbers = solution.map_or(Vec::new(), |solution| numbers_of(&lowered, solution));
+        let mut numbers = solution.map_or(Vec::new(), |solution| {
+            numbers_of(&lowered, &solution.answer)
+        });
         let row = comparison.rows.iter().find(|row| row.solver == id);
-        let error = row.and_then(|row| row.error.as_ref());
+        let error = row.and_then(|row| row.control_error.as_ref());
         let performance = row.and_then(|row| row.performance.as_ref());
         numbers.extend(error.map(|error| (CONTROL_ERROR.to_owned(), error.relative)));
         let gap = performance.and_then(|performance| performance.gap);
@@ -368,7 +370,7 @@ fn climb_reverse(
         let row = comparison.rows.iter().find(|row| row.solver == id);
         let row = row.filter(|_| !is_reference);
         let error = row.and_then(|row| row.control_error.as_ref());
-        let gap = row.and_then(|row| row.action.as_ref()?.gap);
+        let gap = row.and_then(|row| row.performance.as_ref()?.gap);
         let error = error.map(|error| (CONTROL_ERROR.to_owned(), error.relative));
         let gap = gap.map(|gap| (GAP.to_owned(), gap));
         error.into_iter().chain(gap).collect()

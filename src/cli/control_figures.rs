@@ -1,8 +1,8 @@
 //! Gathers what the figures and the arrays of a control or sampling run show.
 
 use crate::cli::figures::Pictures;
-use crate::comparison::control::ControlComparison;
-use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, gains, mean};
+use crate::comparison::Comparison;
+use crate::comparison::portraits::{Curve, Flight, curve, flight, gains, mean};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
@@ -31,7 +31,7 @@ const DRAWN_POINTS: usize = 1500;
 pub fn pictures(
     lowered: &Lowered,
     solutions: &[Solution],
-    comparison: &ControlComparison,
+    comparison: &Comparison,
     streams: &Streams,
 ) -> Pictures {
     let names = &lowered.problem.state_names;
@@ -245,12 +245,13 @@ fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Fligh
 }
 
 /// Weights of a method's own paths, else of the paths under its policy.
-fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &ControlComparison) {
+fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &Comparison) {
     for solution in solutions {
-        let row = comparison.rows.iter().find(|row| row.solver == solution.id);
-        let under_policy = row
-            .and_then(|row| row.performance.as_ref())
-            .map_or(&[][..], |performance| &performance.log_weights);
+        let performance = comparison
+            .row(&solution.id)
+            .and_then(|row| row.performance.as_ref());
+        let weights = performance.and_then(|performance| performance.weights.as_ref());
+        let under_policy = weights.map_or(&[][..], |weights| &weights.logs);
         let values = match &solution.answer.log_weights[..] {
             [] => under_policy,
             own => own,

@@ -1,8 +1,8 @@
 //! Fills the record of a control or sampling run. Copies and names; computes nothing.
 
 use crate::cli::record::{self, answer_row, work_counts};
-use crate::comparison::control::{ControlComparison, ControlRow};
 use crate::comparison::evidence::LOG_Z_UPPER;
+use crate::comparison::{Comparison, ComparisonRow};
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::meant::task::Task;
@@ -18,7 +18,7 @@ use crate::solvers::registry::run::Answers;
 use crate::verification::identity::CheckResult;
 
 /// One row per requested solver.
-pub fn solver_rows(answers: &Answers, comparison: &ControlComparison) -> Vec<SolverRow> {
+pub fn solver_rows(answers: &Answers, comparison: &Comparison) -> Vec<SolverRow> {
     answers
         .asked
         .iter()
@@ -32,10 +32,11 @@ fn quantity(outcome: &Answer, name: &str) -> Option<Estimate> {
     quantities.find(|q| q.name == name).map(|q| q.value)
 }
 
-fn solved(solution: &Solution, comparison: &ControlComparison) -> Solved {
-    let row: Option<&ControlRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
+fn solved(solution: &Solution, comparison: &Comparison) -> Solved {
+    let row: Option<&ComparisonRow> = comparison.rows.iter().find(|r| r.solver == solution.id);
     let performance = row.and_then(|r| r.performance.as_ref());
-    let error = row.and_then(|r| r.error.as_ref());
+    let error = row.and_then(|r| r.control_error.as_ref());
+    let weights = performance.and_then(|p| p.weights.as_ref());
     let is_reference = comparison.reference.as_deref() == Some(solution.id.as_str());
     let outcome = &solution.answer;
     Solved {
@@ -54,10 +55,10 @@ fn solved(solution: &Solution, comparison: &ControlComparison) -> Solved {
         step_bias: performance.map(|p| p.step_bias),
         gap: performance.and_then(|p| p.gap),
         gap_integral: performance.and_then(|p| p.gap_integral),
-        effective_sample_size: performance
-            .and_then(|p| p.effective_sample_size)
+        effective_sample_size: weights
+            .map(|w| w.effective_sample_size)
             .or(quantity(outcome, "ess").map(|ess| ess.value)),
-        log_weight_spread: performance.and_then(|p| p.log_weight_spread),
+        log_weight_spread: weights.map(|w| w.log_spread),
         work: work_counts(&solution.work),
         facts: outcome
             .facts
@@ -87,7 +88,7 @@ fn solved(solution: &Solution, comparison: &ControlComparison) -> Solved {
 }
 
 /// Bounds of `log Z` and weights of modes: what a sampler found beside the columns of the comparison.
-fn beside_log_z(outcome: &Answer, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
+fn beside_log_z(outcome: &Answer, row: Option<&ComparisonRow>) -> Vec<MeasuredQuantity> {
     if quantity(outcome, "log_z").is_none() {
         return Vec::new();
     }
@@ -105,7 +106,7 @@ fn beside_log_z(outcome: &Answer, row: Option<&ControlRow>) -> Vec<MeasuredQuant
 }
 
 /// The main result: the value by the most accurate method, and what no control would cost.
-pub fn headline(answers: &Answers, comparison: &ControlComparison, steps: usize) -> String {
+pub fn headline(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
     // Of several normalisers the one with the smallest error.
     let normaliser = answers
         .solutions
@@ -130,16 +131,15 @@ pub fn headline(answers: &Answers, comparison: &ControlComparison, steps: usize)
         text.push_str(&format!("; no control costs {}", number::with_error(idle)));
     }
     text.push('.');
-    let discrete = comparison.quantities.iter();
-    if let Some(discrete) = discrete.into_iter().find(|q| q.name == DISCRETE_VALUE) {
+    if let Some(discrete) = comparison.named(DISCRETE_VALUE) {
         text.push_str(&format!(
             " At {steps} explicit steps nothing costs less than {}.",
-            number::significant(discrete.value.value, 7)
+            number::significant(discrete.value, 7)
         ));
     }
     let mut found = Vec::new();
     for row in &comparison.rows {
-        let Some(error) = row.error.as_ref() else {
+        let Some(error) = row.control_error.as_ref() else {
             continue;
         };
         found.push(format!(
@@ -160,7 +160,7 @@ pub fn headline(answers: &Answers, comparison: &ControlComparison, steps: usize)
 /// What the run does not show, one sentence each.
 pub fn limitations(
     lowered: &Lowered,
-    comparison: &ControlComparison,
+    comparison: &Comparison,
     checks: &[CheckResult],
 ) -> Vec<String> {
     let mut sentences = vec![format!(

@@ -115,7 +115,7 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
     let error = row
         .and_then(|r| r.control_error.as_ref())
         .filter(|_| !is_reference);
-    let action = row.and_then(|r| r.action.as_ref());
+    let performance = row.and_then(|r| r.performance.as_ref());
     Solved {
         stopped: solution.stopped.to_string(),
         converged: solution.stopped.is_converged(),
@@ -126,12 +126,12 @@ fn solved(solution: &Solution, comparison: &Comparison, expected_modes: &[f64]) 
         } else {
             comparison.reference.clone().unwrap_or_default()
         },
-        action: action.map(|a| a.action),
-        step_bias: action.map(|a| a.step_bias),
-        gap: action.and_then(|a| a.gap),
-        gap_integral: action.and_then(|a| a.gap_integral),
+        action: performance.map(|p| p.cost),
+        step_bias: performance.map(|p| p.step_bias),
+        gap: performance.and_then(|p| p.gap),
+        gap_integral: performance.and_then(|p| p.gap_integral),
         log_normalizer: None,
-        path_kl: error.map(|e| e.path_divergence),
+        path_kl: error.and_then(|e| e.path_divergence),
         value: None,
         effective_sample_size: None,
         log_weight_spread: None,

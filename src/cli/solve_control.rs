@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::figures::Pictures;
 use crate::cli::record;
 use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
-use crate::comparison::control::compare_controls;
+use crate::comparison::compare;
 use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
@@ -40,7 +40,7 @@ pub(super) fn run_control(
     clock.lap("solve");
     let streams = Streams::new(lowered.problem.run.seed);
     let line = waiting(common, "compare", "simulating every policy on fresh noise");
-    let comparison = compare_controls(&lowered, &answers.solutions, &streams);
+    let comparison = compare(&lowered, &answers.solutions, &streams);
     line.end("done");
     clock.lap("compare");
     let line = waiting(common, "verify", "executing the identities");

@@ -4,7 +4,7 @@ use crate::cli::exit::Exit;
 use crate::cli::figures::Pictures;
 use crate::cli::record::{self, answer_row, work_counts};
 use crate::cli::session::{Clock, Request, command_line, finish, judge, solve_all, waiting};
-use crate::comparison::simulate::quantities;
+use crate::comparison::compare;
 use crate::derivation::Derivation;
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
@@ -48,7 +48,7 @@ pub(super) fn run_simulation(
     let streams = Streams::new(lowered.problem.run.seed);
     let line = waiting(common, "verify", "executing the identities");
     let checks = verify_simulation(&lowered, derivation, &answers.solutions, &streams);
-    let quantities = quantities(&answers.solutions, !lowered.free().stops.is_empty());
+    let quantities = compare(&lowered, &answers.solutions, &streams).quantities;
     let references = check_references(&lowered.problem.references, &quantities);
     line.end("done");
     clock.lap("verify");

@@ -61,6 +61,7 @@ mod rates;
 mod value;
 
 use crate::field::hermite::HermiteTerms;
+use crate::field::idle::Idle;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::dense::Cholesky;
@@ -80,7 +81,6 @@ use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
-use crate::solvers::walk::steered_walk::Idle;
 use nalgebra::DMatrix;
 use std::sync::Arc;
 

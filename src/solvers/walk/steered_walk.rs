@@ -17,7 +17,7 @@
 //! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there and then.
 
 use crate::field::Field;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::block;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
@@ -27,26 +27,6 @@ use crate::solvers::walk::stopping::{Margins, Part, Stopping};
 use nalgebra::DVector;
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// The control that does nothing.
-pub struct Idle {
-    pub states: usize,
-    pub controls: usize,
-}
-
-impl Field for Idle {
-    fn inputs(&self) -> usize {
-        self.states
-    }
-
-    fn outputs(&self) -> usize {
-        self.controls
-    }
-
-    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
-        out.fill(0.0);
-    }
-}
 
 /// How to walk.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Paths of a Brownian motion until they leave an interval.
 
 use super::*;
+use crate::field::idle::Idle;
 use crate::numeric::random::Streams;
 use crate::solvers::lowered::fixture::lowered;
 
