@@ -100,10 +100,8 @@ fn both_simulators_take_the_same_paths() {
         let theirs = SteeredWalk {
             lowered: &lowered,
             policy: &policy,
-            reference: None,
             steps: 30,
             finest: 1,
-            until: lowered.compiled.steered.end(),
             stream: &stream,
         };
         for level in [0, 1] {

@@ -138,10 +138,8 @@ impl Refinement<'_> {
             let walk = SteeredWalk {
                 lowered: self.lowered,
                 policy,
-                reference: None,
                 steps: self.steps,
                 finest: 0,
-                until: self.lowered.compiled.steered.end(),
                 stream: &slab.stream,
             };
             walk.watched(slab.start.as_ref(), 0, observer, look)
