@@ -324,6 +324,7 @@ mod tests {
     use crate::field::idle::Idle;
     use crate::numeric::batch::BatchMut;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
     const TEXT: &str = r#"
@@ -379,7 +380,8 @@ steps = 10
 
     #[test]
     fn a_frame_continues_the_one_before_it() {
-        let loaded = parse_text("still.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("still.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("a control lowered");
         let idle = Idle {
             states: 2,

@@ -16,10 +16,11 @@
 //! to depend on some states only can be kept from seeing the features of others; their coefficients stay zero.
 
 use crate::field::Field;
-use crate::field::affine::{add_scaled, dot};
 use crate::field::rbf::{spread_out, widths};
+use crate::field::time_nodes::blend;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
 
 /// Deviations up to which the polynomials are resolved.
 const REACH: f64 = 3.0;
@@ -232,10 +233,7 @@ impl Feedback {
             return left.to_vec();
         }
         let right = &self.theta[(at.node + 1) * size..(at.node + 2) * size];
-        let pairs = left.iter().zip(right);
-        pairs
-            .map(|(l, r)| (1.0 - at.share) * l + at.share * r)
-            .collect()
+        blend(left, right, at.share)
     }
 
     /// The control at points whose features are known.

@@ -4,6 +4,7 @@ use super::*;
 use crate::field::idle::Idle;
 use crate::numeric::random::Streams;
 use crate::problem::parse_text;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::walk::steered_walk::SteeredWalk;
 use std::path::Path;
 
@@ -44,7 +45,7 @@ stop = true
 
 fn lowered(body: &str) -> Lowered {
     let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}");
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
     Lowered::new(loaded.problem).expect("the problem lowers")
 }

@@ -26,10 +26,12 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::family::Family;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{FieldSpec, MethodSpec, Optimizer};
+use crate::problem::meant::options::FieldSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::learned::action::fresh_cost::FreshCost;
 use crate::solvers::learned::action::round::{ROUNDS, Round, View, WEIGHTED_ROUNDS};
+use crate::solvers::learned::optimizer::Optimizer;
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
 use crate::solvers::learned::path_cost::ControlVariate;
 use crate::solvers::lowered::answer::Answer;
@@ -58,26 +60,16 @@ pub struct Admitted {
 
 impl Action {
     /// From the problem file's options; `None` for another method's.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Action {
-                field,
-                optimizer,
-                paths,
-                steps,
-                tolerance,
-                max_iterations,
-                ..
-            } => Some(Self {
-                field: field.clone(),
-                optimizer: *optimizer,
-                paths: *paths,
-                steps: *steps,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of("action")?;
+        Some(Self {
+            field: options.field("field")?.clone(),
+            optimizer: options.one("optimizer"),
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 }
 

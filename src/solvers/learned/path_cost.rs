@@ -20,7 +20,7 @@ use crate::field::draws::draw_mixture;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::Peaks;
 use crate::field::{Field, FieldFamily};
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchMut};
 use crate::numeric::blocks::{CHUNK, map_blocks, pairwise_add, pairwise_sum};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::law::{Covariance, Mixture};
@@ -185,7 +185,7 @@ impl PathCost {
             let mut noises = tape.controls;
             for (k, (step, noise)) in self.steps.iter().zip(&mut noises).enumerate() {
                 self.narrowed_noise(step, k, &mut block);
-                add(block.noise.as_ref(), noise.as_mut());
+                noise.add_scaled(1.0, &block.noise);
             }
             Trace {
                 states: tape.states,
@@ -318,7 +318,7 @@ impl PathCost {
                 tape.states.push(block.y.clone());
                 tape.controls.push(block.control.clone());
             }
-            add(block.control.as_ref(), block.noise.as_mut());
+            block.noise.add_scaled(1.0, &block.control);
             step.advance(block.y.as_ref(), block.noise.as_ref(), next.as_mut());
             std::mem::swap(&mut block.y, &mut next);
         }
@@ -381,23 +381,23 @@ impl PathCost {
                 self.narrowed_noise(step, k, block);
             }
             if let ControlVariate::Own = variate {
-                add(block.noise.as_ref(), direct.as_mut());
+                direct.add_scaled(1.0, &block.noise);
             }
             step.adjoint(direct.as_ref(), adjoint.as_mut(), block.score.as_mut());
-            family.pull_back_both(
+            family.carry_back(
                 step.late,
                 y,
                 block.score.as_ref(),
-                gradient,
-                pulled.as_mut(),
+                Some(gradient),
+                Some(pulled.as_mut()),
             );
-            add(pulled.as_ref(), adjoint.as_mut());
+            adjoint.add_scaled(1.0, &pulled);
             if let ControlVariate::Anchored(anchor) = variate {
                 // Its score sees only its own product with the noise: cotangent L κ z.
                 let mut none = Batch::zeros(n, d);
                 step.adjoint(block.noise.as_ref(), none.as_mut(), block.score.as_mut());
                 anchor.pull_back_state(step.late, y, block.score.as_ref(), pulled.as_mut());
-                add(pulled.as_ref(), adjoint.as_mut());
+                adjoint.add_scaled(1.0, &pulled);
             }
         }
     }
@@ -469,7 +469,7 @@ impl PathCost {
                 family.eval(step.late, block.y.as_ref(), block.score.as_mut());
                 step.control(block.score.as_ref(), block.control.as_mut());
                 self.narrowed_noise(step, k, &mut block);
-                add(block.control.as_ref(), block.noise.as_mut());
+                block.noise.add_scaled(1.0, &block.control);
                 step.advance(block.y.as_ref(), block.noise.as_ref(), next.as_mut());
                 std::mem::swap(&mut block.y, &mut next);
             }
@@ -488,14 +488,6 @@ fn coarse_covariance(law: &NoisedMixture, t: f64) -> Covariance {
     match law.transition() {
         Transition::Isotropic { .. } => Covariance::Diagonal(at.variances()),
         _ => Covariance::Full(at.covariance()),
-    }
-}
-
-fn add(x: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for j in 0..x.columns() {
-        for (o, x) in out.column_mut(j).iter_mut().zip(x.column(j)) {
-            *o += x;
-        }
     }
 }
 

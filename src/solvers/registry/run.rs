@@ -1,7 +1,7 @@
 //! Runs one requested method on a lowered problem.
 
 use crate::derivation::ground::stated::Clock;
-use crate::problem::meant::model::{MethodSpec, PathObjective, SolverSpec};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::Bridge;
 use crate::solvers::closed::exact::Exact;
 use crate::solvers::closed::moments::Moments;
@@ -24,6 +24,7 @@ use crate::solvers::learned::path_integral::PathIntegral;
 use crate::solvers::learned::polynomial::Polynomial;
 use crate::solvers::learned::score_matching::ScoreMatching;
 use crate::solvers::learned::steered::Learned;
+use crate::solvers::learned::steered::objective::PathObjective;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::sampling::annealed::Annealed;
@@ -82,14 +83,9 @@ pub fn solve(
             })*
         };
     }
-    let method = &spec.method;
-    let is_action = matches!(
-        method,
-        MethodSpec::Action {
-            objective: PathObjective::RelativeEntropy,
-            ..
-        }
-    );
+    let method = spec;
+    let is_action = spec.method() == "action"
+        && spec.options.one::<PathObjective>("objective") == PathObjective::RelativeEntropy;
     if is_noised && is_action {
         try_each!(Action::new(method));
     }
@@ -100,7 +96,7 @@ pub fn solve(
         ScoreMatching::new(method),
         FokkerPlanck::new(method),
         Bridge::new(method),
-        (*method == MethodSpec::Exact).then_some(Exact),
+        (spec.method() == "exact").then_some(Exact),
         Riccati::new(method),
         Hamiltonian::new(method),
         HopfCole::new(method),
@@ -121,7 +117,7 @@ pub fn solve(
         Paths::new(method),
     );
     Err(Unsolved::Refused(Refusal {
-        method: method.name(),
+        method: spec.method(),
         reason: format!(
             "this version does not have it for kind `{}`",
             lowered.problem.kind()

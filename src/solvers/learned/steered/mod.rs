@@ -26,6 +26,7 @@
 
 pub mod descent;
 pub mod metric;
+pub mod objective;
 pub mod ratio;
 pub mod regression;
 pub mod replay;
@@ -33,20 +34,32 @@ pub mod replay;
 use crate::derivation::control::product_form::groups_of;
 use crate::discretization::steered_slopes::SteeredSlopes;
 use crate::field::Field;
+use crate::field::family::field_text as family_text;
 use crate::field::feedback::{Features, Feedback};
 use crate::field::peaks::Peaks;
+use crate::field::{affine, chebyshev, mixture_potential};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{map_blocks, pairwise_add};
 use crate::numeric::dense::DenseError;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::{FieldSpec, MethodSpec, Optimizer, PathObjective};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
+use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::options::FieldSpec;
+use crate::problem::meant::setup::Setup;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Task;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
+use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::steered::descent::{Loss, Natural};
 use crate::solvers::learned::steered::metric::{Layout, Metric};
+use crate::solvers::learned::steered::objective::PathObjective;
 use crate::solvers::learned::steered::ratio::Ratio;
 use crate::solvers::learned::steered::regression::{Normal, log_weights, smoothed};
 use crate::solvers::learned::steered::replay::{Anchor, Noise, PATHS, Replay, Tape};
@@ -55,6 +68,9 @@ use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::has_density;
+use crate::solvers::options::{
+    field_text, half, most_iterations, paths, paths_text, steps, tolerance,
+};
 use crate::solvers::walk::steered_walk::SteeredWalk;
 use std::sync::Arc;
 
@@ -136,29 +152,121 @@ fn singular(error: DenseError) -> SolveError {
     }
 }
 
+/// A field of scores: as many bumps as the data suggest, where a free covariance each is not too much; an affine field
+/// shows what second moments alone can do.
+fn score_field(setup: &Setup<'_>) -> FieldSpec {
+    match setup.components {
+        Some(components) if setup.affine && setup.dimension <= 8 => {
+            mixture_potential::spec(mixture_potential::spare(components))
+        }
+        _ if setup.dimension <= 2 => chebyshev::spec(8, 16),
+        _ => affine::spec(24),
+    }
+}
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("action.md")),
+    kinds: CONTROLLED,
+    later: &[],
+    options: &[
+        Key::new(
+            "objective",
+            Form::Choice(Names::Fixed(PathObjective::names)),
+            Fallback::Name("relative-entropy"),
+            "the loss, where the kind is not reverse",
+        )
+        .when(|setup, _| !setup.kind.is_reverse()),
+        Key::new(
+            "field",
+            Form::Field(Coordinates::Together),
+            Fallback::Found("mixture, chebyshev or affine, by size", |setup, _| {
+                score_field(setup).into()
+            }),
+            "family of controls",
+        )
+        .when(|setup, _| setup.kind.is_reverse()),
+        Key::new(
+            "field",
+            Form::Field(Coordinates::OneByOne),
+            Fallback::Found("affine", |_, _| affine::spec(8).into()),
+            "family of controls",
+        )
+        .when(|setup, _| !setup.kind.is_reverse()),
+        OPTIMIZER,
+        // The noise vanishes at the optimum of a score, so few paths suffice; steps are exact for Gaussians, so few
+        // of them do, too.
+        paths(Fallback::Found("4096; kind reverse 512", |setup, _| {
+            if setup.kind.is_reverse() { 512 } else { 4096 }.into()
+        }))
+        .less(half),
+        steps(Fallback::Found(
+            "time.steps; kind reverse 64",
+            |setup, _| {
+                if setup.kind.is_reverse() {
+                    64
+                } else {
+                    setup.steps
+                }
+                .into()
+            },
+        )),
+        // On the gradient norm in natural coordinates, where a norm g leaves a gap of about g^2/2 nats, for scores
+        // below what the sampling of paths leaves; or on the relative change of the control from one regression to
+        // the next.
+        tolerance(
+            Bound::NotNegative,
+            Fallback::Found(
+                "0.01; regressions 0.001; kind reverse 0.1",
+                |setup, options| {
+                    match options.one::<PathObjective>("objective") {
+                        _ if setup.kind.is_reverse() => 0.1,
+                        objective if objective.is_regression() => 1e-3,
+                        _ => 1e-2,
+                    }
+                    .into()
+                },
+            ),
+        ),
+        most_iterations(Fallback::Found(
+            "100; regressions 30; kind reverse 300",
+            |setup, options| {
+                match options.one::<PathObjective>("objective") {
+                    _ if setup.kind.is_reverse() => 300,
+                    objective if objective.is_regression() => 30,
+                    _ => 100_usize,
+                }
+                .into()
+            },
+        ))
+        .less(|_| Less::Part { of: 2, least: 2 }),
+    ],
+    settings: |options| {
+        let objective = match options.name("objective") {
+            "" | "relative-entropy" => String::new(),
+            other => format!("{other}, "),
+        };
+        format!(
+            "{objective}{}, {}",
+            field_text(options),
+            paths_text(options)
+        )
+    },
+};
+
 impl Learned {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Action {
-                objective,
-                field,
-                optimizer,
-                paths,
-                steps,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                objective: *objective,
-                field: field.clone(),
-                optimizer: *optimizer,
-                paths: *paths,
-                steps: *steps,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            objective: options.one("objective"),
+            field: options.field("field")?.clone(),
+            optimizer: options.one("optimizer"),
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 
     /// What the objective asks of the coefficients.
@@ -288,8 +396,9 @@ impl Learned {
                 suggestion: "more steps".to_owned(),
             });
         }
-        let (features, nodes) = match &self.field {
-            FieldSpec::Rbf { centers, nodes } => {
+        let options = &self.field.options;
+        let features = match self.field.family {
+            "rbf" => {
                 let pool: Vec<Vec<f64>> = clouds
                     .iter()
                     .step_by(1 + self.steps / 16)
@@ -300,16 +409,15 @@ impl Learned {
                     })
                     .collect();
                 let stream = streams.role("rbf-centres");
-                (Features::radial(&pool, *centers, &stream), *nodes)
+                Features::radial(&pool, options.count("centers"), &stream)
             }
-            FieldSpec::Chebyshev { degree, nodes } => {
-                (Features::Chebyshev { degree: *degree }, *nodes)
-            }
-            FieldSpec::Affine { nodes } => (Features::Affine, *nodes),
-            FieldSpec::Mixture { .. } | FieldSpec::Network { .. } => {
-                unreachable!("admission refused families of scores")
-            }
+            "chebyshev" => Features::Chebyshev {
+                degree: options.count("degree"),
+            },
+            // Admission refused families of scores.
+            _ => Features::Affine,
         };
+        let nodes = options.count("nodes");
         let field = Feedback::new(features, controls, (mean, scale), horizon, nodes);
         Ok(field.seeing(&states_of_controls(lowered)))
     }
@@ -493,9 +601,12 @@ impl Method for Learned {
                 "natural boundaries and no stopping event; or a grid method",
             );
         }
-        if let FieldSpec::Mixture { .. } | FieldSpec::Network { .. } = self.field {
+        if !["affine", "rbf", "chebyshev"].contains(&self.field.family) {
             return refuse(
-                format!("a {} is a family of scores, not of controls", self.field),
+                format!(
+                    "a {} is a family of scores, not of controls",
+                    family_text(&self.field)
+                ),
                 "field = \"affine\", \"rbf\" or \"chebyshev\"",
             );
         }
