@@ -1,5 +1,6 @@
 //! Work against precision: every method that a problem admits, with more and more work, against the truth.
 
+use crate::comparison::{Comparison, compare};
 use crate::numeric::random::Streams;
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
@@ -9,7 +10,7 @@ use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::solve;
 use crate::study::choose::known;
-use crate::study::compared::Compared;
+use crate::study::compared::numbers;
 use crate::study::posed::{Study, Unable};
 use crate::study::record::{environment, identity};
 use crate::study::request::{Request, Solvers};
@@ -57,13 +58,13 @@ impl Study {
             let limit = limit.or(loaded.problem.run.max_time.map(Duration::from_secs_f64));
             let (steps, solutions) = climb(&lowered, levels, limit, &specs, watch);
             let streams = Streams::new(lowered.problem.run.seed);
-            let compared = told(
+            let comparison = told(
                 watch,
                 "compare",
                 "measuring every answer on fresh noise",
-                || Compared::new(&lowered, &solutions, &streams),
+                || compare(&lowered, &solutions, &streams),
             );
-            Ok(self.judged(&loaded, &lowered, steps, &solutions, &compared, command))
+            Ok(self.judged(&loaded, &lowered, steps, &solutions, &comparison, command))
         })
     }
 
@@ -88,7 +89,7 @@ impl Study {
         lowered: &Lowered,
         steps: Vec<Step>,
         solutions: &[Solution],
-        compared: &Compared,
+        comparison: &Comparison,
         command: &str,
     ) -> BenchRecord {
         let mut references = loaded.problem.references.clone();
@@ -100,11 +101,11 @@ impl Study {
         let is_shown = |name: &str| {
             every || PRINCIPAL.contains(&name) || references.iter().any(|r| r.name == name)
         };
-        let numbers = |id: &str| {
+        let shown = |id: &str| {
             let solution = solutions.iter().find(|solution| solution.id == id);
-            let mut numbers = solution.map_or(Vec::new(), |s| compared.numbers(lowered, s));
-            numbers.retain(|(name, _)| is_shown(name));
-            numbers
+            let mut found = solution.map_or(Vec::new(), |s| numbers(lowered, comparison, s));
+            found.retain(|(name, _)| is_shown(name));
+            found
         };
         let attempts = steps.into_iter().map(|step| Attempt {
             method: step.spec.method(),
@@ -113,7 +114,7 @@ impl Study {
             seconds: step.seconds,
             found: match step.failure {
                 Some(failure) => Err(failure),
-                None => Ok(numbers(&step.spec.id)),
+                None => Ok(shown(&step.spec.id)),
             },
             solver: step.solver,
         });

@@ -1,19 +1,11 @@
-//! Every answer against the others and against what is known: what is measured hangs on what the process is.
-//!
-//! | process | measured |
-//! |---|---|
-//! | without a control | named numbers |
-//! | against a noising process from data | scores: control error, action, likelihood, samples |
-//! | any other | policies: cost, distance from the best, path weights |
+//! The terms in which answers are compared and judged: they hang on what the process is.
 
-use crate::comparison::control::{ControlComparison, compare_controls, numbers_of};
-use crate::comparison::simulate::quantities;
-use crate::comparison::{Comparison, compare};
+use crate::comparison::quantities::numbers_of;
+use crate::comparison::{Comparison, compares_scores};
 use crate::derivation::Derivation;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::solvers::driver::Solution;
-use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::Lowered;
 use crate::verification::control::verify_controls;
 use crate::verification::identity::CheckResult;
@@ -22,97 +14,68 @@ use crate::verification::simulate::verify_simulation;
 use crate::verification::verify;
 use crate::verification::work_precision::{CONTROL_ERROR, GAP};
 
-/// The comparison of all answers.
-pub enum Compared {
-    Scores(Comparison),
-    Policies(ControlComparison),
-    Numbers(Vec<Quantity>),
+/// What an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Terms {
+    /// A score, measured under the law of the noised data.
+    Scores,
+    /// A policy, simulated on the time of the control.
+    Policies,
+    /// Numbers of a process without a control.
+    Numbers,
 }
 
-impl Compared {
-    /// Measures every answer by code that did not produce it, on noise it has not seen.
-    pub(super) fn new(lowered: &Lowered, solutions: &[Solution], streams: &Streams) -> Self {
+impl Terms {
+    pub fn of(lowered: &Lowered) -> Self {
         if lowered.process.control.is_empty() {
-            let stopped = !lowered.free().stops.is_empty();
-            Self::Numbers(quantities(solutions, stopped))
-        } else if lowered.problem.reverse().is_some() {
-            Self::Scores(compare(lowered, solutions, streams))
+            Self::Numbers
+        } else if compares_scores(lowered) {
+            Self::Scores
         } else {
-            Self::Policies(compare_controls(lowered, solutions, streams))
+            Self::Policies
         }
     }
+}
 
-    /// Executes the identities.
-    pub(super) fn verify(
-        &self,
-        lowered: &Lowered,
-        derivation: &Derivation,
-        solutions: &[Solution],
-        streams: &Streams,
-    ) -> Vec<CheckResult> {
-        let checks = &lowered.problem.checks;
-        match self {
-            Self::Scores(_) => {
-                let found = verify(lowered, solutions, checks, streams);
-                with_proofs(found, derivation, checks)
-            }
-            Self::Policies(comparison) => {
-                verify_controls(lowered, derivation, solutions, comparison, streams)
-            }
-            Self::Numbers(_) => verify_simulation(lowered, derivation, solutions, streams),
+/// Executes the identities.
+pub(super) fn executed(
+    lowered: &Lowered,
+    derivation: &Derivation,
+    solutions: &[Solution],
+    comparison: &Comparison,
+    streams: &Streams,
+) -> Vec<CheckResult> {
+    let checks = &lowered.problem.checks;
+    match Terms::of(lowered) {
+        Terms::Scores => {
+            let found = verify(lowered, solutions, checks, streams);
+            with_proofs(found, derivation, checks)
         }
+        Terms::Policies => verify_controls(lowered, derivation, solutions, comparison, streams),
+        Terms::Numbers => verify_simulation(lowered, derivation, solutions, streams),
     }
+}
 
-    /// Named numbers that `[reference.NAME]` is compared with.
-    pub fn quantities(&self) -> &[Quantity] {
-        match self {
-            Self::Scores(comparison) => &comparison.quantities,
-            Self::Policies(comparison) => &comparison.quantities,
-            Self::Numbers(quantities) => quantities,
+/// The numbers of one answer that its ladder of work is judged by.
+pub(super) fn numbers(
+    lowered: &Lowered,
+    comparison: &Comparison,
+    solution: &Solution,
+) -> Vec<(String, Estimate)> {
+    let answer = &solution.answer;
+    let mut numbers = match Terms::of(lowered) {
+        Terms::Scores => Vec::new(),
+        Terms::Policies => numbers_of(lowered, answer),
+        Terms::Numbers => {
+            let found = answer.quantities.iter();
+            found.map(|q| (q.name.clone(), q.value)).collect()
         }
-    }
-
-    /// The solver that others are measured against.
-    pub fn reference(&self) -> Option<&str> {
-        match self {
-            Self::Scores(comparison) => comparison.reference.as_deref(),
-            Self::Policies(comparison) => comparison.reference.as_deref(),
-            Self::Numbers(_) => None,
-        }
-    }
-
-    /// The numbers of one answer that its ladder of work is judged by.
-    pub(super) fn numbers(
-        &self,
-        lowered: &Lowered,
-        solution: &Solution,
-    ) -> Vec<(String, Estimate)> {
-        let (mut numbers, error, gap) = match self {
-            Self::Scores(comparison) => {
-                let row = comparison.rows.iter().find(|r| r.solver == solution.id);
-                let row = row.filter(|_| self.reference() != Some(&solution.id));
-                let error = row.and_then(|row| row.control_error.as_ref());
-                let gap = row.and_then(|row| row.action.as_ref()?.gap);
-                (Vec::new(), error.map(|error| error.relative), gap)
-            }
-            Self::Policies(comparison) => {
-                let row = comparison.rows.iter().find(|r| r.solver == solution.id);
-                let error = row.and_then(|row| row.error.as_ref());
-                let gap = row.and_then(|row| row.performance.as_ref()?.gap);
-                let numbers = numbers_of(lowered, solution);
-                (numbers, error.map(|error| error.relative), gap)
-            }
-            Self::Numbers(_) => {
-                let found = solution.answer.quantities.iter();
-                (
-                    found.map(|q| (q.name.clone(), q.value)).collect(),
-                    None,
-                    None,
-                )
-            }
-        };
-        numbers.extend(error.map(|error| (CONTROL_ERROR.to_owned(), error)));
-        numbers.extend(gap.map(|gap| (GAP.to_owned(), gap)));
-        numbers
-    }
+    };
+    let is_reference = comparison.reference.as_deref() == Some(solution.id.as_str());
+    let row = comparison.row(&solution.id).filter(|_| !is_reference);
+    let error = row.and_then(|row| row.control_error.as_ref());
+    numbers.extend(error.map(|error| (CONTROL_ERROR.to_owned(), error.relative)));
+    let gap = row.and_then(|row| row.performance.as_ref()?.gap);
+    numbers.extend(gap.map(|gap| (GAP.to_owned(), gap)));
+    numbers
 }

@@ -1,7 +1,7 @@
 //! What the figures and the arrays of a run on policies show.
 
-use crate::comparison::control::ControlComparison;
-use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, gains, mean};
+use crate::comparison::Comparison;
+use crate::comparison::portraits::{Curve, Flight, curve, flight, gains, mean};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
@@ -28,7 +28,7 @@ pub(super) fn draw(
     pictures: &mut Pictures,
     lowered: &Lowered,
     solutions: &[Solution],
-    comparison: &ControlComparison,
+    comparison: &Comparison,
 ) {
     pictures.along(lowered, DRAWN_STATES);
     let streams = Streams::new(lowered.problem.run.seed).scoped("figures");
@@ -192,12 +192,12 @@ fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Fligh
 }
 
 /// Weights of a method's own paths, else of the paths under its policy.
-fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &ControlComparison) {
+fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &Comparison) {
     for solution in solutions {
-        let row = comparison.rows.iter().find(|row| row.solver == solution.id);
-        let under_policy = row
-            .and_then(|row| row.performance.as_ref())
-            .map_or(&[][..], |performance| &performance.log_weights);
+        let row = comparison.row(&solution.id);
+        let performance = row.and_then(|row| row.performance.as_ref());
+        let weights = performance.and_then(|performance| performance.weights.as_ref());
+        let under_policy = weights.map_or(&[][..], |weights| &weights.logs);
         let values = match &solution.answer.log_weights[..] {
             [] => under_policy,
             own => own,

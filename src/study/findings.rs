@@ -1,5 +1,6 @@
 //! What a run found.
 
+use crate::comparison::Comparison;
 use crate::derivation::Derivation;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
@@ -9,7 +10,7 @@ use crate::solvers::driver::{StopReason, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
 use crate::study::answered::{Answered, Missing};
-use crate::study::compared::Compared;
+use crate::study::compared::Terms;
 use crate::study::exit::Exit;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
@@ -27,7 +28,7 @@ pub struct Findings {
     pub(super) lowered: Lowered,
     pub(super) derivation: Derivation,
     pub(super) answers: Answers,
-    pub(super) compared: Compared,
+    pub(super) comparison: Comparison,
     pub(super) checks: Vec<CheckResult>,
     pub(super) references: Vec<CheckResult>,
     pub(super) phases: Vec<Phase>,
@@ -69,14 +70,17 @@ impl Findings {
     }
 
     /// The answers against one another.
-    pub fn comparison(&self) -> &Compared {
-        &self.compared
+    pub fn comparison(&self) -> &Comparison {
+        &self.comparison
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms::of(&self.lowered)
     }
 
     /// A named number, by whichever solver knows it best.
     pub fn quantity(&self, name: &str) -> Option<Estimate> {
-        let mut quantities = self.compared.quantities().iter();
-        quantities.find(|q| q.name == name).map(|q| q.value)
+        self.comparison.named(name)
     }
 
     /// Every check, then every reference number of the file.

@@ -1,6 +1,5 @@
 //! The main result in a sentence, and what the run does not show.
 
-use crate::comparison::control::ControlComparison;
 use crate::comparison::{Comparison, ComparisonRow};
 use crate::numeric::estimate::Estimate;
 use crate::problem::meant::law::Law;
@@ -9,7 +8,7 @@ use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
-use crate::study::compared::Compared;
+use crate::study::compared::Terms;
 use crate::study::findings::Findings;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
@@ -21,24 +20,24 @@ const TELLING: [&str; 4] = ["passage_time", "mode", "mean_square", "mean_square_
 
 /// The main result.
 pub(super) fn headline(found: &Findings) -> String {
-    let answers = &found.answers;
-    match &found.compared {
-        Compared::Scores(comparison) => energy_missed(answers, comparison),
-        Compared::Policies(comparison) => {
+    let (answers, comparison) = (&found.answers, &found.comparison);
+    match found.terms() {
+        Terms::Scores => energy_missed(answers, comparison),
+        Terms::Policies => {
             let steps = found.lowered.problem.time_settings.steps;
             normaliser(answers).unwrap_or_else(|| cost(answers, comparison, steps))
         }
-        Compared::Numbers(_) => numbers(answers),
+        Terms::Numbers => numbers(answers),
     }
 }
 
 /// What the run does not show, one sentence each.
 pub(super) fn limitations(found: &Findings) -> Vec<String> {
-    let lowered = &found.lowered;
-    let mut sentences = match &found.compared {
-        Compared::Scores(comparison) => of_scores(lowered, comparison),
-        Compared::Policies(comparison) => of_policies(lowered, comparison),
-        Compared::Numbers(_) => of_numbers(lowered),
+    let (lowered, comparison) = (&found.lowered, &found.comparison);
+    let mut sentences = match found.terms() {
+        Terms::Scores => of_scores(lowered, comparison),
+        Terms::Policies => of_policies(lowered, comparison),
+        Terms::Numbers => of_numbers(lowered),
     };
     sentences.extend(undecided(&found.checks));
     sentences
@@ -119,7 +118,7 @@ fn normaliser(answers: &Answers) -> Option<String> {
 }
 
 /// The value by the most accurate method, and what no control would cost.
-fn cost(answers: &Answers, comparison: &ControlComparison, steps: usize) -> String {
+fn cost(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
     let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
         return format!(
             "{} of {} methods gave an answer; none with a policy and an error of its own.",
@@ -135,16 +134,15 @@ fn cost(answers: &Answers, comparison: &ControlComparison, steps: usize) -> Stri
         text.push_str(&format!("; no control costs {}", number::with_error(idle)));
     }
     text.push('.');
-    let discrete = comparison.quantities.iter();
-    if let Some(discrete) = discrete.into_iter().find(|q| q.name == DISCRETE_VALUE) {
+    if let Some(discrete) = comparison.named(DISCRETE_VALUE) {
         text.push_str(&format!(
             " At {steps} explicit steps nothing costs less than {}.",
-            number::significant(discrete.value.value, 7)
+            number::significant(discrete.value, 7)
         ));
     }
     let mut found = Vec::new();
     for row in &comparison.rows {
-        let Some(error) = row.error.as_ref() else {
+        let Some(error) = row.control_error.as_ref() else {
             continue;
         };
         found.push(format!(
@@ -212,7 +210,7 @@ fn of_scores(lowered: &Lowered, comparison: &Comparison) -> Vec<String> {
     sentences
 }
 
-fn of_policies(lowered: &Lowered, comparison: &ControlComparison) -> Vec<String> {
+fn of_policies(lowered: &Lowered, comparison: &Comparison) -> Vec<String> {
     let mut sentences = vec![format!(
         "Costs of policies are those of an Euler-Maruyama walk of {} steps; their distance from the limit of small steps is the step bias.",
         2 * lowered.problem.time_settings.steps.div_ceil(2)

@@ -27,7 +27,6 @@ mod statement;
 mod watch;
 
 pub use answered::{Answered, Missing, Scalar, Vectors};
-pub use compared::Compared;
 pub use findings::Findings;
 pub use posed::{Study, Unable};
 pub use record::structures;

@@ -9,7 +9,7 @@ use crate::report::record::{
     DerivationStep, Environment, Evidence, Identity, Phase, Record, StructureFinding,
 };
 use crate::report::run_folder::{Parts, WriteError, write_run};
-use crate::study::compared::Compared;
+use crate::study::compared::Terms;
 use crate::study::findings::Findings;
 use crate::study::headline::{headline, limitations};
 use crate::study::pictures::Pictures;
@@ -66,7 +66,7 @@ impl Findings {
             headline: headline(self),
             unverified: self.unverified(),
             exit_code: i32::from(self.exit(strict).code()),
-            statement: statement(&self.loaded, &self.lowered),
+            statement: statement(self),
             derivation: derivation_steps(&self.derivation),
             structures: structures(&self.derivation),
             solvers: solver_rows(self),
@@ -88,14 +88,11 @@ impl Findings {
     fn draw(&self) -> Pictures {
         let (lowered, solutions) = (&self.lowered, &self.answers.solutions);
         let mut pictures = Pictures::new(lowered);
-        match &self.compared {
-            Compared::Scores(comparison) => {
-                draw_scores::draw(&mut pictures, lowered, solutions, comparison);
-            }
-            Compared::Policies(comparison) => {
-                draw_policies::draw(&mut pictures, lowered, solutions, comparison);
-            }
-            Compared::Numbers(_) => {
+        let comparison = &self.comparison;
+        match self.terms() {
+            Terms::Scores => draw_scores::draw(&mut pictures, lowered, solutions, comparison),
+            Terms::Policies => draw_policies::draw(&mut pictures, lowered, solutions, comparison),
+            Terms::Numbers => {
                 pictures.along(lowered, 1);
                 pictures.densities(solutions);
             }

@@ -1,6 +1,6 @@
 //! The rows of the record: what every solver gave, and what became of every check and reference number.
 
-use crate::comparison::control::ControlRow;
+use crate::comparison::ComparisonRow;
 use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::comparison::generated::Generation;
 use crate::numeric::estimate::Estimate;
@@ -10,8 +10,8 @@ use crate::report::record::{
     SolverOutcome, SolverRow,
 };
 use crate::solvers::driver::{Solution, Unsolved, Work};
-use crate::solvers::lowered::answer::Quantity;
-use crate::study::compared::Compared;
+use crate::solvers::lowered::answer::{Answer, Quantity};
+use crate::study::compared::Terms;
 use crate::study::findings::Findings;
 use crate::verification::identity::CheckResult;
 
@@ -47,86 +47,49 @@ fn outcome(found: &Findings, id: &str) -> SolverOutcome {
 }
 
 fn solved(found: &Findings, solution: &Solution) -> Solved {
-    let base = unmeasured(solution);
-    let is_reference = found.compared.reference() == Some(solution.id.as_str());
-    let reference = || found.compared.reference().unwrap_or_default().to_owned();
-    match &found.compared {
-        Compared::Scores(comparison) => {
-            let row = comparison.rows.iter().find(|r| r.solver == solution.id);
-            let error = row.and_then(|r| r.control_error.as_ref());
-            let error = error.filter(|_| !is_reference);
-            let action = row.and_then(|r| r.action.as_ref());
-            let generated = row.map_or(&[][..], |r| &r.generated);
-            let data = found.lowered.data().mixture();
-            Solved {
-                control_error: error.map(|e| e.absolute),
-                relative_control_error: error.map(|e| e.relative),
-                against: Some(reference())
-                    .filter(|_| !is_reference)
-                    .unwrap_or_default(),
-                action: action.map(|a| a.action),
-                step_bias: action.map(|a| a.step_bias),
-                gap: action.and_then(|a| a.gap),
-                gap_integral: action.and_then(|a| a.gap_integral),
-                path_kl: error.map(|e| e.path_divergence),
-                held_out_nll: row.and_then(|r| r.negative_log_likelihood),
-                generated: generated.iter().map(generated_row).collect(),
-                expected_mode_weights: data.map_or(Vec::new(), |mixture| mixture.weights),
-                own_error: solution.answer.own_error,
-                ..base
-            }
-        }
-        Compared::Policies(comparison) => {
-            let row = comparison.rows.iter().find(|r| r.solver == solution.id);
-            let performance = row.and_then(|r| r.performance.as_ref());
-            let error = row.and_then(|r| r.error.as_ref());
-            let answer = &solution.answer;
-            let own = answer.quantities.iter().map(|quantity| Fact {
-                name: quantity.name.clone(),
-                value: quantity.value.value,
-            });
-            let share = performance.and_then(|p| p.effective_sample_size);
-            Solved {
-                value: answer.cost,
-                log_normalizer: quantity(solution, "log_z"),
-                control_error: error.map(|e| e.absolute),
-                relative_control_error: error.map(|e| e.relative),
-                against: match (is_reference, answer.policy.is_some()) {
-                    (false, true) => reference(),
-                    (false, false) => "no policy".to_owned(),
-                    (true, _) => String::new(),
-                },
-                action: performance.map(|p| p.cost),
-                step_bias: performance.map(|p| p.step_bias),
-                gap: performance.and_then(|p| p.gap),
-                gap_integral: performance.and_then(|p| p.gap_integral),
-                effective_sample_size: share.or(quantity(solution, "ess").map(|ess| ess.value)),
-                log_weight_spread: performance.and_then(|p| p.log_weight_spread),
-                quantities: beside_log_z(solution, row),
-                facts: base.facts.into_iter().chain(own).collect(),
-                ..base
-            }
-        }
-        Compared::Numbers(_) => Solved {
-            against: "no control".to_owned(),
-            quantities: measured(solution.answer.quantities.iter()),
-            ..base
-        },
-    }
-}
-
-/// What a solver gave by itself.
-fn unmeasured(solution: &Solution) -> Solved {
-    let answer = &solution.answer;
-    let fact = |(name, value): &(&str, f64)| Fact {
-        name: (*name).to_owned(),
-        value: *value,
-    };
+    let (answer, terms) = (&solution.answer, found.terms());
+    let reference = found.comparison.reference.as_deref();
+    let is_reference = reference == Some(solution.id.as_str());
+    let row = found.comparison.row(&solution.id);
+    let error = row.and_then(|row| row.control_error.as_ref());
+    let error = error.filter(|_| !is_reference);
+    let performance = row.and_then(|row| row.performance.as_ref());
+    let weights = performance.and_then(|performance| performance.weights.as_ref());
+    let generated = row.map_or(&[][..], |row| &row.generated);
+    let are_scores = terms == Terms::Scores;
+    let data = are_scores.then(|| found.lowered.data().mixture()).flatten();
     Solved {
         stopped: solution.stopped.to_string(),
         converged: solution.stopped.is_converged(),
+        control_error: error.map(|e| e.absolute),
+        relative_control_error: error.map(|e| e.relative),
+        against: match (terms, answer.policy.is_some()) {
+            (Terms::Numbers, _) => "no control".to_owned(),
+            _ if is_reference => String::new(),
+            (Terms::Policies, false) => "no policy".to_owned(),
+            _ => reference.unwrap_or_default().to_owned(),
+        },
+        value: answer.cost.filter(|_| terms == Terms::Policies),
+        log_normalizer: quantity(solution, "log_z"),
+        action: performance.map(|p| p.cost),
+        step_bias: performance.map(|p| p.step_bias),
+        gap: performance.and_then(|p| p.gap),
+        gap_integral: performance.and_then(|p| p.gap_integral),
+        path_kl: error.and_then(|e| e.path_divergence),
+        effective_sample_size: weights
+            .map(|w| w.effective_sample_size)
+            .or(quantity(solution, "ess").map(|ess| ess.value)),
+        log_weight_spread: weights.map(|w| w.log_spread),
+        held_out_nll: row.and_then(|row| row.negative_log_likelihood),
+        generated: generated.iter().map(generated_row).collect(),
+        expected_mode_weights: data.map_or(Vec::new(), |mixture| mixture.weights),
+        own_error: answer.own_error.filter(|_| are_scores),
         work: work_counts(&solution.work),
-        facts: answer.facts.iter().map(fact).collect(),
+        facts: facts(answer, terms),
+        quantities: match terms {
+            Terms::Numbers => measured(answer.quantities.iter()),
+            _ => beside_log_z(solution, row),
+        },
         seconds: solution.seconds,
         history: answer
             .history
@@ -137,8 +100,21 @@ fn unmeasured(solution: &Solution) -> Solved {
                 measured: entry.measured,
             })
             .collect(),
-        ..Solved::default()
     }
+}
+
+/// Facts, and beside a policy the numbers that were found with it.
+fn facts(answer: &Answer, terms: Terms) -> Vec<Fact> {
+    let named = answer.facts.iter().copied();
+    let quantities = answer.quantities.iter();
+    let beside = quantities.filter(|_| terms == Terms::Policies);
+    named
+        .chain(beside.map(|quantity| (quantity.name.as_str(), quantity.value.value)))
+        .map(|(name, value)| Fact {
+            name: name.to_owned(),
+            value,
+        })
+        .collect()
 }
 
 fn work_counts(work: &Work) -> Vec<(String, u64)> {
@@ -169,7 +145,7 @@ fn measured<'a>(quantities: impl Iterator<Item = &'a Quantity>) -> Vec<MeasuredQ
 }
 
 /// Bounds of `log Z` and weights of modes: what a sampler found beside the columns of the comparison.
-fn beside_log_z(solution: &Solution, row: Option<&ControlRow>) -> Vec<MeasuredQuantity> {
+fn beside_log_z(solution: &Solution, row: Option<&ComparisonRow>) -> Vec<MeasuredQuantity> {
     if quantity(solution, "log_z").is_none() {
         return Vec::new();
     }

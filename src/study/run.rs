@@ -1,12 +1,13 @@
 //! The one run: derive, lower, solve, compare, verify.
 
+use crate::comparison::compare;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
 use crate::report::record::Phase;
 use crate::solvers::driver::Unsolved;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::{Answers, solve};
-use crate::study::compared::Compared;
+use crate::study::compared::executed;
 use crate::study::findings::Findings;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::{Request, Solvers};
@@ -80,17 +81,17 @@ impl Study {
         laps.lap("solve");
         let streams = Streams::new(lowered.problem.run.seed);
         let solutions = &answers.solutions;
-        let compared = told(
+        let comparison = told(
             watch,
             "compare",
             "measuring every answer on fresh noise",
-            || Compared::new(&lowered, solutions, &streams),
+            || compare(&lowered, solutions, &streams),
         );
         laps.lap("compare");
         let (checks, references) = told(watch, "verify", "executing the identities", || {
-            let checks = compared.verify(&lowered, &derivation, solutions, &streams);
+            let checks = executed(&lowered, &derivation, solutions, &comparison, &streams);
             let references = &lowered.problem.references;
-            (checks, check_references(references, compared.quantities()))
+            (checks, check_references(references, &comparison.quantities))
         });
         laps.lap("verify");
         Ok(Findings {
@@ -102,7 +103,7 @@ impl Study {
             lowered,
             derivation,
             answers,
-            compared,
+            comparison,
             checks,
             references,
             phases: laps.phases,

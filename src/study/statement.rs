@@ -8,6 +8,8 @@ use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::Reverse;
 use crate::report::record::StatementLine;
 use crate::solvers::lowered::problem::Lowered;
+use crate::study::compared::Terms;
+use crate::study::findings::Findings;
 
 /// How a list of expressions is written.
 struct Notation {
@@ -111,11 +113,12 @@ impl Notation {
 }
 
 /// What is asked, line by line.
-pub(super) fn statement(loaded: &Loaded, lowered: &Lowered) -> Vec<StatementLine> {
-    match lowered.problem.reverse() {
-        Some(task) => reverse(loaded, task),
-        None if lowered.process.control.is_empty() => vec![process(lowered)],
-        None => controlled(lowered),
+pub(super) fn statement(found: &Findings) -> Vec<StatementLine> {
+    let lowered = &found.lowered;
+    match (found.terms(), lowered.problem.reverse()) {
+        (Terms::Numbers, _) => vec![process(lowered)],
+        (Terms::Scores, Some(task)) => reverse(&found.loaded, task),
+        _ => controlled(lowered),
     }
 }
 
@@ -215,8 +218,8 @@ fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
         ),
         None,
     );
-    let draws = lowered.process.clock == Clock::Reversed;
-    let draws = draws.then(|| {
+    let reversed = lowered.process.clock == Clock::Reversed;
+    let draws = (reversed && lowered.problem.reverse().is_none()).then(|| {
         line(
             "asked for: draws and the normaliser",
             "inf S = -log Z + KL(prior, p_T); the process below runs in reverse time".to_owned(),

@@ -13,16 +13,19 @@
 //! | `log-z`, `evidence-bracket`, `quantiles` | normalisers and draws, see [`crate::verification::normaliser`] |
 //! | `grid-order` | observed order over grid levels |
 
-use crate::comparison::control::{ControlComparison, ControlRow, spread};
+use crate::comparison::performance::spread;
+use crate::comparison::policies::best;
+use crate::comparison::policy_paths::{PolicyWalk, Simulator};
+use crate::comparison::{Comparison, ComparisonRow};
 use crate::derivation::Derivation;
 use crate::field::Field;
+use crate::field::idle::Idle;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::{Against, CheckSpec};
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::walk::steered_walk::{Idle, SteeredWalk};
 use crate::solvers::walk::weights::effective_share;
 use crate::verification::bellman_terms::BellmanTerms;
 use crate::verification::grid_order::grid_order;
@@ -45,9 +48,10 @@ const FEW: f64 = 100.0;
 /// Everything a check may ask about.
 struct Bench<'a> {
     lowered: &'a Lowered,
+    simulator: Simulator,
     derivation: &'a Derivation,
     solutions: &'a [Solution],
-    comparison: &'a ControlComparison,
+    comparison: &'a Comparison,
     streams: Streams,
 }
 
@@ -56,11 +60,12 @@ pub fn verify_controls(
     lowered: &Lowered,
     derivation: &Derivation,
     solutions: &[Solution],
-    comparison: &ControlComparison,
+    comparison: &Comparison,
     streams: &Streams,
 ) -> Vec<CheckResult> {
     let bench = Bench {
         lowered,
+        simulator: Simulator::new(lowered),
         derivation,
         solutions,
         comparison,
@@ -152,7 +157,7 @@ impl<'a> Bench<'a> {
     fn each(
         &self,
         spec: &CheckSpec,
-        measure: impl Fn(&Solution, &ControlRow) -> Option<CheckResult>,
+        measure: impl Fn(&Solution, &ComparisonRow) -> Option<CheckResult>,
     ) -> Vec<CheckResult> {
         self.listed(spec)
             .filter_map(|solution| {
@@ -221,15 +226,15 @@ impl<'a> Bench<'a> {
             states: process.dimension(),
             controls: process.controls(),
         };
-        let best = crate::comparison::control::best(self.solutions);
-        let policy: &dyn Field = match best.and_then(|b| b.answer.policy.as_deref()) {
+        let found = best(self.solutions);
+        let policy: &dyn Field = match found.and_then(|b| b.answer.policy.as_deref()) {
             Some(policy) => policy,
             None => &idle,
         };
         let stream = self.streams.role("walk");
         let steps = self.lowered.problem.time_settings.steps as f64;
-        let walk = SteeredWalk {
-            lowered: self.lowered,
+        let walk = PolicyWalk {
+            simulator: &self.simulator,
             policy,
             reference: None,
             steps: ((share * steps).ceil() as usize).max(1),
@@ -244,7 +249,7 @@ impl<'a> Bench<'a> {
     fn two_routes(&self, spec: &CheckSpec) -> Vec<CheckResult> {
         let against = match &spec.against {
             Some(Against::Solver(id)) => self.solutions.iter().find(|s| s.id == *id),
-            _ => crate::comparison::control::best(self.solutions),
+            _ => best(self.solutions),
         };
         let Some((other, truth)) =
             against.and_then(|s| s.answer.value.as_deref().map(|value| (s, value)))
@@ -301,15 +306,16 @@ impl<'a> Bench<'a> {
         &self,
         spec: &CheckSpec,
         solution: &Solution,
-        row: &ControlRow,
+        row: &ComparisonRow,
     ) -> Option<CheckResult> {
         if self.is_bounded() {
             return None;
         }
         let performance = row.performance.as_ref()?;
-        let weighted = performance.weighted_value?;
+        let weights = performance.weights.as_ref()?;
+        let weighted = weights.value;
         let value = self.comparison.value.or(row.value)?;
-        let few = performance.effective_sample_size? * (self.lowered.problem.run.paths as f64);
+        let few = weights.effective_sample_size * (self.lowered.problem.run.paths as f64);
         let limit = spec.confidence * weighted.error + performance.step_bias + value.error;
         let residual = Residual {
             standard_error: Some(weighted.error),
@@ -359,7 +365,7 @@ impl<'a> Bench<'a> {
         &self,
         spec: &CheckSpec,
         solution: &Solution,
-        row: &ControlRow,
+        row: &ComparisonRow,
     ) -> Option<CheckResult> {
         if self.is_bounded() {
             return None;
@@ -368,7 +374,7 @@ impl<'a> Bench<'a> {
         let lambda = *self.lowered.facts.temperature.as_ref().ok()?;
         // The identity holds for the optimal policy only: a learned or fitted one is judged where the file asks.
         let fitted = upper_bound(solution).is_some();
-        let distance = row.error.as_ref();
+        let distance = row.control_error.as_ref();
         let optimal = distance.map_or(!fitted, |e| e.relative.value < 1e-2);
         if spec.on.is_empty() && !optimal {
             return None;
@@ -379,8 +385,8 @@ impl<'a> Bench<'a> {
         let start = self
             .lowered
             .draw_start(&self.streams.role("start"), 0, paths);
-        let walk = SteeredWalk {
-            lowered: self.lowered,
+        let walk = PolicyWalk {
+            simulator: &self.simulator,
             policy,
             reference: None,
             steps,
@@ -439,8 +445,8 @@ impl<'a> Bench<'a> {
     fn start_values(&self, start: &Batch, solution: &Solution, lambda: f64) -> Vec<f64> {
         let mut values = Batch::zeros(start.points(), 1);
         let own = solution.answer.value.as_deref();
-        let best = crate::comparison::control::best(self.solutions);
-        if let Some(value) = own.or(best.and_then(|b| b.answer.value.as_deref())) {
+        let found = best(self.solutions);
+        if let Some(value) = own.or(found.and_then(|b| b.answer.value.as_deref())) {
             value.eval(
                 self.lowered.compiled.steered.start(),
                 start.as_ref(),
@@ -458,8 +464,8 @@ impl<'a> Bench<'a> {
         let start = self
             .lowered
             .draw_start(&self.streams.role("start"), 0, paths);
-        let walk = SteeredWalk {
-            lowered: self.lowered,
+        let walk = PolicyWalk {
+            simulator: &self.simulator,
             policy,
             reference: None,
             steps: self.lowered.problem.time_settings.steps,
@@ -467,8 +473,9 @@ impl<'a> Bench<'a> {
             until: self.lowered.compiled.steered.end(),
             stream: &stream,
         };
-        let ratios = walk.run(start.as_ref(), 0).log_ratio;
-        let effective = effective_share(&ratios) * paths as f64;
+        let paths_found = walk.run(start.as_ref(), 0);
+        let ratios = paths_found.log_ratio();
+        let effective = effective_share(ratios) * paths as f64;
         let weights: Vec<f64> = ratios.iter().map(|r| r.exp()).collect();
         let mean = Estimate::from_samples(&weights);
         let mut residual = Residual::statistical(mean.value, mean.error, 0.0, 0.05, paths);
@@ -536,7 +543,7 @@ fn upper_bound(solution: &Solution) -> Option<Estimate> {
 }
 
 /// Simulated cost against the method's own value, or what it gives a policy that is not the best.
-fn policy_cost(spec: &CheckSpec, solution: &Solution, row: &ControlRow) -> Option<CheckResult> {
+fn policy_cost(spec: &CheckSpec, solution: &Solution, row: &ComparisonRow) -> Option<CheckResult> {
     // The zero-noise value is another quantity.
     if solution.method == "ddp" {
         return None;
@@ -572,12 +579,12 @@ fn policy_cost(spec: &CheckSpec, solution: &Solution, row: &ControlRow) -> Optio
 }
 
 /// The effective sample size must not be too small.
-fn effective(spec: &CheckSpec, solution: &Solution, row: &ControlRow) -> Option<CheckResult> {
+fn effective(spec: &CheckSpec, solution: &Solution, row: &ComparisonRow) -> Option<CheckResult> {
     let own = solution.answer.quantities.iter().find(|q| q.name == "ess");
     let weighed = row
         .performance
         .as_ref()
-        .and_then(|p| p.effective_sample_size);
+        .and_then(|p| Some(p.weights.as_ref()?.effective_sample_size));
     let share = own.map(|q| q.value.value).or(weighed)?;
     let smallest = spec.tolerance.unwrap_or(0.05);
     // Everything from the smallest acceptable share to 1.

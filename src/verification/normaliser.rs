@@ -6,7 +6,7 @@
 //! | `evidence-bracket` | `log Z` and its bounds from below, `E log w`, and from above, `E_target log w`; their distance |
 //! | `quantiles`, `exact-draws` | marginals of the draws and of exact draws, largest distance of distribution functions |
 
-use crate::comparison::control::ControlRow;
+use crate::comparison::ComparisonRow;
 use crate::comparison::evidence::exact_draws;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
@@ -85,7 +85,7 @@ pub(super) fn bracket(
     lowered: &Lowered,
     spec: &CheckSpec,
     solution: &Solution,
-    row: &ControlRow,
+    row: &ComparisonRow,
 ) -> Option<CheckResult> {
     let lower = quantity(solution, LOG_Z_LOWER);
     let (upper, from) = match row.log_z_upper {
