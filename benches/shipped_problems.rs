@@ -51,9 +51,15 @@ fn run(file: &Path) {
     }
     let solved = began.elapsed().as_secs_f64();
     let streams = Streams::new(lowered.problem.run.seed);
-    compare(&lowered, &answers.solutions, &streams);
+    let comparison = compare(&lowered, &answers.solutions, &streams);
     let compared = began.elapsed().as_secs_f64();
-    let bench = Bench::new(&lowered, &derivation, &answers.solutions, None, &streams);
+    let bench = Bench::new(
+        &lowered,
+        &derivation,
+        &answers.solutions,
+        &comparison,
+        &streams,
+    );
     verify(&bench, CHECKS, &lowered.problem.checks);
     let total = began.elapsed().as_secs_f64();
     let solvers: Vec<String> = answers

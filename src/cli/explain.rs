@@ -1,7 +1,6 @@
 //! `list` and `explain`: every name of the program, and a page about each.
 
 use crate::cli::examples::EXAMPLES;
-use crate::cli::exit::Exit;
 use crate::cli::output::say;
 use crate::derivation::pages::structures;
 use crate::problem::format::card::Card;
@@ -12,6 +11,7 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
+use crate::study::exit::Exit;
 use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 

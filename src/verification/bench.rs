@@ -1,16 +1,19 @@
 //! Everything a check may ask about, and the answers it is about.
 
-use crate::comparison::control::{ControlComparison, ControlRow, best};
+use crate::comparison::policies::best;
+use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
+use crate::comparison::{Comparison, ComparisonRow, compares_scores};
 use crate::derivation::Derivation;
 use crate::field::Field;
+use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
 use crate::problem::meant::model::{Against, CheckSpec};
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::walk::steered_walk::{Idle, SteeredPaths, SteeredWalk};
 use crate::verification::subject::{Claims, Scope, Subject};
+use std::cell::OnceCell;
 
 /// Points at which equations are evaluated.
 pub(super) const POINTS: usize = 64;
@@ -20,10 +23,10 @@ pub struct Bench<'a> {
     pub lowered: &'a Lowered,
     pub derivation: &'a Derivation,
     pub solutions: &'a [Solution],
-    /// How every policy did in simulations.
-    pub comparison: Option<&'a ControlComparison>,
+    pub comparison: &'a Comparison,
     pub streams: Streams,
-    /// What claims are measured against; `None` where nothing is undone or noise depends on the state.
+    simulator: OnceCell<Simulator>,
+    /// What claims are measured against; `None` where answers are not scores.
     reference: Option<ReferenceAnswer<'a>>,
     law: Option<ReferenceLaw<'a>>,
 }
@@ -33,7 +36,7 @@ impl<'a> Bench<'a> {
         lowered: &'a Lowered,
         derivation: &'a Derivation,
         solutions: &'a [Solution],
-        comparison: Option<&'a ControlComparison>,
+        comparison: &'a Comparison,
         streams: &Streams,
     ) -> Self {
         let bench = Self {
@@ -42,6 +45,7 @@ impl<'a> Bench<'a> {
             solutions,
             comparison,
             streams: streams.scoped("verification"),
+            simulator: OnceCell::new(),
             reference: None,
             law: None,
         };
@@ -57,7 +61,7 @@ impl<'a> Bench<'a> {
 
     /// Whether answers claim a score and perhaps a density of a noised law.
     pub(super) fn has_claims(&self) -> bool {
-        self.lowered.problem.reverse().is_some() && self.lowered.undoes_additive_noise()
+        compares_scores(self.lowered)
     }
 
     /// The answers listed in the file, else all.
@@ -135,14 +139,13 @@ impl<'a> Bench<'a> {
             reference_density: own.and(reference),
             trial: None,
             claims: Claims::default(),
-            closed_form: solution.answer.law.grid.is_none(),
+            closed_form: solution.answer.law.grid.is_none() && !solution.answer.is_score_of_policy,
         }
     }
 
     /// How an answer did in simulations.
-    pub(super) fn row(&self, solution: &Solution) -> Option<&'a ControlRow> {
-        let mut rows = self.comparison?.rows.iter();
-        rows.find(|row| row.solver == solution.id)
+    pub(super) fn row(&self, solution: &Solution) -> Option<&'a ComparisonRow> {
+        self.comparison.row(&solution.id)
     }
 
     /// The answer that a check compares with: as the file says, else the given one.
@@ -169,9 +172,9 @@ impl<'a> Bench<'a> {
         (steps, level, finest): (usize, u32, u32),
         until: f64,
         role: &str,
-    ) -> SteeredPaths {
-        SteeredWalk {
-            lowered: self.lowered,
+    ) -> PolicyPaths {
+        PolicyWalk {
+            simulator: self.simulator.get_or_init(|| Simulator::new(self.lowered)),
             policy,
             reference: None,
             steps,

@@ -168,6 +168,7 @@ fn proof(claim: &Identity, derivation: &Derivation, spec: &CheckSpec) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comparison::Comparison;
     use crate::derivation::derive;
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
@@ -200,7 +201,8 @@ sigma = 1.0
             .expect("valid")
             .problem;
         let lowered = Lowered::new(problem).expect("a mixture");
-        let bench = Bench::new(&lowered, derivation, &[], None, &Streams::new(1));
+        let comparison = Comparison::default();
+        let bench = Bench::new(&lowered, derivation, &[], &comparison, &Streams::new(1));
         with_proofs(rows, &bench, CHECKS, asked)
     }
 

@@ -1,6 +1,6 @@
 //! Identities of controlled paths: what a policy costs, and the weights of its paths.
 
-use crate::comparison::control::{Performance, spread};
+use crate::comparison::performance::spread;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::digits::significant;
@@ -115,9 +115,10 @@ fn weighted(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> 
     }
     let row = bench.row(solution)?;
     let performance = row.performance.as_ref()?;
-    let weighted = performance.weighted_value?;
-    let value = bench.comparison?.value.or(row.value)?;
-    let few = performance.effective_sample_size? * (bench.lowered.problem.run.paths as f64);
+    let weights = performance.weights.as_ref()?;
+    let weighted = weights.value;
+    let value = bench.comparison.value.or(row.value)?;
+    let few = weights.effective_sample_size * (bench.lowered.problem.run.paths as f64);
     let limit = settings.spec.confidence * weighted.error + performance.step_bias + value.error;
     let residual = Residual {
         standard_error: Some(weighted.error),
@@ -161,7 +162,7 @@ fn zero_variance(
     let lambda = *bench.lowered.facts.temperature.as_ref().ok()?;
     // The identity holds for the optimal policy only: a learned or fitted one is judged where the file asks.
     let fitted = upper_bound(solution).is_some();
-    let distance = row.error.as_ref();
+    let distance = row.control_error.as_ref();
     let optimal = distance.map_or(!fitted, |e| e.relative.value < 1e-2);
     if settings.spec.on.is_empty() && !optimal {
         return None;
@@ -280,8 +281,8 @@ fn girsanov(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> 
         end,
         "girsanov",
     );
-    let effective = effective_share(&walked.log_ratio) * paths as f64;
-    let weights: Vec<f64> = walked.log_ratio.iter().map(|r| r.exp()).collect();
+    let effective = effective_share(walked.log_ratio()) * paths as f64;
+    let weights: Vec<f64> = walked.log_ratio().iter().map(|r| r.exp()).collect();
     let mean = Estimate::from_samples(&weights);
     let mut residual = Residual::statistical(mean.value, mean.error, 0.0, 0.05, paths);
     residual.target = 1.0;
@@ -307,9 +308,9 @@ pub static ESS: Check = Check {
 
 fn effective(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Option<Finding> {
     let performance = bench.row(solution)?.performance.as_ref();
-    let weighed = |performance: &Performance| performance.effective_sample_size;
+    let weights = performance.and_then(|performance| performance.weights.as_ref());
     let own = solution.answer.quantity("ess").map(|own| own.value);
-    let share = own.or(performance.and_then(weighed))?;
+    let share = own.or(weights.map(|weights| weights.effective_sample_size))?;
     let smallest = settings.tolerance(0.05);
     // Everything from the smallest acceptable share to 1.
     let residual = Residual {

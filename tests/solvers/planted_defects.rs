@@ -1,5 +1,6 @@
 //! Every identity can fail: planted slips are found, exact ingredients never fail.
 
+use onsager::comparison::Comparison;
 use onsager::comparison::reference_law::ReferenceLaw;
 use onsager::derivation::derive;
 use onsager::field::scaled::Scaled;
@@ -140,7 +141,14 @@ fn claims() -> impl Iterator<Item = &'static str> {
 /// What the checks find on answers.
 fn verified(lowered: &Lowered, solutions: &[Solution], checks: &[CheckSpec]) -> Vec<CheckResult> {
     let derivation = derive(&lowered.problem).expect("true steps");
-    let bench = Bench::new(lowered, &derivation, solutions, None, &Streams::new(3));
+    let comparison = Comparison::default();
+    let bench = Bench::new(
+        lowered,
+        &derivation,
+        solutions,
+        &comparison,
+        &Streams::new(3),
+    );
     verify(&bench, CHECKS, checks)
 }
 
