@@ -162,8 +162,6 @@ pub struct CheckResult {
     pub verdict: Verdict,
     /// One line: what was measured, what would decide an inconclusive check, why it was skipped.
     pub reason: String,
-    /// Chance that a true identity is reported as failed; `None` for deterministic checks.
-    pub false_alarm: Option<f64>,
     pub probe: Vec<ProbeLine>,
     pub severity: Severity,
     pub equation: &'static str,
@@ -205,7 +203,6 @@ pub fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
         confidence: spec.confidence,
         verdict: Verdict::Skipped,
         reason: reason.to_owned(),
-        false_alarm: None,
         probe: Vec::new(),
         severity: spec.severity,
         equation: "",

@@ -161,7 +161,6 @@ fn judge(identity: &'static Identity, on: &str, finding: Finding, spec: &CheckSp
     CheckResult {
         residual: Some(residual),
         verdict: finding.verdict.unwrap_or(own),
-        false_alarm: residual.false_alarm(spec.confidence),
         equation: finding.equation.unwrap_or(identity.equation),
         source: identity.source,
         ..skipped(spec, on, &reason)
