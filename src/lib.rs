@@ -23,7 +23,8 @@
 //! | 7 | [`comparison`] | distances between answers |
 //! | 9 | [`verification`] | identities with residuals and verdicts |
 //! | 10 | [`report`] | one record and its views |
-//! | 11 | [`cli`] | the command line |
+//! | 11 | [`study`] | the whole run: load, choose, solve, compare, verify, record |
+//! | 12 | [`cli`] | the command line |
 
 pub mod cli;
 pub mod comparison;
@@ -35,4 +36,5 @@ pub mod numeric;
 pub mod problem;
 pub mod report;
 pub mod solvers;
+pub mod study;
 pub mod verification;

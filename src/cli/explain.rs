@@ -1,7 +1,6 @@
 //! `list` and `explain`: every name of the program, and a page about each.
 
 use crate::cli::examples::EXAMPLES;
-use crate::cli::exit::Exit;
 use crate::cli::output::say;
 use crate::derivation::pages::structures;
 use crate::problem::format::card::Card;
@@ -12,7 +11,7 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
-use crate::verification::claim::catalogue::text_of;
+use crate::study::exit::Exit;
 use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 
@@ -111,11 +110,6 @@ pub fn explain(name: &str) -> Exit {
     for (what, page) in all_pages() {
         if page.name == name {
             texts.push(format!("{what} {}", page.text()));
-            if what == "check"
-                && let Some(text) = text_of(name)
-            {
-                texts.push(format!("In a problem file:\n\n{text}"));
-            }
         }
     }
     if texts.is_empty() {

@@ -45,6 +45,8 @@ pub struct Loaded {
     pub source: Source,
     /// The full file with every default and every override filled in. It loads to the same problem.
     pub resolved: String,
+    /// The same, table by table.
+    pub(crate) written: Resolved,
 }
 
 /// Reads and validates a problem file.
@@ -123,6 +125,7 @@ pub fn parse_text(
                 warnings,
                 source: reader.source,
                 resolved: reader.resolved.to_text(),
+                written: reader.resolved,
             })
         }
         _ => Err(Report::new(reader.source, reader.diagnostics)),
@@ -256,11 +259,12 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     let dimension = reader.formulas.state().len().max(1);
     let paths = default_paths(dimension, components, time_settings.steps);
     let run = read_run(reader, &sections.run, seed, paths, kind);
+    let affine = is_affine(reader, dynamics.as_ref());
     let setup = Setup {
         kind,
         dimension,
         components,
-        affine: is_affine(reader, dynamics.as_ref()),
+        affine,
         grid: &grid,
         steps: time_settings.steps,
         paths: run.paths,
@@ -318,6 +322,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         definitions,
         units,
         dynamics,
+        affine,
         task,
         observe,
         time_settings,

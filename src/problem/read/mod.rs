@@ -1,6 +1,7 @@
 //! From text to meaning: one file a table or a question.
 
 pub(crate) mod checks;
+pub mod chosen;
 pub(crate) mod curve;
 pub(crate) mod dynamics;
 pub(crate) mod formula;

@@ -1,0 +1,34 @@
+//! The whole run, for every kind and for everybody: load, choose, solve, compare, verify, record.
+//!
+//! ```text
+//! Study::load(path) or Study::parse(text)      what is asked
+//!     .solve(Solvers::Auto) or .run(request)   derive, lower, solve, compare, verify
+//!     -> Findings                              answers at points, costs, verdicts, the record, the run folder
+//! ```
+//!
+//! The command line is a shell around it.
+
+mod answered;
+pub mod bench;
+mod choose;
+mod compared;
+mod draw_policies;
+mod draw_scores;
+pub mod exit;
+mod findings;
+mod headline;
+mod pictures;
+mod posed;
+mod record;
+mod request;
+mod rows;
+mod run;
+mod statement;
+mod watch;
+
+pub use answered::{Answered, Missing, Scalar, Vectors};
+pub use findings::Findings;
+pub use posed::{Study, Unable};
+pub use record::structures;
+pub use request::{Request, Solvers};
+pub use watch::{Moment, Watch};
