@@ -86,12 +86,12 @@ pub trait LogDensity: Sync {
 }
 
 /// An unknown with parameters theta.
-pub trait FieldFamily: Differentiable {
+pub trait FieldFamily: Field {
     fn parameters(&self) -> &[f64];
     fn set_parameters(&mut self, theta: &[f64]);
-    /// Adds `Σ_points (∂s/∂θ)ᵀ cotangent` to `gradient`.
+    /// Adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`.
     fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]);
-    /// `out = (∂s/∂x)ᵀ cotangent`, point by point.
+    /// `out = (∂f/∂x)ᵀ cotangent`, point by point.
     fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>);
     /// [`FieldFamily::pull_back`] and [`FieldFamily::pull_back_state`] in one sweep.
     fn pull_back_both(
@@ -105,6 +105,10 @@ pub trait FieldFamily: Differentiable {
         self.pull_back(t, x, cotangent, gradient);
         self.pull_back_state(t, x, cotangent, out);
     }
+}
+
+/// An unknown score.
+pub trait ScoreFamily: FieldFamily + Differentiable {
     /// Adds the parameter gradient of `Σ_points weight · ∇·s` to `gradient`.
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]);
 }

@@ -12,7 +12,7 @@
 use crate::discretization::noising::Noising;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::{Differentiable, Field, FieldFamily};
+use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::meant::model::Spacing;
 
@@ -390,7 +390,9 @@ impl<B: Basis> FieldFamily for NodeField<B> {
         at.divide(out);
         self.spread(&at, &local, gradient);
     }
+}
 
+impl<B: Basis> ScoreFamily for NodeField<B> {
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {
         let at = self.nodes.locate(t);
         let xi = at.whiten(x);

@@ -38,7 +38,7 @@ use crate::problem::meant::method::MethodSpec;
 use crate::problem::meant::model::Boundary;
 use crate::solvers::closed::riccati::moments;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::learned::steered::fresh_cost;
+use crate::solvers::learned::fresh_cost::fresh_cost;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;

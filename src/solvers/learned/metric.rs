@@ -8,13 +8,16 @@
 //! Amari (1998) for the metric; `G` is the second variation of the gap identity at `u = u*`.
 
 use crate::discretization::noising::Noising;
+use crate::field::FieldFamily;
 use crate::field::draws::draw_noised;
 use crate::field::family::Family;
+use crate::field::feedback::Feedback;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::time_nodes::{Basis, NodeField, Regressors};
 use crate::numeric::dense::Cholesky;
 use crate::numeric::random::{Stream, Streams};
 use crate::solvers::learned::gram::gram;
+use crate::solvers::learned::layout::Layout;
 use crate::solvers::learned::path_cost::PathCost;
 use nalgebra::{DMatrix, DVector};
 
@@ -44,13 +47,6 @@ enum Factor {
 }
 
 impl Factor {
-    fn size(&self) -> usize {
-        match self {
-            Self::Lower(l) => l.nrows(),
-            Self::Diagonal(l) => l.len(),
-        }
-    }
-
     /// `L⁻ᵀ v`.
     fn solve_transposed(&self, v: &mut DVector<f64>) {
         match self {
@@ -73,10 +69,10 @@ impl Factor {
     }
 }
 
-/// Parameters from `first` on have the matrix `scale · L Lᵀ`.
+/// The parameters at some places have the matrix `scale · L Lᵀ`.
 #[derive(Clone, Debug)]
 struct Block {
-    first: usize,
+    places: Vec<usize>,
     factor: usize,
     scale: f64,
 }
@@ -134,7 +130,7 @@ impl Metric {
             let offset = node * basis.coefficients();
             let components = if shared { d } else { 1 };
             blocks.extend((0..components).map(|j| Block {
-                first: offset + j * count,
+                places: (offset + j * count..offset + (j + 1) * count).collect(),
                 factor: node,
                 scale: if shared {
                     weight / (at.scale[j] * at.scale[j])
@@ -151,11 +147,11 @@ impl Metric {
     }
 
     fn probed(family: &Family, paths: &PathCost, frozen: &[usize]) -> Self {
-        let p = family.get().parameters().len();
-        if p <= PROBED_PARAMETERS {
-            Self::of_matrix(Vec::new(), paths.fisher(family.get()), frozen)
+        let origin = family.get().parameters().to_vec();
+        if origin.len() <= PROBED_PARAMETERS {
+            Self::of_matrix(origin, paths.fisher(family.get()), frozen)
         } else {
-            Self::of_diagonal(Vec::new(), paths.fisher_diagonal(family.get()), frozen)
+            Self::of_diagonal(origin, paths.fisher_diagonal(family.get()), frozen)
         }
     }
 
@@ -171,13 +167,29 @@ impl Metric {
 
     fn one_block(origin: Vec<f64>, factor: Factor) -> Self {
         Self {
-            origin,
-            factors: vec![factor],
             blocks: vec![Block {
-                first: 0,
+                places: (0..origin.len()).collect(),
                 factor: 0,
                 scale: 1.0,
             }],
+            origin,
+            factors: vec![factor],
+        }
+    }
+
+    /// The metric of a feedback control with a form of its coefficients.
+    pub fn of_form(field: &Feedback, layout: &Layout, form: &[f64]) -> Self {
+        let views = layout.views().iter();
+        Self {
+            origin: field.parameters().to_vec(),
+            factors: views.map(|view| lower(&layout.dense(form, view))).collect(),
+            blocks: (layout.controls())
+                .map(|(factor, places)| Block {
+                    places,
+                    factor,
+                    scale: 1.0,
+                })
+                .collect(),
         }
     }
 
@@ -194,29 +206,35 @@ impl Metric {
     /// The parameters at η.
     pub fn parameters(&self, eta: &[f64]) -> Vec<f64> {
         let mut theta = self.origin.clone();
-        for block in &self.blocks {
-            let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.size();
-            let mut part = DVector::from_column_slice(&eta[range.clone()]);
-            l.solve_transposed(&mut part);
-            let scale = 1.0 / block.scale.sqrt();
-            for (t, e) in theta[range].iter_mut().zip(part.iter()) {
-                *t += scale * e;
-            }
-        }
+        self.each(eta, Factor::solve_transposed, |place, moved| {
+            theta[place] += moved;
+        });
         theta
     }
 
     /// The gradient in θ turned into the gradient in η, in place.
     pub fn pull_back(&self, gradient: &mut [f64]) {
+        let raw = gradient.to_vec();
+        self.each(&raw, Factor::solve, |place, pulled| {
+            gradient[place] = pulled;
+        });
+    }
+
+    /// `solve` of every block, scaled, place by place.
+    fn each(
+        &self,
+        values: &[f64],
+        solve: impl Fn(&Factor, &mut DVector<f64>),
+        mut put: impl FnMut(usize, f64),
+    ) {
         for block in &self.blocks {
-            let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.size();
-            let mut part = DVector::from_column_slice(&gradient[range.clone()]);
-            l.solve(&mut part);
+            let places = block.places.iter();
+            let mut part =
+                DVector::from_iterator(block.places.len(), places.map(|place| values[*place]));
+            solve(&self.factors[block.factor], &mut part);
             let scale = 1.0 / block.scale.sqrt();
-            for (g, e) in gradient[range].iter_mut().zip(part.iter()) {
-                *g = scale * e;
+            for (place, value) in block.places.iter().zip(part.iter()) {
+                put(*place, scale * value);
             }
         }
     }
@@ -229,10 +247,14 @@ fn factor(mut matrix: DMatrix<f64>) -> Factor {
     for i in 0..n {
         matrix[(i, i)] += ridge;
     }
-    match Cholesky::new(&matrix) {
+    lower(&matrix)
+}
+
+fn lower(matrix: &DMatrix<f64>) -> Factor {
+    match Cholesky::new(matrix) {
         Ok(cholesky) => Factor::Lower(cholesky.lower()),
         // Not finite: the identity leaves the coordinates alone.
-        Err(_) => Factor::Diagonal(vec![1.0; n]),
+        Err(_) => Factor::Diagonal(vec![1.0; matrix.nrows()]),
     }
 }
 
@@ -252,12 +274,12 @@ mod tests {
             factors: vec![factor(matrix)],
             blocks: vec![
                 Block {
-                    first: 0,
+                    places: vec![0, 1],
                     factor: 0,
                     scale: 1.0,
                 },
                 Block {
-                    first: 2,
+                    places: vec![2, 3],
                     factor: 0,
                     scale: 3.0,
                 },

@@ -1,7 +1,7 @@
 //! Runs one requested method on a lowered problem.
 
 use crate::derivation::ground::stated::Clock;
-use crate::problem::meant::model::{MethodSpec, PathObjective, SolverSpec};
+use crate::problem::meant::model::{MethodSpec, SolverSpec};
 use crate::solvers::bridge::Bridge;
 use crate::solvers::closed::exact::Exact;
 use crate::solvers::closed::moments::Moments;
@@ -23,7 +23,6 @@ use crate::solvers::learned::ddp::Ddp;
 use crate::solvers::learned::path_integral::PathIntegral;
 use crate::solvers::learned::polynomial::Polynomial;
 use crate::solvers::learned::score_matching::ScoreMatching;
-use crate::solvers::learned::steered::Learned;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::sampling::annealed::Annealed;
@@ -83,16 +82,6 @@ pub fn solve(
         };
     }
     let method = &spec.method;
-    let is_action = matches!(
-        method,
-        MethodSpec::Action {
-            objective: PathObjective::RelativeEntropy,
-            ..
-        }
-    );
-    if is_noised && is_action {
-        try_each!(Action::new(method));
-    }
     if is_noised {
         try_each!(NoisedValue::new(method));
     }
@@ -110,7 +99,7 @@ pub fn solve(
         Separable::new(method),
         Annealed::new(method),
         Chains::new(method),
-        Learned::new(method),
+        Action::new(method),
         Polynomial::new(method),
         Ddp::new(method),
         PathIntegral::new(method, found),
