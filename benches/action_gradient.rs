@@ -8,9 +8,10 @@ use onsager::discretization::time_grid::TimeGrid;
 use onsager::field::draws::draw_mixture;
 use onsager::field::family::Family;
 use onsager::field::noised_mixture::NoisedMixture;
+use onsager::field::{mixture_potential, rbf};
 use onsager::numeric::random::Streams;
 use onsager::problem::meant::law::{Covariance, Mixture};
-use onsager::problem::meant::model::{FieldSpec, Spacing};
+use onsager::problem::meant::model::Spacing;
 use onsager::solvers::learned::path_cost::{ControlVariate, Normals, PathCost};
 use onsager::solvers::learned::reverse_walk::ReverseWalk;
 use std::sync::Arc;
@@ -48,14 +49,8 @@ fn gradients(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements((PATHS * STEPS) as u64));
     group.sample_size(10);
     for (name, spec) in [
-        (
-            "rbf-200",
-            FieldSpec::Rbf {
-                centers: 194,
-                nodes: 12,
-            },
-        ),
-        ("mixture-6", FieldSpec::Mixture { components: 6 }),
+        ("rbf-200", rbf::spec(194, 12)),
+        ("mixture-6", mixture_potential::spec(6)),
     ] {
         let mut family = Family::new(&spec, &noising, &law, T_MIN, &streams).expect("two states");
         family.prepare(&paths.times());

@@ -10,6 +10,7 @@ use criterion::Criterion;
 use onsager::problem::parse_text;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 use std::time::Instant;
 
@@ -146,8 +147,8 @@ fn jobs() -> [(&'static str, String, &'static str); 7] {
 
 fn lower(name: &str, problem: &str, solver: &str) -> Lowered {
     let text = format!("{problem}\n[[solver]]\nid = \"timed\"\n{solver}\n");
-    let loaded =
-        parse_text(name, &text, Path::new("."), &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = parse_text(name, &text, Path::new("."), &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"));
     Lowered::new(loaded.problem).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

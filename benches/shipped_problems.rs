@@ -9,6 +9,7 @@ use onsager::problem::load;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::{Answers, solve};
 use onsager::verification::verify;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ fn main() {
 
 fn run(file: &Path) {
     let began = Instant::now();
-    let loaded = load(file, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(file, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
     derive(&loaded.problem).expect("the shipped lowered derives");
     let lowered = Lowered::new(loaded.problem).expect("the shipped lowered lowers");
     let mut answers = Answers::default();

@@ -20,12 +20,13 @@ use onsager::numeric::batch::Batch;
 use onsager::numeric::blocks::{BLOCK, with_threads};
 use onsager::numeric::random::Streams;
 use onsager::problem::load;
-use onsager::problem::meant::model::{FieldSpec, MethodSpec, SolverSpec};
+use onsager::problem::meant::solver::SolverSpec;
 use onsager::solvers::learned::ground::{grid, reverse_paths};
 use onsager::solvers::learned::path_cost::ControlVariate;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use onsager::solvers::walk::reverse_sampling::Walk;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 /// A function to be timed.
@@ -43,14 +44,15 @@ struct Workload {
 
 fn problem(file: &str) -> Lowered {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/benchmarks");
-    let loaded = load(&folder.join(file), &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded =
+        load(&folder.join(file), &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
     Lowered::new(loaded.problem).expect("the benchmark lowers")
 }
 
 /// The solver of a problem that is not the closed form.
 fn solver(lowered: &Lowered) -> SolverSpec {
     let specs = &lowered.problem.solvers;
-    let other = specs.iter().find(|s| s.method != MethodSpec::Exact);
+    let other = specs.iter().find(|s| s.method() != "exact");
     other.expect("a solver beside the closed form").clone()
 }
 
@@ -149,15 +151,9 @@ fn likelihood(limits: &Limits) -> Workload {
 /// radial features one exponential each, for a network six operations a weight and one exponential a unit.
 fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
     let lowered = problem(file);
-    let MethodSpec::Action {
-        field,
-        paths,
-        steps,
-        ..
-    } = solver(&lowered).method
-    else {
-        panic!("the second solver minimises the action");
-    };
+    let options = solver(&lowered).options;
+    let field = options.field("field").expect("a fit").clone();
+    let (paths, steps) = (options.count("paths"), options.count("steps"));
     let law = lowered.facts.marginals.as_ref().expect("a closed form");
     let settings = &lowered.problem.time_settings;
     let streams = Streams::new(1);
@@ -166,10 +162,11 @@ fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
         Family::new(&field, lowered.noising(), law, settings.t_min, &streams).expect("two states");
     family.prepare(&cost.times());
     let noise = 4.0 / limits.normals;
-    let step = match &field {
-        FieldSpec::Rbf { centers, .. } => noise + 2.0 * *centers as f64 / limits.exponentials,
-        FieldSpec::Network { layers } => {
-            let units = layers.iter().sum::<usize>() as f64;
+    let sizes = &field.options;
+    let step = match field.family {
+        "rbf" => noise + 2.0 * sizes.count("centers") as f64 / limits.exponentials,
+        "network" => {
+            let units = sizes.counts("layers").iter().sum::<usize>() as f64;
             let weights = family.get().parameters().len() as f64;
             noise + 6.0 * weights / limits.flops + units / limits.exponentials
         }
@@ -194,15 +191,9 @@ fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
 fn matching(limits: &Limits) -> Workload {
     let problem = problem("p6_score_matching.toml");
     let spec = solver(&problem);
-    let MethodSpec::ScoreMatching {
-        samples, ref field, ..
-    } = spec.method
-    else {
-        panic!("the second solver matches scores");
-    };
-    let FieldSpec::Rbf { centers, nodes } = *field else {
-        panic!("the field is a sum of Gaussian features");
-    };
+    let samples = spec.options.count("samples");
+    let sizes = &spec.options.field("field").expect("a fit").options;
+    let (centers, nodes) = (sizes.count("centers"), sizes.count("nodes"));
     let (n, k, nodes) = (samples as f64, centers as f64, nodes as f64);
     // Two coordinates: each feature has two components, and both enter the Gram matrix.
     let products = 2.0 * n * k * k + nodes * k * k * k / 3.0;

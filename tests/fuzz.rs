@@ -9,6 +9,7 @@
 
 use onsager::expr::{Graph, Scope, Shape, parse};
 use onsager::problem::parse_text;
+use onsager::verification::vocabulary::standard;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::fs;
@@ -46,7 +47,13 @@ fn files(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
 /// The text as a problem file, and each of its lines as an expression.
 fn read(text: &str) {
     // A file with every key valid may still name a table: none is here, so none is read.
-    let _ = parse_text("fuzz.toml", text, &folder("tests/fuzz_inputs"), &[]);
+    let _ = parse_text(
+        "fuzz.toml",
+        text,
+        &folder("tests/fuzz_inputs"),
+        &[],
+        &standard(),
+    );
     let mut graph = Graph::new();
     let mut scope = Scope::new();
     scope.time(&mut graph);

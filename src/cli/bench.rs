@@ -13,8 +13,9 @@ use crate::comparison::control::{compare_controls, numbers_of};
 use crate::numeric::blocks::with_pool;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::problem::format::vocabulary;
-use crate::problem::meant::model::{Problem, SolverSpec};
+use crate::problem::format::vocabulary::working;
+use crate::problem::meant::model::Problem;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Kind;
 use crate::problem::{Loaded, parse_text};
 use crate::report::bench_folder;
@@ -23,8 +24,8 @@ use crate::report::work_precision::{self, BenchRecord};
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::solve as solve_reverse;
-use crate::solvers::registry::run::solve as solve_control;
-use crate::solvers::registry::run::solve as solve_simulation;
+use crate::solvers::registry::run::{solve as solve_control, solve as solve_simulation};
+use crate::verification::vocabulary::standard;
 use crate::verification::work_precision::{Attempt, CONTROL_ERROR, GAP, ladders};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -104,8 +105,8 @@ fn wanted(
 ) -> Result<Vec<SolverSpec>, Exit> {
     let mut specs = loaded.problem.solvers.clone();
     let mut text = loaded.resolved.clone();
-    for method in vocabulary::of_kind(vocabulary::METHODS, loaded.problem.kind()) {
-        let is_known = |spec: &SolverSpec| spec.method.name() == method || spec.id == method;
+    for method in working(&standard().methods, loaded.problem.kind()) {
+        let is_known = |spec: &SolverSpec| spec.method() == method || spec.id == method;
         if !specs.iter().any(is_known) {
             text.push_str(&format!(
                 "\n[[solver]]\nid = \"{method}\"\nmethod = \"{method}\"\n"
@@ -113,7 +114,7 @@ fn wanted(
         }
     }
     let folder = file.parent().unwrap_or(Path::new("."));
-    let more = parse_text(&file.to_string_lossy(), &text, folder, &[])
+    let more = parse_text(&file.to_string_lossy(), &text, folder, &[], &standard())
         .map_err(|report| refuse(&report, request.common))?;
     let is_new = |spec: &SolverSpec| specs.iter().all(|known| known.id != spec.id);
     let more: Vec<SolverSpec> = more.problem.solvers.into_iter().filter(is_new).collect();
@@ -151,16 +152,12 @@ fn climb(
             if refused.contains(&spec.id.as_str()) {
                 continue;
             }
-            let Some(method) = spec.method.with_less_work(level) else {
+            let Some(mut rung) = spec.with_less_work(level) else {
                 continue;
             };
-            let rung = SolverSpec {
-                id: match level {
-                    0 => spec.id.clone(),
-                    _ => format!("{}/{}", spec.id, 1_u64 << level),
-                },
-                method,
-            };
+            if level > 0 {
+                rung.id = format!("{}/{}", spec.id, 1_u64 << level);
+            }
             let line = waiting(request.common, &rung.id, "solving");
             let remaining = || limit.map(|limit| limit.saturating_sub(began.elapsed()));
             let started = Instant::now();
@@ -209,8 +206,8 @@ fn attempts(steps: Vec<Step>, numbers: impl Fn(&str) -> Vec<(String, Estimate)>)
     steps
         .into_iter()
         .map(|step| Attempt {
-            method: step.spec.method.name(),
-            settings: step.spec.method.summary(),
+            method: step.spec.method(),
+            settings: step.spec.summary(),
             level: step.level,
             seconds: step.seconds,
             found: match step.failure {
@@ -270,13 +267,7 @@ fn run(request: &BenchRequest<'_>, file: &Path, loaded: &Loaded, specs: &[Solver
 
 fn finish(request: &BenchRequest<'_>, problem: &Problem, record: &BenchRecord) -> Exit {
     let common = request.common;
-    let lines = match work_precision::lines(record) {
-        Ok(lines) => lines,
-        Err(error) => {
-            eprintln!("error: a result could not be written as JSON: {error}");
-            return Exit::InputOutput;
-        }
-    };
+    let lines = work_precision::lines(record);
     let parent = common.out.as_deref().unwrap_or(&problem.output.directory);
     let folder = match bench_folder::write(record, &lines, parent) {
         Ok(folder) => folder,

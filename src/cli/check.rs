@@ -7,11 +7,12 @@ use crate::cli::output::say;
 use crate::cli::record;
 use crate::derivation::Derivation;
 use crate::problem::Loaded;
-use crate::problem::format::vocabulary::{METHODS, of_kind};
+use crate::problem::format::vocabulary::working;
 use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::{Duration, Task};
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
+use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -70,13 +71,13 @@ fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Comm
     for solver in &problem.solvers {
         plan.push(vec![
             solver.id.clone(),
-            solver.method.name().to_owned(),
-            solver.method.summary(),
+            solver.method().to_owned(),
+            solver.summary(),
         ]);
     }
     if problem.solvers.is_empty() {
         say(&format!("plan        the structure chooses among: {}\n", {
-            of_kind(METHODS, problem.kind()).join(", ")
+            working(&standard().methods, problem.kind()).join(", ")
         }));
     } else {
         say(&format!("{}\n", plan.render(style.width)));

@@ -3,17 +3,17 @@
 use crate::cli::examples::EXAMPLES;
 use crate::cli::exit::Exit;
 use crate::cli::output::say;
-use crate::derivation::pages::STRUCTURES;
-use crate::problem::format::codes::CODES;
-use crate::problem::format::page::{Page, find};
-use crate::problem::format::vocabulary::{self, of_kind, standard_checks};
+use crate::derivation::pages::structures;
+use crate::problem::format::card::Card;
+use crate::problem::format::codes::codes;
+use crate::problem::format::page::Page;
+use crate::problem::format::vocabulary::{with_code, working};
 use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
-use crate::solvers::registry::pages::METHODS;
 use crate::verification::claim::catalogue::text_of;
-use crate::verification::pages::CHECKS;
+use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 
 /// What `list` can list.
@@ -26,21 +26,27 @@ const LISTS: [&str; 6] = [
     "codes",
 ];
 
-/// Pages by what they are about; a name may stand in several.
-const PAGES: [(&str, &[Page]); 4] = [
-    ("method", METHODS),
-    ("check", CHECKS),
-    ("structure", STRUCTURES),
-    ("code", CODES),
-];
+/// Pages with code behind them, and what each is about; a name may stand in several.
+fn all_pages() -> Vec<(&'static str, Page)> {
+    let words = standard();
+    let methods = with_code(&words.methods).map(|card| ("method", card.page));
+    let checks = with_code(&words.checks).map(|card| ("check", card.page));
+    let structures = structures().into_iter().map(|page| ("structure", page));
+    let codes = codes().into_iter().map(|page| ("code", page));
+    methods
+        .chain(checks)
+        .chain(structures)
+        .chain(codes)
+        .collect()
+}
 
 /// Prints one name per row with a line about it.
 pub fn list(what: &str) -> Exit {
     let width = Style::of_terminal(std::io::stdout().is_terminal()).width;
-    let pages = |pages: &[Page]| -> Vec<Vec<String>> {
+    let pages = |of: &str| -> Vec<Vec<String>> {
+        let pages = all_pages().into_iter().filter(|(what, _)| *what == of);
         pages
-            .iter()
-            .map(|page| vec![page.name.to_owned(), page.summary.to_owned()])
+            .map(|(_, page)| vec![page.name.to_owned(), page.summary().to_owned()])
             .collect()
     };
     let (columns, rows): (&[&str], Vec<Vec<String>>) = match what {
@@ -50,11 +56,11 @@ pub fn list(what: &str) -> Exit {
         ),
         "methods" => (
             &["method", "kinds", "what it does"],
-            METHODS.iter().map(method_row).collect(),
+            with_code(&standard().methods).map(method_row).collect(),
         ),
-        "checks" => (&["check", "claim"], pages(CHECKS)),
-        "structures" => (&["structure", "what it is"], pages(STRUCTURES)),
-        "codes" => (&["code", "meaning"], pages(CODES)),
+        "checks" => (&["check", "claim"], pages("check")),
+        "structures" => (&["structure", "what it is"], pages("structure")),
+        "codes" => (&["code", "meaning"], pages("code")),
         "examples" => (
             &["file", "title"],
             EXAMPLES
@@ -84,16 +90,12 @@ fn kind_row(kind: Kind) -> Vec<String> {
     ]
 }
 
-fn method_row(page: &Page) -> Vec<String> {
-    let kinds = vocabulary::METHODS
-        .iter()
-        .find(|entry| entry.name == page.name)
-        .map_or(&[][..], |entry| entry.kinds);
-    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+fn method_row(card: &Card) -> Vec<String> {
+    let kinds: Vec<&str> = card.kinds.iter().map(|kind| kind.name()).collect();
     vec![
-        page.name.to_owned(),
+        card.page.name.to_owned(),
         kinds.join(", "),
-        page.summary.to_owned(),
+        card.page.summary().to_owned(),
     ]
 }
 
@@ -106,8 +108,8 @@ pub fn explain(name: &str) -> Exit {
     if let Some(kind) = Kind::from_name(name) {
         texts.push(format!("kind {}", about_kind(kind)));
     }
-    for (what, pages) in PAGES {
-        if let Some(page) = find(pages, name) {
+    for (what, page) in all_pages() {
+        if page.name == name {
             texts.push(format!("{what} {}", page.text()));
             if what == "check"
                 && let Some(text) = text_of(name)
@@ -131,9 +133,7 @@ pub fn explain(name: &str) -> Exit {
 }
 
 fn every_name() -> Vec<&'static str> {
-    let pages = PAGES
-        .iter()
-        .flat_map(|(_, pages)| pages.iter().map(|page| page.name));
+    let pages = all_pages().into_iter().map(|(_, page)| page.name);
     Kind::ALL
         .into_iter()
         .map(Kind::name)
@@ -143,8 +143,8 @@ fn every_name() -> Vec<&'static str> {
 }
 
 fn about_kind(kind: Kind) -> String {
-    let checks = standard_checks(kind).join(", ");
-    let methods = of_kind(vocabulary::METHODS, kind);
+    let checks = kind.standard_checks().join(", ");
+    let methods = working(&standard().methods, kind);
     let tables: Vec<String> = kind
         .required_tables()
         .iter()

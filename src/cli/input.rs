@@ -10,6 +10,7 @@ use crate::derivation::kind::expectation::unmet;
 use crate::derivation::{Derivation, derive};
 use crate::problem::text::diagnostic::Report;
 use crate::problem::{Loaded, Override, load};
+use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -38,7 +39,7 @@ pub(super) fn load_problem(
             value: seed.to_string(),
         });
     }
-    match load(file, &replaced) {
+    match load(file, &replaced, &standard()) {
         Ok(loaded) => {
             if !common.quiet {
                 for warning in &loaded.warnings {

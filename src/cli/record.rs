@@ -8,7 +8,8 @@ use crate::expr::Expr;
 use crate::numeric::estimate::Estimate;
 use crate::problem::Loaded;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::{CheckSpec, Problem, Reference, SolverSpec};
+use crate::problem::meant::model::{CheckSpec, Problem, Reference};
+use crate::problem::meant::solver::SolverSpec;
 use crate::report::number;
 use crate::report::record::{
     CheckRow, DerivationStep, Environment, Evidence, Fact, GeneratedRow, HistoryPoint, Identity,
@@ -93,8 +94,8 @@ pub fn answer_row(
     let unsolved = answers.unsolved.iter().find(|(id, _)| *id == spec.id);
     SolverRow {
         id: spec.id.clone(),
-        method: spec.method.name().to_owned(),
-        settings: spec.method.summary(),
+        method: spec.method().to_owned(),
+        settings: spec.summary(),
         outcome: match (solution, unsolved) {
             (Some(solution), _) => SolverOutcome::Solved(Box::new(solved(solution))),
             (None, Some((_, Unsolved::Refused(refusal)))) => SolverOutcome::Refused {

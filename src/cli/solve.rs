@@ -9,7 +9,7 @@ use crate::cli::solve_reverse::run_reverse;
 use crate::cli::solve_simulate::run_simulation;
 use crate::numeric::blocks::with_pool;
 use crate::problem::Loaded;
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::text::suggest::did_you_mean;

@@ -78,6 +78,7 @@ mod tests {
     use crate::problem::parse_text;
     use crate::solvers::driver::{StopReason, Work};
     use crate::solvers::lowered::answer::Answer;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -106,7 +107,8 @@ paths = 2048
 "#;
 
     fn lowered() -> Lowered {
-        let loaded = parse_text("mixture.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("mixture.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
         Lowered::new(loaded.problem).expect("mixtures")
     }
 

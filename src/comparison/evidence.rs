@@ -54,16 +54,17 @@ pub fn upper_bound(lowered: &Lowered, outcome: &Answer, streams: &Streams) -> Op
 mod tests {
     use super::*;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::registry::run::solve;
     use std::path::Path;
 
     /// The method's `log Z` and the upper bound.
     fn found(target: &str) -> (Estimate, Estimate) {
         let text = format!(
-            "format = 1\n[lowered]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\npreset = \"vp\"\n\
+            "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\npreset = \"vp\"\n\
              horizon = [0.0, 1.0]\n[run]\nseed = 3\n[[solver]]\nid = \"a\"\nmethod = \"annealed\"\nparticles = 4096\n"
         );
-        let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+        let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
             .unwrap_or_else(|report| panic!("{report}"));
         let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
         let spec = &lowered.problem.solvers[0];

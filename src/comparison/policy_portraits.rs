@@ -135,6 +135,7 @@ mod tests {
     use crate::numeric::batch::{BatchMut, BatchRef};
     use crate::numeric::random::Streams;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::walk::steered_walk::Idle;
     use std::path::Path;
 
@@ -191,7 +192,8 @@ steps = 10
 
     #[test]
     fn a_frame_continues_the_one_before_it() {
-        let loaded = parse_text("still.toml", TEXT, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("still.toml", TEXT, Path::new("."), &[], &vocabulary()).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("a control lowered");
         let idle = Idle {
             states: 2,

@@ -100,36 +100,15 @@ impl LineStep for DensityStep<'_> {
                 factor.solve_lines(lines, block);
             }
             (None, FaceDrift::PerLine(drift)) => {
-                let stride = self.transport.lines;
-                assemble(
-                    self.transport,
-                    drift,
-                    first,
-                    lines,
-                    stride,
-                    &mut scratch.operator,
-                );
+                let (from, operator) = (self.transport, &mut scratch.operator);
+                assemble(from, drift, first, lines, from.lines, operator);
                 scratch.matrix = [0, 1, 2].map(|k| implicit(&scratch.operator[k], k, self.dt));
-                let [lower, diagonal, upper] = &scratch.matrix;
-                let elimination = &mut scratch.elimination;
-                apply(
-                    &scratch.operator,
-                    lines,
-                    lines,
-                    explicit,
-                    block,
-                    &mut scratch.stage,
-                );
-                solve_each_line(
-                    lines,
-                    lower,
-                    diagonal,
-                    upper,
-                    &mut scratch.stage,
-                    elimination,
-                )?;
-                combine(block, &scratch.stage);
-                solve_each_line(lines, lower, diagonal, upper, block, elimination)?;
+                let bands = scratch.matrix.each_ref().map(Vec::as_slice);
+                let (stage, elimination) = (&mut scratch.stage, &mut scratch.elimination);
+                apply(&scratch.operator, lines, lines, explicit, block, stage);
+                solve_each_line(lines, bands, stage, elimination)?;
+                combine(block, stage);
+                solve_each_line(lines, bands, block, elimination)?;
             }
             (None, FaceDrift::Shared(_)) => {
                 unreachable!("a shared drift comes with its matrix")

@@ -3,7 +3,7 @@
 use crate::discretization::schedule::Schedule;
 use crate::expr::{CompileError, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::dense::linear_transition;
+use crate::numeric::dense::{linear_transition, symmetric_part};
 use crate::problem::meant::law::Covariance;
 use crate::problem::meant::model::{Preset, Problem};
 use nalgebra::{DMatrix, DVector};
@@ -112,6 +112,16 @@ pub enum MeanMap {
     Matrix(DMatrix<f64>),
 }
 
+impl MeanMap {
+    /// All entries, `dimension` by `dimension`.
+    pub fn dense(&self, dimension: usize) -> DMatrix<f64> {
+        match self {
+            Self::Scalar(a) => DMatrix::identity(dimension, dimension) * *a,
+            Self::Matrix(a) => a.clone(),
+        }
+    }
+}
+
 /// `X_t | X_s = x  ~  N(factor x + shift, covariance)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GaussianKernel {
@@ -185,21 +195,8 @@ fn constant_kernel(
     GaussianKernel {
         factor: MeanMap::Matrix(law.map),
         shift: law.shift.iter().copied().collect(),
-        covariance: full_covariance(&law.covariance),
+        covariance: Covariance::full(&symmetric_part(&law.covariance)),
     }
-}
-
-fn full_covariance(matrix: &DMatrix<f64>) -> Covariance {
-    let d = matrix.nrows();
-    Covariance::Full(
-        (0..d)
-            .map(|i| {
-                (0..d)
-                    .map(|j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]))
-                    .collect()
-            })
-            .collect(),
-    )
 }
 
 /// Steps of the coarse Runge–Kutta pass over one transition.
@@ -214,7 +211,7 @@ fn moments(d: usize, kernel: &Kernel, s: f64, t: f64) -> GaussianKernel {
     GaussianKernel {
         factor: MeanMap::Matrix(factor),
         shift: shift.iter().copied().collect(),
-        covariance: full_covariance(&covariance),
+        covariance: Covariance::full(&symmetric_part(&covariance)),
     }
 }
 

@@ -28,6 +28,7 @@
 use crate::discretization::noising::{GaussianKernel, MeanMap, Transition};
 use crate::discretization::time_grid::TimeGrid;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::dense::covariance_root;
 use crate::problem::meant::law::Covariance;
 use nalgebra::{DMatrix, DVector};
 
@@ -99,12 +100,9 @@ impl ReverseStep {
                 log_det: d as f64 * a.ln(),
             };
         }
-        let factor = match &kernel.factor {
-            MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-            MeanMap::Matrix(a) => a.clone(),
-        };
+        let factor = kernel.factor.dense(d);
         let covariance = kernel.covariance.dense(d);
-        let root = symmetric_root(covariance);
+        let root = covariance_root(covariance);
         let determinant = factor.determinant();
         let inverse = factor
             .try_inverse()
@@ -156,9 +154,12 @@ impl ReverseStep {
         match &self.map {
             StepMap::Isotropic { spread, .. } => {
                 out.copy_from(score);
-                scale(*spread, out);
+                out.scale(*spread);
             }
-            StepMap::Matrix { root, .. } => multiply(root, true, score, out),
+            StepMap::Matrix { root, .. } => {
+                out.fill(0.0);
+                out.add_product(1.0, &root.transpose(), score);
+            }
         }
     }
 
@@ -187,10 +188,11 @@ impl ReverseStep {
                 for (j, c) in shift.iter().enumerate() {
                     centred.column_mut(j).iter_mut().for_each(|y| *y -= c);
                 }
-                multiply(inverse, false, centred.as_ref(), out.reborrow());
+                out.fill(0.0);
+                out.add_product(1.0, inverse, centred.as_ref());
                 let mut pushed = Batch::zeros(y.points(), y.columns());
-                multiply(push, false, noise, pushed.as_mut());
-                add(pushed.as_ref(), out);
+                pushed.as_mut().add_product(1.0, push, noise);
+                out.add_scaled(1.0, pushed.as_ref());
             }
         }
     }
@@ -201,7 +203,7 @@ impl ReverseStep {
     pub fn adjoint(&self, direct: BatchRef<'_>, mut next: BatchMut<'_>, mut score: BatchMut<'_>) {
         match &self.map {
             StepMap::Isotropic { growth, spread, .. } => {
-                scale(*growth, next.reborrow());
+                next.scale(*growth);
                 for j in 0..direct.columns() {
                     let pairs = direct.column(j).iter().zip(next.as_ref().column(j));
                     for (o, (d, p)) in score.column_mut(j).iter_mut().zip(pairs) {
@@ -211,58 +213,15 @@ impl ReverseStep {
             }
             StepMap::Matrix { inverse, root, .. } => {
                 let old = next.as_ref().to_batch();
-                multiply(inverse, true, old.as_ref(), next.reborrow());
+                next.fill(0.0);
+                next.add_product(1.0, &inverse.transpose(), old.as_ref());
                 let mut inner = Batch::zeros(direct.points(), direct.columns());
-                multiply(root, true, next.as_ref(), inner.as_mut());
-                add(direct, inner.as_mut());
-                multiply(root, false, inner.as_ref(), score);
-            }
-        }
-    }
-}
-
-/// A lower Cholesky factor; the symmetric root where rounding left the matrix only semidefinite.
-fn symmetric_root(matrix: DMatrix<f64>) -> DMatrix<f64> {
-    match matrix.clone().cholesky() {
-        Some(factor) => factor.l(),
-        None => {
-            let eigen = matrix.symmetric_eigen();
-            let roots = DVector::from_iterator(
-                eigen.eigenvalues.len(),
-                eigen.eigenvalues.iter().map(|v| v.max(0.0).sqrt()),
-            );
-            &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
-        }
-    }
-}
-
-fn scale(factor: f64, mut batch: BatchMut<'_>) {
-    for j in 0..batch.columns() {
-        batch.column_mut(j).iter_mut().for_each(|v| *v *= factor);
-    }
-}
-
-fn add(x: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for j in 0..x.columns() {
-        for (o, x) in out.column_mut(j).iter_mut().zip(x.column(j)) {
-            *o += x;
-        }
-    }
-}
-
-/// `out = M x` or `Mᵀ x`, point by point.
-fn multiply(matrix: &DMatrix<f64>, transposed: bool, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for i in 0..out.columns() {
-        let column = out.column_mut(i);
-        column.fill(0.0);
-        for j in 0..x.columns() {
-            let factor = if transposed {
-                matrix[(j, i)]
-            } else {
-                matrix[(i, j)]
-            };
-            for (o, x) in column.iter_mut().zip(x.column(j)) {
-                *o += factor * x;
+                inner
+                    .as_mut()
+                    .add_product(1.0, &root.transpose(), next.as_ref());
+                inner.as_mut().add_scaled(1.0, direct);
+                score.fill(0.0);
+                score.add_product(1.0, root, inner.as_ref());
             }
         }
     }

@@ -28,6 +28,7 @@
 use crate::discretization::noising::Noising;
 use crate::numeric::batch::Batch;
 use crate::numeric::log_sum_exp::log_sum_exp;
+use crate::numeric::sums::dot;
 use std::sync::Arc;
 
 /// A kernel is tabulated up to this many deviations from its mean, where it has fallen by e⁻³⁶.
@@ -134,21 +135,6 @@ impl Band {
             }
         }
     }
-}
-
-/// `Σ a_i b_i` in independent partial sums, which fill the vector units.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const LANES: usize = 8;
-    let (a_pieces, b_pieces) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_pieces.remainder().iter().zip(b_pieces.remainder());
-    let rest: f64 = rest.map(|(a, b)| a * b).sum();
-    let mut sums = [0.0; LANES];
-    for (a, b) in a_pieces.zip(b_pieces) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 /// One short step between the nodes.
@@ -303,6 +289,7 @@ impl KernelChain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::format::vocabulary::Vocabulary;
     use crate::problem::parse_text;
     use std::path::Path;
 
@@ -310,7 +297,14 @@ mod tests {
         let text = format!(
             "format = 1\n[problem]\nname = \"kernel\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = 0.0\ncov = 1.0\n[prior]\nfamily = \"gaussian\"\nmean = 0.0\ncov = 1.0\n[dynamics]\nstate = \"x\"\ndrift = \"{drift}\"\ndiffusion = \"{diffusion}\"\nhorizon = [0.0, 1.0]\n"
         );
-        let loaded = parse_text("kernel.toml", &text, Path::new("."), &[]).expect("valid");
+        let loaded = parse_text(
+            "kernel.toml",
+            &text,
+            Path::new("."),
+            &[],
+            &Vocabulary::empty(),
+        )
+        .expect("valid");
         Noising::new(&loaded.problem).expect("additive noise")
     }
 

@@ -40,6 +40,21 @@ impl Rotation {
         sine: 0.0,
     };
 
+    /// The direction of grid axis j.
+    pub fn direction(self, axis: usize) -> (f64, f64) {
+        if axis == 0 {
+            (self.cosine, self.sine)
+        } else {
+            (-self.sine, self.cosine)
+        }
+    }
+
+    /// `e' M e` for the direction e of grid axis j, where M has these entries.
+    pub fn quadratic(self, axis: usize, entry: impl Fn(usize, usize) -> f64) -> f64 {
+        let (a, b) = self.direction(axis);
+        a * a * entry(0, 0) + 2.0 * a * b * entry(0, 1) + b * b * entry(1, 1)
+    }
+
     /// Component of a state vector along grid axis j.
     #[inline(always)]
     fn along(self, axis: usize, x: f64, y: f64) -> f64 {
@@ -331,14 +346,8 @@ fn along_axis(law: &Mixture, k: usize, j: usize, rotation: Rotation) -> (f64, f6
     if mean.len() == 1 {
         return (mean[0], covariance.entry(0, 0).sqrt());
     }
-    let (a, b) = if j == 0 {
-        (rotation.cosine, rotation.sine)
-    } else {
-        (-rotation.sine, rotation.cosine)
-    };
-    let variance = a * a * covariance.entry(0, 0)
-        + 2.0 * a * b * covariance.entry(0, 1)
-        + b * b * covariance.entry(1, 1);
+    let (a, b) = rotation.direction(j);
+    let variance = rotation.quadratic(j, |i, k| covariance.entry(i, k));
     (a * mean[0] + b * mean[1], variance.max(0.0).sqrt())
 }
 

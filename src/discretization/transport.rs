@@ -70,15 +70,9 @@ impl Transport {
             .map(|j| {
                 let axis = self.grid.axes()[j];
                 let l = placement.half_width[j];
-                let turned = {
-                    let (a, b) = axis_direction(placement.rotation, j);
-                    if self.grid.dimension() == 1 {
-                        diffusivity[(0, 0)]
-                    } else {
-                        a * a * diffusivity[(0, 0)]
-                            + 2.0 * a * b * diffusivity[(0, 1)]
-                            + b * b * diffusivity[(1, 1)]
-                    }
+                let turned = match self.grid.dimension() {
+                    1 => diffusivity[(0, 0)],
+                    _ => placement.rotation.quadratic(j, |i, k| diffusivity[(i, k)]),
                 };
                 let drift = if self.grid.moves() {
                     self.moving_drift(noising, j, from, to)
@@ -127,7 +121,7 @@ impl Transport {
         let placement = self.grid.at(t);
         let lines = self.grid.nodes() / axes[j].count;
         let faces = axes[j].count - 1;
-        let (a, b) = axis_direction(placement.rotation, j);
+        let (a, b) = placement.rotation.direction(j);
         let pieces = map_blocks(faces * lines, block(), |range| {
             let mut xi = Batch::zeros(range.len(), d);
             for (n, index) in range.clone().enumerate() {
@@ -153,14 +147,6 @@ impl Transport {
                 .collect::<Vec<f64>>()
         });
         pieces.concat()
-    }
-}
-
-fn axis_direction(rotation: Rotation, j: usize) -> (f64, f64) {
-    if j == 0 {
-        (rotation.cosine, rotation.sine)
-    } else {
-        (-rotation.sine, rotation.cosine)
     }
 }
 

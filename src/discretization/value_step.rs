@@ -120,12 +120,10 @@ impl ValueStep<'_> {
         let axis = self.transport.axis;
         let dt = self.dt * 0.5_f64.powi(depth);
         scratch.load_drift(self.transport, first, lines, dt / axis.step);
-        for table in scratch.matrix.iter_mut() {
+        let tables = [&mut scratch.first, &mut scratch.second, &mut scratch.trial];
+        for table in scratch.matrix.iter_mut().chain(tables) {
             table.resize(block.len(), 0.0);
         }
-        scratch.first.resize(block.len(), 0.0);
-        scratch.second.resize(block.len(), 0.0);
-        scratch.trial.resize(block.len(), 0.0);
         let stencil = Stencil {
             lines,
             diffusion: dt * self.transport.diffusivity / (axis.step * axis.step),
@@ -137,16 +135,9 @@ impl ValueStep<'_> {
             slope: &mut scratch.first,
             matrix: Some(&mut scratch.matrix),
         });
-        let [lower, diagonal, upper] = &scratch.matrix;
+        let bands = scratch.matrix.each_ref().map(Vec::as_slice);
         let elimination = &mut scratch.elimination;
-        solve_each_line(
-            lines,
-            lower,
-            diagonal,
-            upper,
-            &mut scratch.first,
-            elimination,
-        )?;
+        solve_each_line(lines, bands, &mut scratch.first, elimination)?;
         for ((trial, v), k) in scratch.trial.iter_mut().zip(block).zip(&scratch.first) {
             *trial = v + k;
         }
@@ -159,14 +150,7 @@ impl ValueStep<'_> {
         for (k2, k1) in scratch.second.iter_mut().zip(&scratch.first) {
             *k2 -= 2.0 * k1;
         }
-        solve_each_line(
-            lines,
-            lower,
-            diagonal,
-            upper,
-            &mut scratch.second,
-            elimination,
-        )
+        solve_each_line(lines, bands, &mut scratch.second, elimination)
     }
 }
 

@@ -40,13 +40,7 @@ impl Graph {
             (Function::Exp, Node::Apply(Function::Log, inner))
             | (Function::Log, Node::Apply(Function::Exp, inner)) => return inner[0],
             // exp(r log(u)) = u^r
-            (
-                Function::Exp,
-                Node::Product {
-                    coefficient,
-                    factors,
-                },
-            ) => {
+            (Function::Exp, Node::Product(coefficient, factors)) => {
                 if let [(base, exponent)] = factors.as_slice()
                     && self.is_one(*exponent)
                     && let Node::Apply(Function::Log, inner) = &*self.shared(*base)
@@ -57,7 +51,7 @@ impl Graph {
             }
             (Function::Abs, Node::Apply(Function::Exp | Function::Abs | Function::Sigmoid, _))
             | (Function::Abs, Node::Pi | Node::Infinity) => return a,
-            (Function::Abs, Node::Product { .. }) => return self.abs_product(a, &node),
+            (Function::Abs, Node::Product(..)) => return self.abs_product(a, &node),
             _ => {}
         }
         if (function.is_odd() || function.is_even()) && self.is_negative_form(a) {
@@ -74,11 +68,7 @@ impl Graph {
 
     /// `abs(c u^2 v)` = `abs(c) u^2 abs(v)`.
     fn abs_product(&mut self, whole: Expr, node: &Node) -> Expr {
-        let Node::Product {
-            coefficient,
-            factors,
-        } = node
-        else {
+        let Node::Product(coefficient, factors) = node else {
             return whole;
         };
         let (even, rest): (Vec<_>, Vec<_>) = factors
@@ -107,8 +97,8 @@ impl Graph {
     fn is_negative_form(&self, a: Expr) -> bool {
         match self.node(a) {
             Node::Number(value) => value.is_negative(),
-            Node::Product { coefficient, .. } => coefficient.is_negative(),
-            Node::Sum { terms, .. } => terms[0].1.is_negative(),
+            Node::Product(coefficient, _) => coefficient.is_negative(),
+            Node::Sum(_, terms) => terms[0].1.is_negative(),
             _ => false,
         }
     }
@@ -157,8 +147,22 @@ impl Graph {
         }
     }
 
-    /// `d function(arguments) / d arguments[slot]`.
-    pub(super) fn partial(
+    /// `d whole / d arguments[slot]` of a function of `arguments`, a built-in or an unknown one.
+    pub(super) fn partial(&mut self, node: &Node, slot: usize, whole: Expr) -> Expr {
+        match node {
+            Node::Apply(function, arguments) => {
+                self.partial_of_call(*function, arguments, slot, whole)
+            }
+            Node::Unknown(name, arguments, orders) => {
+                let mut orders = orders.clone();
+                orders[slot] += 1;
+                self.intern(Node::Unknown(name.clone(), arguments.clone(), orders))
+            }
+            _ => unreachable!("only functions have arguments"),
+        }
+    }
+
+    fn partial_of_call(
         &mut self,
         function: Function,
         arguments: &[Expr],
@@ -167,6 +171,39 @@ impl Graph {
     ) -> Expr {
         let u = arguments[0];
         let one = self.one();
+        match function {
+            Function::Atan2 => {
+                let (y, x) = (u, arguments[1]);
+                let (yy, xx) = (self.powi(y, 2), self.powi(x, 2));
+                let radius = self.add(&[yy, xx]);
+                let top = if slot == 0 { x } else { self.neg(y) };
+                self.div(top, radius)
+            }
+            Function::Min | Function::Max => {
+                // The extreme argument takes the whole derivative; ties go to the first.
+                let mut before = vec![self.compare(Relation::Equal, arguments[slot], whole)];
+                for earlier in &arguments[..slot] {
+                    before.push(self.compare(Relation::NotEqual, *earlier, whole));
+                }
+                let condition = self.and(&before);
+                let zero = self.zero();
+                self.choose(condition, one, zero)
+            }
+            Function::Polygamma if slot == 0 => self.undefined(),
+            Function::Polygamma => {
+                let order = self.add(&[u, one]);
+                self.apply(Function::Polygamma, &[order, arguments[1]])
+            }
+            Function::LogSumExp => {
+                let exponent = self.sub(arguments[slot], whole);
+                self.exp(exponent)
+            }
+            _ => self.slope(function, u, whole, one),
+        }
+    }
+
+    /// The derivative of `whole = function(u)` for a function of one variable.
+    fn slope(&mut self, function: Function, u: Expr, whole: Expr, one: Expr) -> Expr {
         match function {
             Function::Exp => whole,
             Function::Log => self.powi(u, -1),
@@ -185,41 +222,23 @@ impl Graph {
                 let square = self.powi(whole, 2);
                 self.sub(one, square)
             }
-            Function::Asin | Function::Acos => {
+            Function::Asin => {
                 let square = self.powi(u, 2);
                 let inside = self.sub(one, square);
                 let power = self.rational(-1, 2);
-                let slope = self.pow(inside, power);
-                if function == Function::Asin {
-                    slope
-                } else {
-                    self.neg(slope)
-                }
+                self.pow(inside, power)
+            }
+            Function::Acos => {
+                let slope = self.slope(Function::Asin, u, whole, one);
+                self.neg(slope)
             }
             Function::Atan => {
                 let square = self.powi(u, 2);
                 let inside = self.add(&[one, square]);
                 self.powi(inside, -1)
             }
-            Function::Atan2 => {
-                let (y, x) = (u, arguments[1]);
-                let (yy, xx) = (self.powi(y, 2), self.powi(x, 2));
-                let radius = self.add(&[yy, xx]);
-                let top = if slot == 0 { x } else { self.neg(y) };
-                self.div(top, radius)
-            }
             Function::Abs => self.apply(Function::Sign, &[u]),
             Function::Sign | Function::Floor => self.zero(),
-            Function::Min | Function::Max => {
-                // The extreme argument takes the whole derivative; ties go to the first.
-                let mut before = vec![self.compare(Relation::Equal, arguments[slot], whole)];
-                for earlier in &arguments[..slot] {
-                    before.push(self.compare(Relation::NotEqual, *earlier, whole));
-                }
-                let condition = self.and(&before);
-                let zero = self.zero();
-                self.choose(condition, one, zero)
-            }
             Function::Erf => {
                 let square = self.powi(u, 2);
                 let negative = self.neg(square);
@@ -232,13 +251,6 @@ impl Graph {
                 let order = self.zero();
                 self.apply(Function::Polygamma, &[order, u])
             }
-            Function::Polygamma => {
-                if slot == 0 {
-                    return self.undefined();
-                }
-                let order = self.add(&[u, one]);
-                self.apply(Function::Polygamma, &[order, arguments[1]])
-            }
             Function::Sigmoid => {
                 let rest = self.sub(one, whole);
                 self.mul(&[whole, rest])
@@ -249,10 +261,11 @@ impl Graph {
                 self.powi(inside, -1)
             }
             Function::Expm1 => self.exp(u),
-            Function::LogSumExp => {
-                let exponent = self.sub(arguments[slot], whole);
-                self.exp(exponent)
-            }
+            Function::Atan2
+            | Function::Min
+            | Function::Max
+            | Function::Polygamma
+            | Function::LogSumExp => unreachable!("functions of several variables"),
         }
     }
 }

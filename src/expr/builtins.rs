@@ -62,9 +62,8 @@ impl<'a> Elaborator<'a> {
         let mut scalars = Vec::with_capacity(values.len());
         for (value, syntax) in values.iter().zip(arguments) {
             let Value::Scalar(e) = value else {
-                let message = format!("`{name}` takes scalars, this is a {}", value.shape());
-                let error = ExprError::new("E122", syntax.span.clone(), message, value.shape());
-                return self.fail(error);
+                let wanted = format!("`{name}` takes scalars");
+                return self.fail(value.unfit(&wanted, &syntax.span));
             };
             scalars.push(*e);
         }
@@ -167,11 +166,7 @@ impl<'a> Elaborator<'a> {
             Value::Vector(v) => Some(v),
             // A scalar is a vector of length one to dot, norm and div.
             Value::Scalar(e) => Some(vec![e]),
-            matrix => {
-                let message = format!("a vector is needed, this is a {}", matrix.shape());
-                let error = ExprError::new("E122", syntax.span.clone(), message, matrix.shape());
-                self.fail(error)
-            }
+            matrix => self.fail(matrix.unfit("a vector is needed", &syntax.span)),
         }
     }
 
@@ -242,16 +237,8 @@ impl<'a> Elaborator<'a> {
             return self.fail(ExprError::new("E122", span.clone(), message, label));
         }
         let parts = yes.components().into_iter().zip(no.components());
-        let mut chosen = parts.map(|(a, b)| self.graph.choose(condition, a, b));
-        Some(match &yes {
-            Value::Scalar(a) => Value::Scalar(chosen.next().unwrap_or(*a)),
-            Value::Vector(_) => Value::Vector(chosen.collect()),
-            Value::Matrix(rows) => Value::Matrix(
-                rows.iter()
-                    .map(|row| chosen.by_ref().take(row.len()).collect())
-                    .collect(),
-            ),
-        })
+        let chosen = parts.map(|(a, b)| self.graph.choose(condition, a, b));
+        Some(yes.with_components(chosen.collect()))
     }
 
     fn calculus(&mut self, name: &str, arguments: &[Syntax], span: &Range<usize>) -> Option<Value> {

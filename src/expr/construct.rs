@@ -13,11 +13,11 @@ impl Graph {
 
     /// An opaque function of `arguments`, such as `V(x, t)`; its derivatives stay symbolic.
     pub fn unknown(&mut self, name: &str, arguments: &[Expr]) -> Expr {
-        self.intern(Node::Unknown {
-            name: name.to_owned(),
-            arguments: arguments.to_vec(),
-            orders: vec![0; arguments.len()],
-        })
+        self.intern(Node::Unknown(
+            name.to_owned(),
+            arguments.to_vec(),
+            vec![0; arguments.len()],
+        ))
     }
 
     pub fn integer(&mut self, value: i64) -> Expr {
@@ -148,20 +148,14 @@ impl Graph {
             match &*node {
                 Node::Undefined => return *part,
                 Node::Number(value) => constant = self.plus_product(&constant, coefficient, value),
-                Node::Sum {
-                    constant: inner,
-                    terms,
-                } => {
+                Node::Sum(inner, terms) => {
                     constant = self.plus_product(&constant, coefficient, inner);
                     self.pay(terms.len());
                     for (term, factor) in terms {
                         self.accumulate(&mut collected, *term, coefficient, factor);
                     }
                 }
-                Node::Product {
-                    coefficient: inner,
-                    factors,
-                } if !inner.is_one() => {
+                Node::Product(inner, factors) if !inner.is_one() => {
                     let term = self.bare_product(factors);
                     self.accumulate(&mut collected, term, coefficient, inner);
                 }
@@ -175,7 +169,7 @@ impl Graph {
         match terms.as_slice() {
             [] => self.exact(constant),
             [(term, coefficient)] if constant.is_zero() => self.scaled(coefficient.clone(), *term),
-            _ => self.intern(Node::Sum { constant, terms }),
+            _ => self.intern(Node::Sum(constant, terms)),
         }
     }
 
@@ -213,22 +207,16 @@ impl Graph {
             return term;
         }
         let factors = match self.node(term) {
-            Node::Product { factors, .. } => factors.clone(),
+            Node::Product(_, factors) => factors.clone(),
             _ => vec![(term, self.one())],
         };
-        self.intern(Node::Product {
-            coefficient,
-            factors,
-        })
+        self.intern(Node::Product(coefficient, factors))
     }
 
     fn bare_product(&mut self, factors: &[(Expr, Expr)]) -> Expr {
         match factors {
             [(base, exponent)] if self.is_one(*exponent) => *base,
-            _ => self.intern(Node::Product {
-                coefficient: Rational::one(),
-                factors: factors.to_vec(),
-            }),
+            _ => self.intern(Node::Product(Rational::one(), factors.to_vec())),
         }
     }
 
@@ -276,10 +264,7 @@ impl Graph {
             [(base, exponent)] if self.is_one(*exponent) => {
                 self.linear(&[(build.coefficient, *base)])
             }
-            _ => self.intern(Node::Product {
-                coefficient: build.coefficient,
-                factors,
-            }),
+            _ => self.intern(Node::Product(build.coefficient, factors)),
         }
     }
 
@@ -305,14 +290,10 @@ impl Graph {
             (Node::Apply(Function::Abs, arguments), Some(power)) if power.is_even() => {
                 build.work.push((arguments[0], exponent));
             }
-            (
-                Node::Product {
-                    coefficient,
-                    factors,
-                },
-                Some(power),
-            ) => self.absorb_product((coefficient, factors), base, &power, exponent, build),
-            (Node::Sum { terms, .. }, Some(power))
+            (Node::Product(coefficient, factors), Some(power)) => {
+                self.absorb_product((coefficient, factors), base, &power, exponent, build)
+            }
+            (Node::Sum(_, terms), Some(power))
                 if power.is_integer() && terms[0].1.is_negative() =>
             {
                 // One sign per sum, so that (a - b) and (b - a) cancel.
@@ -535,16 +516,13 @@ impl Graph {
     /// Builds a node equal to `node` with every child replaced by `image(child)`.
     pub(super) fn rebuild(&mut self, node: &Node, image: impl Fn(Expr) -> Expr) -> Expr {
         match node {
-            Node::Sum { constant, terms } => {
+            Node::Sum(constant, terms) => {
                 let constant = self.exact(constant.clone());
                 let mut parts = vec![(Rational::one(), constant)];
                 parts.extend(terms.iter().map(|(term, c)| (c.clone(), image(*term))));
                 self.linear(&parts)
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let factors = factors.iter().map(|(b, e)| (image(*b), image(*e)));
                 let factors = factors.collect();
                 self.product(coefficient.clone(), factors)
@@ -553,15 +531,11 @@ impl Graph {
                 let arguments: Vec<_> = arguments.iter().map(|a| image(*a)).collect();
                 self.apply(*function, &arguments)
             }
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => self.intern(Node::Unknown {
-                name: name.clone(),
-                arguments: arguments.iter().map(|a| image(*a)).collect(),
-                orders: orders.clone(),
-            }),
+            Node::Unknown(name, arguments, orders) => self.intern(Node::Unknown(
+                name.clone(),
+                arguments.iter().map(|a| image(*a)).collect(),
+                orders.clone(),
+            )),
             Node::Compare(relation, a, b) => self.compare(*relation, image(*a), image(*b)),
             Node::And(parts) => {
                 let parts: Vec<_> = parts.iter().map(|a| image(*a)).collect();

@@ -26,19 +26,6 @@ pub enum Rule {
     PositiveQuantities,
 }
 
-impl Rule {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Expansion => "expansion",
-            Self::Exponentials => "exponentials",
-            Self::CommonDenominator => "common denominator",
-            Self::AdditionTheorems => "addition theorems",
-            Self::JoinedLogarithms => "joined logarithms",
-            Self::PositiveQuantities => "positive quantities",
-        }
-    }
-}
-
 /// What a proof needs besides the rules: it holds where all of these do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SideCondition {
@@ -79,6 +66,12 @@ pub enum Decision {
     Undecided {
         why: Doubt,
     },
+}
+
+impl Decision {
+    pub fn is_proved(&self) -> bool {
+        matches!(self, Self::Proved { .. })
+    }
 }
 
 /// Why nothing could be said.
@@ -236,7 +229,7 @@ impl Graph {
         rules.push(Rule::CommonDenominator);
         let mut cleared = BTreeSet::new();
         for n in self.reachable(&[expanded]) {
-            if let Node::Product { factors, .. } = self.node(n) {
+            if let Node::Product(_, factors) = self.node(n) {
                 for (base, exponent) in factors {
                     if self.as_number(*exponent).is_some_and(|r| r.is_negative()) {
                         cleared.insert(SideCondition::NotZero(*base));
@@ -251,7 +244,7 @@ impl Graph {
     fn joined_logarithms(&mut self, e: Expr) -> Option<Expr> {
         let expanded = self.expand(e);
         let node = self.shared(expanded);
-        let Node::Sum { constant, terms } = &*node else {
+        let Node::Sum(constant, terms) = &*node else {
             return None;
         };
         let (mut rest, mut factors) = (
@@ -289,7 +282,7 @@ impl Graph {
                 Node::Apply(Function::Log, arguments) => {
                     found.insert(arguments[0]);
                 }
-                Node::Product { factors, .. } => {
+                Node::Product(_, factors) => {
                     let even_root = |(_, exponent): &&(Expr, Expr)| {
                         let parts = self.as_number(*exponent).and_then(|r| r.small());
                         parts.is_some_and(|(_, d)| d % 2 == 0)
@@ -301,9 +294,7 @@ impl Graph {
         }
         let is_quantity = |e: &Expr| match self.node(*e) {
             Node::Symbol(_) => true,
-            Node::Unknown {
-                arguments, orders, ..
-            } => {
+            Node::Unknown(_, arguments, orders) => {
                 orders.iter().all(|o| *o == 0)
                     && arguments.iter().all(|a| self.symbol_name(*a).is_some())
             }
@@ -318,7 +309,7 @@ impl Graph {
             let node = self.shared(*quantity);
             let name = format!("log({})", self.text(*quantity));
             let logarithm = match &*node {
-                Node::Unknown { arguments, .. } => self.unknown(&name, arguments),
+                Node::Unknown(_, arguments, _) => self.unknown(&name, arguments),
                 _ => self.symbol(&name),
             };
             replacements.push((*quantity, self.exp(logarithm)));
@@ -331,7 +322,7 @@ impl Graph {
         inputs.extend(self.unknowns(&[a, b]));
         let mut roots = vec![a, b];
         for side in [a, b] {
-            if let Node::Sum { terms, .. } = self.node(side) {
+            if let Node::Sum(_, terms) = self.node(side) {
                 roots.extend(terms.iter().map(|(term, _)| *term));
             }
         }
@@ -397,8 +388,8 @@ impl Graph {
             let degree = match self.node(n) {
                 Node::Number(_) | Node::Pi => 0.0,
                 // Common denominators add up.
-                Node::Sum { terms, .. } => terms.iter().map(|(term, _)| degrees[term]).sum(),
-                Node::Product { factors, .. } => {
+                Node::Sum(_, terms) => terms.iter().map(|(term, _)| degrees[term]).sum(),
+                Node::Product(_, factors) => {
                     let part = |(base, exponent): &(Expr, Expr)| match self.as_number(*exponent) {
                         Some(power) => degrees[base] * power.to_f64().abs().max(1.0),
                         None => 1.0,

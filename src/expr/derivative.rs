@@ -38,36 +38,17 @@ impl Graph {
     fn derivative_of_node(&mut self, whole: Expr, node: &Node, wrt: Expr) -> Expr {
         match node {
             Node::Symbol(_) if whole == wrt => self.one(),
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 let parts: Vec<_> = terms
                     .iter()
                     .map(|(term, c)| (c.clone(), self.known_derivative(*term, wrt)))
                     .collect();
                 self.linear(&parts)
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => self.derivative_of_product(coefficient, factors, wrt),
-            Node::Apply(function, arguments) => {
-                let mut parts = Vec::new();
-                for (slot, argument) in arguments.iter().enumerate() {
-                    if self.is_exhausted() {
-                        return self.undefined();
-                    }
-                    let inner = self.known_derivative(*argument, wrt);
-                    if !self.is_zero(inner) {
-                        let outer = self.partial(*function, arguments, slot, whole);
-                        parts.push(self.mul(&[outer, inner]));
-                    }
-                }
-                self.add(&parts)
+            Node::Product(coefficient, factors) => {
+                self.derivative_of_product(coefficient, factors, wrt)
             }
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => {
+            Node::Apply(_, arguments) | Node::Unknown(_, arguments, _) => {
                 let mut parts = Vec::new();
                 for (slot, argument) in arguments.iter().enumerate() {
                     if self.is_exhausted() {
@@ -75,13 +56,7 @@ impl Graph {
                     }
                     let inner = self.known_derivative(*argument, wrt);
                     if !self.is_zero(inner) {
-                        let mut orders = orders.clone();
-                        orders[slot] += 1;
-                        let outer = self.intern(Node::Unknown {
-                            name: name.clone(),
-                            arguments: arguments.clone(),
-                            orders,
-                        });
+                        let outer = self.partial(node, slot, whole);
                         parts.push(self.mul(&[outer, inner]));
                     }
                 }

@@ -1,6 +1,6 @@
 //! Why a value is not a number: the first subexpression that fails, and where it was written.
 
-use super::evaluate::power;
+use super::evaluate::{evaluate_node, power};
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::origin::Origin;
@@ -65,7 +65,7 @@ impl Graph {
     pub fn diagnose(&self, e: Expr, at: &[(Expr, f64)]) -> Option<Fault> {
         let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(&[e], |n| at.iter().any(|(known, _)| *known == n)) {
-            let value = self.evaluate_node(self.node(n), |child| values[&child]);
+            let value = evaluate_node(self.node(n), |child| values[&child]);
             // A name without a value behaves as NaN, and matters only where it is used.
             values.insert(n, value.unwrap_or(f64::NAN));
         }
@@ -96,17 +96,15 @@ impl Graph {
                 visit(*condition);
                 visit(if values[condition] != 0.0 { *yes } else { *no });
             }
-            Node::Symbol(_) | Node::Unknown { .. } => {}
+            Node::Symbol(_) | Node::Unknown(..) => {}
             node => node.children(visit),
         }
     }
 
     fn fault(&self, e: Expr, values: &HashMap<Expr, f64>) -> Fault {
         let (kind, operand) = match self.node(e) {
-            Node::Symbol(_) | Node::Unknown { .. } if values[&e].is_nan() => {
-                (FaultKind::NoValue, e)
-            }
-            Node::Product { factors, .. } => return self.failing_product(e, factors, values),
+            Node::Symbol(_) | Node::Unknown(..) if values[&e].is_nan() => (FaultKind::NoValue, e),
+            Node::Product(_, factors) => return self.failing_product(e, factors, values),
             Node::Apply(function, arguments) => {
                 let operand = arguments[0];
                 let argument = values[&operand];
@@ -121,7 +119,7 @@ impl Graph {
                 };
                 (kind, operand)
             }
-            Node::Sum { terms, .. } => (FaultKind::Overflow, terms[0].0),
+            Node::Sum(_, terms) => (FaultKind::Overflow, terms[0].0),
             _ => (FaultKind::Undefined, e),
         };
         Fault {
@@ -152,12 +150,8 @@ impl Graph {
                 _ => (FaultKind::Overflow, *base),
             },
         };
-        let alone = guilty.and_then(|factor| {
-            self.find(&Node::Product {
-                coefficient: Rational::one(),
-                factors: vec![*factor],
-            })
-        });
+        let alone =
+            guilty.and_then(|factor| self.find(&Node::Product(Rational::one(), vec![*factor])));
         let origin = alone.and_then(|factor| self.origin(factor));
         Fault {
             expression: e,

@@ -9,37 +9,31 @@ use super::units::Unit;
 use std::collections::HashMap;
 use std::fmt;
 
-/// A subexpression and its unit.
+/// A unit and where what has it was written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
-    pub expression: Expr,
-    pub unit: Unit,
-    pub origin: Option<Origin>,
+struct Measured {
+    unit: Unit,
+    origin: Option<Origin>,
 }
 
 /// Where units do not fit.
 #[derive(Clone, Debug, PartialEq)]
-pub enum UnitFault {
-    /// Two parts that must have one unit: terms of a sum, sides of a comparison, branches.
-    Mismatch {
-        /// The sum, comparison or choice.
-        whole: Expr,
-        origin: Option<Origin>,
-        first: Measured,
-        second: Measured,
-    },
+pub struct UnitFault {
+    kind: Misfit,
+    /// Of the whole: a sum, a comparison, a choice, a call or a power.
+    origin: Option<Origin>,
+    /// What is to blame in it.
+    part: Measured,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Misfit {
+    /// Another part must have the same unit: terms of a sum, sides of a comparison, branches.
+    Unlike(Measured),
     /// A function of pure numbers (`exp`, `sin`, ...) was given a unit.
-    Dimensional {
-        function: Function,
-        origin: Option<Origin>,
-        argument: Measured,
-    },
+    Dimensional(Function),
     /// A base with a unit under an exponent that is not a constant number, or an exponent with a unit.
-    Power {
-        origin: Option<Origin>,
-        base: Measured,
-        exponent: Measured,
-    },
+    Power { exponent: Unit },
 }
 
 impl UnitFault {
@@ -50,13 +44,8 @@ impl UnitFault {
             None => (0..0, None),
         };
         let (span, definition) = place(self.origin());
-        let (label, other) = match self {
-            Self::Mismatch { first, second, .. } => (second.unit.to_string(), Some(first)),
-            Self::Dimensional { argument, .. } => (argument.unit.to_string(), None),
-            Self::Power { base, .. } => (base.unit.to_string(), None),
-        };
-        let mut error = ExprError::new("E221", span, self.to_string(), label);
-        if let Some(other) = other {
+        let mut error = ExprError::new("E221", span, self.to_string(), self.part.unit.to_string());
+        if let Misfit::Unlike(other) = &self.kind {
             let (span, elsewhere) = place(other.origin.as_ref());
             let typed = other.origin.as_ref().is_some_and(|o| !o.derived);
             if typed && elsewhere == definition {
@@ -69,14 +58,7 @@ impl UnitFault {
 
     /// Where the offending subexpression was written.
     pub fn origin(&self) -> Option<&Origin> {
-        let (whole, part) = match self {
-            Self::Mismatch { origin, second, .. } => (origin, second),
-            Self::Dimensional {
-                origin, argument, ..
-            } => (origin, argument),
-            Self::Power { origin, base, .. } => (origin, base),
-        };
-        match (&part.origin, whole) {
+        match (&self.part.origin, &self.origin) {
             // A name keeps the place where it was first read, which may be elsewhere.
             (Some(inner), Some(outer)) if outer.text == inner.text && !outer.contains(inner) => {
                 Some(outer)
@@ -88,8 +70,9 @@ impl UnitFault {
 
 impl fmt::Display for UnitFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mismatch { first, second, .. } => {
+        let unit = &self.part.unit;
+        match &self.kind {
+            Misfit::Unlike(other) => {
                 let shown = |m: &Measured| match &m.origin {
                     Some(origin) if origin.derived => {
                         format!("what derives from `{}` in {}", origin.snippet(), m.unit)
@@ -97,27 +80,23 @@ impl fmt::Display for UnitFault {
                     Some(origin) => format!("`{}` in {}", origin.snippet(), m.unit),
                     None => m.unit.to_string(),
                 };
-                write!(f, "units differ: {} and {}", shown(first), shown(second))
-            }
-            Self::Dimensional {
-                function, argument, ..
-            } => write!(
-                f,
-                "`{}` takes a pure number, this is in {}",
-                function.name(),
-                argument.unit
-            ),
-            Self::Power { base, exponent, .. } if exponent.unit.is_none() => write!(
-                f,
-                "only a constant number can be the exponent of something in {}",
-                base.unit
-            ),
-            Self::Power { exponent, .. } => {
                 write!(
                     f,
-                    "an exponent is a pure number, this is in {}",
-                    exponent.unit
+                    "units differ: {} and {}",
+                    shown(other),
+                    shown(&self.part)
                 )
+            }
+            Misfit::Dimensional(function) => {
+                let name = function.name();
+                write!(f, "`{name}` takes a pure number, this is in {unit}")
+            }
+            Misfit::Power { exponent } if exponent.is_none() => write!(
+                f,
+                "only a constant number can be the exponent of something in {unit}"
+            ),
+            Misfit::Power { exponent } => {
+                write!(f, "an exponent is a pure number, this is in {exponent}")
             }
         }
     }
@@ -158,11 +137,8 @@ impl Dimensions {
 
     fn measured(&self, graph: &Graph, e: Expr) -> Option<Measured> {
         let unit = self.known[&e].clone()?;
-        Some(Measured {
-            expression: e,
-            unit,
-            origin: graph.origin(e),
-        })
+        let origin = graph.origin(e);
+        Some(Measured { unit, origin })
     }
 
     fn of_node(&self, graph: &Graph, n: Expr) -> Result<Option<Unit>, Box<UnitFault>> {
@@ -175,8 +151,8 @@ impl Dimensions {
             Node::Infinity | Node::Undefined => Ok(None),
             Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Truth(_) => pure,
             Node::And(_) | Node::Or(_) | Node::Not(_) => pure,
-            Node::Unknown { .. } => Ok(Some(self.of_unknown(graph, n))),
-            Node::Sum { constant, terms } => {
+            Node::Unknown(..) => Ok(Some(self.of_unknown(graph, n))),
+            Node::Sum(constant, terms) => {
                 let mut parts: Vec<Measured> = Vec::with_capacity(terms.len() + 1);
                 for (term, coefficient) in terms {
                     if let Some(mut part) = self.measured(graph, *term) {
@@ -187,14 +163,13 @@ impl Dimensions {
                 if !constant.is_zero() {
                     let number = graph.find(&Node::Number(constant.clone()));
                     parts.push(Measured {
-                        expression: number.unwrap_or(n),
                         unit: Unit::none(),
                         origin: number.and_then(|e| graph.origin(e)),
                     });
                 }
                 common(graph, n, parts)
             }
-            Node::Product { factors, .. } => self.of_product(graph, n, factors),
+            Node::Product(_, factors) => self.of_product(graph, n, factors),
             Node::Apply(function, arguments) => self.of_call(graph, n, *function, arguments),
             Node::Compare(_, a, b) => {
                 // A threshold: `x > 1` means 1 in the unit of `x`.
@@ -213,19 +188,14 @@ impl Dimensions {
     }
 
     fn of_unknown(&self, graph: &Graph, n: Expr) -> Unit {
-        let Node::Unknown {
-            name,
-            arguments,
-            orders,
-        } = graph.node(n)
-        else {
+        let Node::Unknown(name, arguments, orders) = graph.node(n) else {
             return Unit::none();
         };
-        let base = graph.find(&Node::Unknown {
-            name: name.clone(),
-            arguments: arguments.clone(),
-            orders: vec![0; orders.len()],
-        });
+        let base = graph.find(&Node::Unknown(
+            name.clone(),
+            arguments.clone(),
+            vec![0; orders.len()],
+        ));
         let mut unit = base
             .and_then(|b| self.given.get(&b))
             .cloned()
@@ -256,11 +226,12 @@ impl Dimensions {
                     if let Some(exponent) = self.measured(graph, *exponent)
                         && !(base.unit.is_none() && exponent.unit.is_none())
                     {
-                        let origin = graph.origin(n);
-                        return Err(Box::new(UnitFault::Power {
-                            origin,
-                            base,
-                            exponent,
+                        return Err(Box::new(UnitFault {
+                            kind: Misfit::Power {
+                                exponent: exponent.unit,
+                            },
+                            origin: graph.origin(n),
+                            part: base,
                         }));
                     }
                 }
@@ -288,10 +259,10 @@ impl Dimensions {
                 Ok(Some(Unit::none()))
             }
             _ => match parts.into_iter().find(|part| !part.unit.is_none()) {
-                Some(argument) => Err(Box::new(UnitFault::Dimensional {
-                    function,
+                Some(part) => Err(Box::new(UnitFault {
+                    kind: Misfit::Dimensional(function),
                     origin: graph.origin(n),
-                    argument,
+                    part,
                 })),
                 None => Ok(Some(Unit::none())),
             },
@@ -312,11 +283,10 @@ fn common(
     };
     match parts.iter().find(|part| part.unit != first.unit) {
         None => Ok(Some(first.unit.clone())),
-        Some(second) => Err(Box::new(UnitFault::Mismatch {
-            whole: n,
+        Some(second) => Err(Box::new(UnitFault {
+            kind: Misfit::Unlike(first.clone()),
             origin: graph.origin(n),
-            first: first.clone(),
-            second: second.clone(),
+            part: second.clone(),
         })),
     }
 }
@@ -324,13 +294,11 @@ fn common(
 /// Where `coefficient * term` was written, also with the other sign: sums keep coefficients apart. The
 /// narrowest place wins, because an operand of a sum is written inside it.
 fn written(graph: &Graph, term: Expr, coefficient: &Rational) -> Option<Origin> {
-    let Node::Product { factors, .. } = graph.node(term) else {
+    let Node::Product(_, factors) = graph.node(term) else {
         return None;
     };
-    let scaled = [coefficient.clone(), -coefficient].map(|coefficient| Node::Product {
-        coefficient,
-        factors: factors.clone(),
-    });
+    let scaled = [coefficient.clone(), -coefficient]
+        .map(|coefficient| Node::Product(coefficient, factors.clone()));
     let handles = scaled.iter().filter_map(|node| graph.find(node));
     let origins = handles.chain([term]).filter_map(|e| graph.origin(e));
     origins

@@ -96,14 +96,9 @@ impl<'a> Elaborator<'a> {
     }
 
     pub(super) fn scalar(&mut self, syntax: &Syntax) -> Option<Expr> {
-        let value = self.value(syntax)?;
-        match value {
+        match self.value(syntax)? {
             Value::Scalar(e) => Some(e),
-            _ => {
-                let message = format!("a scalar is needed, this is a {}", value.shape());
-                let error = ExprError::new("E122", syntax.span.clone(), message, value.shape());
-                self.fail(error)
-            }
+            value => self.fail(value.unfit("a scalar is needed", &syntax.span)),
         }
     }
 
@@ -221,9 +216,7 @@ impl<'a> Elaborator<'a> {
             Kind::Transpose(inner) => match self.value(inner)? {
                 Value::Matrix(rows) => Some(Value::Matrix(transposed(&rows))),
                 other => {
-                    let message =
-                        format!("only a matrix has a transpose, this is a {}", other.shape());
-                    let error = ExprError::new("E122", inner.span.clone(), message, other.shape());
+                    let error = other.unfit("only a matrix has a transpose", &inner.span);
                     self.fail(match other {
                         Value::Vector(_) => error.help(
                             "a vector stands left of `@` as a row: `x @ A`; forms are `quad(A, x)`, `dot(x, y)`",
@@ -311,8 +304,8 @@ impl<'a> Elaborator<'a> {
         };
         let short = terms.iter().all(|e| match self.graph.node(*e) {
             Node::Number(value) => fits(value),
-            Node::Product { coefficient, .. } => fits(coefficient),
-            Node::Sum { constant, terms } => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
+            Node::Product(coefficient, _) => fits(coefficient),
+            Node::Sum(constant, terms) => fits(constant) && terms.iter().all(|(_, c)| fits(c)),
             _ => true,
         });
         self.graph.pay(steps);
@@ -323,7 +316,7 @@ impl<'a> Elaborator<'a> {
     pub(super) fn short_product(&self, factors: &[Expr]) -> bool {
         let bits = factors.iter().map(|e| match self.graph.node(*e) {
             Node::Number(value) => value.bits(),
-            Node::Product { coefficient, .. } => coefficient.bits(),
+            Node::Product(coefficient, _) => coefficient.bits(),
             _ => 0,
         });
         bits.sum::<u64>() <= LONGEST_PRODUCT
@@ -363,7 +356,7 @@ impl<'a> Elaborator<'a> {
     pub(super) fn is_infinite(&self, e: Expr) -> bool {
         match self.graph.node(e) {
             Node::Infinity => true,
-            Node::Product { factors, .. } => factors
+            Node::Product(_, factors) => factors
                 .iter()
                 .any(|(base, _)| matches!(self.graph.node(*base), Node::Infinity)),
             _ => false,
@@ -620,11 +613,7 @@ impl<'a> Elaborator<'a> {
         }
         let shapes: Vec<_> = values.iter().map(Value::shape).collect();
         let message = "entries of a list are all scalars or all rows of one length";
-        self.fail(ExprError::new(
-            "E122",
-            span.clone(),
-            message,
-            shapes.join(", "),
-        ))
+        let label = shapes.join(", ");
+        self.fail(ExprError::new("E122", span.clone(), message, label))
     }
 }

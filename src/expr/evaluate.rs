@@ -2,8 +2,10 @@
 
 use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
+use super::rational::Rational;
 use super::special;
 use std::collections::HashMap;
+use std::ops::{Add, Mul};
 
 impl Graph {
     /// The value of `e` where the given symbols (or unknowns) have the given values.
@@ -18,56 +20,76 @@ impl Graph {
     pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
         let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
-            let value = self.evaluate_node(self.node(n), |child| values[&child])?;
+            let value = evaluate_node(self.node(n), |child| values[&child])?;
             values.insert(n, value);
         }
         Some(roots.iter().map(|root| values[root]).collect())
     }
+}
 
-    pub(super) fn evaluate_node(&self, node: &Node, value: impl Fn(Expr) -> f64) -> Option<f64> {
-        Some(match node {
-            Node::Symbol(_) | Node::Unknown { .. } => return None,
-            Node::Number(number) => number.to_f64(),
-            Node::Pi => std::f64::consts::PI,
-            Node::Infinity => f64::INFINITY,
-            Node::Undefined => f64::NAN,
-            Node::Truth(truth) => f64::from(*truth),
-            Node::Sum { constant, terms } => terms.iter().fold(constant.to_f64(), |sum, (t, c)| {
-                sum + c.to_f64() * value(*t)
-            }),
-            Node::Product {
-                coefficient,
-                factors,
-            } => factors
-                .iter()
-                .fold(coefficient.to_f64(), |product, (b, e)| {
-                    product * power(value(*b), value(*e))
-                }),
-            Node::Apply(function, arguments) => {
-                let arguments: Vec<f64> = arguments.iter().map(|a| value(*a)).collect();
-                call(*function, &arguments)
-            }
-            Node::Compare(relation, a, b) => {
-                let (a, b) = (value(*a), value(*b));
-                f64::from(match relation {
-                    Relation::Less => a < b,
-                    Relation::LessOrEqual => a <= b,
-                    Relation::Equal => a == b,
-                    Relation::NotEqual => a != b,
-                })
-            }
-            Node::And(parts) => f64::from(parts.iter().all(|p| value(*p) != 0.0)),
-            Node::Or(parts) => f64::from(parts.iter().any(|p| value(*p) != 0.0)),
-            Node::Not(a) => f64::from(value(*a) == 0.0),
-            Node::Choose(condition, yes, no) => {
-                if value(*condition) != 0.0 {
-                    value(*yes)
-                } else {
-                    value(*no)
-                }
-            }
-        })
+/// Numbers that an expression can be evaluated in.
+pub(super) trait Number:
+    Copy + PartialOrd + From<f64> + Add<Output = Self> + Mul<Output = Self>
+{
+    const PI: Self;
+    fn rational(value: &Rational) -> Self;
+    fn power(self, exponent: Self) -> Self;
+    fn call(function: Function, arguments: &[Self]) -> Self;
+}
+
+impl Number for f64 {
+    const PI: Self = std::f64::consts::PI;
+
+    fn rational(value: &Rational) -> Self {
+        value.to_f64()
     }
+
+    fn power(self, exponent: Self) -> Self {
+        power(self, exponent)
+    }
+
+    fn call(function: Function, arguments: &[Self]) -> Self {
+        call(function, arguments)
+    }
+}
+
+/// The value of a node from those of its operands; `None` for a symbol or unknown function.
+pub(super) fn evaluate_node<N: Number>(node: &Node, value: impl Fn(Expr) -> N) -> Option<N> {
+    let truth = |holds: bool| N::from(f64::from(holds));
+    let holds = |e: &Expr| value(*e) != truth(false);
+    Some(match node {
+        Node::Symbol(_) | Node::Unknown(..) => return None,
+        Node::Number(number) => N::rational(number),
+        Node::Pi => N::PI,
+        Node::Infinity => N::from(f64::INFINITY),
+        Node::Undefined => N::from(f64::NAN),
+        Node::Truth(value) => truth(*value),
+        Node::Sum(constant, terms) => {
+            let add = |sum, (term, c): &(Expr, Rational)| sum + N::rational(c) * value(*term);
+            terms.iter().fold(N::rational(constant), add)
+        }
+        Node::Product(coefficient, factors) => {
+            let multiply = |product, (b, e): &(Expr, Expr)| product * value(*b).power(value(*e));
+            factors.iter().fold(N::rational(coefficient), multiply)
+        }
+        Node::Apply(function, arguments) => {
+            let arguments: Vec<N> = arguments.iter().map(|a| value(*a)).collect();
+            N::call(*function, &arguments)
+        }
+        Node::Compare(relation, a, b) => {
+            let (a, b) = (value(*a), value(*b));
+            truth(match relation {
+                Relation::Less => a < b,
+                Relation::LessOrEqual => a <= b,
+                Relation::Equal => a == b,
+                Relation::NotEqual => a != b,
+            })
+        }
+        Node::And(parts) => truth(parts.iter().all(holds)),
+        Node::Or(parts) => truth(parts.iter().any(holds)),
+        Node::Not(a) => truth(!holds(a)),
+        Node::Choose(condition, yes, no) => value(if holds(condition) { *yes } else { *no }),
+    })
 }
 
 /// `base^exponent`, exact in style: multiplications for small integers, `sqrt` for one half.

@@ -1,8 +1,9 @@
 //! Evaluation at one point to about 30 digits.
 
-use super::evaluate::call;
+use super::evaluate::{Number, call, evaluate_node};
 use super::function::Function;
-use super::graph::{Expr, Graph, Node, Relation};
+use super::graph::{Expr, Graph, Node};
+use super::rational::Rational;
 use super::wide::{PI, Wide};
 use std::collections::HashMap;
 
@@ -26,7 +27,7 @@ impl Graph {
         let mut coarse = false;
         for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
             let node = self.node(n);
-            let value = wide_node(node, |child| values[&child])?;
+            let value = evaluate_node(node, |child| values[&child])?;
             coarse |= matches!(node, Node::Apply(Function::Lgamma | Function::Polygamma, _));
             values.insert(n, value);
         }
@@ -45,50 +46,20 @@ impl Graph {
     }
 }
 
-fn truth(value: bool) -> Wide {
-    if value { Wide::ONE } else { Wide::ZERO }
-}
+impl Number for Wide {
+    const PI: Self = PI;
 
-fn wide_node(node: &Node, value: impl Fn(Expr) -> Wide) -> Option<Wide> {
-    let holds = |e: &Expr| value(*e).high != 0.0;
-    Some(match node {
-        Node::Symbol(_) | Node::Unknown { .. } => return None,
-        Node::Number(number) => Wide::rational(number),
-        Node::Pi => PI,
-        Node::Infinity => Wide::from(f64::INFINITY),
-        Node::Undefined => Wide::from(f64::NAN),
-        Node::Truth(value) => truth(*value),
-        Node::Sum { constant, terms } => terms
-            .iter()
-            .fold(Wide::rational(constant), |sum, (term, c)| {
-                sum + Wide::rational(c) * value(*term)
-            }),
-        Node::Product {
-            coefficient,
-            factors,
-        } => factors
-            .iter()
-            .fold(Wide::rational(coefficient), |product, (b, e)| {
-                product * power(value(*b), value(*e))
-            }),
-        Node::Apply(function, arguments) => {
-            let arguments: Vec<Wide> = arguments.iter().map(|a| value(*a)).collect();
-            applied(*function, &arguments)
-        }
-        Node::Compare(relation, a, b) => {
-            let (a, b) = (value(*a), value(*b));
-            truth(match relation {
-                Relation::Less => a < b,
-                Relation::LessOrEqual => a <= b,
-                Relation::Equal => a == b,
-                Relation::NotEqual => a != b,
-            })
-        }
-        Node::And(parts) => truth(parts.iter().all(holds)),
-        Node::Or(parts) => truth(parts.iter().any(holds)),
-        Node::Not(a) => truth(!holds(a)),
-        Node::Choose(condition, yes, no) => value(if holds(condition) { *yes } else { *no }),
-    })
+    fn rational(value: &Rational) -> Self {
+        Self::rational(value)
+    }
+
+    fn power(self, exponent: Self) -> Self {
+        power(self, exponent)
+    }
+
+    fn call(function: Function, arguments: &[Self]) -> Self {
+        applied(function, arguments)
+    }
 }
 
 fn power(base: Wide, exponent: Wide) -> Wide {

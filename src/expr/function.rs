@@ -1,7 +1,22 @@
 //! The built-in functions of numbers: names, arity, parity.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// A built-in function. `sqrt` and powers are products with fractional exponents, not functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Function {
     Exp,
     Log,
@@ -40,50 +55,17 @@ pub enum Arity {
     AtLeastOne,
 }
 
-const NAMES: [(Function, &str); 25] = [
-    (Function::Exp, "exp"),
-    (Function::Log, "log"),
-    (Function::Sin, "sin"),
-    (Function::Cos, "cos"),
-    (Function::Tan, "tan"),
-    (Function::Sinh, "sinh"),
-    (Function::Cosh, "cosh"),
-    (Function::Tanh, "tanh"),
-    (Function::Asin, "asin"),
-    (Function::Acos, "acos"),
-    (Function::Atan, "atan"),
-    (Function::Atan2, "atan2"),
-    (Function::Abs, "abs"),
-    (Function::Sign, "sign"),
-    (Function::Min, "min"),
-    (Function::Max, "max"),
-    (Function::Floor, "floor"),
-    (Function::Erf, "erf"),
-    (Function::Lgamma, "lgamma"),
-    (Function::Polygamma, "polygamma"),
-    (Function::Sigmoid, "sigmoid"),
-    (Function::Softplus, "softplus"),
-    (Function::Log1p, "log1p"),
-    (Function::Expm1, "expm1"),
-    (Function::LogSumExp, "logsumexp"),
-];
-
 impl Function {
     pub fn name(self) -> &'static str {
-        NAMES
-            .iter()
-            .find(|(function, _)| *function == self)
-            .map(|(_, name)| *name)
-            .expect("every function is named")
+        self.into()
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        let found = NAMES.iter().find(|(_, known)| *known == name);
-        found.map(|(function, _)| *function)
+        name.parse().ok()
     }
 
     pub fn all() -> impl Iterator<Item = Self> {
-        NAMES.iter().map(|(function, _)| *function)
+        Self::VARIANTS.iter().copied()
     }
 
     pub fn arity(self) -> Arity {

@@ -36,22 +36,12 @@ pub enum Node {
     Undefined,
     Truth(bool),
     Symbol(String),
-    /// An opaque function; `orders` counts derivatives with respect to each argument slot.
-    Unknown {
-        name: String,
-        arguments: Vec<Expr>,
-        orders: Vec<u32>,
-    },
-    /// `constant + sum coefficient * term`, terms sorted, coefficients nonzero.
-    Sum {
-        constant: Rational,
-        terms: Vec<(Expr, Rational)>,
-    },
-    /// `coefficient * prod base^exponent`, bases sorted, exponents nonzero.
-    Product {
-        coefficient: Rational,
-        factors: Vec<(Expr, Expr)>,
-    },
+    /// An opaque function `(name, arguments, orders)`; `orders` counts derivatives with respect to each argument slot.
+    Unknown(String, Vec<Expr>, Vec<u32>),
+    /// `(constant, terms)`: `constant + sum coefficient * term`, terms sorted, coefficients nonzero.
+    Sum(Rational, Vec<(Expr, Rational)>),
+    /// `(coefficient, factors)`: `coefficient * prod base^exponent`, bases sorted, exponents nonzero.
+    Product(Rational, Vec<(Expr, Expr)>),
     Apply(Function, Vec<Expr>),
     Compare(Relation, Expr, Expr),
     And(Vec<Expr>),
@@ -71,11 +61,11 @@ impl Node {
             | Self::Undefined
             | Self::Truth(_)
             | Self::Symbol(_) => {}
-            Self::Unknown { arguments, .. } | Self::Apply(_, arguments) => {
+            Self::Unknown(_, arguments, _) | Self::Apply(_, arguments) => {
                 arguments.iter().copied().for_each(visit);
             }
-            Self::Sum { terms, .. } => terms.iter().for_each(|(term, _)| visit(*term)),
-            Self::Product { factors, .. } => {
+            Self::Sum(_, terms) => terms.iter().for_each(|(term, _)| visit(*term)),
+            Self::Product(_, factors) => {
                 for (base, exponent) in factors {
                     visit(*base);
                     visit(*exponent);
@@ -288,7 +278,7 @@ impl Graph {
     /// The unknown functions (and their derivatives) below `roots`.
     pub fn unknowns(&self, roots: &[Expr]) -> Vec<Expr> {
         let mut found = self.reachable(roots);
-        found.retain(|e| matches!(self.node(*e), Node::Unknown { .. }));
+        found.retain(|e| matches!(self.node(*e), Node::Unknown(..)));
         found
     }
 

@@ -81,16 +81,13 @@ impl Graph {
             Node::Truth(true) => Printed::new("\\top", Level::Atom),
             Node::Truth(false) => Printed::new("\\bot", Level::Atom),
             Node::Symbol(name) => Printed::new(latex_name(name), Level::Atom),
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => self.latex_of_unknown(name, arguments, orders, done),
-            Node::Sum { constant, terms } => self.latex_of_sum(constant, terms, done),
-            Node::Product {
-                coefficient,
-                factors,
-            } => self.latex_of_product(coefficient, factors, done),
+            Node::Unknown(name, arguments, orders) => {
+                self.latex_of_unknown(name, arguments, orders, done)
+            }
+            Node::Sum(constant, terms) => self.latex_of_sum(constant, terms, done),
+            Node::Product(coefficient, factors) => {
+                self.latex_of_product(coefficient, factors, done)
+            }
             Node::Apply(function, arguments) => latex_of_call(*function, arguments, done),
             Node::Compare(relation, a, b) => {
                 let sign = match relation {
@@ -170,7 +167,7 @@ impl Graph {
         let mut pieces: Vec<(bool, String)> = Vec::new();
         for (term, coefficient) in terms {
             let factors = match self.node(*term) {
-                Node::Product { factors, .. } => Some(factors.as_slice()),
+                Node::Product(_, factors) => Some(factors.as_slice()),
                 _ => None,
             };
             let size = coefficient.abs();

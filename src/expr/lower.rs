@@ -87,11 +87,13 @@ pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr])
 fn absorbed(graph: &Graph, order: &[Expr], uses: &HashMap<Expr, usize>) -> HashSet<Expr> {
     let mut absorbed = HashSet::new();
     for n in order {
-        if let Node::Sum { terms, .. } = graph.node(*n) {
+        if let Node::Sum(_, terms) = graph.node(*n) {
             let products = terms.iter().map(|(term, _)| *term);
-            absorbed.extend(products.filter(|term| {
-                uses[term] == 1 && matches!(graph.node(*term), Node::Product { .. })
-            }));
+            absorbed.extend(
+                products.filter(|term| {
+                    uses[term] == 1 && matches!(graph.node(*term), Node::Product(..))
+                }),
+            );
         }
     }
     absorbed
@@ -244,14 +246,11 @@ impl Lowering<'_> {
             Node::Infinity => self.number(f64::INFINITY),
             Node::Undefined => self.number(f64::NAN),
             Node::Truth(truth) => self.number(f64::from(*truth)),
-            Node::Symbol(_) | Node::Unknown { .. } => {
+            Node::Symbol(_) | Node::Unknown(..) => {
                 unreachable!("compilation admits only inputs as symbols")
             }
-            Node::Sum { constant, terms } => self.sum(constant, terms),
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Sum(constant, terms) => self.sum(constant, terms),
+            Node::Product(coefficient, factors) => {
                 let factored = self.factored(coefficient, factors);
                 self.product(&factored)
             }
@@ -415,7 +414,7 @@ impl Lowering<'_> {
                     scalar: value,
                     columns: Vec::new(),
                 },
-                (None, Node::Product { factors, .. }) => self.factored(&Rational::one(), factors),
+                (None, Node::Product(_, factors)) => self.factored(&Rational::one(), factors),
                 (None, _) => unreachable!("only products are absorbed"),
             };
             let coefficient = self.rational(coefficient);
@@ -497,7 +496,7 @@ impl Lowering<'_> {
 
     /// The `logsumexp` node and index `k` if `e` is `a_k - logsumexp(a)`.
     fn softmax_weight(&self, e: Expr) -> Option<(Expr, usize)> {
-        let Node::Sum { constant, terms } = self.graph.node(e) else {
+        let Node::Sum(constant, terms) = self.graph.node(e) else {
             return None;
         };
         let minus = Rational::integer(-1);
@@ -512,15 +511,9 @@ impl Lowering<'_> {
                 })?;
         let rest = || terms.iter().filter(|(term, _)| *term != node);
         let matches = |argument: &Expr| match self.graph.node(*argument) {
-            Node::Sum {
-                constant: other,
-                terms,
-            } => constant == other && rest().eq(terms.iter()),
+            Node::Sum(other, terms) => constant == other && rest().eq(terms.iter()),
             Node::Number(value) => constant == value && rest().next().is_none(),
-            Node::Product {
-                coefficient,
-                factors,
-            } if constant.is_zero() && !coefficient.is_one() => {
+            Node::Product(coefficient, factors) if constant.is_zero() && !coefficient.is_one() => {
                 rest().count() == 1
                     && rest().all(|(term, c)| c == coefficient && self.has_factors(*term, factors))
             }
@@ -531,7 +524,7 @@ impl Lowering<'_> {
 
     fn has_factors(&self, e: Expr, wanted: &[(Expr, Expr)]) -> bool {
         match self.graph.node(e) {
-            Node::Product { factors, .. } => factors == wanted,
+            Node::Product(_, factors) => factors == wanted,
             _ => matches!(wanted, [(base, exponent)] if *base == e && self.graph.is_one(*exponent)),
         }
     }

@@ -133,11 +133,7 @@ impl Elaborator<'_> {
             Value::Matrix(rows) if rows.iter().all(|row| row.len() == rows.len()) => {
                 Some((false, rows))
             }
-            other => {
-                let message = format!("a square matrix is needed, this is a {}", other.shape());
-                let error = ExprError::new("E122", syntax.span.clone(), message, other.shape());
-                self.fail(error)
-            }
+            other => self.fail(other.unfit("a square matrix is needed", &syntax.span)),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod affine;
 mod apply;
+pub mod arithmetic;
 mod builtins;
 mod construct;
 mod decide;
@@ -51,8 +52,7 @@ mod wide;
 
 pub use decide::{Assumptions, Decision, Doubt, Rule, SideCondition};
 pub use diagnose::{Fault, FaultKind};
-pub use dimension::{Dimensions, Measured, UnitFault};
-pub use equality::Equality;
+pub use dimension::{Dimensions, UnitFault};
 pub use error::ExprError;
 pub use function::{Arity, Function};
 pub use graph::{Expr, Graph, Node, Relation};

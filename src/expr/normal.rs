@@ -56,10 +56,7 @@ impl Graph {
         let before = self.len();
         let mut whole = true;
         let image = match &*node {
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let images: Vec<_> = factors
                     .iter()
                     .map(|(b, e)| (self.expansions[b], self.expansions[e]))
@@ -98,17 +95,14 @@ impl Graph {
         match &*node {
             Node::Number(value) if value.is_zero() => Terms::new(),
             Node::Number(value) => Terms::from([(one, value.clone())]),
-            Node::Sum { constant, terms } => {
+            Node::Sum(constant, terms) => {
                 let mut map: Terms = terms.iter().cloned().collect();
                 if !constant.is_zero() {
                     map.insert(one, constant.clone());
                 }
                 map
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let bare = self.product(Rational::one(), factors.clone());
                 Terms::from([(bare, coefficient.clone())])
             }
@@ -132,7 +126,7 @@ impl Graph {
         let mut total = Terms::from([(one, coefficient.clone())]);
         for (base, exponent) in factors {
             let power = self.as_number(*exponent).cloned();
-            let is_sum = matches!(self.node(*base), Node::Sum { .. });
+            let is_sum = matches!(self.node(*base), Node::Sum(..));
             let cosine = match self.node(*base) {
                 Node::Apply(Function::Cos, arguments) => Some(arguments[0]),
                 _ => None,
@@ -208,7 +202,7 @@ impl Graph {
     /// Positive content and primitive part of a sum.
     fn primitive(&mut self, sum: Expr) -> (Rational, Expr) {
         let node = self.shared(sum);
-        let Node::Sum { constant, terms } = &*node else {
+        let Node::Sum(constant, terms) = &*node else {
             return (Rational::one(), sum);
         };
         let content = terms
@@ -259,7 +253,7 @@ impl Graph {
 
     fn factor_count(&self, term: Expr) -> usize {
         match self.node(term) {
-            Node::Product { factors, .. } => factors.len(),
+            Node::Product(_, factors) => factors.len(),
             _ => 1,
         }
     }
@@ -267,11 +261,7 @@ impl Graph {
     /// A product of terms may have gained a power that multiplies out; then it is expanded again.
     fn settle(&mut self, term: Expr, budget: &mut usize) -> Option<Terms> {
         let node = self.shared(term);
-        let Node::Product {
-            coefficient,
-            factors,
-        } = &*node
-        else {
+        let Node::Product(coefficient, factors) = &*node else {
             return Some(self.terms_of(term));
         };
         let unsettled = factors.iter().any(|(base, exponent)| {
@@ -279,7 +269,7 @@ impl Graph {
                 return false;
             };
             match self.node(*base) {
-                Node::Sum { .. } => *power >= Rational::one(),
+                Node::Sum(..) => *power >= Rational::one(),
                 Node::Apply(Function::Cos, _) => {
                     power.is_integer() && *power >= Rational::integer(2)
                 }
@@ -318,11 +308,7 @@ impl Graph {
     /// single factor.
     fn expand_log(&mut self, argument: Expr, budget: &mut usize) -> Expr {
         let node = self.shared(argument);
-        let Node::Product {
-            coefficient,
-            factors,
-        } = &*node
-        else {
+        let Node::Product(coefficient, factors) = &*node else {
             return self.log(argument);
         };
         let (mut parts, mut rest) = (Vec::new(), Vec::new());
@@ -380,12 +366,12 @@ impl Graph {
             let terms = self.terms_of(current);
             let mut denominators: BTreeMap<Expr, Rational> = BTreeMap::new();
             for term in terms.keys() {
-                if let Node::Product { factors, .. } = self.node(*term) {
+                if let Node::Product(_, factors) = self.node(*term) {
                     for (base, exponent) in factors {
                         let power = self.as_number(*exponent).map(|r| -r);
                         let clears = matches!(
                             self.node(*base),
-                            Node::Sum { .. } | Node::Apply(Function::Cos, _)
+                            Node::Sum(..) | Node::Apply(Function::Cos, _)
                         );
                         if let Some(power) = power.filter(|_| clears)
                             && !power.is_negative()
@@ -423,10 +409,9 @@ impl Graph {
     fn settle_whole(&mut self, product: Expr, budget: &mut usize) -> Option<Terms> {
         let node = self.shared(product);
         match &*node {
-            Node::Product {
-                coefficient,
-                factors,
-            } => self.expand_product(coefficient, factors, budget),
+            Node::Product(coefficient, factors) => {
+                self.expand_product(coefficient, factors, budget)
+            }
             _ => Some(self.terms_of(product)),
         }
     }

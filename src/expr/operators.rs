@@ -12,15 +12,8 @@ type Scalar = fn(&mut Graph, Expr, Expr) -> Expr;
 
 impl Elaborator<'_> {
     pub(super) fn map(&mut self, value: &Value, f: impl Fn(&mut Graph, Expr) -> Expr) -> Value {
-        match value {
-            Value::Scalar(e) => Value::Scalar(f(self.graph, *e)),
-            Value::Vector(v) => Value::Vector(v.iter().map(|e| f(self.graph, *e)).collect()),
-            Value::Matrix(rows) => Value::Matrix(
-                rows.iter()
-                    .map(|row| row.iter().map(|e| f(self.graph, *e)).collect())
-                    .collect(),
-            ),
-        }
+        let entries = value.components().into_iter();
+        value.with_components(entries.map(|e| f(self.graph, e)).collect())
     }
 
     /// `left op right`, with the shapes each operator allows.
@@ -113,38 +106,20 @@ impl Elaborator<'_> {
         right: &Value,
         f: Scalar,
     ) -> Option<Value> {
-        let g = &mut *self.graph;
+        let pairwise = left.shape() == right.shape();
         match (left, right) {
-            (Value::Scalar(a), Value::Scalar(b)) => Some(Value::Scalar(f(g, *a, *b))),
-            (Value::Vector(v), Value::Scalar(b)) => {
-                Some(Value::Vector(v.iter().map(|a| f(g, *a, *b)).collect()))
+            _ if pairwise => {
+                let pairs = left.components().into_iter().zip(right.components());
+                let results = pairs.map(|(a, b)| f(self.graph, a, b));
+                Some(left.with_components(results.collect()))
             }
-            (Value::Scalar(a), Value::Vector(v)) => {
-                Some(Value::Vector(v.iter().map(|b| f(g, *a, *b)).collect()))
-            }
-            (Value::Vector(v), Value::Vector(w)) if v.len() == w.len() => {
-                let pairs = v.iter().zip(w);
-                Some(Value::Vector(pairs.map(|(a, b)| f(g, *a, *b)).collect()))
-            }
-            (Value::Matrix(m), Value::Matrix(n)) if left.shape() == right.shape() => {
-                let rows = m.iter().zip(n).map(|(v, w)| {
-                    let pairs = v.iter().zip(w);
-                    pairs.map(|(a, b)| f(&mut *g, *a, *b)).collect()
-                });
-                Some(Value::Matrix(rows.collect()))
-            }
-            (Value::Matrix(m), Value::Scalar(b)) if link.operator.starts_with('.') => {
-                let rows = m.iter();
-                let rows = rows.map(|v| v.iter().map(|a| f(&mut *g, *a, *b)).collect());
-                Some(Value::Matrix(rows.collect()))
+            (Value::Vector(_), Value::Scalar(b)) => Some(self.map(left, |g, a| f(g, a, *b))),
+            (Value::Scalar(a), Value::Vector(_)) => Some(self.map(right, |g, b| f(g, *a, b))),
+            (Value::Matrix(_), Value::Scalar(b)) if link.operator.starts_with('.') => {
+                Some(self.map(left, |g, a| f(g, a, *b)))
             }
             _ => {
-                let message = format!(
-                    "`{}` between {} and {}",
-                    link.operator,
-                    left.shape(),
-                    right.shape()
-                );
+                let message = between(link, left, right);
                 self.shapes(link, message, left, right)
             }
         }
@@ -158,12 +133,8 @@ impl Elaborator<'_> {
         right: &Value,
     ) -> Option<T> {
         let label = format!("left: {}, right: {}", left.shape(), right.shape());
-        self.fail(ExprError::new(
-            "E122",
-            link.operator_span.clone(),
-            message,
-            label,
-        ))
+        let span = link.operator_span.clone();
+        self.fail(ExprError::new("E122", span, message, label))
     }
 
     /// `*`, `/`, `^` where several products are possible.
@@ -186,12 +157,7 @@ impl Elaborator<'_> {
                     v.len()
                 )
             }
-            _ => format!(
-                "`{}` between {} and {}",
-                link.operator,
-                left.shape(),
-                right.shape()
-            ),
+            _ => between(link, left, right),
         };
         let help = match (link.operator, left, right) {
             ("*", Value::Vector(_), Value::Vector(_)) => format!(
@@ -241,7 +207,7 @@ impl Elaborator<'_> {
                 Some(Value::Matrix(rows.collect()))
             }
             _ => {
-                let message = format!("`@` between {} and {}", left.shape(), right.shape());
+                let message = between(link, left, right);
                 if let (Value::Vector(_), Value::Vector(_)) = (left, right) {
                     let label = format!("left: {}, right: {}", left.shape(), right.shape());
                     let span = link.operator_span.clone();
@@ -252,6 +218,11 @@ impl Elaborator<'_> {
             }
         }
     }
+}
+
+fn between(link: &Link, left: &Value, right: &Value) -> String {
+    let (a, b) = (left.shape(), right.shape());
+    format!("`{}` between {a} and {b}", link.operator)
 }
 
 fn comparison(operator: &str) -> Option<Scalar> {

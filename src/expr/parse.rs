@@ -40,15 +40,8 @@ pub fn parse_scalar(
     graph: &mut Graph,
 ) -> Result<Expr, Vec<ExprError>> {
     let value = parse(source, scope, graph)?;
-    value.as_scalar().ok_or_else(|| {
-        let message = format!("a scalar is needed, this is a {}", value.shape());
-        vec![ExprError::new(
-            "E122",
-            0..source.len(),
-            message,
-            value.shape(),
-        )]
-    })
+    let unfit = || vec![value.unfit("a scalar is needed", &(0..source.len()))];
+    value.as_scalar().ok_or_else(unfit)
 }
 
 /// Reads a condition such as `x >= 1 and t > 0.5`.

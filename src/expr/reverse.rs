@@ -78,15 +78,12 @@ impl Graph {
             parts.push((coefficient, slope));
         };
         match &*node {
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 for (term, coefficient) in terms.iter().filter(|(t, _)| active.contains(t)) {
                     give(*term, coefficient.clone(), adjoint);
                 }
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let one = self.one();
                 for (i, (base, exponent)) in factors.iter().enumerate() {
                     if self.is_exhausted() {
@@ -107,35 +104,13 @@ impl Graph {
                     }
                 }
             }
-            Node::Apply(function, arguments) => {
+            Node::Apply(_, arguments) | Node::Unknown(_, arguments, _) => {
                 for (slot, argument) in arguments.iter().enumerate() {
                     if self.is_exhausted() {
                         return;
                     }
                     if active.contains(argument) {
-                        let outer = self.partial(*function, arguments, slot, n);
-                        let slope = self.mul(&[outer, adjoint]);
-                        give(*argument, Rational::one(), slope);
-                    }
-                }
-            }
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => {
-                for (slot, argument) in arguments.iter().enumerate() {
-                    if self.is_exhausted() {
-                        return;
-                    }
-                    if active.contains(argument) {
-                        let mut orders = orders.clone();
-                        orders[slot] += 1;
-                        let outer = self.intern(Node::Unknown {
-                            name: name.clone(),
-                            arguments: arguments.clone(),
-                            orders,
-                        });
+                        let outer = self.partial(&node, slot, n);
                         let slope = self.mul(&[outer, adjoint]);
                         give(*argument, Rational::one(), slope);
                     }

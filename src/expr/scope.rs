@@ -5,6 +5,7 @@ use super::graph::{Expr, Graph};
 use super::stack::{nesting_bound, with_room};
 use super::syntax::{self, Syntax};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The meaning of an expression: components, already elaborated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ impl Value {
             Self::Vector(v) => format!("vector[{}]", v.len()),
             Self::Matrix(m) => format!("matrix[{}, {}]", m.len(), m.first().map_or(0, Vec::len)),
         }
+    }
+
+    /// An error about this value at `span`, where something of another shape is wanted.
+    pub(super) fn unfit(&self, wanted: &str, span: &Range<usize>) -> ExprError {
+        let shape = self.shape();
+        let message = format!("{wanted}, this is a {shape}");
+        ExprError::new("E122", span.clone(), message, shape)
     }
 
     /// Number of components.

@@ -28,11 +28,9 @@ impl Graph {
             let node = self.shared(n);
             let before = self.len();
             let image = match &*node {
-                Node::Unknown {
-                    name,
-                    arguments,
-                    orders,
-                } => self.unknown_image(name, arguments, orders, replacements, &images),
+                Node::Unknown(name, arguments, orders) => {
+                    self.unknown_image(name, arguments, orders, replacements, &images)
+                }
                 _ => None,
             };
             let image = image.unwrap_or_else(|| {
@@ -63,14 +61,11 @@ impl Graph {
             replacements
                 .iter()
                 .find_map(|(key, value)| match self.node(*key) {
-                    Node::Unknown {
-                        name: known,
-                        arguments: slots,
-                        orders,
-                    } if known == name
-                        && slots.len() == arguments.len()
-                        && orders.iter().all(|o| *o == 0)
-                        && slots.iter().all(|s| self.symbol_name(*s).is_some()) =>
+                    Node::Unknown(known, slots, orders)
+                        if known == name
+                            && slots.len() == arguments.len()
+                            && orders.iter().all(|o| *o == 0)
+                            && slots.iter().all(|s| self.symbol_name(*s).is_some()) =>
                     {
                         Some((slots.clone(), *value))
                     }

@@ -3,7 +3,7 @@
 //! Shares no rule with the symbolic [`Graph::derivative`](super::Graph::derivative), so each checks the
 //! other.
 
-use super::evaluate::{call, power};
+use super::evaluate::{call, evaluate_node, power};
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::special;
@@ -37,15 +37,12 @@ impl Graph {
     fn jet_of_node(&self, node: &Node, jets: &HashMap<Expr, Jet>) -> Option<Jet> {
         let constant = |value: f64| [value, 0.0, 0.0];
         Some(match node {
-            Node::Symbol(_) | Node::Unknown { .. } => return None,
+            Node::Symbol(_) | Node::Unknown(..) => return None,
             Node::Number(value) => constant(value.to_f64()),
             Node::Pi => constant(std::f64::consts::PI),
             Node::Infinity => constant(f64::INFINITY),
             Node::Undefined => constant(f64::NAN),
-            Node::Sum {
-                constant: start,
-                terms,
-            } => {
+            Node::Sum(start, terms) => {
                 let mut sum = constant(start.to_f64());
                 for (term, coefficient) in terms {
                     let (c, jet) = (coefficient.to_f64(), jets[term]);
@@ -53,10 +50,7 @@ impl Graph {
                 }
                 sum
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let mut product = constant(coefficient.to_f64());
                 for (base, exponent) in factors {
                     product = times(product, raised(jets[base], jets[exponent]));
@@ -75,7 +69,7 @@ impl Graph {
                 }
             }
             Node::Truth(_) | Node::Compare(..) | Node::And(_) | Node::Or(_) | Node::Not(_) => {
-                constant(self.evaluate_node(node, |child| jets[&child][0])?)
+                constant(evaluate_node(node, |child| jets[&child][0])?)
             }
         })
     }

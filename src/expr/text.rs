@@ -70,19 +70,12 @@ impl Graph {
             Node::Truth(true) => Printed::new("0 < 1", Level::Condition),
             Node::Truth(false) => Printed::new("1 < 0", Level::Condition),
             Node::Symbol(name) => Printed::new(name, Level::Atom),
-            Node::Unknown {
-                name,
-                arguments,
-                orders,
-            } => Printed::new(
+            Node::Unknown(name, arguments, orders) => Printed::new(
                 self.text_of_unknown(name, arguments, orders, done),
                 Level::Atom,
             ),
-            Node::Sum { constant, terms } => self.text_of_sum(constant, terms, done),
-            Node::Product {
-                coefficient,
-                factors,
-            } => self.text_of_product(coefficient, factors, done),
+            Node::Sum(constant, terms) => self.text_of_sum(constant, terms, done),
+            Node::Product(coefficient, factors) => self.text_of_product(coefficient, factors, done),
             Node::Apply(function, arguments) => Printed::new(
                 format!("{}({})", function.name(), list(arguments)),
                 Level::Atom,
@@ -170,7 +163,7 @@ impl Graph {
         done: &HashMap<Expr, Printed>,
     ) -> Printed {
         match self.node(term) {
-            Node::Product { factors, .. } => self.text_of_product(coefficient, factors, done),
+            Node::Product(_, factors) => self.text_of_product(coefficient, factors, done),
             _ if coefficient.is_one() => done[&term].clone(),
             _ => {
                 let (above, below) = fraction_words(coefficient);
@@ -228,7 +221,7 @@ impl Graph {
             .iter()
             .find(|(_, e)| self.as_number(*e).is_some_and(Rational::is_negative))
             .is_some_and(|(b, e)| {
-                self.as_integer(*e) == Some(-1) && matches!(self.node(*b), Node::Sum { .. })
+                self.as_integer(*e) == Some(-1) && matches!(self.node(*b), Node::Sum(..))
             });
         match denominator.as_slice() {
             [] => {}

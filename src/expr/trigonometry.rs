@@ -59,17 +59,14 @@ impl Graph {
         let node = self.shared(expanded);
         match &*node {
             Node::Number(value) => vec![(one, value.clone())],
-            Node::Sum { constant, terms } => {
+            Node::Sum(constant, terms) => {
                 let mut parts = terms.clone();
                 if !constant.is_zero() {
                     parts.push((one, constant.clone()));
                 }
                 parts
             }
-            Node::Product {
-                coefficient,
-                factors,
-            } => {
+            Node::Product(coefficient, factors) => {
                 let bare = self.product(Rational::one(), factors.clone());
                 vec![(bare, coefficient.clone())]
             }

@@ -1,7 +1,28 @@
 //! Affine fields: `F = M ξ + c` on whitened coordinates, exact for Gaussian data under affine noising.
 
 use crate::field::time_nodes::{Basis, Regressors};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::meant::options::{FieldSpec, Options};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "affine",
+    about: "`M(t) x + c(t)`",
+    options: &[TIME, nodes(24)],
+    most_states: None,
+    settings: |options| format!("affine at {} times", options.count("nodes")),
+};
+
+/// The family with these sizes.
+pub fn spec(nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![("time", "nodes".into()), ("nodes", nodes.into())]),
+    }
+}
 
 /// Component j of F is `theta[j (d+1)] + Σ_l theta[j (d+1) + 1 + l] ξ_l`.
 #[derive(Clone, Copy, Debug)]
@@ -12,17 +33,6 @@ pub struct Affine {
 impl Affine {
     pub fn new(dimension: usize) -> Self {
         Self { dimension }
-    }
-
-    /// The coefficients of `F = −ξ`, the score of a law with the whitening's own moments and no
-    /// correlations.
-    pub fn standard(dimension: usize) -> Vec<f64> {
-        let count = dimension + 1;
-        let mut theta = vec![0.0; dimension * count];
-        for j in 0..dimension {
-            theta[j * count + 1 + j] = -1.0;
-        }
-        theta
     }
 }
 
@@ -35,6 +45,10 @@ impl Basis for Affine {
         Regressors::Shared {
             count: self.dimension + 1,
         }
+    }
+
+    fn standard(&self) -> Vec<f64> {
+        shared_standard(self.dimension, self.dimension + 1)
     }
 
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
@@ -59,35 +73,29 @@ impl Basis for Affine {
         out.fill(total);
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let d = self.dimension;
-        for j in 0..d {
-            let c = cotangent.column(j);
-            let row = &mut gradient[j * (d + 1)..(j + 1) * (d + 1)];
-            row[0] += c.iter().sum::<f64>();
-            for l in 0..d {
-                row[1 + l] += dot(c, xi.column(l));
-            }
-        }
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
-        _: BatchRef<'_>,
-        coefficients: &[f64],
+        xi: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
         let d = self.dimension;
-        for l in 0..d {
-            let column = out.column_mut(l);
-            column.fill(0.0);
-            for j in 0..d {
-                add_scaled(
-                    coefficients[j * (d + 1) + 1 + l],
-                    cotangent.column(j),
-                    column,
-                );
+        if let Some(gradient) = gradient {
+            for (j, row) in gradient.chunks_exact_mut(d + 1).enumerate() {
+                let c = cotangent.column(j);
+                row[0] += c.iter().sum::<f64>();
+                for l in 0..d {
+                    row[1 + l] += dot(c, xi.column(l));
+                }
+            }
+        }
+        if let Some((coefficients, mut out)) = state {
+            out.fill(0.0);
+            for l in 0..d {
+                for (j, row) in coefficients.chunks_exact(d + 1).enumerate() {
+                    add_scaled(row[1 + l], cotangent.column(j), out.column_mut(l));
+                }
             }
         }
     }
@@ -114,36 +122,11 @@ impl Basis for Affine {
     }
 }
 
-/// `y += scale · x`.
-pub(super) fn add_scaled(scale: f64, x: &[f64], y: &mut [f64]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += scale * x;
+/// The coefficients of `F = −ξ` where the components share `count` regressors, the first of them `1, ξ_1, ..., ξ_d`.
+pub(super) fn shared_standard(dimension: usize, count: usize) -> Vec<f64> {
+    let mut theta = vec![0.0; dimension * count];
+    for j in 0..dimension {
+        theta[j * count + 1 + j] = -1.0;
     }
-}
-
-/// Dot product in eight interleaved partial sums, so that it vectorises.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut partial = [0.0; 8];
-    let (head_a, tail_a) = a.as_chunks::<8>();
-    let (head_b, tail_b) = b.as_chunks::<8>();
-    for (a, b) in head_a.iter().zip(head_b) {
-        for l in 0..8 {
-            partial[l] += a[l] * b[l];
-        }
-    }
-    let tail: f64 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    partial.iter().sum::<f64>() + tail
-}
-
-/// Sum in eight interleaved partial sums, so that it vectorises.
-#[inline(always)]
-pub(super) fn sum(values: &[f64]) -> f64 {
-    let (head, tail) = values.as_chunks::<8>();
-    let mut partial = [0.0; 8];
-    for lanes in head {
-        for l in 0..8 {
-            partial[l] += lanes[l];
-        }
-    }
-    partial.iter().chain(tail).sum()
+    theta
 }

@@ -1,8 +1,46 @@
 //! Affine fields plus tensor Chebyshev polynomials on whitened coordinates, in one or two states.
 
-use crate::field::affine::{add_scaled, dot};
+use crate::field::affine::shared_standard;
 use crate::field::time_nodes::{Basis, Regressors};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "chebyshev",
+    about: "tensor Chebyshev polynomials",
+    options: &[
+        Key::new(
+            "degree",
+            Form::Count(1),
+            Fallback::Count(8),
+            "largest degree",
+        ),
+        TIME,
+        nodes(16),
+    ],
+    most_states: Some(2),
+    settings: |options| {
+        let (degree, nodes) = (options.count("degree"), options.count("nodes"));
+        format!("chebyshev of degree {degree} at {nodes} times")
+    },
+};
+
+/// The family with these sizes.
+pub fn spec(degree: usize, nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![
+            ("degree", degree.into()),
+            ("time", "nodes".into()),
+            ("nodes", nodes.into()),
+        ]),
+    }
+}
 
 /// Half side of the box, in standard deviations of the noised law.
 const HALF_SIDE: f64 = 3.0;
@@ -45,16 +83,6 @@ impl Chebyshev {
             degree,
             products,
         }
-    }
-
-    /// The coefficients of `F = −ξ`.
-    pub fn standard(&self) -> Vec<f64> {
-        let count = self.count();
-        let mut theta = vec![0.0; count * self.dimension];
-        for j in 0..self.dimension {
-            theta[j * count + 1 + j] = -1.0;
-        }
-        theta
     }
 
     fn count(&self) -> usize {
@@ -141,6 +169,10 @@ impl Basis for Chebyshev {
         }
     }
 
+    fn standard(&self) -> Vec<f64> {
+        shared_standard(self.dimension, self.count())
+    }
+
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
         let count = self.count();
         out.fill(0.0);
@@ -161,23 +193,24 @@ impl Basis for Chebyshev {
         }
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let count = self.count();
-        self.for_each(xi, None, |a, column| {
-            for j in 0..self.dimension {
-                gradient[j * count + a] += dot(cotangent.column(j), column);
-            }
-        });
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
         let count = self.count();
+        if let Some(gradient) = gradient {
+            self.for_each(xi, None, |a, column| {
+                for j in 0..self.dimension {
+                    gradient[j * count + a] += dot(cotangent.column(j), column);
+                }
+            });
+        }
+        let Some((coefficients, mut out)) = state else {
+            return;
+        };
         out.fill(0.0);
         for l in 0..self.dimension {
             let target = out.column_mut(l);

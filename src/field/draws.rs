@@ -3,7 +3,9 @@
 use crate::discretization::noising::{GaussianKernel, MeanMap};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
+use crate::numeric::dense::covariance_root;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::add_scaled;
 use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
 
@@ -29,22 +31,7 @@ impl CovarianceRoot {
             Covariance::Diagonal(v) => {
                 Self::Diagonal(v.iter().map(|v| v.max(0.0).sqrt()).collect())
             }
-            Covariance::Full(rows) => {
-                let d = rows.len();
-                let matrix = DMatrix::from_fn(d, d, |i, j| rows[i][j]);
-                match matrix.clone().cholesky() {
-                    Some(factor) => Self::Full(factor.l()),
-                    None => {
-                        let eigen = matrix.symmetric_eigen();
-                        let roots = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
-                        Self::Full(
-                            &eigen.eigenvectors
-                                * DMatrix::from_diagonal(&roots)
-                                * eigen.eigenvectors.transpose(),
-                        )
-                    }
-                }
-            }
+            Covariance::Full(rows) => Self::Full(covariance_root(covariance.dense(rows.len()))),
         }
     }
 
@@ -67,20 +54,14 @@ impl CovarianceRoot {
 
     /// `out += L z` for a block of points.
     pub fn add_times(&self, z: BatchRef<'_>, mut out: BatchMut<'_>) {
-        for i in 0..out.columns() {
-            for j in 0..z.columns() {
-                let factor = match self {
-                    Self::Isotropic(s) if i == j => *s,
-                    Self::Diagonal(s) if i == j => s[i],
-                    Self::Full(l) => l[(i, j)],
-                    _ => 0.0,
-                };
-                if factor != 0.0 {
-                    for (o, z) in out.column_mut(i).iter_mut().zip(z.column(j)) {
-                        *o += factor * z;
-                    }
+        match self {
+            Self::Isotropic(s) => out.add_scaled(*s, z),
+            Self::Diagonal(s) => {
+                for (i, s) in s.iter().enumerate() {
+                    add_scaled(*s, z.column(i), out.column_mut(i));
                 }
             }
+            Self::Full(l) => out.add_product(1.0, l, z),
         }
     }
 }
@@ -174,21 +155,12 @@ pub fn draw_noised(
 }
 
 fn apply_mean(kernel: &GaussianKernel, from: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for i in 0..from.columns() {
-        let column = out.column_mut(i);
-        column.fill(kernel.shift[i]);
-        for j in 0..from.columns() {
-            let factor = match &kernel.factor {
-                MeanMap::Scalar(a) if i == j => *a,
-                MeanMap::Scalar(_) => 0.0,
-                MeanMap::Matrix(a) => a[(i, j)],
-            };
-            if factor != 0.0 {
-                for (o, x) in column.iter_mut().zip(from.column(j)) {
-                    *o += factor * x;
-                }
-            }
-        }
+    for (i, shift) in kernel.shift.iter().enumerate() {
+        out.column_mut(i).fill(*shift);
+    }
+    match &kernel.factor {
+        MeanMap::Scalar(a) => out.add_scaled(*a, from),
+        MeanMap::Matrix(a) => out.add_product(1.0, a, from),
     }
 }
 

@@ -1,16 +1,34 @@
 //! The field families a problem file can name.
 
 use crate::discretization::noising::Noising;
-use crate::field::affine::Affine;
-use crate::field::chebyshev::Chebyshev;
-use crate::field::mixture_potential::MixturePotential;
-use crate::field::network::Network;
+use crate::field::affine::{self, Affine};
+use crate::field::chebyshev::{self, Chebyshev};
+use crate::field::mixture_potential::{self, MixturePotential};
+use crate::field::network::{self, Network};
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::rbf::RadialBasis;
+use crate::field::rbf::{self, RadialBasis};
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
 use crate::field::{Differentiable, FieldFamily, ScoreFamily};
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::meant::model::FieldSpec;
+use crate::problem::format::card::FieldCard;
+use crate::problem::meant::options::FieldSpec;
+
+/// The families of this version.
+pub static FAMILIES: &[&FieldCard] = &[
+    &affine::CARD,
+    &rbf::CARD,
+    &mixture_potential::CARD,
+    &chebyshev::CARD,
+    &network::CARD,
+];
+
+/// A family and its sizes in a few words.
+pub fn field_text(spec: &FieldSpec) -> String {
+    let card = FAMILIES.iter().find(|card| card.name == spec.family);
+    card.map_or(spec.family.to_owned(), |card| {
+        (card.settings)(&spec.options)
+    })
+}
 
 /// A parametrised score of one of the known families.
 #[derive(Clone, Debug)]
@@ -43,10 +61,11 @@ impl Family {
         t_min: f64,
         streams: &Streams,
     ) -> Result<Self, FamilyError> {
-        if let FieldSpec::Mixture { components } = spec {
+        if spec.family == mixture_potential::CARD.name {
+            let components = spec.options.count("components");
             let stream = streams.role("mixture-start");
             let start = noising.start();
-            let field = MixturePotential::from_draws(law, start, *components, &stream);
+            let field = MixturePotential::from_draws(law, start, components, &stream);
             return Ok(Self::Mixture(field));
         }
         let nodes = TimeNodes::new(noising, law, t_min, spec_nodes(spec));
@@ -68,31 +87,27 @@ impl Family {
         streams: &Streams,
         pool: impl FnOnce(&TimeNodes, &Stream) -> Vec<Vec<f64>>,
     ) -> Result<Self, FamilyError> {
-        Ok(match spec {
-            FieldSpec::Affine { .. } => Self::Affine(started(
-                NodeField::new(Affine::new(dimension), nodes),
-                &Affine::standard(dimension),
-            )),
-            FieldSpec::Rbf { centers, .. } => {
+        let options = &spec.options;
+        Ok(match spec.family {
+            "affine" => Self::Affine(started(Affine::new(dimension), nodes)),
+            "rbf" => {
                 let stream = streams.role("rbf-centres");
                 let pool = pool(&nodes, &stream);
-                let basis = RadialBasis::from_pool(dimension, &pool, *centers, &stream);
-                let standard = basis.standard();
-                Self::Radial(started(NodeField::new(basis, nodes), &standard))
+                let centers = options.count("centers");
+                let basis = RadialBasis::from_pool(dimension, &pool, centers, &stream);
+                Self::Radial(started(basis, nodes))
             }
-            FieldSpec::Chebyshev { degree, .. } => {
-                if dimension > 2 {
-                    return Err(FamilyError::TooManyStates(dimension));
-                }
-                let basis = Chebyshev::new(dimension, *degree);
-                let standard = basis.standard();
-                Self::Chebyshev(started(NodeField::new(basis, nodes), &standard))
+            "chebyshev" if dimension > 2 => return Err(FamilyError::TooManyStates(dimension)),
+            "chebyshev" => {
+                let basis = Chebyshev::new(dimension, options.count("degree"));
+                Self::Chebyshev(started(basis, nodes))
             }
-            FieldSpec::Network { layers } => {
+            "network" => {
+                let layers = options.counts("layers");
                 let stream = streams.role("network-start");
-                Self::Network(Network::new(dimension, nodes, layers, &stream))
+                Self::Network(Network::new(dimension, nodes, &layers, &stream))
             }
-            FieldSpec::Mixture { .. } => return Err(FamilyError::NoTransition),
+            _ => return Err(FamilyError::NoTransition),
         })
     }
 
@@ -148,18 +163,17 @@ const NETWORK_NODES: usize = 24;
 
 /// Time nodes of a family; one for a family without. A network has none, but its clock and its whitening do.
 pub fn spec_nodes(spec: &FieldSpec) -> usize {
-    match spec {
-        FieldSpec::Affine { nodes }
-        | FieldSpec::Rbf { nodes, .. }
-        | FieldSpec::Chebyshev { nodes, .. } => *nodes,
-        FieldSpec::Mixture { .. } => 1,
-        FieldSpec::Network { .. } => NETWORK_NODES,
+    match spec.family {
+        "network" => NETWORK_NODES,
+        _ if spec.options.has("nodes") => spec.options.count("nodes"),
+        _ => 1,
     }
 }
 
-/// Every node starts from the same coefficients.
-fn started<B: Basis>(mut field: NodeField<B>, coefficients: &[f64]) -> NodeField<B> {
-    let theta = coefficients.repeat(field.nodes().count());
+/// Every node starts from the standard coefficients.
+fn started<B: Basis>(basis: B, nodes: TimeNodes) -> NodeField<B> {
+    let theta = basis.standard().repeat(nodes.count());
+    let mut field = NodeField::new(basis, nodes);
     field.set_parameters(&theta);
     field
 }

@@ -15,11 +15,12 @@
 //! The last family has no products of states: it is made for many states with little coupling. A control that is known
 //! to depend on some states only can be kept from seeing the features of others; their coefficients stay zero.
 
-use crate::field::affine::{add_scaled, dot};
 use crate::field::rbf::{spread_out, widths};
+use crate::field::time_nodes::blend;
 use crate::field::{Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
 
 /// Deviations up to which the polynomials are resolved.
 const REACH: f64 = 3.0;
@@ -224,10 +225,7 @@ impl Feedback {
             return left.to_vec();
         }
         let right = &self.theta[(at.node + 1) * size..(at.node + 2) * size];
-        let pairs = left.iter().zip(right);
-        pairs
-            .map(|(l, r)| (1.0 - at.share) * l + at.share * r)
-            .collect()
+        blend(left, right, at.share)
     }
 
     /// The control at points whose features are known.
@@ -369,25 +367,21 @@ impl FieldFamily for Feedback {
         self.theta.copy_from_slice(theta);
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.pull_back_features(self.locate(t), &self.design(x), cotangent, gradient);
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.pull_back_slopes(self.locate(t), &self.design(x), cotangent, out);
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
         let (at, design) = (self.locate(t), self.design(x));
-        self.pull_back_features(at, &design, cotangent, gradient);
-        self.pull_back_slopes(at, &design, cotangent, out);
+        if let Some(gradient) = gradient {
+            self.pull_back_features(at, &design, cotangent, gradient);
+        }
+        if let Some(out) = out {
+            self.pull_back_slopes(at, &design, cotangent, out);
+        }
     }
 }
 

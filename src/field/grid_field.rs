@@ -4,6 +4,7 @@ use crate::discretization::state_grid::{Placement, StateGrid};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::interpolation::{Blend, GridInterpolant, InterpolationError};
+use crate::numeric::sums::add_scaled;
 
 /// Why tables do not make a field.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -105,23 +106,15 @@ impl GridScore {
         let mut xi = Batch::zeros(points, d);
         placement.to_grid(x, xi.as_mut());
         let mut gradient = Batch::zeros(points, d);
-        if let Some(divergence) = divergence {
-            let mut second = Batch::zeros(points, d);
-            blend.eval(
-                xi.as_ref(),
-                log_density,
-                gradient.as_mut(),
-                Some(second.as_mut()),
-            );
+        let mut second = divergence.is_some().then(|| Batch::zeros(points, d));
+        let wanted = second.as_mut().map(Batch::as_mut);
+        blend.eval(xi.as_ref(), log_density, gradient.as_mut(), wanted);
+        if let Some((divergence, second)) = divergence.zip(second) {
             divergence.fill(0.0);
             for j in 0..d {
                 let scale = placement.half_width[j].powi(-2);
-                for (o, v) in divergence.iter_mut().zip(second.column(j)) {
-                    *o -= scale * v;
-                }
+                add_scaled(-scale, second.column(j), divergence);
             }
-        } else {
-            blend.eval(xi.as_ref(), log_density, gradient.as_mut(), None);
         }
         placement.gradient_to_state(-1.0, gradient.as_ref(), score);
         let volume = placement.log_volume();
@@ -133,10 +126,6 @@ impl GridScore {
 
 impl Field for GridScore {
     fn inputs(&self) -> usize {
-        self.grid.dimension()
-    }
-
-    fn outputs(&self) -> usize {
         self.grid.dimension()
     }
 

@@ -11,8 +11,49 @@ use crate::field::rbf::spread_out;
 use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::random::Stream;
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
 use crate::problem::meant::law::{Covariance, Mixture};
+use crate::problem::meant::options::{FieldSpec, Options};
 use nalgebra::DMatrix;
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "mixture",
+    about: "score of a noised mixture with unknown weights, means and covariances",
+    options: &[Key::new(
+        "components",
+        Form::Count(1),
+        Fallback::Found("by the data", |setup, _| {
+            setup.components.map_or(12, spare).into()
+        }),
+        "Gaussians",
+    )],
+    most_states: None,
+    settings: |options| format!("mixture of {}", options.count("components")),
+};
+
+/// The family with these sizes.
+pub fn spec(components: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![("components", components.into())]),
+    }
+}
+
+/// More components than this are the rows of a table.
+const TABLE: usize = 24;
+
+/// Bumps for data of so many components: twice as many, between 6 and 12. With just as many, two may settle on one mode
+/// and leave another without; a single Gaussian needs no spare.
+pub fn spare(components: usize) -> usize {
+    match components {
+        1 => 1,
+        // A table has a component a row; a few bumps carry its shape.
+        _ if components > TABLE => 5,
+        _ => (2 * components).clamp(6, 12),
+    }
+}
 
 /// Up to this many states covariances are full; above, diagonal.
 const FULL_COVARIANCE: usize = 4;
@@ -298,12 +339,7 @@ fn unpacked_covariance(theta: &[f64], d: usize, full: bool) -> Covariance {
         return Covariance::Diagonal(theta.iter().map(|l| (2.0 * l).exp()).collect());
     }
     let root = unpacked_root(theta, d, true);
-    let matrix = &root * root.transpose();
-    Covariance::Full(
-        (0..d)
-            .map(|i| (0..d).map(|j| matrix[(i, j)]).collect())
-            .collect(),
-    )
+    Covariance::full(&(&root * root.transpose()))
 }
 
 /// Every component through the transition.
@@ -340,10 +376,6 @@ impl Field for MixturePotential {
         self.dimension
     }
 
-    fn outputs(&self) -> usize {
-        self.dimension
-    }
-
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         self.with_snapshot(t, |s| {
             s.peaks.score(x, out);
@@ -376,28 +408,20 @@ impl FieldFamily for MixturePotential {
         }
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, None);
-            self.chain(&s.kernel, &local, gradient);
-        });
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.with_snapshot(t, |s| s.peaks.hessian_times(x, cotangent, out));
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
-        self.with_snapshot(t, |s| {
-            let local = s.peaks.pull_back(x, Some(cotangent), None, Some(out));
-            self.chain(&s.kernel, &local, gradient);
+        self.with_snapshot(t, |s| match gradient {
+            Some(gradient) => {
+                let local = s.peaks.pull_back(x, Some(cotangent), None, out);
+                self.chain(&s.kernel, &local, gradient);
+            }
+            None => s.peaks.hessian_times(x, cotangent, out),
         });
     }
 }

@@ -26,6 +26,7 @@ use std::ops::Range;
 const SMALL: usize = 12;
 
 /// What to write, each with one entry per point.
+#[derive(Default)]
 pub(super) struct Targets<'a> {
     pub(super) log_density: Option<&'a mut [f64]>,
     pub(super) score: Option<BatchMut<'a>>,
@@ -586,16 +587,13 @@ fn multiply(left: &[f64], right: MatRef<'_, f64>, out: &mut [f64], accum: Accum,
     faer::linalg::matmul::matmul(out, accum, left, right, scale, Par::Seq);
 }
 
-/// Turns a block's log densities into terms relative to the new maximum, and rescales what was summed
-/// before. Isotropic terms come out multiplied by their precision.
+/// Brings the maximum up to date with the first `count` rows of log densities and, where something was `summed` before,
+/// makes the sums relative to it. Returns what is to be subtracted: 0 instead of minus infinity, which makes vanishing
+/// terms 0 rather than NaN.
 #[inline(always)]
-fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize, last: usize) {
-    let d = components.dimension as f64;
-    let (block, padding) =
-        tile.logs[..last - first].split_at_mut(components.count.min(last) - first);
-    padding.fill([0.0; TILE]);
+fn raise_maximum<const FMA: bool>(tile: &mut Tile, count: usize, summed: bool) -> AlignedRow {
     let mut maximum = tile.maximum;
-    for logs in block.iter() {
+    for logs in tile.logs[..count].iter() {
         for lane in 0..TILE {
             let log = logs[lane];
             maximum[lane] = if log > maximum[lane] {
@@ -605,7 +603,7 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
             };
         }
     }
-    if first > 0 {
+    if summed {
         let factors = rescaling::<FMA>(&tile.maximum, &maximum);
         let sums = if tile.layout.slopes_wanted {
             &mut *tile.score
@@ -619,10 +617,21 @@ fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize
         }
     }
     tile.maximum = maximum;
-    // Subtracting 0 instead of minus infinity makes vanishing terms 0 rather than NaN.
     for m in maximum.iter_mut() {
         *m = if *m > f64::NEG_INFINITY { *m } else { 0.0 };
     }
+    maximum
+}
+
+/// Turns a block's log densities into terms relative to the new maximum, and rescales what was summed
+/// before. Isotropic terms come out multiplied by their precision.
+#[inline(always)]
+fn weigh<const FMA: bool>(components: &Components, tile: &mut Tile, first: usize, last: usize) {
+    let d = components.dimension as f64;
+    let count = components.count.min(last) - first;
+    tile.logs[count..last - first].fill([0.0; TILE]);
+    let maximum = raise_maximum::<FMA>(tile, count, first > 0);
+    let block = &mut tile.logs[..count];
     let (mut total, mut pull) = (tile.total, tile.pull);
     for (row, logs) in block.iter_mut().enumerate() {
         let k = first + row;
@@ -693,52 +702,15 @@ fn accumulate<const FMA: bool>(
     first: usize,
     last: usize,
 ) {
-    let d = components.dimension;
-    let terms = &tile.logs[..last - first];
     match &components.shape {
-        Shape::Isotropic { .. } => {
-            // The terms carry the precision already.
-            for j in 0..d {
-                let mut sums = tile.score[j];
-                let x = &tile.x[j];
-                // Padding makes every block a multiple of GROUP.
-                for (group, terms) in terms.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let at = (first + group * GROUP) * d + j;
-                    let means: [f64; GROUP] = std::array::from_fn(|c| components.means[at + c * d]);
-                    for lane in 0..TILE {
-                        let mut sum = sums[lane];
-                        for c in 0..GROUP {
-                            let offset = means[c] - x[lane];
-                            sum = multiply_add::<FMA>(terms[c][lane], offset, sum);
-                        }
-                        sums[lane] = sum;
-                    }
-                }
-                tile.score[j] = sums;
-            }
-        }
+        // The terms carry the precision already.
+        Shape::Isotropic { .. } => add_offsets::<FMA, false>(components, &[], tile, first..last),
         Shape::Diagonal { precisions, .. } => {
-            for j in 0..d {
-                let mut sums = tile.score[j];
-                let x = &tile.x[j];
-                for (group, terms) in terms.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let at = (first + group * GROUP) * d + j;
-                    let means: [f64; GROUP] = std::array::from_fn(|c| components.means[at + c * d]);
-                    let precisions: [f64; GROUP] = std::array::from_fn(|c| precisions[at + c * d]);
-                    for lane in 0..TILE {
-                        let mut sum = sums[lane];
-                        for c in 0..GROUP {
-                            let slope = precisions[c] * (means[c] - x[lane]);
-                            sum = multiply_add::<FMA>(terms[c][lane], slope, sum);
-                        }
-                        sums[lane] = sum;
-                    }
-                }
-                tile.score[j] = sums;
-            }
+            add_offsets::<FMA, true>(components, precisions, tile, first..last);
         }
         Shape::Full { .. } => {
-            for (terms, slopes) in terms.iter().zip(tile.slopes.chunks_exact(d)) {
+            let slopes = tile.slopes.chunks_exact(components.dimension);
+            for (terms, slopes) in tile.logs[..last - first].iter().zip(slopes) {
                 for (sums, slope) in tile.score.iter_mut().zip(slopes) {
                     for lane in 0..TILE {
                         sums[lane] = multiply_add::<FMA>(terms[lane], slope[lane], sums[lane]);
@@ -746,6 +718,43 @@ fn accumulate<const FMA: bool>(
                 }
             }
         }
+    }
+}
+
+/// Adds `Σ r_k p_k (m_k − x)` over a block, coordinate by coordinate; unless `WEIGHTED`, without the `p_k`.
+#[inline(always)]
+fn add_offsets<const FMA: bool, const WEIGHTED: bool>(
+    components: &Components,
+    precisions: &[f64],
+    tile: &mut Tile,
+    block: Range<usize>,
+) {
+    let d = components.dimension;
+    let terms = &tile.logs[..block.len()];
+    for j in 0..d {
+        let mut sums = tile.score[j];
+        let x = &tile.x[j];
+        // Padding makes every block a multiple of GROUP.
+        for (group, terms) in terms.as_chunks::<GROUP>().0.iter().enumerate() {
+            let at = |c: usize| (block.start + group * GROUP + c) * d + j;
+            let means: [f64; GROUP] = std::array::from_fn(|c| components.means[at(c)]);
+            let weights: [f64; GROUP] =
+                std::array::from_fn(|c| if WEIGHTED { precisions[at(c)] } else { 1.0 });
+            for lane in 0..TILE {
+                let mut sum = sums[lane];
+                for c in 0..GROUP {
+                    let offset = means[c] - x[lane];
+                    let slope = if WEIGHTED {
+                        weights[c] * offset
+                    } else {
+                        offset
+                    };
+                    sum = multiply_add::<FMA>(terms[c][lane], slope, sum);
+                }
+                sums[lane] = sum;
+            }
+        }
+        tile.score[j] = sums;
     }
 }
 

@@ -28,7 +28,11 @@ use crate::numeric::batch::{BatchMut, BatchRef};
 /// A vector field on (time, state).
 pub trait Field: Sync {
     fn inputs(&self) -> usize;
-    fn outputs(&self) -> usize;
+
+    /// As many as inputs, unless said otherwise.
+    fn outputs(&self) -> usize {
+        self.inputs()
+    }
     /// `x`: points × inputs, one contiguous column per coordinate; `out`: points × outputs.
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>);
     /// The field at one time, where preparing it pays before many blocks are evaluated; equal to [`Field::eval`] up to
@@ -89,21 +93,26 @@ pub trait LogDensity: Sync {
 pub trait FieldFamily: Field {
     fn parameters(&self) -> &[f64];
     fn set_parameters(&mut self, theta: &[f64]);
-    /// Adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`.
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]);
-    /// `out = (∂f/∂x)ᵀ cotangent`, point by point.
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>);
-    /// [`FieldFamily::pull_back`] and [`FieldFamily::pull_back_state`] in one sweep.
-    fn pull_back_both(
+
+    /// Both pull-backs in one sweep, those that are wanted: adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`, and
+    /// writes `(∂f/∂x)ᵀ cotangent`, point by point, to `out`.
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
-    ) {
-        self.pull_back(t, x, cotangent, gradient);
-        self.pull_back_state(t, x, cotangent, out);
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
+    );
+
+    /// Adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`.
+    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
+        self.carry_back(t, x, cotangent, Some(gradient), None);
+    }
+
+    /// `out = (∂f/∂x)ᵀ cotangent`, point by point.
+    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
+        self.carry_back(t, x, cotangent, None, Some(out));
     }
 }
 

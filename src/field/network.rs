@@ -11,15 +11,40 @@
 //! Two operations a weight and point for a value, six for a value with both pull-backs, and one tanh a unit. Layers
 //! are evaluated again on the way back, so that paths keep their states only.
 
-use crate::field::affine::sum;
 use crate::field::time_nodes::{Located, TimeNodes};
 use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::tanh_in_place;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, sum};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "network",
+    about: "hidden tanh layers",
+    options: &[Key::new(
+        "layers",
+        Form::Layers,
+        Fallback::Found("[64, 64]", |_, _| vec![64, 64].into()),
+        "widths of the hidden layers",
+    )],
+    most_states: None,
+    settings: |options| format!("network of layers {:?}", options.counts("layers")),
+};
+
+/// The family with these sizes.
+pub fn spec(layers: Vec<usize>) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![("layers", layers.into())]),
+    }
+}
 
 /// A score with unknown weights.
 #[derive(Clone, Debug)]
@@ -228,40 +253,10 @@ impl Network {
         }
         z
     }
-
-    /// Both pull-backs; the state's is wanted where there is an `out`.
-    fn carry_back(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        gradient: Option<&mut [f64]>,
-        out: Option<BatchMut<'_>>,
-    ) {
-        let at = self.nodes.locate(t);
-        let activations = self.activations(&at, x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        let start = self.backward(&activations, scaled.clone(), gradient);
-        let Some(mut out) = out else {
-            return;
-        };
-        for j in 0..self.dimension {
-            let pairs = start.column(j).iter().zip(scaled.column(j));
-            for (o, (s, c)) in out.column_mut(j).iter_mut().zip(pairs) {
-                *o = s - c;
-            }
-        }
-        at.divide(out);
-    }
 }
 
 impl Field for Network {
     fn inputs(&self) -> usize {
-        self.dimension
-    }
-
-    fn outputs(&self) -> usize {
         self.dimension
     }
 
@@ -287,9 +282,7 @@ impl Differentiable for Network {
         for (j, scale) in scales.iter().enumerate() {
             let (_, tangent) = self.tangents(&activations, j);
             for (k, w) in self.theta[self.output_weights(j)].iter().enumerate() {
-                for (d, t) in divergence.iter_mut().zip(tangent.column(k)) {
-                    *d += scale * w * t;
-                }
+                add_scaled(scale * w, tangent.column(k), divergence);
             }
         }
     }
@@ -304,23 +297,29 @@ impl FieldFamily for Network {
         self.theta.copy_from_slice(theta);
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        self.carry_back(t, x, cotangent, Some(gradient), None);
-    }
-
-    fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
-        self.carry_back(t, x, cotangent, None, Some(out));
-    }
-
-    fn pull_back_both(
+    fn carry_back(
         &self,
         t: f64,
         x: BatchRef<'_>,
         cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
     ) {
-        self.carry_back(t, x, cotangent, Some(gradient), Some(out));
+        let at = self.nodes.locate(t);
+        let activations = self.activations(&at, x);
+        let mut scaled = cotangent.to_batch();
+        at.divide(scaled.as_mut());
+        let start = self.backward(&activations, scaled.clone(), gradient);
+        let Some(mut out) = out else {
+            return;
+        };
+        for j in 0..self.dimension {
+            let pairs = start.column(j).iter().zip(scaled.column(j));
+            for (o, (s, c)) in out.column_mut(j).iter_mut().zip(pairs) {
+                *o = s - c;
+            }
+        }
+        at.divide(out);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::field::mixture_components::{Components, Shape, Spread};
 use crate::field::mixture_tile::{Targets, evaluate, log_responsibilities};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{BatchMut, BatchRef};
+use crate::numeric::dense::symmetric_part;
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
@@ -120,20 +121,9 @@ fn noised_covariance(kernel: &GaussianKernel, covariance: &Covariance) -> Covari
         }
         (factor, covariance, noise) => {
             let d = kernel.shift.len();
-            let map = match factor {
-                MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-                MeanMap::Matrix(a) => a.clone(),
-            };
+            let map = factor.dense(d);
             let total = &map * covariance.dense(d) * map.transpose() + noise.dense(d);
-            Covariance::Full(
-                (0..d)
-                    .map(|i| {
-                        (0..d)
-                            .map(|j| 0.5 * (total[(i, j)] + total[(j, i)]))
-                            .collect()
-                    })
-                    .collect(),
-            )
+            Covariance::full(&symmetric_part(&total))
         }
     }
 }
@@ -165,8 +155,7 @@ impl MixtureAt {
     pub fn log_density(&self, x: BatchRef<'_>, out: &mut [f64]) {
         let targets = Targets {
             log_density: Some(out),
-            score: None,
-            divergence: None,
+            ..Targets::default()
         };
         evaluate(&self.components, x, targets);
     }
@@ -174,9 +163,8 @@ impl MixtureAt {
     /// The score (points × d).
     pub fn score(&self, x: BatchRef<'_>, out: BatchMut<'_>) {
         let targets = Targets {
-            log_density: None,
             score: Some(out),
-            divergence: None,
+            ..Targets::default()
         };
         evaluate(&self.components, x, targets);
     }
@@ -308,10 +296,6 @@ impl MixtureAt {
 
 impl Field for NoisedMixture {
     fn inputs(&self) -> usize {
-        self.mixture.dimension()
-    }
-
-    fn outputs(&self) -> usize {
         self.mixture.dimension()
     }
 

@@ -4,11 +4,11 @@
 //! With `a_k = −P_k (x − μ_k)`, `L_k = log w_k − ½ log det 2πC_k − ½ a_kᵀ C_k a_k` and responsibilities
 //! `r_k = exp(L_k − log p)`: `s = Σ r_k a_k`, `∇s = Σ r_k (a_k a_kᵀ − P_k) − s sᵀ`.
 
-use crate::field::affine::dot;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp_in_place;
 use crate::numeric::log_sum_exp::log_sum_exp_columns;
+use crate::numeric::sums::dot;
 use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::DMatrix;
 use std::f64::consts::TAU;
@@ -255,7 +255,12 @@ impl Peaks {
     }
 
     /// `out = ∇s · cotangent`.
-    pub fn hessian_times(&self, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
+    pub(super) fn hessian_times(
+        &self,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        out: Option<BatchMut<'_>>,
+    ) {
         let mut sweep = self.sweep(x);
         dispatch(PullBack {
             peaks: self,
@@ -264,7 +269,7 @@ impl Peaks {
             cotangent: &cotangent.to_batch(),
             weight: None,
             gradient: None,
-            state: Some(out),
+            state: out,
         });
     }
 

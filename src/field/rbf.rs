@@ -1,16 +1,53 @@
 //! Affine fields plus gradients of Gaussian bumps on whitened coordinates.
 
 use crate::discretization::noising::Noising;
-use crate::field::affine::{add_scaled, dot};
 use crate::field::draws::draw_noised;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf_few;
 use crate::field::time_nodes::{Basis, Regressors, TimeNodes};
+use crate::field::time_nodes::{TIME, nodes};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::exp;
 use crate::numeric::random::Stream;
+use crate::numeric::sums::{add_scaled, dot};
+use crate::problem::format::card::FieldCard;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::meant::options::{FieldSpec, Options};
 use std::ops::Range;
+
+/// The family's name, sizes and defaults.
+pub static CARD: FieldCard = FieldCard {
+    name: "rbf",
+    about: "affine plus Gaussian features",
+    options: &[
+        Key::new(
+            "centers",
+            Form::Count(1),
+            Fallback::Count(200),
+            "Gaussian features",
+        ),
+        TIME,
+        nodes(24),
+    ],
+    most_states: None,
+    settings: |options| {
+        let (centers, nodes) = (options.count("centers"), options.count("nodes"));
+        format!("rbf {centers} at {nodes} times")
+    },
+};
+
+/// The family with these sizes.
+pub fn spec(centers: usize, nodes: usize) -> FieldSpec {
+    FieldSpec {
+        family: CARD.name,
+        options: Options::of(vec![
+            ("centers", centers.into()),
+            ("time", "nodes".into()),
+            ("nodes", nodes.into()),
+        ]),
+    }
+}
 
 /// Above this many states the affine part is diagonal: a full matrix would outnumber the bumps.
 const FULL_AFFINE: usize = 8;
@@ -79,17 +116,6 @@ impl RadialBasis {
     /// Centres by k-means++ seeding on whitened points.
     pub fn from_pool(dimension: usize, pool: &[Vec<f64>], centres: usize, stream: &Stream) -> Self {
         Self::new(dimension, spread_out(pool, centres, stream, 0))
-    }
-
-    /// The coefficients of `F = −ξ`.
-    pub fn standard(&self) -> Vec<f64> {
-        let mut theta = vec![0.0; self.coefficients()];
-        for (a, (j, l)) in self.affine.iter().enumerate() {
-            if *l == Some(*j) {
-                theta[a] = -1.0;
-            }
-        }
-        theta
     }
 
     fn bumps(&self, range: Range<usize>) -> impl Iterator<Item = Bump<'_>> {
@@ -362,6 +388,16 @@ impl Basis for RadialBasis {
         }
     }
 
+    fn standard(&self) -> Vec<f64> {
+        let mut theta = vec![0.0; self.coefficients()];
+        for (a, (j, l)) in self.affine.iter().enumerate() {
+            if *l == Some(*j) {
+                theta[a] = -1.0;
+            }
+        }
+        theta
+    }
+
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], mut out: BatchMut<'_>) {
         out.fill(0.0);
         let (linear, weights) = coefficients.split_at(self.affine.len());
@@ -404,56 +440,30 @@ impl Basis for RadialBasis {
         }
     }
 
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        let (linear, bumps) = gradient.split_at_mut(self.affine.len());
-        self.pull_back_affine(xi, cotangent, linear);
-        PullBack {
-            basis: self,
-            xi,
-            cotangent,
-            gradient: Some(bumps),
-            state: None,
-        }
-        .dispatch();
-    }
-
-    fn pull_back_state(
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
-        let (linear, weights) = coefficients.split_at(self.affine.len());
-        self.pull_back_affine_state(linear, cotangent, out.reborrow());
+        let affine = self.affine.len();
+        let gradient = gradient.map(|gradient| {
+            let (linear, bumps) = gradient.split_at_mut(affine);
+            self.pull_back_affine(xi, cotangent, linear);
+            bumps
+        });
+        let state = state.map(|(coefficients, mut out)| {
+            let (linear, weights) = coefficients.split_at(affine);
+            self.pull_back_affine_state(linear, cotangent, out.reborrow());
+            (weights, out)
+        });
         PullBack {
             basis: self,
             xi,
             cotangent,
-            gradient: None,
-            state: Some((weights, out)),
-        }
-        .dispatch();
-    }
-
-    fn pull_back_both(
-        &self,
-        xi: BatchRef<'_>,
-        coefficients: &[f64],
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        mut out: BatchMut<'_>,
-    ) {
-        let (linear, weights) = coefficients.split_at(self.affine.len());
-        let (linear_gradient, bumps) = gradient.split_at_mut(self.affine.len());
-        self.pull_back_affine(xi, cotangent, linear_gradient);
-        self.pull_back_affine_state(linear, cotangent, out.reborrow());
-        PullBack {
-            basis: self,
-            xi,
-            cotangent,
-            gradient: Some(bumps),
-            state: Some((weights, out)),
+            gradient,
+            state,
         }
         .dispatch();
     }

@@ -6,11 +6,11 @@
     reason = "one index walks the same lane of several rows; zipped iterators hide that and vectorise worse"
 )]
 
-use crate::field::affine::sum;
 use crate::field::tile_rows::{AlignedRow, TILE};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, multiply_add};
 use crate::numeric::elementary::exp2_of_negative;
+use crate::numeric::sums::sum;
 use std::f64::consts::LOG2_E;
 
 /// Bumps taken together.

@@ -23,9 +23,7 @@ impl<F> Scaled<F> {
 
     fn scale(&self, out: &mut BatchMut<'_>) {
         if self.factor != 1.0 {
-            for j in 0..out.columns() {
-                out.column_mut(j).iter_mut().for_each(|s| *s *= self.factor);
-            }
+            out.scale(self.factor);
         }
     }
 }

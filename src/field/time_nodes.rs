@@ -14,7 +14,27 @@ use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::sums::add_scaled;
+use crate::problem::format::key::{Fallback, Form, Key, Names};
 use crate::problem::meant::model::Spacing;
+
+/// How the sizes of a family say that it depends on time.
+pub const TIME: Key = Key::new(
+    "time",
+    Form::Choice(Names::Fixed(|| vec!["nodes"])),
+    Fallback::Name("nodes"),
+    "how it depends on time",
+);
+
+/// Number of nodes in time.
+pub const fn nodes(default: usize) -> Key {
+    Key::new(
+        "nodes",
+        Form::Count(1),
+        Fallback::Count(default),
+        "nodes in time",
+    )
+}
 
 /// Pieces between two nodes on which the whitening and the clock are linear.
 const PIECES: usize = 8;
@@ -113,13 +133,7 @@ impl TimeNodes {
             .min(last - 1);
         let (a, b) = (self.times[piece], self.times[piece + 1]);
         let w = ((t - a) / (b - a)).clamp(0.0, 1.0);
-        let between = |table: &[Vec<f64>]| -> Vec<f64> {
-            table[piece]
-                .iter()
-                .zip(&table[piece + 1])
-                .map(|(l, r)| (1.0 - w) * l + w * r)
-                .collect()
-        };
+        let between = |table: &[Vec<f64>]| blend(&table[piece], &table[piece + 1], w);
         let position = (piece as f64 + w) / PIECES as f64;
         let (node, share) = if self.nodes == 1 {
             (0, 0.0)
@@ -134,6 +148,12 @@ impl TimeNodes {
             scale: between(&self.log_scale).iter().map(|l| l.exp()).collect(),
         }
     }
+}
+
+/// `(1 − share) left + share right`.
+pub(super) fn blend(left: &[f64], right: &[f64], share: f64) -> Vec<f64> {
+    let pairs = left.iter().zip(right);
+    pairs.map(|(l, r)| (1.0 - share) * l + share * r).collect()
 }
 
 fn trapezoid(times: &[f64], value: impl Fn(usize, f64) -> f64) -> f64 {
@@ -193,32 +213,23 @@ pub trait Basis: Clone + Send + Sync {
             Regressors::Coupled { count } => count,
         }
     }
+    /// The coefficients of `F = −ξ`, the score of a law with the whitening's own moments and no correlations.
+    fn standard(&self) -> Vec<f64>;
+
     /// `out = F(ξ)`.
     fn combine(&self, xi: BatchRef<'_>, coefficients: &[f64], out: BatchMut<'_>);
     /// `out = Σ_j scale_j ∂F_j/∂ξ_j`.
     fn divergence(&self, xi: BatchRef<'_>, coefficients: &[f64], scale: &[f64], out: &mut [f64]);
-    /// Adds `Σ_points φ_aᵀ cotangent` to `gradient[a]`.
-    fn pull_back(&self, xi: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]);
-    /// `out = (∂F/∂ξ)ᵀ cotangent`.
-    fn pull_back_state(
+    /// Adds `Σ_points φ_aᵀ cotangent` to `gradient[a]` where that is wanted, and with coefficients writes
+    /// `(∂F/∂ξ)ᵀ cotangent` beside them.
+    fn carry_back(
         &self,
         xi: BatchRef<'_>,
-        coefficients: &[f64],
         cotangent: BatchRef<'_>,
-        out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     );
-    /// [`Basis::pull_back`] and [`Basis::pull_back_state`] in one sweep.
-    fn pull_back_both(
-        &self,
-        xi: BatchRef<'_>,
-        coefficients: &[f64],
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        out: BatchMut<'_>,
-    ) {
-        self.pull_back(xi, cotangent, gradient);
-        self.pull_back_state(xi, coefficients, cotangent, out);
-    }
+
     /// Adds `Σ_points weight Σ_j scale_j ∂φ_aj/∂ξ_j` to `gradient[a]`.
     fn pull_back_divergence(
         &self,
@@ -266,32 +277,21 @@ impl<B: Basis> NodeField<B> {
             return left.to_vec();
         }
         let right = &self.theta[(at.node + 1) * p..(at.node + 2) * p];
-        left.iter()
-            .zip(right)
-            .map(|(l, r)| (1.0 - at.share) * l + at.share * r)
-            .collect()
+        blend(left, right, at.share)
     }
 
     /// Splits the gradient of the coefficients at one time between the two nodes.
     fn spread(&self, at: &Located, local: &[f64], gradient: &mut [f64]) {
         let p = self.basis.coefficients();
-        for (g, l) in gradient[at.node * p..].iter_mut().zip(local) {
-            *g += (1.0 - at.share) * l;
-        }
+        add_scaled(1.0 - at.share, local, &mut gradient[at.node * p..]);
         if at.share > 0.0 {
-            for (g, l) in gradient[(at.node + 1) * p..].iter_mut().zip(local) {
-                *g += at.share * l;
-            }
+            add_scaled(at.share, local, &mut gradient[(at.node + 1) * p..]);
         }
     }
 }
 
 impl<B: Basis> Field for NodeField<B> {
     fn inputs(&self) -> usize {
-        self.basis.dimension()
-    }
-
-    fn outputs(&self) -> usize {
         self.basis.dimension()
     }
 
@@ -336,59 +336,33 @@ impl<B: Basis> FieldFamily for NodeField<B> {
         self.theta.copy_from_slice(theta);
     }
 
-    fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
+    fn carry_back(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        gradient: Option<&mut [f64]>,
+        mut out: Option<BatchMut<'_>>,
+    ) {
         let at = self.nodes.locate(t);
         let xi = at.whiten(x);
         let mut scaled = cotangent.to_batch();
         at.divide(scaled.as_mut());
-        let mut local = vec![0.0; self.basis.coefficients()];
+        let mut local = gradient
+            .is_some()
+            .then(|| vec![0.0; self.basis.coefficients()]);
+        let coefficients = out.is_some().then(|| self.coefficients_at(&at));
+        let state = coefficients
+            .as_deref()
+            .zip(out.as_mut().map(BatchMut::reborrow));
         self.basis
-            .pull_back(xi.as_ref(), scaled.as_ref(), &mut local);
-        self.spread(&at, &local, gradient);
-    }
-
-    fn pull_back_state(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
-    ) {
-        let at = self.nodes.locate(t);
-        let xi = at.whiten(x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        self.basis.pull_back_state(
-            xi.as_ref(),
-            &self.coefficients_at(&at),
-            scaled.as_ref(),
-            out.reborrow(),
-        );
-        at.divide(out);
-    }
-
-    fn pull_back_both(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        gradient: &mut [f64],
-        mut out: BatchMut<'_>,
-    ) {
-        let at = self.nodes.locate(t);
-        let xi = at.whiten(x);
-        let mut scaled = cotangent.to_batch();
-        at.divide(scaled.as_mut());
-        let mut local = vec![0.0; self.basis.coefficients()];
-        self.basis.pull_back_both(
-            xi.as_ref(),
-            &self.coefficients_at(&at),
-            scaled.as_ref(),
-            &mut local,
-            out.reborrow(),
-        );
-        at.divide(out);
-        self.spread(&at, &local, gradient);
+            .carry_back(xi.as_ref(), scaled.as_ref(), local.as_deref_mut(), state);
+        if let Some(out) = out {
+            at.divide(out);
+        }
+        if let (Some(local), Some(gradient)) = (local, gradient) {
+            self.spread(&at, &local, gradient);
+        }
     }
 }
 

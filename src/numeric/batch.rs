@@ -1,5 +1,6 @@
 //! Blocks of points laid out coordinate by coordinate.
 
+use crate::numeric::sums::add_scaled;
 use faer::{MatMut, MatRef};
 use nalgebra::DMatrix;
 use std::ops::Range;
@@ -113,9 +114,7 @@ impl Batch {
             (x.points, x.columns),
             "tables of one shape"
         );
-        for (y, x) in self.data.iter_mut().zip(&x.data) {
-            *y += scale * x;
-        }
+        add_scaled(scale, &x.data, &mut self.data);
     }
 
     pub fn as_ref(&self) -> BatchRef<'_> {
@@ -309,6 +308,19 @@ impl<'a> BatchMut<'a> {
         }
     }
 
+    pub fn scale(&mut self, factor: f64) {
+        for j in 0..self.columns {
+            self.column_mut(j).iter_mut().for_each(|v| *v *= factor);
+        }
+    }
+
+    /// `self += scale · x`, entry by entry.
+    pub fn add_scaled(&mut self, scale: f64, x: BatchRef<'_>) {
+        for j in 0..self.columns {
+            add_scaled(scale, x.column(j), self.column_mut(j));
+        }
+    }
+
     /// `self += scale M v`, point by point; entries of M that vanish cost nothing.
     pub fn add_product(&mut self, scale: f64, matrix: &DMatrix<f64>, v: BatchRef<'_>) {
         assert_eq!(matrix.shape(), (self.columns, v.columns()), "M fits");
@@ -317,9 +329,7 @@ impl<'a> BatchMut<'a> {
             for j in 0..matrix.ncols() {
                 let entry = scale * matrix[(i, j)];
                 if entry != 0.0 {
-                    for (o, v) in column.iter_mut().zip(v.column(j)) {
-                        *o += entry * v;
-                    }
+                    add_scaled(entry, v.column(j), column);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Work on blocks of points in parallel, with results that do not depend on how the work was cut.
 
+use crate::numeric::sums::add_scaled;
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
@@ -52,9 +53,7 @@ pub fn pairwise_add(mut partials: Vec<Vec<f64>>) -> Option<Vec<f64>> {
         let mut rest = partials.into_iter();
         while let Some(mut left) = rest.next() {
             if let Some(right) = rest.next() {
-                for (a, b) in left.iter_mut().zip(&right) {
-                    *a += b;
-                }
+                add_scaled(1.0, &right, &mut left);
             }
             next.push(left);
         }

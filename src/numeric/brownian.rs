@@ -52,11 +52,6 @@ impl Wanted {
         area: false,
         spare: 0,
     };
-
-    /// Normals per path and step.
-    pub fn normals(self, noises: usize) -> usize {
-        noises * if self.area { 2 } else { 1 } + self.spare
-    }
 }
 
 impl Increment {

@@ -163,6 +163,19 @@ pub fn symmetric_part(matrix: &DMatrix<f64>) -> DMatrix<f64> {
     })
 }
 
+/// L with `L Lᵀ = C`: the lower Cholesky factor, or the symmetric root with negative rounding clipped to zero where C is
+/// not positive definite.
+pub fn covariance_root(covariance: DMatrix<f64>) -> DMatrix<f64> {
+    match covariance.clone().cholesky() {
+        Some(factor) => factor.l(),
+        None => {
+            let eigen = covariance.symmetric_eigen();
+            let roots = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
+            &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
+        }
+    }
+}
+
 /// `A = L Lᵀ`; only the lower triangle of A is read.
 #[derive(Clone, Debug)]
 pub struct Cholesky {

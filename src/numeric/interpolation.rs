@@ -22,6 +22,7 @@
 
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
+use crate::numeric::sums::add_scaled;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
@@ -117,9 +118,7 @@ impl GridInterpolant {
         sum.coefficients.fill(0.0);
         for (weight, part) in parts {
             assert!(part.axes == sum.axes, "blended splines share their grid");
-            for (s, v) in sum.coefficients.iter_mut().zip(&part.coefficients) {
-                *s += weight * v;
-            }
+            add_scaled(*weight, &part.coefficients, &mut sum.coefficients);
         }
         sum
     }
@@ -158,25 +157,16 @@ impl GridInterpolant {
         &self,
         x: BatchRef<'_>,
         value: &mut [f64],
-        mut gradient: BatchMut<'_>,
+        gradient: BatchMut<'_>,
         mut laplacian: Option<&mut [f64]>,
     ) {
         let d = self.axes.len();
-        assert!(
-            x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
-            "points and gradient have one column per axis"
-        );
         let run = |i: usize| run_of(&self.coefficients, i);
-        for (i, value) in value.iter_mut().enumerate() {
-            let at = derivatives(&self.axes, run, x, i);
-            *value = at.value;
-            for j in 0..d {
-                gradient.column_mut(j)[i] = at.first[j];
-            }
+        sweep(&self.axes, run, x, value, gradient, |i, second| {
             if let Some(laplacian) = &mut laplacian {
-                laplacian[i] = at.second[..d].iter().sum();
+                laplacian[i] = second[..d].iter().sum();
             }
-        }
+        });
     }
 }
 
@@ -201,15 +191,9 @@ impl<'a> Blend<'a> {
         &self,
         x: BatchRef<'_>,
         value: &mut [f64],
-        mut gradient: BatchMut<'_>,
+        gradient: BatchMut<'_>,
         mut second: Option<BatchMut<'_>>,
     ) {
-        let axes = &self.parts[0].1.axes;
-        let d = axes.len();
-        assert!(
-            x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
-            "points and gradient have one column per axis"
-        );
         let run = |i: usize| {
             let mut sum = [0.0; 4];
             for (weight, part) in &self.parts {
@@ -219,16 +203,39 @@ impl<'a> Blend<'a> {
             }
             sum
         };
-        for (i, value) in value.iter_mut().enumerate() {
-            let at = derivatives(axes, run, x, i);
-            *value = at.value;
-            for j in 0..d {
-                gradient.column_mut(j)[i] = at.first[j];
-                if let Some(second) = &mut second {
-                    second.column_mut(j)[i] = at.second[j];
+        sweep(&self.parts[0].1.axes, run, x, value, gradient, |i, at| {
+            if let Some(second) = &mut second {
+                let axes = second.columns();
+                for (j, along) in at.into_iter().enumerate().take(axes) {
+                    second.column_mut(j)[i] = along;
                 }
             }
+        });
+    }
+}
+
+/// Values and gradients at a block of points; `more` sees each point's second derivatives along the axes.
+#[inline(always)]
+fn sweep(
+    axes: &[UniformAxis],
+    run: impl Fn(usize) -> [f64; 4],
+    x: BatchRef<'_>,
+    value: &mut [f64],
+    mut gradient: BatchMut<'_>,
+    mut more: impl FnMut(usize, [f64; MOST_AXES]),
+) {
+    let d = axes.len();
+    assert!(
+        x.columns() == d && gradient.columns() == d && gradient.points() == x.points(),
+        "points and gradient have one column per axis"
+    );
+    for (i, value) in value.iter_mut().enumerate() {
+        let at = derivatives(axes, &run, x, i);
+        *value = at.value;
+        for j in 0..d {
+            gradient.column_mut(j)[i] = at.first[j];
         }
+        more(i, at.second);
     }
 }
 

@@ -20,4 +20,5 @@ pub mod quadrature;
 pub mod random;
 pub mod runge_kutta;
 pub mod spectrum;
+pub mod sums;
 pub mod tridiagonal;

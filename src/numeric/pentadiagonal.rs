@@ -13,7 +13,7 @@
 //! # Cost
 //! 14 n flops and n divisions.
 
-use crate::numeric::tridiagonal::PivotError;
+use crate::numeric::tridiagonal::{PivotError, usable};
 
 /// Replaces the right-hand side by the solution; `bands` are `a` to `e`. `scratch` is resized and may be reused.
 ///
@@ -46,12 +46,8 @@ pub fn solve_pentadiagonal(
             right -= before * rhs[i - 1];
         }
         let inverse = 1.0 / pivot;
-        if !inverse.is_finite() || inverse == 0.0 {
-            return Err(PivotError {
-                equation: i,
-                line: 0,
-                pivot,
-            });
+        if !usable(inverse) {
+            return Err(PivotError::new(i, 0, pivot));
         }
         p[i] = if i + 1 < n { after * inverse } else { 0.0 };
         q[i] = if i + 2 < n { e[i] * inverse } else { 0.0 };
@@ -115,11 +111,7 @@ pub fn solve_cyclic(
     let right: [f64; 2] = std::array::from_fn(|k| last[k] - row(k, inside));
     let determinant = small[0][0] * small[1][1] - small[0][1] * small[1][0];
     if !(1.0 / determinant).is_finite() {
-        return Err(PivotError {
-            equation: m,
-            line: 0,
-            pivot: determinant,
-        });
+        return Err(PivotError::new(m, 0, determinant));
     }
     last[0] = (right[0] * small[1][1] - right[1] * small[0][1]) / determinant;
     last[1] = (right[1] * small[0][0] - right[0] * small[1][0]) / determinant;

@@ -1,9 +1,6 @@
-//! Gaussian quadrature: fixed rules on intervals and panels, Gaussian expectations, and adaptive
-//! integration with an error.
+//! Gaussian quadrature: fixed rules on intervals and panels, and Gaussian expectations.
 
-use crate::numeric::estimate::{ErrorKind, Estimate};
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::f64::consts::{PI, SQRT_2};
 use std::num::NonZeroUsize;
 
 /// Nodes and weights: `∫ f ≈ Σ weights[i] f(nodes[i])`.
@@ -32,8 +29,7 @@ impl Rule {
         let half = 0.5 * (b - a) / panels.get() as f64;
         let mut nodes = Vec::with_capacity(points.get() * panels.get());
         let mut weights = Vec::with_capacity(points.get() * panels.get());
-        let mut reference: Vec<(f64, f64)> = rule.as_node_weight_pairs().to_vec();
-        reference.sort_by(|left, right| left.0.total_cmp(&right.0));
+        let reference = ascending(rule.as_node_weight_pairs());
         for panel in 0..panels.get() {
             let centre = a + half * (2 * panel + 1) as f64;
             for (node, weight) in &reference {
@@ -51,17 +47,10 @@ impl Rule {
     /// Golub and Welsch, *Calculation of Gauss quadrature rules* (1969), through the crate `gauss-quad`.
     pub fn normal(points: NonZeroUsize) -> Self {
         let rule = gauss_quad::GaussHermite::new(points);
-        let mut pairs: Vec<(f64, f64)> = rule.as_node_weight_pairs().to_vec();
-        pairs.sort_by(|left, right| left.0.total_cmp(&right.0));
+        let pairs = ascending(rule.as_node_weight_pairs());
         Self {
-            nodes: pairs
-                .iter()
-                .map(|pair| std::f64::consts::SQRT_2 * pair.0)
-                .collect(),
-            weights: pairs
-                .iter()
-                .map(|pair| pair.1 / std::f64::consts::PI.sqrt())
-                .collect(),
+            nodes: pairs.iter().map(|pair| SQRT_2 * pair.0).collect(),
+            weights: pairs.iter().map(|pair| pair.1 / PI.sqrt()).collect(),
         }
     }
 
@@ -75,96 +64,10 @@ impl Rule {
     }
 }
 
-/// When adaptive integration may stop: at an error of `absolute + relative |integral|`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Accuracy {
-    pub absolute: f64,
-    pub relative: f64,
-    /// Most intervals to keep; when they run out the estimate carries the error that was reached.
-    pub intervals: usize,
-}
-
-impl Default for Accuracy {
-    fn default() -> Self {
-        Self {
-            absolute: 0.0,
-            relative: 1e-12,
-            intervals: 2000,
-        }
-    }
-}
-
-/// `∫_a^b f`, by bisecting the interval with the largest error first.
-///
-/// On every interval a 15-point Gauss–Legendre rule is compared with the sum of its two halves, whose
-/// value is kept. Eight times the difference is that interval's error: far too much for a smooth integrand,
-/// where it costs next to nothing, and about right at a kink or an integrable end-point singularity. The
-/// estimate never claims less than rounding, `16 ε Σ |contributions|`. NaN from `f` gives NaN.
-pub fn integrate(f: impl Fn(f64) -> f64, a: f64, b: f64, accuracy: Accuracy) -> Estimate {
-    let points = const { NonZeroUsize::new(15).expect("15 is positive") };
-    let rule = Rule::legendre(points, -1.0, 1.0);
-    let on = |a: f64, b: f64| {
-        let (centre, half) = (0.5 * (a + b), 0.5 * (b - a));
-        half * rule.apply(|node| f(centre + half * node))
-    };
-    let piece = |a: f64, b: f64, whole: f64| {
-        let middle = 0.5 * (a + b);
-        let halves = [on(a, middle), on(middle, b)];
-        Piece {
-            ends: [a, middle, b],
-            halves,
-            error: 8.0 * (halves[0] + halves[1] - whole).abs(),
-        }
-    };
-    let mut pieces = BinaryHeap::from([piece(a, b, on(a, b))]);
-    loop {
-        let sum = |value: fn(&Piece) -> f64| pieces.iter().map(value).sum::<f64>();
-        let value = sum(|p| p.halves[0] + p.halves[1]);
-        let rounding = 16.0 * f64::EPSILON * sum(|p| p.halves[0].abs() + p.halves[1].abs());
-        let error = sum(|p| p.error);
-        let wanted = accuracy.absolute + accuracy.relative * value.abs();
-        // Written so that NaN ends the loop.
-        let going = error > wanted.max(rounding) && pieces.len() < accuracy.intervals;
-        let splittable = pieces
-            .peek()
-            .filter(|p| p.ends[0] < p.ends[1] && p.ends[1] < p.ends[2] || p.ends[0] > p.ends[2]);
-        if !going || splittable.is_none() {
-            return Estimate::new(value, error.max(rounding), ErrorKind::Quadrature);
-        }
-        if let Some(worst) = pieces.pop() {
-            for side in 0..2 {
-                let (a, b) = (worst.ends[side], worst.ends[side + 1]);
-                pieces.push(piece(a, b, worst.halves[side]));
-            }
-        }
-    }
-}
-
-/// An interval with both its halves integrated.
-struct Piece {
-    ends: [f64; 3],
-    halves: [f64; 2],
-    error: f64,
-}
-
-impl PartialEq for Piece {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Piece {}
-
-impl PartialOrd for Piece {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Piece {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.error.total_cmp(&other.error)
-    }
+fn ascending(pairs: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort_by(|left, right| left.0.total_cmp(&right.0));
+    pairs
 }
 
 #[cfg(test)]
@@ -218,39 +121,5 @@ mod tests {
         // E exp(s Z) = exp(s^2 / 2).
         let rule = Rule::normal(positive(40));
         assert!((rule.apply(|x| (1.5 * x).exp()) / 1.125_f64.exp() - 1.0).abs() < 1e-13);
-    }
-
-    #[test]
-    fn adaptive_integration_is_as_good_as_it_says() {
-        let pi = std::f64::consts::PI;
-        type Case = (fn(f64) -> f64, f64, f64, f64);
-        let cases: [Case; 5] = [
-            (f64::exp, 0.0, 1.0, 1_f64.exp() - 1.0),
-            (f64::sqrt, 0.0, 1.0, 2.0 / 3.0),
-            (|x| 1.0 / (1e-6 + x * x), -1.0, 1.0, 2e3 * 1e3_f64.atan()),
-            (|x| (x - 0.3).abs(), 0.0, 1.0, 0.5 * (0.09 + 0.49)),
-            (|x| x.sin(), pi, 0.0, -2.0),
-        ];
-        for (index, (f, a, b, exact)) in cases.into_iter().enumerate() {
-            let estimate = integrate(f, a, b, Accuracy::default());
-            let error = (estimate.value - exact).abs();
-            assert!(error <= estimate.error, "{index}: {error:e} {estimate:?}");
-            assert!(
-                estimate.error <= 1e-11 * exact.abs(),
-                "{index}: {estimate:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_integral_that_was_not_resolved_does_not_claim_the_accuracy_asked_for() {
-        let accuracy = Accuracy {
-            intervals: 20,
-            ..Accuracy::default()
-        };
-        let estimate = integrate(|x| 1.0 / x, 1e-300, 1.0, accuracy);
-        assert!(estimate.error > 0.1 * estimate.value.abs(), "{estimate:?}");
-        let undefined = integrate(|_| f64::NAN, 0.0, 1.0, accuracy);
-        assert!(undefined.value.is_nan());
     }
 }

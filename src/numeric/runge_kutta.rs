@@ -13,6 +13,7 @@
 //! Dormand and Prince, *A family of embedded Runge–Kutta formulae* (1980), table 2; Hairer, Nørsett and Wanner,
 //! *Solving Ordinary Differential Equations I* (1993), sections II.4 and II.6.
 
+use crate::numeric::sums::add_scaled;
 use std::ops::Range;
 
 /// Relative errors below this are rounding.
@@ -308,7 +309,9 @@ impl<R: Rates> Integration<R> {
         for (stage, weights) in WEIGHTS.iter().enumerate() {
             self.trial.copy_from_slice(y);
             for (weight, k) in weights.iter().zip(&self.stages) {
-                add_scaled(step * weight, k, &mut self.trial);
+                if *weight != 0.0 {
+                    add_scaled(step * weight, k, &mut self.trial);
+                }
             }
             let at = t + NODES[stage + 1] * step;
             self.equation
@@ -358,14 +361,6 @@ fn larger(a: f64, b: f64) -> f64 {
 /// `part / whole`, where nothing of nothing is no error.
 fn share(part: f64, whole: f64) -> f64 {
     if part == 0.0 { 0.0 } else { part / whole }
-}
-
-fn add_scaled(scale: f64, x: &[f64], y: &mut [f64]) {
-    if scale != 0.0 {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y += scale * x;
-        }
-    }
 }
 
 /// A solution on a whole interval.

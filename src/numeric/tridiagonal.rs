@@ -30,6 +30,16 @@ pub struct PivotError {
     pub pivot: f64,
 }
 
+impl PivotError {
+    pub(super) fn new(equation: usize, line: usize, pivot: f64) -> Self {
+        Self {
+            equation,
+            line,
+            pivot,
+        }
+    }
+}
+
 /// An eliminated matrix, to be used for many right-hand sides.
 #[derive(Clone, Debug)]
 pub struct Tridiagonal {
@@ -54,11 +64,7 @@ impl Tridiagonal {
             let pivot = diagonal[i] - carried;
             let inverse = 1.0 / pivot;
             if !usable(inverse) {
-                return Err(PivotError {
-                    equation: i,
-                    line: 0,
-                    pivot,
-                });
+                return Err(PivotError::new(i, 0, pivot));
             }
             inverse_pivot.push(inverse);
             ratio.push(upper[i] * inverse);
@@ -129,20 +135,18 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-/// Solves a different matrix on every line; all slices hold entry `(i, line)` at `i * lines + line`.
+/// Solves a different matrix on every line; `bands` are lower, diagonal and upper, and all slices hold entry `(i, line)` at `i * lines + line`.
 ///
 /// `rhs` becomes the solution. `scratch` is resized to the same length and may be reused.
 pub fn solve_each_line(
     lines: usize,
-    lower: &[f64],
-    diagonal: &[f64],
-    upper: &[f64],
+    bands: [&[f64]; 3],
     rhs: &mut [f64],
     scratch: &mut Vec<f64>,
 ) -> Result<(), PivotError> {
     let total = rhs.len();
     assert!(
-        lower.len() == total && diagonal.len() == total && upper.len() == total,
+        bands.iter().all(|band| band.len() == total),
         "every slice has one entry per equation and line"
     );
     if total == 0 {
@@ -152,9 +156,7 @@ pub fn solve_each_line(
     scratch.resize(total, 0.0);
     dispatch(SweepEach {
         lines,
-        lower,
-        diagonal,
-        upper,
+        bands,
         rhs,
         ratio: scratch,
     })
@@ -162,9 +164,8 @@ pub fn solve_each_line(
 
 struct SweepEach<'a> {
     lines: usize,
-    lower: &'a [f64],
-    diagonal: &'a [f64],
-    upper: &'a [f64],
+    /// Lower, diagonal and upper.
+    bands: [&'a [f64]; 3],
     rhs: &'a mut [f64],
     ratio: &'a mut [f64],
 }
@@ -179,7 +180,7 @@ impl Kernel for SweepEach<'_> {
             let row = i * lines..(i + 1) * lines;
             let (done, y) = self.rhs[..row.end].split_at_mut(row.start);
             let (ratios, ratio) = self.ratio[..row.end].split_at_mut(row.start);
-            let (diagonal, upper) = (&self.diagonal[row.clone()], &self.upper[row.clone()]);
+            let [lower, diagonal, upper] = self.bands.map(|band| &band[row.clone()]);
             let mut bad = 0_u64;
             if i == 0 {
                 for l in 0..lines {
@@ -189,7 +190,6 @@ impl Kernel for SweepEach<'_> {
                     y[l] *= inverse;
                 }
             } else {
-                let lower = &self.lower[row.clone()];
                 let previous_y = &done[row.start - lines..];
                 let previous_ratio = &ratios[row.start - lines..];
                 for l in 0..lines {
@@ -203,23 +203,13 @@ impl Kernel for SweepEach<'_> {
             if bad != 0 {
                 // The sweep only notices that some line failed; find the first.
                 for l in 0..lines {
-                    let before = if i > 0 {
-                        ratios[row.start - lines + l]
-                    } else {
-                        0.0
-                    };
-                    let coupling = if i > 0 {
-                        -self.lower[row.start + l]
-                    } else {
-                        0.0
+                    let (coupling, before) = match i {
+                        0 => (0.0, 0.0),
+                        _ => (-lower[l], ratios[row.start - lines + l]),
                     };
                     let pivot = multiply_add::<FMA>(coupling, before, diagonal[l]);
                     if !usable(1.0 / pivot) {
-                        return Err(PivotError {
-                            equation: i,
-                            line: l,
-                            pivot,
-                        });
+                        return Err(PivotError::new(i, l, pivot));
                     }
                 }
             }
@@ -237,7 +227,7 @@ impl Kernel for SweepEach<'_> {
 
 /// An inverse pivot one may multiply by.
 #[inline(always)]
-fn usable(inverse: f64) -> bool {
+pub(super) fn usable(inverse: f64) -> bool {
     inverse.abs() < f64::INFINITY && inverse != 0.0
 }
 
@@ -298,8 +288,13 @@ mod tests {
             assert!(worst < 1e-14, "{worst:e}");
         };
         let mut rhs = multiply(true);
-        solve_each_line(lines, &lower, &diagonal, &upper, &mut rhs, &mut Vec::new())
-            .expect("regular");
+        solve_each_line(
+            lines,
+            [&lower, &diagonal, &upper],
+            &mut rhs,
+            &mut Vec::new(),
+        )
+        .expect("regular");
         close(&rhs);
         let first =
             |values: &[f64]| -> Vec<f64> { values.iter().step_by(lines).copied().collect() };
@@ -314,9 +309,11 @@ mod tests {
         // Line 1 of two has rows (1, 1), (1, 1): singular.
         let error = solve_each_line(
             2,
-            &[0.0, 0.0, 1.0, 1.0],
-            &[1.0, 1.0, 3.0, 1.0],
-            &[1.0, 1.0, 0.0, 0.0],
+            [
+                &[0.0, 0.0, 1.0, 1.0],
+                &[1.0, 1.0, 3.0, 1.0],
+                &[1.0, 1.0, 0.0, 0.0],
+            ],
             &mut [1.0; 4],
             &mut Vec::new(),
         );

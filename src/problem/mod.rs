@@ -21,7 +21,7 @@
 //! | `time.t_min` | a thousandth of the horizon |
 //! | `time.spacing` | `log-snr` for isotropic presets, otherwise `log` |
 //! | `run.solvers` | by structure: closed form and learned fields for mixtures under affine drift, grid methods up to two states |
-//! | `run.checks` | [`format::vocabulary::standard_checks`], for tables also [`format::vocabulary::TABLE_CHECKS`] |
+//! | `run.checks` | those on the card of the kind, for tables also those that only make sense for one |
 //!
 //! Tables of numbers are read from the folder of the problem file, or from anywhere below the nearest
 //! enclosing folder named `problems`.

@@ -7,57 +7,47 @@ use crate::numeric::estimate::Estimate;
 use crate::verification::verdict::Verdict;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-/// Writes a number, or its name where it is not finite.
-pub(crate) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.is_finite() {
-        serializer.serialize_f64(*value)
-    } else if value.is_nan() {
-        serializer.serialize_str("nan")
-    } else if *value > 0.0 {
-        serializer.serialize_str("inf")
-    } else {
-        serializer.serialize_str("-inf")
+/// A number, or its name where it is not finite.
+pub(super) struct Number(pub(super) f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value if value.is_nan() => serializer.serialize_str("nan"),
+            value if value > 0.0 => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
+        }
     }
 }
 
-/// [`number`] or null.
-pub(crate) fn maybe_number<S: Serializer>(
+/// A field as [`Number`].
+pub(super) fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    Number(*value).serialize(serializer)
+}
+
+/// A field as [`Number`] or null.
+pub(super) fn maybe_number<S: Serializer>(
     value: &Option<f64>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => number(value, serializer),
-        None => serializer.serialize_none(),
-    }
+    value.map(Number).serialize(serializer)
 }
 
-/// `{"value", "error", "error_kind"}` or null.
-pub(crate) fn maybe_estimate<S: Serializer>(
-    estimate: &Option<Estimate>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    struct Number(f64);
-    impl Serialize for Number {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            number(&self.0, serializer)
-        }
-    }
-    match estimate {
-        Some(estimate) => {
-            let mut object = serializer.serialize_struct("Estimate", 3)?;
-            object.serialize_field("value", &Number(estimate.value))?;
-            object.serialize_field("error", &Number(estimate.error))?;
-            object.serialize_field("error_kind", estimate.kind.name())?;
-            object.end()
-        }
-        None => serializer.serialize_none(),
+/// `{"value", "error", "error_kind"}`.
+impl Serialize for Estimate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Estimate", 3)?;
+        object.serialize_field("value", &Number(self.value))?;
+        object.serialize_field("error", &Number(self.error))?;
+        object.serialize_field("error_kind", self.kind.name())?;
+        object.end()
     }
 }
 
 /// The word of a verdict.
-pub(crate) fn verdict_word<S: Serializer>(
-    verdict: &Verdict,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(verdict.name())
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }

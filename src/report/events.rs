@@ -3,207 +3,110 @@
 //! Every line starts with the version `"v":1` and the kind `"ev"`. Numbers that are not finite are the
 //! strings `"nan"`, `"inf"`, `"-inf"`; what was not measured is `null`.
 
-use crate::report::encoding::{maybe_number, number, verdict_word};
-use crate::report::record::{
-    CheckRow, Record, ReferenceRow, SolverOutcome, SolverRow, StructureFinding,
-};
-use crate::verification::verdict::Verdict;
-use serde::Serialize;
+use crate::report::encoding::Number;
+use crate::report::record::{CheckRow, Record, SolverOutcome, SolverRow, StructureFinding};
+use serde_json::{Map, Value, json};
 use std::io::Write;
 
 /// Version of the event layout; a field never changes its meaning within one.
 pub const EVENT_VERSION: u32 = 1;
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "ev", rename_all = "lowercase")]
-pub enum Event {
-    Start {
-        program: String,
-        version: String,
-        problem: String,
-        hash: String,
-        seed: u64,
-        threads: usize,
-    },
-    Structure {
-        name: String,
-        found: bool,
-        evidence: &'static str,
-        because: String,
-    },
-    Diagnostic {
-        level: &'static str,
-        code: String,
-        message: String,
-        file: String,
-        line: usize,
-        col: usize,
-        end_col: usize,
-        hints: Vec<String>,
-    },
-    /// `done` of `total` in the solver's own steps.
-    Progress {
-        solver: String,
-        done: u64,
-        total: u64,
-        seconds: f64,
-    },
-    Solver {
-        id: String,
-        method: String,
-        status: &'static str,
-        /// The action with its error; null unless measured.
-        #[serde(serialize_with = "maybe_number")]
-        value: Option<f64>,
-        #[serde(serialize_with = "maybe_number")]
-        error: Option<f64>,
-        error_kind: Option<&'static str>,
-        #[serde(serialize_with = "maybe_number")]
-        control_error: Option<f64>,
-        seconds: f64,
-        /// Stop reason, refusal or failure.
-        message: String,
-        work: serde_json::Map<String, serde_json::Value>,
-    },
-    Check {
-        check: String,
-        on: String,
-        #[serde(serialize_with = "maybe_number")]
-        measured: Option<f64>,
-        #[serde(serialize_with = "maybe_number")]
-        limit: Option<f64>,
-        #[serde(serialize_with = "maybe_number")]
-        se: Option<f64>,
-        #[serde(serialize_with = "verdict_word")]
-        verdict: Verdict,
-        reason: String,
-    },
-    End {
-        proved: usize,
-        pass: usize,
-        fail: usize,
-        inconclusive: usize,
-        skipped: usize,
-        exit: i32,
-        #[serde(serialize_with = "number")]
-        seconds: f64,
-    },
-}
+/// What happened, as the object that its line holds.
+#[derive(Clone, Debug)]
+pub struct Event(Value);
 
 impl Event {
-    /// The event as one line, without the line break.
-    pub fn line(&self) -> Result<String, serde_json::Error> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            v: u32,
-            #[serde(flatten)]
-            event: &'a Event,
-        }
-        serde_json::to_string(&Line {
-            v: EVENT_VERSION,
-            event: self,
-        })
-    }
-
     /// The first event of a run.
     pub fn start(record: &Record) -> Self {
         let environment = &record.environment;
-        Self::Start {
-            program: environment.program.clone(),
-            version: environment.version.clone(),
-            problem: record.identity.name.clone(),
-            hash: record.identity.hash.clone(),
-            seed: environment.seed,
-            threads: environment.threads,
-        }
+        Self(json!({
+            "v": EVENT_VERSION,
+            "ev": "start",
+            "program": environment.program,
+            "version": environment.version,
+            "problem": record.identity.name,
+            "hash": record.identity.hash,
+            "seed": environment.seed,
+            "threads": environment.threads,
+        }))
     }
 
     /// The last event of a run.
     pub fn end(record: &Record) -> Self {
         let counts = record.counts();
-        Self::End {
-            proved: counts.proved,
-            pass: counts.pass,
-            fail: counts.fail,
-            inconclusive: counts.inconclusive,
-            skipped: counts.skipped,
-            exit: record.exit_code,
-            seconds: record.environment.seconds(),
-        }
+        Self(json!({
+            "v": EVENT_VERSION,
+            "ev": "end",
+            "proved": counts.proved,
+            "pass": counts.pass,
+            "fail": counts.fail,
+            "inconclusive": counts.inconclusive,
+            "skipped": counts.skipped,
+            "exit": record.exit_code,
+            "seconds": Number(record.environment.seconds()),
+        }))
     }
 }
 
 impl From<&StructureFinding> for Event {
     fn from(finding: &StructureFinding) -> Self {
-        Self::Structure {
-            name: finding.name.clone(),
-            found: finding.found,
-            evidence: finding.evidence.name(),
-            because: finding.because.clone(),
-        }
+        Self(json!({
+            "v": EVENT_VERSION,
+            "ev": "structure",
+            "name": finding.name,
+            "found": finding.found,
+            "evidence": finding.evidence.name(),
+            "because": finding.because,
+        }))
     }
 }
 
+/// `value` is the action with its error; `message` the stop reason, refusal or failure.
 impl From<&SolverRow> for Event {
     fn from(row: &SolverRow) -> Self {
         let solved = row.solved();
         let action = solved.and_then(|solved| solved.action);
-        Self::Solver {
-            id: row.id.clone(),
-            method: row.method.clone(),
-            status: row.outcome.status(),
-            value: action.map(|action| action.value),
-            error: action.map(|action| action.error),
-            error_kind: action.map(|action| action.kind.name()),
-            control_error: solved
-                .and_then(|solved| solved.control_error)
-                .map(|error| error.value),
-            seconds: solved.map_or(0.0, |solved| solved.seconds),
-            message: match &row.outcome {
+        let control_error = solved.and_then(|solved| solved.control_error);
+        let work = solved.into_iter().flat_map(|solved| &solved.work);
+        let work: Map<String, Value> = work
+            .map(|(name, count)| (name.clone(), (*count).into()))
+            .collect();
+        Self(json!({
+            "v": EVENT_VERSION,
+            "ev": "solver",
+            "id": row.id,
+            "method": row.method,
+            "status": row.outcome.status(),
+            "value": action.map(|action| Number(action.value)),
+            "error": action.map(|action| Number(action.error)),
+            "error_kind": action.map(|action| action.kind.name()),
+            "control_error": control_error.map(|error| Number(error.value)),
+            "seconds": solved.map_or(0.0, |solved| solved.seconds),
+            "message": match &row.outcome {
                 SolverOutcome::Solved(solved) => solved.stopped.clone(),
                 SolverOutcome::Refused { reason, accepted } => {
                     format!("{reason}; accepted: {accepted}")
                 }
                 SolverOutcome::Failed { message } => message.clone(),
             },
-            work: solved.map_or_else(serde_json::Map::new, |solved| {
-                solved
-                    .work
-                    .iter()
-                    .map(|(name, count)| (name.clone(), (*count).into()))
-                    .collect()
-            }),
-        }
+            "work": work,
+        }))
     }
 }
 
 impl From<&CheckRow> for Event {
     fn from(row: &CheckRow) -> Self {
-        Self::Check {
-            check: row.check.clone(),
-            on: row.on.clone(),
-            measured: row.measured,
-            limit: row.limit,
-            se: row.se,
-            verdict: row.verdict,
-            reason: row.reason.clone(),
-        }
-    }
-}
-
-impl From<&ReferenceRow> for Event {
-    fn from(row: &ReferenceRow) -> Self {
-        Self::Check {
-            check: format!("reference:{}", row.name),
-            on: row.on.clone(),
-            measured: row
-                .measured
-                .map(|measured| (measured.value - row.value).abs()),
-            limit: Some(row.tolerance),
-            se: row.measured.map(|measured| measured.error),
-            verdict: row.verdict,
-            reason: row.reason.clone(),
-        }
+        Self(json!({
+            "v": EVENT_VERSION,
+            "ev": "check",
+            "check": row.check,
+            "on": row.on,
+            "measured": row.measured.map(Number),
+            "limit": row.limit.map(Number),
+            "se": row.se.map(Number),
+            "verdict": row.verdict,
+            "reason": row.reason,
+        }))
     }
 }
 
@@ -222,10 +125,8 @@ impl EventLog {
 
     /// Also writes each line to `sink`, such as standard output under `--json`.
     pub fn echoing(sink: Box<dyn Write + Send>) -> Self {
-        Self {
-            lines: Vec::new(),
-            sink: Some(sink),
-        }
+        let (lines, sink) = (Vec::new(), Some(sink));
+        Self { lines, sink }
     }
 
     /// Appends an event.
@@ -233,7 +134,7 @@ impl EventLog {
     /// # Errors
     /// When the sink does not take the line; it is kept all the same.
     pub fn push(&mut self, event: impl Into<Event>) -> std::io::Result<()> {
-        let line = event.into().line()?;
+        let line = event.into().0.to_string();
         let written = match &mut self.sink {
             Some(sink) => writeln!(sink, "{line}").and_then(|()| sink.flush()),
             None => Ok(()),
@@ -244,11 +145,7 @@ impl EventLog {
 
     /// All lines so far, each ended.
     pub fn text(&self) -> String {
-        let mut text = self.lines.join("\n");
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text
+        self.lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 }
 
@@ -256,6 +153,7 @@ impl EventLog {
 mod tests {
     use super::*;
     use crate::report::record::Environment;
+    use crate::verification::verdict::Verdict;
 
     #[test]
     fn lines_start_with_the_version_and_the_kind() {
@@ -271,14 +169,21 @@ mod tests {
         };
         let mut log = EventLog::new();
         log.push(Event::start(&record)).expect("no sink");
-        log.push(Event::Check {
+        log.push(&CheckRow {
             check: "girsanov".into(),
             on: "mc".into(),
             measured: Some(f64::NAN),
-            limit: Some(1.0),
+            target: 0.0,
             se: None,
+            measured_text: String::new(),
+            limit: Some(1.0),
+            limit_text: String::new(),
+            latex: String::new(),
+            formula: String::new(),
+            meaning: String::new(),
             verdict: Verdict::Inconclusive,
             reason: String::new(),
+            hints: Vec::new(),
         })
         .expect("no sink");
         log.push(Event::end(&record)).expect("no sink");

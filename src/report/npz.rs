@@ -28,7 +28,7 @@ pub enum NpzError {
 }
 
 /// Key of the member that describes the others.
-pub const META_KEY: &str = "__meta__";
+const META_KEY: &str = "__meta__";
 
 /// The archive with all arrays of the record and their description.
 pub fn archive(record: &Record) -> Result<Vec<u8>, NpzError> {

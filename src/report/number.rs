@@ -26,32 +26,26 @@ const ROUNDING: f64 = 1e-12;
 /// Errors keep one or two digits by the rule of the Particle Data Group: two when they start with
 /// 100 to 354, one up to 949, rounded up to 10 above.
 pub fn with_error(estimate: &Estimate) -> String {
-    let Rounded {
-        value,
-        error,
-        exponent,
-    } = rounded(estimate);
-    match (error, exponent) {
-        (None, 0) => value,
-        (None, _) => format!("{value}e{exponent}"),
-        (Some(error), 0) => format!("{value} ± {error}"),
-        (Some(error), _) => format!("({value} ± {error})e{exponent}"),
-    }
+    written(estimate, |exponent| format!("e{exponent}"))
 }
 
 /// The same for typeset text: `10.5413 ± 0.0028`, `(1.234 ± 0.022) × 10⁻⁵`.
 pub fn typeset_with_error(estimate: &Estimate) -> String {
-    let Rounded {
-        value,
-        error,
-        exponent,
-    } = rounded(estimate);
-    let value = value.replace('-', "−");
-    match (error, exponent) {
-        (None, 0) => value,
-        (None, _) => format!("{value} × 10{}", superscript(exponent)),
-        (Some(error), 0) => format!("{value} ± {error}"),
-        (Some(error), _) => format!("({value} ± {error}) × 10{}", superscript(exponent)),
+    let power = |exponent| format!(" × 10{}", superscript(exponent));
+    written(estimate, power).replace('-', "−")
+}
+
+fn written(estimate: &Estimate, power: impl Fn(i32) -> String) -> String {
+    let rounded = rounded(estimate);
+    let power = match rounded.exponent {
+        0 => String::new(),
+        exponent => power(exponent),
+    };
+    let value = rounded.value;
+    match rounded.error {
+        None => value + &power,
+        Some(error) if power.is_empty() => format!("{value} ± {error}"),
+        Some(error) => format!("({value} ± {error}){power}"),
     }
 }
 

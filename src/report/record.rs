@@ -1,7 +1,7 @@
 //! The record of one run: plain data, filled by the command line from the rooms below.
 
 use crate::numeric::estimate::Estimate;
-use crate::report::encoding::{maybe_estimate, maybe_number, number, verdict_word};
+use crate::report::encoding::{maybe_number, number};
 use crate::verification::verdict::Verdict;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
@@ -65,6 +65,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The title, or the name where there is none.
+    pub fn shown_title(&self) -> &str {
+        match self.title.as_str() {
+            "" => &self.name,
+            title => title,
+        }
+    }
+
     /// Six hexadecimal digits that name a resolved file.
     pub fn hash_of(resolved: &str) -> String {
         format!("{:06x}", crc32fast::hash(resolved.as_bytes()) & 0x00ff_ffff)
@@ -205,6 +213,11 @@ impl SolverRow {
     }
 }
 
+/// The rows that have an answer, with it.
+pub fn solved(solvers: &[SolverRow]) -> impl Iterator<Item = (&SolverRow, &Solved)> {
+    solvers.iter().filter_map(|row| Some((row, row.solved()?)))
+}
+
 /// What a solver reached. Each `None` is a quantity that was not measured.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Solved {
@@ -212,33 +225,25 @@ pub struct Solved {
     pub stopped: String,
     pub converged: bool,
     /// rms of u - u_ref under the optimal law, integrated over time.
-    #[serde(serialize_with = "maybe_estimate")]
     pub control_error: Option<Estimate>,
     /// The same divided by the rms of u_ref.
-    #[serde(serialize_with = "maybe_estimate")]
     pub relative_control_error: Option<Estimate>,
     /// The id of the solver it is measured against; empty when that is this one.
     pub against: String,
     /// The optimal cost by the method itself, averaged over the start law.
-    #[serde(serialize_with = "maybe_estimate")]
     pub value: Option<Estimate>,
     /// `log Z` of a sampled target.
-    #[serde(serialize_with = "maybe_estimate")]
     pub log_normalizer: Option<Estimate>,
     /// The action S of the simulated control.
-    #[serde(serialize_with = "maybe_estimate")]
     pub action: Option<Estimate>,
     /// Bias of `action` from its finite step, estimated by halving it.
     #[serde(serialize_with = "maybe_number")]
     pub step_bias: Option<f64>,
     /// S - V, on common start points and noise.
-    #[serde(serialize_with = "maybe_estimate")]
     pub gap: Option<Estimate>,
     /// The same by the gap identity, 1/2 E int |u - u_ref|^2.
-    #[serde(serialize_with = "maybe_estimate")]
     pub gap_integral: Option<Estimate>,
     /// Kullback-Leibler divergence of the path laws, nats.
-    #[serde(serialize_with = "maybe_estimate")]
     pub path_kl: Option<Estimate>,
     /// Effective sample size of the path weights under the control, as a share of the paths.
     #[serde(serialize_with = "maybe_number")]
@@ -247,7 +252,6 @@ pub struct Solved {
     #[serde(serialize_with = "maybe_number")]
     pub log_weight_spread: Option<f64>,
     /// Negative log-likelihood of held-out data by the probability flow, nats per point.
-    #[serde(serialize_with = "maybe_estimate")]
     pub held_out_nll: Option<Estimate>,
     /// One entry per noise level that samples were generated at.
     pub generated: Vec<GeneratedRow>,
@@ -271,7 +275,6 @@ pub struct Solved {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MeasuredQuantity {
     pub name: String,
-    #[serde(serialize_with = "maybe_estimate")]
     pub value: Option<Estimate>,
 }
 
@@ -281,15 +284,11 @@ pub struct GeneratedRow {
     /// h of the generating process.
     pub noise_level: f64,
     /// 2-Wasserstein distance of generated samples to draws of the data law at the end time.
-    #[serde(serialize_with = "maybe_estimate")]
     pub transport: Option<Estimate>,
     /// The same distance between two sets of true draws.
-    #[serde(serialize_with = "maybe_estimate")]
     pub transport_floor: Option<Estimate>,
     /// Energy distance, squared scale.
-    #[serde(serialize_with = "maybe_estimate")]
     pub energy_distance: Option<Estimate>,
-    #[serde(serialize_with = "maybe_estimate")]
     pub energy_floor: Option<Estimate>,
     /// Share of generated samples at each component of the data law.
     pub mode_weights: Vec<f64>,
@@ -345,7 +344,6 @@ pub struct CheckRow {
     pub formula: String,
     /// One line of meaning.
     pub meaning: String,
-    #[serde(serialize_with = "verdict_word")]
     pub verdict: Verdict,
     /// Why it is not `pass` or `proved`.
     pub reason: String,
@@ -359,13 +357,11 @@ pub struct ReferenceRow {
     pub name: String,
     #[serde(serialize_with = "number")]
     pub value: f64,
-    #[serde(serialize_with = "maybe_estimate")]
     pub measured: Option<Estimate>,
     /// The solver that measured it; empty where the problem itself did.
     pub on: String,
     pub tolerance: f64,
     pub source: String,
-    #[serde(serialize_with = "verdict_word")]
     pub verdict: Verdict,
     pub reason: String,
 }
@@ -378,22 +374,6 @@ pub struct Counts {
     pub fail: usize,
     pub inconclusive: usize,
     pub skipped: usize,
-}
-
-impl Counts {
-    pub fn of(verdicts: impl IntoIterator<Item = Verdict>) -> Self {
-        let mut counts = Self::default();
-        for verdict in verdicts {
-            match verdict {
-                Verdict::Proved => counts.proved += 1,
-                Verdict::Pass => counts.pass += 1,
-                Verdict::Fail => counts.fail += 1,
-                Verdict::Inconclusive => counts.inconclusive += 1,
-                Verdict::Skipped => counts.skipped += 1,
-            }
-        }
-        counts
-    }
 }
 
 impl std::fmt::Display for Counts {
@@ -414,7 +394,17 @@ impl Record {
     pub fn counts(&self) -> Counts {
         let checks = self.checks.iter().map(|row| row.verdict);
         let references = self.references.iter().map(|row| row.verdict);
-        Counts::of(checks.chain(references))
+        let mut counts = Counts::default();
+        for verdict in checks.chain(references) {
+            *match verdict {
+                Verdict::Proved => &mut counts.proved,
+                Verdict::Pass => &mut counts.pass,
+                Verdict::Fail => &mut counts.fail,
+                Verdict::Inconclusive => &mut counts.inconclusive,
+                Verdict::Skipped => &mut counts.skipped,
+            } += 1;
+        }
+        counts
     }
 
     /// The run folder's name: problem name and hash.
@@ -512,6 +502,13 @@ pub struct FigureData {
     pub paths: Vec<PathBundle>,
     /// Control error against time.
     pub control_errors: Vec<TimeProfile>,
+}
+
+impl FigureData {
+    /// What the first coordinate is called.
+    pub fn first_label(&self) -> &str {
+        self.coordinates.first().map_or("x", String::as_str)
+    }
 }
 
 /// A cloud of points in one or two plotted coordinates.

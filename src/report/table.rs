@@ -29,6 +29,14 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// As [`Self::render`], or nothing where there are no rows.
+    pub fn render_rows(&self, width: usize) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        self.render(width)
+    }
+
     /// Drops columns that are empty in every row.
     pub fn without_empty_columns(mut self) -> Self {
         let keep: Vec<bool> = (0..self.header.len())
@@ -92,6 +100,11 @@ fn blocks(widths: &[usize], width: usize) -> Vec<Vec<usize>> {
         }
     }
     blocks
+}
+
+/// Text as by [`wrap`], with the last line ended.
+pub fn paragraph(text: &str, width: usize, indent: usize) -> String {
+    wrap(text, width, indent) + "\n"
 }
 
 /// Breaks text at spaces so that lines fit `width`; later lines start with `indent` spaces.

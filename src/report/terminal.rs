@@ -1,12 +1,11 @@
 //! The result of a run on standard output: tall tables, numbers with their errors, then what to do next.
 
-use crate::numeric::estimate::Estimate;
+use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::report::number;
 use crate::report::record::{
-    CheckRow, DerivationStep, Record, ReferenceRow, Solved, SolverOutcome, SolverRow,
-    StructureFinding,
+    CheckRow, Record, ReferenceRow, Solved, SolverOutcome, SolverRow, StructureFinding, solved,
 };
-use crate::report::table::{Table, wrap};
+use crate::report::table::{Table, paragraph, wrap};
 use crate::verification::verdict::Verdict;
 use std::path::Path;
 
@@ -41,12 +40,14 @@ const HINTS: usize = 3;
 
 /// Everything `solve` prints at its end.
 pub fn summary(record: &Record, run_folder: Option<&Path>, style: Style) -> String {
-    let mut sections = vec![heading(record, style)];
-    sections.push(comparison(&record.solvers, style));
-    sections.push(unsolved(&record.solvers, style));
-    sections.push(verdicts(&record.checks, &record.references, style));
-    sections.push(judgement(record, style));
-    sections.push(places(record, run_folder, style));
+    let mut sections = vec![
+        heading(record, style),
+        comparison(&record.solvers, style),
+        unsolved(&record.solvers, style),
+        verdicts(&record.checks, &record.references, style),
+        judgement(record, style),
+        places(record, run_folder, style),
+    ];
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
 }
@@ -62,12 +63,11 @@ fn heading(record: &Record, style: Style) -> String {
         identity.name, identity.kind, identity.hash, record.environment.seed
     );
     if !record.headline.is_empty() {
-        out.push_str(&wrap(&record.headline, style.width, 0));
-        out.push('\n');
+        out.push_str(&paragraph(&record.headline, style.width, 0));
     }
     for warning in &record.warnings {
-        out.push_str(&wrap(&format!("warning: {warning}"), style.width, 2));
-        out.push('\n');
+        let text = format!("warning: {warning}");
+        out.push_str(&paragraph(&text, style.width, 2));
     }
     out
 }
@@ -83,81 +83,30 @@ pub fn structures(findings: &[StructureFinding], style: Style) -> String {
             finding.because.clone(),
         ]);
     }
-    if table.is_empty() {
-        return String::new();
-    }
-    table.render(style.width.max(160))
-}
-
-/// Numbered steps of `derive`; `latex` prints LaTeX instead of text.
-pub fn derivation(steps: &[DerivationStep], latex: bool) -> String {
-    let mut out = String::new();
-    for step in steps {
-        let mut rule = step.rule.clone();
-        for assumption in &step.assumptions {
-            rule.push_str("; ");
-            rule.push_str(assumption);
-        }
-        out.push_str(&format!(
-            "[{}] {:<42} (rule: {rule}; {})\n",
-            step.number,
-            step.name,
-            step.evidence.name()
-        ));
-        for line in if latex { &step.latex } else { &step.text }.lines() {
-            out.push_str(&format!("      {line}\n"));
-        }
-        if !step.source.is_empty() {
-            out.push_str(&format!("      source: {}\n", step.source));
-        }
-    }
-    out
+    table.render_rows(style.width.max(160))
 }
 
 /// One row per solver, how close it is to the optimum and what it cost; then one row per solver and
 /// noise level, how good its samples are.
-pub fn comparison(solvers: &[SolverRow], style: Style) -> String {
-    let mut table = Table::new(&[
-        "solver",
-        "method",
-        "value V",
-        "log Z",
-        "control error",
-        "relative",
-        "action S",
-        "S - V",
-        "path KL",
-        "ESS",
-        "std log w",
-        "NLL held out",
-        "own error",
-        "time",
-        "stopped",
-        "work",
-    ]);
-    for row in solvers {
-        if let Some(solved) = row.solved() {
-            table.push(comparison_cells(row, solved));
-        }
+fn comparison(solvers: &[SolverRow], style: Style) -> String {
+    let titles = cells(&Solved::default()).map(|(title, _)| title);
+    let mut table = Table::new(&[&["solver", "method"], &titles[..]].concat());
+    for (row, solved) in solved(solvers) {
+        let names = [row.id.clone(), row.method.clone()].into_iter();
+        table.push(names.chain(cells(solved).map(|(_, cell)| cell)).collect());
     }
-    if table.is_empty() {
-        return String::new();
-    }
-    let mut out = table.without_empty_columns().render(style.width);
-    for more in [samples(solvers, style), quantities(solvers, style)] {
-        if !more.is_empty() {
-            out.push('\n');
-            out.push_str(&more);
-        }
-    }
-    out
+    let mut parts = vec![
+        table.without_empty_columns().render_rows(style.width),
+        samples(solvers, style),
+        quantities(solvers, style),
+    ];
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
 }
 
 /// Named numbers, one column per solver.
 fn quantities(solvers: &[SolverRow], style: Style) -> String {
-    let found: Vec<(&SolverRow, &Solved)> = solvers
-        .iter()
-        .filter_map(|row| Some((row, row.solved()?)))
+    let found: Vec<(&SolverRow, &Solved)> = solved(solvers)
         .filter(|(_, solved)| !solved.quantities.is_empty())
         .collect();
     let mut names: Vec<&str> = Vec::new();
@@ -176,51 +125,44 @@ fn quantities(solvers: &[SolverRow], style: Style) -> String {
         });
         table.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
-    if table.is_empty() {
-        return String::new();
-    }
-    table.render(style.width)
+    table.render_rows(style.width)
 }
 
 /// An estimate, or nothing where it was not measured.
-pub(crate) fn shown(estimate: &Option<Estimate>) -> String {
+fn shown(estimate: &Option<Estimate>) -> String {
     estimate
         .as_ref()
         .map(number::with_error)
         .unwrap_or_default()
 }
 
-fn comparison_cells(row: &SolverRow, solved: &Solved) -> Vec<String> {
+/// What is said of an answer, each with its title.
+fn cells(solved: &Solved) -> [(&'static str, String); 14] {
     let control_error = match (&solved.control_error, solved.against.is_empty()) {
-        (Some(error), _) => number::with_error(error),
         (None, true) => "reference".to_owned(),
-        (None, false) => String::new(),
+        (error, _) => shown(error),
     };
-    vec![
-        row.id.clone(),
-        row.method.clone(),
-        shown(&solved.value),
-        shown(&solved.log_normalizer),
-        control_error,
-        shown(&solved.relative_control_error),
-        shown(&solved.action),
-        shown(&solved.gap),
-        shown(&solved.path_kl),
-        share(solved.effective_sample_size),
-        share(solved.log_weight_spread),
-        shown(&solved.held_out_nll),
-        solved
-            .own_error
-            .map(|error| number::significant(error, 2))
-            .unwrap_or_default(),
-        number::seconds(solved.seconds),
-        solved.stopped.clone(),
-        work(solved),
+    let own_error = solved.own_error.map(|error| number::significant(error, 2));
+    [
+        ("value V", shown(&solved.value)),
+        ("log Z", shown(&solved.log_normalizer)),
+        ("control error", control_error),
+        ("relative", shown(&solved.relative_control_error)),
+        ("action S", shown(&solved.action)),
+        ("S - V", shown(&solved.gap)),
+        ("path KL", shown(&solved.path_kl)),
+        ("ESS", share(solved.effective_sample_size)),
+        ("std log w", share(solved.log_weight_spread)),
+        ("NLL held out", shown(&solved.held_out_nll)),
+        ("own error", own_error.unwrap_or_default()),
+        ("time", number::seconds(solved.seconds)),
+        ("stopped", solved.stopped.clone()),
+        ("work", work(solved)),
     ]
 }
 
 /// Three digits, or nothing where it was not measured.
-pub(crate) fn share(value: Option<f64>) -> String {
+fn share(value: Option<f64>) -> String {
     value
         .map(|value| number::significant(value, 3))
         .unwrap_or_default()
@@ -237,8 +179,8 @@ fn samples(solvers: &[SolverRow], style: Style) -> String {
         "floor",
         "mode weights",
     ]);
-    for row in solvers {
-        for generated in row.solved().iter().flat_map(|solved| &solved.generated) {
+    for (row, solved) in solved(solvers) {
+        for generated in &solved.generated {
             table.push(vec![
                 row.id.clone(),
                 number::significant(generated.noise_level, 3),
@@ -250,25 +192,18 @@ fn samples(solvers: &[SolverRow], style: Style) -> String {
             ]);
         }
     }
-    if table.is_empty() {
-        return String::new();
-    }
-    table.without_empty_columns().render(style.width)
+    table.without_empty_columns().render_rows(style.width)
 }
 
 /// Weights of a mixture as long as they fit a cell.
 pub(crate) fn mode_weights(weights: &[f64]) -> String {
     const SHOWN: usize = 5;
-    let mut text = weights
+    let shown = weights
         .iter()
         .take(SHOWN)
-        .map(|weight| format!("{weight:.3}"))
-        .collect::<Vec<_>>()
-        .join(" ");
-    if weights.len() > SHOWN {
-        text.push_str(&format!(" ... ({})", weights.len()));
-    }
-    text
+        .map(|weight| format!("{weight:.3}"));
+    let more = (weights.len() > SHOWN).then(|| format!("... ({})", weights.len()));
+    shown.chain(more).collect::<Vec<_>>().join(" ")
 }
 
 /// Work counters that counted something: `iterations 120, normals 65.5 k`.
@@ -283,7 +218,7 @@ pub(crate) fn work(solved: &Solved) -> String {
 }
 
 /// Methods that gave no solution, with the reason and what would be accepted.
-pub fn unsolved(solvers: &[SolverRow], style: Style) -> String {
+fn unsolved(solvers: &[SolverRow], style: Style) -> String {
     let mut out = String::new();
     for row in solvers {
         let text = match &row.outcome {
@@ -296,14 +231,13 @@ pub fn unsolved(solvers: &[SolverRow], style: Style) -> String {
                 format!("failed: {} ({}) - {message}", row.id, row.method)
             }
         };
-        out.push_str(&wrap(&text, style.width, 2));
-        out.push('\n');
+        out.push_str(&paragraph(&text, style.width, 2));
     }
     out
 }
 
 /// One row per check and reference, verdict last.
-pub fn verdicts(checks: &[CheckRow], references: &[ReferenceRow], style: Style) -> String {
+fn verdicts(checks: &[CheckRow], references: &[ReferenceRow], style: Style) -> String {
     let mut table = Table::new(&["check", "on", "measured", "limit", "verdict"]);
     for row in checks {
         table.push(vec![
@@ -324,14 +258,10 @@ pub fn verdicts(checks: &[CheckRow], references: &[ReferenceRow], style: Style) 
             row.verdict.name().to_owned(),
         ]);
     }
-    if table.is_empty() {
-        return String::new();
-    }
-    let text = table.render(style.width.max(120));
-    if style.colour {
-        text.lines().map(paint_line).collect()
-    } else {
-        text
+    let text = table.render_rows(style.width.max(120));
+    match style.colour {
+        true => text.lines().map(paint_line).collect(),
+        false => text,
     }
 }
 
@@ -341,11 +271,9 @@ pub(crate) fn measured(row: &CheckRow) -> String {
         return row.measured_text.clone();
     }
     match (row.measured, row.se) {
-        (Some(value), Some(error)) => number::with_error(&Estimate::new(
-            value,
-            error,
-            crate::numeric::estimate::ErrorKind::StandardError,
-        )),
+        (Some(value), Some(error)) => {
+            number::with_error(&Estimate::new(value, error, ErrorKind::StandardError))
+        }
         (Some(value), None) => number::significant(value, 3),
         (None, _) => String::new(),
     }
@@ -372,16 +300,12 @@ pub(crate) fn reference_cells(row: &ReferenceRow) -> [String; 2] {
     let Some(measured) = row.measured else {
         return [String::new(), number::significant(row.tolerance, 2)];
     };
+    let two = |value| number::significant(value, 2);
+    let difference = two((measured.value - row.value).abs());
+    let (tolerance, own) = (two(row.tolerance), two(measured.error));
     [
-        format!(
-            "|diff| {}",
-            number::significant((measured.value - row.value).abs(), 2)
-        ),
-        format!(
-            "{} + own {}",
-            number::significant(row.tolerance, 2),
-            number::significant(measured.error, 2)
-        ),
+        format!("|diff| {difference}"),
+        format!("{tolerance} + own {own}"),
     ]
 }
 
@@ -398,17 +322,14 @@ fn judgement(record: &Record, style: Style) -> String {
         out.push('\n');
     }
     for wanted in [Verdict::Fail, Verdict::Inconclusive, Verdict::Skipped] {
-        for row in &record.checks {
-            if row.verdict == wanted {
-                let name = format!("{} on {}", row.check, row.on);
-                out.push_str(&complaint(wanted, &name, &row.reason, &row.hints, style));
-            }
+        for row in record.checks.iter().filter(|row| row.verdict == wanted) {
+            let name = format!("{} on {}", row.check, row.on);
+            out.push_str(&complaint(wanted, &name, &row.reason, &row.hints, style));
         }
-        for row in &record.references {
-            if row.verdict == wanted {
-                let name = format!("reference:{}", row.name);
-                out.push_str(&complaint(wanted, &name, &row.reason, &[], style));
-            }
+        let references = record.references.iter();
+        for row in references.filter(|row| row.verdict == wanted) {
+            let name = format!("reference:{}", row.name);
+            out.push_str(&complaint(wanted, &name, &row.reason, &[], style));
         }
     }
     out
@@ -425,8 +346,7 @@ fn complaint(verdict: Verdict, name: &str, reason: &str, hints: &[String], style
     for (number, hint) in hints.iter().take(HINTS).enumerate() {
         let text = format!("try {}. {hint}", number + 1);
         out.push_str("  ");
-        out.push_str(&wrap(&text, style.width.saturating_sub(2), 9));
-        out.push('\n');
+        out.push_str(&paragraph(&text, style.width.saturating_sub(2), 9));
     }
     out
 }
@@ -495,7 +415,6 @@ fn paint_start(text: &str, verdict: Verdict, colour: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numeric::estimate::ErrorKind;
 
     fn check(verdict: Verdict) -> CheckRow {
         CheckRow {

@@ -1,13 +1,13 @@
 //! The result of `bench`, as a table and as one JSON object per rung.
 
-use crate::report::encoding::number as finite;
+use crate::report::encoding::Number;
 use crate::report::events::EVENT_VERSION;
 use crate::report::number;
 use crate::report::record::{Environment, Identity};
-use crate::report::table::{Table, wrap};
+use crate::report::table::{Table, paragraph};
 use crate::report::terminal::Style;
 use crate::verification::work_precision::{Attempt, Ladder, Loss, Rung};
-use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Everything a benchmark of one problem found.
@@ -44,6 +44,9 @@ impl BenchRecord {
         self.ladders.iter().flat_map(Ladder::losses).collect()
     }
 }
+
+/// What is said of each rung.
+pub const RUNG_TITLES: [&str; 6] = ["solver", "method", "work", "time", "error", "own error"];
 
 /// What the distance is, or what bounds it.
 pub fn error_text(rung: &Rung) -> String {
@@ -108,9 +111,8 @@ pub fn summary(record: &BenchRecord, folder: &Path, style: Style) -> String {
     for ladder in &record.ladders {
         out.push('\n');
         let title = format!("{}: {}", ladder.quantity, truth_text(ladder));
-        out.push_str(&wrap(&title, style.width, 2));
-        out.push('\n');
-        let mut table = Table::new(&["solver", "method", "work", "time", "error", "own error"]);
+        out.push_str(&paragraph(&title, style.width, 2));
+        let mut table = Table::new(&RUNG_TITLES);
         for rung in &ladder.rungs {
             table.push(vec![
                 rung.solver.clone(),
@@ -129,24 +131,21 @@ pub fn summary(record: &BenchRecord, folder: &Path, style: Style) -> String {
         let rates = rates_text(ladder);
         if !rates.is_empty() {
             let line = format!("error falls as {}", rates.join(", "));
-            out.push_str(&wrap(&line, style.width, 2));
-            out.push('\n');
+            out.push_str(&paragraph(&line, style.width, 2));
         }
     }
-    let mut section = |title: &str, lines: Vec<String>| {
+    let losses = record.losses().iter().map(loss_text).collect();
+    for (title, lines) in [
+        ("where a method loses", losses),
+        ("no answer", failure_texts(record)),
+    ] {
         if !lines.is_empty() {
             out.push_str(&format!("\n{title}\n"));
             for line in lines {
-                out.push_str(&wrap(&format!("  {line}"), style.width, 4));
-                out.push('\n');
+                out.push_str(&paragraph(&format!("  {line}"), style.width, 4));
             }
         }
-    };
-    section(
-        "where a method loses",
-        record.losses().iter().map(loss_text).collect(),
-    );
-    section("no answer", failure_texts(record));
+    }
     out.push_str(&format!(
         "\n`<`: only a bound is known, by the tolerance of the truth or the noise of the answer\nreport  {}\n",
         folder.join("report.html").display()
@@ -163,96 +162,45 @@ pub fn failure_texts(record: &BenchRecord) -> Vec<String> {
 }
 
 /// One JSON object per rung of each quantity and per attempt without an answer.
-pub fn lines(record: &BenchRecord) -> Result<String, serde_json::Error> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        v: u32,
-        ev: &'static str,
-        problem: &'a str,
-        hash: &'a str,
-        solver: &'a str,
-        method: &'a str,
-        level: u32,
-        work: &'a str,
-        #[serde(serialize_with = "finite")]
-        seconds: f64,
-        #[serde(flatten)]
-        result: Outcome<'a>,
-    }
-    #[derive(Serialize)]
-    #[serde(untagged)]
-    enum Outcome<'a> {
-        Measured {
-            quantity: &'a str,
-            #[serde(serialize_with = "finite")]
-            value: f64,
-            #[serde(serialize_with = "finite")]
-            error: f64,
-            #[serde(serialize_with = "finite")]
-            own_error: f64,
-            own_error_kind: &'static str,
-            #[serde(serialize_with = "finite")]
-            bound: f64,
-            #[serde(serialize_with = "finite")]
-            truth: f64,
-            #[serde(serialize_with = "finite")]
-            truth_tolerance: f64,
-        },
-        Failed {
-            failure: &'a str,
-        },
-    }
-    let mut all = Vec::new();
-    let line = |solver, method, level, work, seconds, result| Line {
-        v: EVENT_VERSION,
-        ev: "bench",
-        problem: &record.identity.name,
-        hash: &record.identity.hash,
-        solver,
-        method,
-        level,
-        work,
-        seconds,
-        result,
+pub fn lines(record: &BenchRecord) -> String {
+    let mut text = String::new();
+    let mut line = |solver: &str, method: &str, level: u32, work: &str, seconds: f64, result| {
+        let mut object = json!({
+            "v": EVENT_VERSION,
+            "ev": "bench",
+            "problem": record.identity.name,
+            "hash": record.identity.hash,
+            "solver": solver,
+            "method": method,
+            "level": level,
+            "work": work,
+            "seconds": Number(seconds),
+        });
+        if let (Value::Object(object), Value::Object(result)) = (&mut object, result) {
+            object.extend(result);
+        }
+        text.push_str(&format!("{object}\n"));
     };
     for ladder in &record.ladders {
         for rung in &ladder.rungs {
-            let result = Outcome::Measured {
-                quantity: &ladder.quantity,
-                value: rung.own.value,
-                error: rung.error,
-                own_error: rung.own.error,
-                own_error_kind: rung.own.kind.name(),
-                bound: rung.bound,
-                truth: ladder.truth.value,
-                truth_tolerance: ladder.truth.tolerance,
-            };
-            let (work, seconds) = (&rung.settings, rung.seconds);
-            all.push(line(
-                &rung.solver,
-                rung.method,
-                rung.level,
-                work,
-                seconds,
-                result,
-            ));
+            let result = json!({
+                "quantity": ladder.quantity,
+                "value": Number(rung.own.value),
+                "error": Number(rung.error),
+                "own_error": Number(rung.own.error),
+                "own_error_kind": rung.own.kind.name(),
+                "bound": Number(rung.bound),
+                "truth": Number(ladder.truth.value),
+                "truth_tolerance": Number(ladder.truth.tolerance),
+            });
+            let (solver, method, work) = (&rung.solver, rung.method, &rung.settings);
+            line(solver, method, rung.level, work, rung.seconds, result);
         }
     }
     for (attempt, failure) in record.failures() {
-        let (work, seconds) = (&attempt.settings, attempt.seconds);
-        let result = Outcome::Failed { failure };
-        let Attempt {
-            solver,
-            method,
-            level,
-            ..
-        } = attempt;
-        all.push(line(solver, method, *level, work, seconds, result));
+        let (solver, method, work) = (&attempt.solver, attempt.method, &attempt.settings);
+        let result = json!({ "failure": failure });
+        line(solver, method, attempt.level, work, attempt.seconds, result);
     }
-    let mut text = String::new();
-    for line in all {
-        text.push_str(&serde_json::to_string(&line)?);
-        text.push('\n');
-    }
-    Ok(text)
+    text
 }

@@ -39,7 +39,11 @@ mod tilted_mixture;
 use crate::discretization::noising::GaussianKernel;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::kernel_chain::ChainBridge;
 use crate::solvers::bridge::tilted_mixture::TiltedMixture;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -48,6 +52,7 @@ use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::{Answer, LawFound};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{most_iterations, points, points_text, tolerance};
 use std::sync::Arc;
 
 /// The method's options.
@@ -60,21 +65,30 @@ pub struct Bridge {
     pub max_iterations: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of("bridge", include_str!("bridge.md")),
+    kinds: REVERSE,
+    later: SAMPLE,
+    options: &[
+        points(Fallback::Found("401 in one state, else 128", |setup, _| {
+            setup.per_state(401, 128, 128).into()
+        })),
+        tolerance(Bound::NotNegative, Fallback::Number(1e-9)),
+        most_iterations(Fallback::Count(2000)),
+    ],
+    settings: points_text,
+};
+
 impl Bridge {
     /// From the problem file's options; `None` for another method's.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Bridge {
-                points,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                points: points.clone(),
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of("bridge")?;
+        Some(Self {
+            points: options.counts("points"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 }
 
@@ -305,13 +319,15 @@ mod tests {
     use crate::numeric::quadrature::Rule;
     use crate::problem::parse_text;
     use crate::solvers::driver::drive;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
     fn solved(data: &str, prior: &str) -> (Lowered, crate::solvers::driver::Solution) {
         let text = format!(
-            "format = 1\n[lowered]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
+            "format = 1\n[problem]\nname = \"bridge\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\npreset = \"ou\"\nrate = 0.7\nsigma = 1.1\nmean = [0.0]\n"
         );
-        let loaded = parse_text("bridge.toml", &text, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("bridge.toml", &text, Path::new("."), &[], &vocabulary()).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![401],
@@ -406,8 +422,9 @@ mod tests {
 
     #[test]
     fn three_states_are_refused_with_what_would_be_accepted() {
-        let text = "format = 1\n[lowered]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
-        let loaded = parse_text("three.toml", text, Path::new("."), &[]).expect("valid");
+        let text = "format = 1\n[problem]\nname = \"three\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\nmean = [0.0, 0.0, 0.0]\ncov = 1.0\n[dynamics]\npreset = \"vp\"\nbeta = [0.1, 20.0]\n";
+        let loaded =
+            parse_text("three.toml", text, Path::new("."), &[], &vocabulary()).expect("valid");
         let lowered = Lowered::new(loaded.problem).expect("affine");
         let method = Bridge {
             points: vec![64; 3],

@@ -5,7 +5,7 @@
 
 use crate::numeric::digits::significant;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::SolverSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::clock::complete;
 use crate::solvers::lowered::problem::{Asks, Lowered};
@@ -198,7 +198,7 @@ impl Attempt<'_> {
             method,
             self.lowered,
             &self.spec.id,
-            self.spec.method.name(),
+            self.spec.method(),
             &Streams::new(self.seed).scoped(&self.spec.id),
             self.deadline,
             watch,

@@ -18,6 +18,7 @@ pub mod driver;
 pub mod grid;
 pub mod learned;
 pub mod lowered;
+pub mod options;
 pub mod registry;
 pub mod sampling;
 pub mod walk;

@@ -24,6 +24,7 @@ pub mod subject;
 pub mod tables;
 pub mod trial;
 pub mod verdict;
+pub mod vocabulary;
 pub mod work_precision;
 
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};

@@ -74,6 +74,7 @@ mod tests {
     use crate::derivation::derive;
     use crate::problem::parse_text;
     use crate::verification::catalogue::catalogue;
+    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     const LINE: &str = r#"
@@ -98,7 +99,7 @@ sigma = 1.0
 
     #[test]
     fn each_proved_identity_has_one_row_before_its_measurements() {
-        let problem = parse_text("line.toml", LINE, Path::new("."), &[])
+        let problem = parse_text("line.toml", LINE, Path::new("."), &[], &standard())
             .expect("valid")
             .problem;
         let derivation = derive(&problem).expect("true steps");
@@ -136,7 +137,7 @@ sigma = 1.0
 
     #[test]
     fn what_is_only_tested_or_pointed_at_a_solver_is_not_proved() {
-        let problem = parse_text("line.toml", LINE, Path::new("."), &[])
+        let problem = parse_text("line.toml", LINE, Path::new("."), &[], &standard())
             .expect("valid")
             .problem;
         let mut derivation = derive(&problem).expect("true steps");
@@ -166,7 +167,7 @@ sigma = 1.0
     /// Names of rules are words in two rooms; they must agree.
     #[test]
     fn every_rule_named_as_a_proof_is_a_step() {
-        let problem = parse_text("line.toml", LINE, Path::new("."), &[])
+        let problem = parse_text("line.toml", LINE, Path::new("."), &[], &standard())
             .expect("valid")
             .problem;
         let derivation = derive(&problem).expect("true steps");

@@ -15,12 +15,14 @@ use crate::derivation::Derivation;
 use crate::discretization::scheme::{NoiseStructure, Scheme};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{Against, CheckSpec, MethodSpec, Stepper};
+use crate::problem::meant::model::{Against, CheckSpec};
+use crate::problem::meant::named::Named;
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::line::Line;
 use crate::solvers::lowered::answer::DensityRecord;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::walk::paths::Stepper;
 use crate::solvers::walk::paths::{level_distances, path_distances, scheme};
 use crate::verification::control::cross_checked;
 use crate::verification::grid_order::grid_order;
@@ -293,11 +295,9 @@ impl<'a> Bench<'a> {
         solvers
             .filter(|s| spec.on.is_empty() || spec.on.contains(&s.id))
             .filter(|s| self.solutions.iter().any(|found| found.id == s.id))
-            .filter_map(|s| match s.method {
-                MethodSpec::Simulation { stepper, steps, .. } => {
-                    Some((s.id.clone(), stepper, steps))
-                }
-                _ => None,
+            .filter_map(|s| {
+                let stepper = Stepper::from_name(s.method())?;
+                Some((s.id.clone(), stepper, s.options.count("steps")))
             })
             .collect()
     }
@@ -315,7 +315,7 @@ impl<'a> Bench<'a> {
             let scheme: &dyn Scheme = scheme.as_ref();
             let distances =
                 level_distances(self.lowered, scheme, &nodes, levels as u32, paths, &streams);
-            let target = spec.order.unwrap_or(scheme.strong_order());
+            let target = spec.order.unwrap_or(scheme.claim().strong);
             results.push(CheckResult {
                 equation: "E |X_h - X_{h/2}| ~ h^order on one Brownian path",
                 source: "Kloeden and Platen (1992), section 9.3",

@@ -10,6 +10,7 @@ use onsager::problem::text::diagnostic::Report;
 use onsager::verification::claim::numbers::Numbers;
 use onsager::verification::claim::{Decided, Effort, decide};
 use onsager::verification::verdict::Verdict;
+use onsager::verification::vocabulary::standard;
 use std::path::{Path, PathBuf};
 
 /// Enough for the verdicts below, and quick.
@@ -38,7 +39,7 @@ fn name(path: &Path) -> String {
 
 /// A file with its identities, or everything that is wrong with it.
 fn opened(path: &Path) -> Result<(Loaded, Ground, Vec<Identity>), String> {
-    let loaded = load(path, &[]).map_err(|report| report.to_string())?;
+    let loaded = load(path, &[], &standard()).map_err(|report| report.to_string())?;
     let (ground, identities) = read_identities(&loaded.problem, &loaded.source)
         .map_err(|found| Report::new(loaded.source.clone(), found).render(false))?;
     Ok((loaded, ground, identities))

@@ -20,6 +20,7 @@ use onsager::derivation::paths::schrodinger;
 use onsager::expr::{Expr, Graph, Node};
 use onsager::problem::load;
 use onsager::problem::meant::model::Problem;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 /// What a slip does to the parts of an equation.
@@ -46,7 +47,7 @@ fn damage(graph: &mut Graph, parts: &mut [Expr], slip: Slip, time: Expr, horizon
     let factor = |graph: &mut Graph, parts: &mut [Expr], part: usize, term: usize, by: Expr| {
         let whole = graph.expand(parts[part]);
         let piece = match graph.node(whole).clone() {
-            Node::Sum { terms, .. } => {
+            Node::Sum(_, terms) => {
                 let (e, coefficient) = terms[term % terms.len()].clone();
                 let coefficient = graph.exact(coefficient);
                 graph.mul(&[coefficient, e])
@@ -94,7 +95,7 @@ fn problem(file: &str) -> Problem {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("problems")
         .join(file);
-    load(&path, &[])
+    load(&path, &[], &standard())
         .unwrap_or_else(|report| panic!("{file}: {}", report.render(false)))
         .problem
 }

@@ -8,6 +8,7 @@ use onsager::problem::parse_text;
 use onsager::verification::claim::numbers::Numbers;
 use onsager::verification::claim::{Effort, decide};
 use onsager::verification::verdict::Verdict;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 /// Enough to see these slips.
@@ -378,7 +379,8 @@ fn caught((file, identity, right, wrong): (&str, &str, &str, &str)) -> bool {
     let text = std::fs::read_to_string(folder.join(format!("{file}.toml"))).expect("a derivation");
     assert_eq!(text.matches(right).count(), 1, "{file}: `{right}`");
     let text = text.replace(right, wrong);
-    let loaded = parse_text(file, &text, &folder, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = parse_text(file, &text, &folder, &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"));
     let (ground, identities) = read_identities(&loaded.problem, &loaded.source)
         .unwrap_or_else(|found| panic!("{file} {identity}: {found:?}"));
     let numbers = Numbers::new(&loaded.problem);

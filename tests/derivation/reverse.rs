@@ -15,6 +15,7 @@ use onsager::expr::Expr;
 use onsager::problem::load;
 use onsager::problem::meant::model::Problem;
 use onsager::problem::parse_text;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 const ONE: &str = "family = \"gaussian\"\nmean = 0.5\ncov = 0.2";
@@ -26,7 +27,7 @@ fn problem(data: &str, dynamics: &str) -> Problem {
     let text = format!(
         "format = 1\n[problem]\nname = \"case\"\nkind = \"reverse\"\n[data]\n{data}\n[dynamics]\n{dynamics}\n"
     );
-    let loaded = parse_text("case.toml", &text, Path::new("."), &[])
+    let loaded = parse_text("case.toml", &text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{dynamics}\n{report}"));
     loaded.problem
 }
@@ -54,7 +55,7 @@ fn double_well() -> Problem {
 
 fn shipped(name: &str) -> Problem {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/reverse/{name}.toml"));
-    let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
     loaded.problem
 }
 

@@ -4,13 +4,14 @@ use onsager::derivation::derive;
 use onsager::derivation::ground::definedness::undefined;
 use onsager::derivation::kind::dispatch::stated;
 use onsager::derivation::kind::expectation::unmet;
-use onsager::problem::format::vocabulary::{STRUCTURES, of_kind};
+use onsager::problem::format::names::{STRUCTURES, of_kind};
 use onsager::problem::load;
 use onsager::problem::meant::law::Law;
 use onsager::problem::meant::model::Problem;
 use onsager::problem::meant::task::{Kind, Reverse};
 use onsager::problem::text::diagnostic::Report;
 use onsager::problem::{Loaded, parse_text};
+use onsager::verification::vocabulary::standard;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,7 +33,7 @@ fn loaded(file: &str) -> Loaded {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("problems/reverse")
         .join(file);
-    load(&path, &[]).unwrap_or_else(|report| panic!("{file} loads:\n{report}"))
+    load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{file} loads:\n{report}"))
 }
 
 /// The workloads of the benchmarks: each loads and keeps nothing but what its table deserves as a warning.
@@ -42,7 +43,7 @@ fn every_benchmark_loads_and_asks_for_the_exact_answer() {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder of benchmarks") {
         let path = entry.expect("an entry").path();
-        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         let codes: Vec<&str> = loaded.warnings.iter().map(|w| w.code).collect();
         let expected: &[&str] = if path.ends_with("p4_digits_paths.toml") {
             &["W409"]
@@ -50,12 +51,7 @@ fn every_benchmark_loads_and_asks_for_the_exact_answer() {
             &[]
         };
         assert_eq!(codes, expected, "{}", path.display());
-        let methods: Vec<_> = loaded
-            .problem
-            .solvers
-            .iter()
-            .map(|s| s.method.name())
-            .collect();
+        let methods: Vec<_> = loaded.problem.solvers.iter().map(|s| s.method()).collect();
         assert_eq!(methods[0], "exact", "{}", path.display());
         names.push(loaded.problem.name.clone());
     }
@@ -69,7 +65,7 @@ fn every_shipped_problem_loads_without_a_warning_it_does_not_deserve() {
     let files = shipped();
     assert!(files.len() >= 11, "{files:?}");
     for path in files {
-        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         // Blank border pixels are a fact of the digits, and the only warning.
         let codes: Vec<&str> = loaded.warnings.iter().map(|w| w.code).collect();
         let expected: &[&str] = if path.ends_with("digits.toml") {
@@ -84,9 +80,9 @@ fn every_shipped_problem_loads_without_a_warning_it_does_not_deserve() {
 #[test]
 fn the_resolved_text_states_the_same_problem() {
     for path in shipped() {
-        let first = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let first = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         let folder = path.parent().expect("a folder");
-        let again = parse_text("resolved.toml", &first.resolved, folder, &[])
+        let again = parse_text("resolved.toml", &first.resolved, folder, &[], &standard())
             .unwrap_or_else(|report| panic!("{}\n{report}", path.display()));
         assert_eq!(first.resolved, again.resolved, "{}", path.display());
         let (a, b) = (&first.problem, &again.problem);
@@ -157,7 +153,7 @@ fn every_refused_file_says_where_why_and_what_instead() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        let report = match load(&path, &[]) {
+        let report = match load(&path, &[], &standard()) {
             Err(report) => report,
             // A file that says what it means may still have no value, or expect what is not so.
             Ok(loaded) => {

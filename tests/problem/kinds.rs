@@ -4,11 +4,11 @@ use onsager::expr::{Expr, Value};
 use onsager::problem::load;
 use onsager::problem::meant::claim::{Claim, SweepMode, Under};
 use onsager::problem::meant::law::Law;
-use onsager::problem::meant::model::{
-    Against, Boundary, Calculus, MethodSpec, PathKernel, Scheme, Stepper,
-};
-use onsager::problem::meant::task::{Duration, Kind, PathFunctional, Sense, Task};
+use onsager::problem::meant::model::{Against, Boundary, Calculus};
+use onsager::problem::meant::options::Setting;
+use onsager::problem::meant::task::{Duration, Kind, Sense, Task};
 use onsager::problem::{Loaded, parse_text};
+use onsager::verification::vocabulary::standard;
 use std::path::{Path, PathBuf};
 
 /// Every shipped problem that is in order.
@@ -29,11 +29,12 @@ fn shipped_as(file: &str) -> Loaded {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("problems")
         .join(file);
-    load(&path, &[]).unwrap_or_else(|report| panic!("{report}"))
+    load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn read(text: &str) -> Loaded {
-    parse_text("a.toml", text, Path::new("."), &[]).unwrap_or_else(|report| panic!("{report}"))
+    parse_text("a.toml", text, Path::new("."), &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// The value of an expression at a time, a state and a control.
@@ -54,7 +55,7 @@ fn every_shipped_problem_loads_as_the_kind_of_its_folder() {
     let files = shipped();
     assert!(files.len() >= 19, "{files:?}");
     for path in files {
-        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         let folder = path.parent().and_then(Path::file_name).expect("a folder");
         assert_eq!(folder, loaded.problem.kind().name());
     }
@@ -63,9 +64,9 @@ fn every_shipped_problem_loads_as_the_kind_of_its_folder() {
 #[test]
 fn the_resolved_text_of_every_kind_states_the_same_problem() {
     for path in shipped() {
-        let first = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let first = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         let folder = path.parent().expect("a folder");
-        let again = parse_text("resolved.toml", &first.resolved, folder, &[])
+        let again = parse_text("resolved.toml", &first.resolved, folder, &[], &standard())
             .unwrap_or_else(|report| panic!("{}\n{}\n{report}", path.display(), first.resolved));
         assert_eq!(first.resolved, again.resolved, "{}", path.display());
         let (a, b) = (&first.problem, &again.problem);
@@ -151,31 +152,19 @@ fn definitions_parameters_and_places_reach_the_derivation() {
         ]
     );
     close(problem.references[2].value, 0.791123);
-    let methods: Vec<&MethodSpec> = problem.solvers.iter().map(|s| &s.method).collect();
-    assert!(
-        matches!(methods[0], MethodSpec::Separable { points, steps: 400, .. } if *points == [1601; 3])
-    );
-    assert!(matches!(
-        methods[1],
-        MethodSpec::Hjb {
-            scheme: Scheme::Central,
-            ..
-        }
-    ));
-    let MethodSpec::PathIntegral {
-        kernel,
-        paths,
-        importance,
-        rounds,
-        ..
-    } = methods[2]
-    else {
-        panic!("weighted paths");
+    let options = |i: usize, method: &str| {
+        let options = problem.solvers[i].options_of(method);
+        options.expect("the method of this place").clone()
     };
-    assert_eq!(*kernel, PathKernel::MonteCarlo);
-    assert_eq!(*paths, 65536);
-    assert_eq!(importance.as_deref(), Some("split"));
-    assert_eq!(*rounds, 0);
+    let separable = options(0, "separable");
+    assert_eq!(separable.counts("points"), [1601; 3]);
+    assert_eq!(separable.count("steps"), 400);
+    assert_eq!(options(1, "hjb").name("scheme"), "central");
+    let paths = options(2, "path-integral");
+    assert_eq!(paths.name("kernel"), "monte-carlo");
+    assert_eq!(paths.count("paths"), 65536);
+    assert_eq!(paths.text("use"), Some("split"));
+    assert_eq!(paths.get("rounds"), Some(&Setting::Count(0)));
 }
 
 #[test]
@@ -188,14 +177,11 @@ fn weighted_paths_without_a_policy_fit_one_in_rounds() {
              [[solver]]\nid = \"b\"\nmethod = \"path-integral\"\nuse = \"a\"\n"
         ))
         .problem;
-        let settings = problem.solvers.iter().map(|solver| match &solver.method {
-            MethodSpec::PathIntegral {
-                rounds,
-                degree,
-                interaction,
-                ..
-            } => (*rounds, *degree, *interaction),
-            other => panic!("{}", other.name()),
+        let settings = problem.solvers.iter().map(|solver| {
+            let options = solver.options_of("path-integral").expect("as asked");
+            let [rounds, degree, interaction] =
+                ["rounds", "degree", "interaction"].map(|key| options.count(key));
+            (rounds, degree, interaction)
         });
         settings.collect::<Vec<_>>()
     };
@@ -299,14 +285,11 @@ fn a_simulation_has_events_observables_units_and_its_reading_of_the_noise() {
         (order.order, order.levels, order.until),
         (Some(1.0), Some(4), Some(2.0))
     );
-    assert!(problem.solvers.iter().any(|solver| matches!(
-        solver.method,
-        MethodSpec::Simulation {
-            stepper: Stepper::Milstein,
-            steps: 30_000,
-            paths: 4000
-        }
-    )));
+    let mut solvers = problem.solvers.iter();
+    let milstein = solvers.find_map(|solver| solver.options_of("milstein"));
+    let milstein = milstein.expect("listed");
+    assert_eq!(milstein.count("steps"), 30_000);
+    assert_eq!(milstein.count("paths"), 4000);
 }
 
 #[test]
@@ -317,14 +300,10 @@ fn a_bridge_has_two_laws_and_a_reference_process() {
     };
     assert_eq!(task.source.family(), "gaussian");
     assert_eq!(task.target.mixture().map(|m| m.components()), Some(4));
-    assert!(matches!(
-        problem.solvers[1].method,
-        MethodSpec::LightBridge {
-            potentials: 4,
-            max_iterations: 20_000,
-            ..
-        }
-    ));
+    let light = problem.solvers[1].options_of("light-bridge");
+    let light = light.expect("listed");
+    assert_eq!(light.count("potentials"), 4);
+    assert_eq!(light.count("max_iter"), 20_000);
     assert_eq!(problem.time_settings.t_min, 0.0);
 }
 
@@ -342,17 +321,9 @@ fn a_path_has_ends_a_functional_and_solvers_that_may_differ() {
     assert!(task.refine_endpoints);
     assert_eq!(problem.state_names, ["x", "y"]);
     close(problem.references[0].value, 1.0);
-    let MethodSpec::Mam {
-        duration,
-        functional,
-        images,
-        ..
-    } = problem.solvers[2].method
-    else {
-        panic!("a timed path");
-    };
-    assert_eq!((duration, images), (20.0, 2000));
-    assert_eq!(functional, PathFunctional::OnsagerMachlup);
+    let mam = problem.solvers[2].options_of("mam").expect("a timed path");
+    assert_eq!((mam.number("duration"), mam.count("images")), (20.0, 2000));
+    assert_eq!(mam.name("functional"), "onsager-machlup");
     let tilted = shipped_as("path/tilted.toml").problem;
     assert_eq!(tilted.state_names, ["x"]);
     assert!(tilted.automatic);

@@ -1,14 +1,13 @@
 //! Every name has a page, and the JSON schema says what the checker says.
 
-use onsager::derivation::pages as structures;
-use onsager::problem::format::codes::CODES;
+use onsager::derivation::pages::structures;
+use onsager::problem::format::codes::codes;
 use onsager::problem::format::json_schema::json_schema;
-use onsager::problem::format::page::Page;
-use onsager::problem::format::vocabulary;
+use onsager::problem::format::names;
+use onsager::problem::format::vocabulary::{all, readable, with_code, working};
 use onsager::problem::load;
-use onsager::problem::meant::task::Kind;
-use onsager::solvers::registry::pages as methods;
-use onsager::verification::pages as checks;
+use onsager::problem::meant::kind::{Kind, PINNED};
+use onsager::verification::vocabulary::standard;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -65,41 +64,55 @@ fn exactly_the_codes_that_can_be_emitted_have_a_page() {
         }
     }
     assert!(emitted.len() > 50, "{emitted:?}");
-    let explained: BTreeSet<String> = CODES.iter().map(|page| page.name.to_owned()).collect();
+    let explained: BTreeSet<String> = codes().iter().map(|page| page.name.to_owned()).collect();
     assert_eq!(emitted, explained);
 }
 
 #[test]
-fn every_method_check_and_structure_has_a_page() {
-    let named = |pages: &[Page]| -> BTreeSet<&str> {
-        let names: BTreeSet<&str> = pages.iter().map(|page| page.name).collect();
-        assert_eq!(names.len(), pages.len(), "two pages of one name");
-        names
+fn every_name_has_one_page_and_every_standard_is_a_name() {
+    let words = standard();
+    let once = |names: Vec<&'static str>| {
+        let different: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(different.len(), names.len(), "two pages of one name");
     };
-    let known = |names: &[vocabulary::Name]| -> BTreeSet<&str> {
-        vocabulary::all(names).into_iter().collect()
-    };
-    assert_eq!(named(methods::METHODS), known(vocabulary::METHODS));
-    assert_eq!(named(checks::CHECKS), known(vocabulary::CHECKS));
-    assert_eq!(named(structures::STRUCTURES), known(vocabulary::STRUCTURES));
+    once(all(&words.methods));
+    once(all(&words.checks));
+    let pages: Vec<&str> = structures().iter().map(|p| p.name).collect();
+    once(pages.clone());
+    assert_eq!(
+        pages.into_iter().collect::<BTreeSet<_>>(),
+        names::all(names::STRUCTURES).into_iter().collect()
+    );
     for kind in Kind::ALL {
-        let all = vocabulary::of_kind(vocabulary::CHECKS, kind);
-        let standard = vocabulary::standard_checks(kind);
-        assert!(standard.iter().all(|check| all.contains(check)), "{kind}");
-        let plots = vocabulary::of_kind(vocabulary::PLOTS, kind);
-        let standard = vocabulary::standard_plots(kind);
+        let known = readable(&words.checks, kind);
+        let standard = kind.standard_checks();
+        assert!(standard.iter().all(|check| known.contains(check)), "{kind}");
+        let plots = names::of_kind(names::PLOTS, kind);
+        let standard = kind.standard_plots();
         assert!(standard.iter().all(|plot| plots.contains(plot)), "{kind}");
     }
 }
 
 #[test]
+fn names_without_code_are_read_and_not_listed() {
+    let words = standard();
+    for kind in Kind::ALL {
+        let (read, work) = (
+            readable(&words.methods, kind),
+            working(&words.methods, kind),
+        );
+        assert!(!read.is_empty() && work.iter().all(|name| read.contains(name)));
+        assert_eq!(work.is_empty(), PINNED.contains(&kind), "{kind}");
+    }
+    let listed: Vec<&str> = with_code(&words.methods).map(|c| c.page.name).collect();
+    assert!(listed.contains(&"hopf-cole") && !listed.contains(&"sinkhorn"));
+}
+
+#[test]
 fn the_checks_of_the_catalogue_are_names_of_the_format() {
+    let known = working(&standard().checks, Kind::Reverse);
     for identity in onsager::verification::catalogue::catalogue() {
-        let found = vocabulary::CHECKS
-            .iter()
-            .find(|name| name.name == identity.id());
-        let found = found.unwrap_or_else(|| panic!("`{}` cannot be asked for", identity.id()));
-        assert!(found.kinds.contains(&Kind::Reverse), "{}", identity.id());
+        assert!(known.contains(&identity.id()), "{}", identity.id());
     }
 }
 
@@ -143,6 +156,20 @@ fn validate(schema: &Value, root: &Value, value: &Value, place: &str) -> Result<
                 {
                     return wrong("too small");
                 }
+            }
+            "exclusiveMinimum"
+                if value
+                    .as_f64()
+                    .is_some_and(|v| v <= rule.as_f64().expect("a number")) =>
+            {
+                return wrong("too small");
+            }
+            "exclusiveMaximum"
+                if value
+                    .as_f64()
+                    .is_some_and(|v| v >= rule.as_f64().expect("a number")) =>
+            {
+                return wrong("too large");
             }
             "const" if rule != value => return wrong(&format!("{value} is not {rule}")),
             "enum" if !rule.as_array().expect("a list").contains(value) => {
@@ -192,7 +219,8 @@ fn validate(schema: &Value, root: &Value, value: &Value, place: &str) -> Result<
                     }
                 }
             }
-            "const" | "enum" | "then" | "description" | "title" | "$schema" | "$defs" => {}
+            "exclusiveMinimum" | "exclusiveMaximum" | "const" | "enum" | "then" | "description"
+            | "title" | "$schema" | "$defs" => {}
             other => panic!("unknown keyword {other}"),
         }
     }
@@ -209,13 +237,13 @@ fn holds(schema: &Value, value: &Value) -> Result<(), String> {
 
 #[test]
 fn the_schema_accepts_every_shipped_problem_and_its_resolved_text() {
-    let schema = json_schema();
+    let schema = json_schema(&standard());
     let files = shipped();
     assert!(files.len() >= 19);
     for path in files {
         let text = std::fs::read_to_string(&path).expect("a file");
         holds(&schema, &as_json(&text)).unwrap_or_else(|why| panic!("{}{why}", path.display()));
-        let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = load(&path, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
         holds(&schema, &as_json(&loaded.resolved))
             .unwrap_or_else(|why| panic!("resolved {}{why}", path.display()));
     }
@@ -223,7 +251,7 @@ fn the_schema_accepts_every_shipped_problem_and_its_resolved_text() {
 
 #[test]
 fn the_schema_refuses_an_unknown_key_in_every_table() {
-    let schema = json_schema();
+    let schema = json_schema(&standard());
     for path in shipped() {
         let value = as_json(&std::fs::read_to_string(&path).expect("a file"));
         let tables = value.as_object().expect("tables");
@@ -252,7 +280,7 @@ fn the_schema_refuses_an_unknown_key_in_every_table() {
 
 #[test]
 fn the_schema_refuses_what_the_checker_refuses_for_keys_types_and_kinds() {
-    let schema = json_schema();
+    let schema = json_schema(&standard());
     for name in [
         "unknown_keys",
         "unknown_kind",
@@ -332,7 +360,7 @@ fn the_schema_of_a_table_is_text_or_json() {
     assert!(schema["properties"]["terminal"].is_object());
     let (text, _) = said(&onsager(&["schema", "--json"]));
     let whole: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(whole, json_schema());
+    assert_eq!(whole, json_schema(&standard()));
 }
 
 #[test]

@@ -11,7 +11,6 @@ use onsager::field::{Field, LogDensity};
 use onsager::numeric::batch::Batch;
 use onsager::numeric::estimate::{ErrorKind, Estimate};
 use onsager::numeric::random::Streams;
-use onsager::problem::format::vocabulary::standard_plots;
 use onsager::problem::meant::law::{Covariance, Mixture};
 use onsager::problem::meant::model::{Integrator, Spacing};
 use onsager::problem::meant::task::Kind;
@@ -373,7 +372,8 @@ fn pictures(record: &mut Record) {
     let law = NoisedMixture::new(mixture, transition, 0.0);
     let streams = Streams::new(SEED);
     let mut figures = FigureData {
-        plots: standard_plots(Kind::Reverse)
+        plots: Kind::Reverse
+            .standard_plots()
             .iter()
             .map(|name| (*name).to_owned())
             .collect(),

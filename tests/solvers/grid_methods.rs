@@ -11,10 +11,11 @@ use onsager::solvers::grid::fokker_planck::FokkerPlanck;
 use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT, unsettled};
 use onsager::solvers::grid::noised_value::HopfCole;
 use onsager::solvers::lowered::problem::Lowered;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 fn lowered(text: &str) -> Lowered {
-    let problem = parse_text("test.toml", text, Path::new("."), &[])
+    let problem = parse_text("test.toml", text, Path::new("."), &[], &standard())
         .expect("a valid problem")
         .problem;
     Lowered::new(problem).expect("additive noise and a mixture prior")
@@ -486,7 +487,7 @@ fn both_roads_agree_in_the_plane() {
     let lowered = lowered(
         r#"
 format = 1
-[lowered]
+[problem]
 name = "swirl"
 kind = "reverse"
 [data]

@@ -14,6 +14,7 @@ use onsager::verification::identity::{CheckResult, Settings};
 use onsager::verification::subject::{Claims, Subject};
 use onsager::verification::verdict::Verdict;
 use onsager::verification::verify;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ paths = 4096
 "#;
 
 fn lowered(text: &str) -> Lowered {
-    let loaded = parse_text("planted.toml", text, Path::new("."), &[])
+    let loaded = parse_text("planted.toml", text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}"));
     lower(loaded.problem)
 }
@@ -325,8 +326,8 @@ paths = 1024
 #[test]
 fn table_checks_can_fail() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/data");
-    let loaded =
-        parse_text("table.toml", TABLE, &folder, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = parse_text("table.toml", TABLE, &folder, &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"));
     let lowered = lower(loaded.problem);
     let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
     let exact = exact_subject(&lowered, &law);

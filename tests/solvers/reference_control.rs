@@ -8,6 +8,7 @@ use onsager::problem::parse_text;
 use onsager::solvers::driver::Solution;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
+use onsager::verification::vocabulary::standard;
 use serde_json::Value;
 use std::path::Path;
 
@@ -51,8 +52,8 @@ fn records(prefix: &str) -> Vec<Record> {
 }
 
 fn solved(body: &str) -> Solution {
-    let text = format!("format = 1\n[lowered]\nname = \"test\"\nkind = \"control\"\n{body}");
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+    let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n{body}");
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}\n{text}"));
     let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
     let spec = &lowered.problem.solvers[0];
@@ -159,11 +160,17 @@ fn the_quadratic_benchmarks_have_their_closed_forms() {
 #[test]
 fn ten_double_wells_cost_the_sum_of_each() {
     let text = include_str!("../../problems/control/double_well_ten.toml");
-    let loaded = parse_text("test.toml", text, Path::new("problems/control"), &[])
-        .unwrap_or_else(|report| panic!("{report}"));
+    let loaded = parse_text(
+        "test.toml",
+        text,
+        Path::new("problems/control"),
+        &[],
+        &standard(),
+    )
+    .unwrap_or_else(|report| panic!("{report}"));
     let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
     let spec = (lowered.problem.solvers.iter())
-        .find(|spec| spec.method.name() == "separable")
+        .find(|spec| spec.method() == "separable")
         .expect("the file asks for separable");
     let solution =
         solve(&lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|why| panic!("{why}"));

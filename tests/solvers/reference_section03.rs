@@ -37,6 +37,10 @@ impl Basis for Cubic {
     fn regressors(&self) -> Regressors {
         Regressors::Coupled { count: 3 }
     }
+    fn standard(&self) -> Vec<f64> {
+        vec![0.0, -1.0, 0.0]
+    }
+
     fn combine(&self, x: BatchRef<'_>, theta: &[f64], mut out: BatchMut<'_>) {
         for (o, x) in out.column_mut(0).iter_mut().zip(x.column(0)) {
             *o = theta[0] + theta[1] * x + theta[2] * x * x * x;
@@ -47,25 +51,28 @@ impl Basis for Cubic {
             *o = scale[0] * (theta[1] + 3.0 * theta[2] * x * x);
         }
     }
-    fn pull_back(&self, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
-        for (x, c) in x.column(0).iter().zip(cotangent.column(0)) {
-            gradient[0] += c;
-            gradient[1] += c * x;
-            gradient[2] += c * x * x * x;
-        }
-    }
-    fn pull_back_state(
+    fn carry_back(
         &self,
         x: BatchRef<'_>,
-        theta: &[f64],
         cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
+        gradient: Option<&mut [f64]>,
+        state: Option<(&[f64], BatchMut<'_>)>,
     ) {
-        let pairs = x.column(0).iter().zip(cotangent.column(0));
-        for (o, (x, c)) in out.column_mut(0).iter_mut().zip(pairs) {
-            *o = c * (theta[1] + 3.0 * theta[2] * x * x);
+        let pairs = || x.column(0).iter().zip(cotangent.column(0));
+        if let Some(gradient) = gradient {
+            for (x, c) in pairs() {
+                gradient[0] += c;
+                gradient[1] += c * x;
+                gradient[2] += c * x * x * x;
+            }
+        }
+        if let Some((theta, mut out)) = state {
+            for (o, (x, c)) in out.column_mut(0).iter_mut().zip(pairs()) {
+                *o = c * (theta[1] + 3.0 * theta[2] * x * x);
+            }
         }
     }
+
     fn pull_back_divergence(
         &self,
         x: BatchRef<'_>,

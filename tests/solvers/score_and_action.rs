@@ -10,6 +10,7 @@ use onsager::solvers::driver::{Solution, Unsolved};
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::lowered::refusal::Refusal;
 use onsager::solvers::registry::run::solve;
+use onsager::verification::vocabulary::standard;
 use std::path::Path;
 
 const THREE_GAUSSIANS: &str = r#"
@@ -37,7 +38,7 @@ steps = 50
 const REFERENCE_ENERGY: f64 = 2.837_916_5 - 1.033_767_3 + 10.05;
 
 fn lowered(text: &str) -> Lowered {
-    let loaded = parse_text("test.toml", text, Path::new("."), &[]).expect("valid");
+    let loaded = parse_text("test.toml", text, Path::new("."), &[], &standard()).expect("valid");
     Lowered::new(loaded.problem).expect("additive noise")
 }
 
@@ -122,7 +123,7 @@ fn implicit_score_matching_needs_no_transition_density() {
     let lowered = lowered(
         r#"
 format = 1
-[lowered]
+[problem]
 name = "double-well"
 kind = "reverse"
 [data]

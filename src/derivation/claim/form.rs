@@ -88,7 +88,7 @@ impl Forms {
     pub fn form(&self, graph: &Graph, e: Expr) -> Option<(&Form, u32)> {
         let (name, order) = match graph.node(e) {
             Node::Symbol(name) => (name, 0),
-            Node::Unknown { name, orders, .. } => (name, *orders.first()?),
+            Node::Unknown(name, _, orders) => (name, *orders.first()?),
             _ => return None,
         };
         let index: usize = name.strip_prefix('#')?.parse().ok()?;

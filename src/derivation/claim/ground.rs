@@ -334,11 +334,7 @@ fn isotropic(graph: &Graph, diffusion: &[Vec<Expr>]) -> Option<Expr> {
 /// Orders of the derivative of the unknown function `name` that `e` is, if it is one.
 pub(super) fn orders_of(graph: &Graph, e: Expr, name: &str) -> Option<Vec<u32>> {
     match graph.node(e) {
-        Node::Unknown {
-            name: found,
-            orders,
-            ..
-        } if found == name => Some(orders.clone()),
+        Node::Unknown(found, _, orders) if found == name => Some(orders.clone()),
         _ => None,
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn monomials(graph: &mut Graph, e: Expr, atoms: &[Expr]) -> Option<Mo
     let mut found: BTreeMap<Vec<(Expr, u32)>, Vec<Expr>> = BTreeMap::new();
     let expanded = graph.expand(e);
     let (constant, terms) = match graph.node(expanded) {
-        Node::Sum { constant, terms } => (constant.clone(), terms.clone()),
+        Node::Sum(constant, terms) => (constant.clone(), terms.clone()),
         _ => (Rational::zero(), vec![(expanded, Rational::one())]),
     };
     if !constant.is_zero() {
@@ -30,10 +30,7 @@ pub(super) fn monomials(graph: &mut Graph, e: Expr, atoms: &[Expr]) -> Option<Mo
     }
     for (term, scale) in terms {
         let (scale, factors) = match graph.node(term) {
-            Node::Product {
-                coefficient,
-                factors,
-            } => (&scale * coefficient, factors.clone()),
+            Node::Product(coefficient, factors) => (&scale * coefficient, factors.clone()),
             _ => {
                 let one = graph.one();
                 (scale, vec![(term, one)])
@@ -221,7 +218,7 @@ impl Workbench<'_> {
             return Some(e);
         }
         let differentiated = graph.unknowns(&[e]).into_iter().any(|n| {
-            let Node::Unknown { name, orders, .. } = graph.node(n) else {
+            let Node::Unknown(name, _, orders) = graph.node(n) else {
                 return false;
             };
             name.starts_with("conditional_score") && orders.iter().any(|o| *o > 0)

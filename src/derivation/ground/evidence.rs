@@ -1,6 +1,7 @@
 //! Executing an equation: proved in normal form, tested at points, or refuted.
 
-use crate::expr::{Equality, Expr, Graph};
+use crate::expr::arithmetic::Arithmetic;
+use crate::expr::{Decision, Expr, Graph};
 
 /// How an equation was made sure of.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,18 +82,25 @@ fn place(at: &[(String, f64)]) -> String {
 ///
 /// # Errors
 /// [`Refuted`] with a point where the sides differ.
-pub fn equal(graph: &mut Graph, claim: &str, left: Expr, right: Expr) -> Result<Evidence, Refuted> {
+pub fn equal(
+    graph: &mut Graph,
+    claim: &str,
+    left: impl Into<Arithmetic>,
+    right: impl Into<Arithmetic>,
+) -> Result<Evidence, Refuted> {
+    let (left, right) = (graph.of(left), graph.of(right));
     match graph.equal(left, right) {
-        Equality::Proved => Ok(Evidence::Proved),
-        Equality::Tested { points: 0, .. } => Ok(Evidence::Stated),
-        Equality::Tested {
+        Decision::Proved { .. } => Ok(Evidence::Proved),
+        Decision::Undecided { .. } => Ok(Evidence::Stated),
+        Decision::Tested {
             points,
             largest_relative_difference,
+            ..
         } => Ok(Evidence::Tested {
             points,
             largest_relative_difference,
         }),
-        Equality::Different { at, left, right } => Err(Refuted {
+        Decision::Refuted { at, left, right } => Err(Refuted {
             claim: claim.to_owned(),
             at,
             left,

@@ -18,14 +18,14 @@ pub(super) fn nonaffine(noising: &mut Noising) -> Option<(usize, Expr)> {
 /// What is left of an expression without its terms that are not affine in the state.
 pub(super) fn affine_part(noising: &mut Noising, e: Expr) -> Expr {
     let terms = nonaffine_terms(noising, e);
-    let rest = noising.graph.sub(e, terms);
+    let rest = noising.of(e - terms);
     noising.graph.expand(rest)
 }
 
 /// The terms of a sum that are not affine in the state.
 pub(super) fn nonaffine_terms(noising: &mut Noising, f: Expr) -> Expr {
     let expanded = noising.graph.expand(f);
-    let Node::Sum { terms, .. } = noising.graph.node(expanded).clone() else {
+    let Node::Sum(_, terms) = noising.graph.node(expanded).clone() else {
         return expanded;
     };
     let state = noising.state.clone();

@@ -379,7 +379,7 @@ fn linear_part(
     for (i, f) in drift.iter().enumerate() {
         let expanded = graph.expand(*f);
         let terms: Vec<Expr> = match graph.node(expanded).clone() {
-            Node::Sum { terms, constant } => {
+            Node::Sum(constant, terms) => {
                 let mut parts: Vec<Expr> = terms
                     .into_iter()
                     .map(|(term, factor)| graph.linear(&[(factor, term)]))

@@ -1,9 +1,10 @@
 //! Explicit schemes: Euler–Maruyama, Milstein, Heun and a stochastic Runge–Kutta method.
 
-use crate::discretization::scheme::{Coefficients, NoiseStructure, Scheme, SchemeRefusal, Sde};
+use crate::discretization::scheme::{
+    Claim, Coefficients, NoiseStructure, Scheme, SchemeRefusal, Sde,
+};
 use crate::numeric::batch::Batch;
 use crate::numeric::brownian::{Increment, Wanted};
-use crate::problem::meant::model::Calculus;
 
 /// `x ← x + f h + G ΔW`.
 ///
@@ -109,24 +110,9 @@ impl EulerMaruyama {
 }
 
 impl Scheme for EulerMaruyama {
-    fn name(&self) -> &'static str {
-        "euler-maruyama"
-    }
-
-    fn strong_order(&self) -> f64 {
-        if self.additive { 1.0 } else { 0.5 }
-    }
-
-    fn weak_order(&self) -> f64 {
-        1.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted::INCREMENT
+    fn claim(&self) -> Claim {
+        let strong = if self.additive { 1.0 } else { 0.5 };
+        Claim::new("euler-maruyama", strong, 1.0)
     }
 
     fn room(&self, points: usize) -> Vec<Batch> {
@@ -163,24 +149,8 @@ impl Milstein {
 }
 
 impl Scheme for Milstein {
-    fn name(&self) -> &'static str {
-        "milstein"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.0
-    }
-
-    fn weak_order(&self) -> f64 {
-        1.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted::INCREMENT
+    fn claim(&self) -> Claim {
+        Claim::new("milstein", 1.0, 1.0)
     }
 
     fn room(&self, points: usize) -> Vec<Batch> {
@@ -238,30 +208,16 @@ impl Heun {
 }
 
 impl Scheme for Heun {
-    fn name(&self) -> &'static str {
-        "heun"
-    }
-
-    fn strong_order(&self) -> f64 {
-        match self.structure {
+    fn claim(&self) -> Claim {
+        let strong = match self.structure {
             NoiseStructure::General { .. } => 0.5,
             _ => 1.0,
-        }
-    }
-
-    fn weak_order(&self) -> f64 {
-        match self.structure {
+        };
+        let weak = match self.structure {
             NoiseStructure::Additive => 2.0,
             _ => 1.0,
-        }
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Stratonovich
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted::INCREMENT
+        };
+        Claim::new("heun", strong, weak)
     }
 
     fn room(&self, points: usize) -> Vec<Batch> {
@@ -310,20 +266,8 @@ impl RungeKutta {
 }
 
 impl Scheme for RungeKutta {
-    fn name(&self) -> &'static str {
-        "runge-kutta"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.5
-    }
-
-    fn weak_order(&self) -> f64 {
-        2.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
+    fn claim(&self) -> Claim {
+        Claim::new("runge-kutta", 1.5, 2.0)
     }
 
     fn wanted(&self) -> Wanted {

@@ -1,4 +1,4 @@
-//! Schemes for additive noise that treat the linear part of the drift exactly.
+//! A scheme for additive noise that treats the linear part of the drift exactly.
 //!
 //! With `f = A x + a + rest`, the linear equation `dX = (A X + a) dt + G dW` moves a point over h by
 //!
@@ -12,11 +12,10 @@
 
 use crate::discretization::scheme::coefficients::LinearPart;
 use crate::discretization::scheme::explicit::Shape;
-use crate::discretization::scheme::{Coefficients, Scheme, SchemeRefusal, Sde};
-use crate::numeric::batch::{Batch, BatchRef};
+use crate::discretization::scheme::{Claim, Coefficients, Scheme, SchemeRefusal, Sde};
+use crate::numeric::batch::Batch;
 use crate::numeric::brownian::{Increment, Wanted};
 use crate::numeric::dense::linear_transition;
-use crate::problem::meant::model::Calculus;
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,22 +27,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// exponential Euler method; the conditional noise is the projection of a Gaussian vector.
 #[derive(Debug)]
 pub struct ExponentialEuler {
-    flow: LinearFlow,
-}
-
-/// Half a step of the rest of the drift (midpoint rule), a whole step of the linear equation, and half a
-/// step of the rest again.
-///
-/// # Source
-/// Strang (1968); Leimkuhler and Matthews, *Molecular Dynamics* (2015), section 7.3.
-#[derive(Debug)]
-pub struct Strang {
-    flow: LinearFlow,
-}
-
-/// Steps of the linear part.
-#[derive(Debug)]
-struct LinearFlow {
     part: LinearPart,
     shape: Shape,
     moving_noise: bool,
@@ -53,33 +36,25 @@ struct LinearFlow {
 
 #[derive(Debug)]
 struct LinearStep {
-    /// E
-    map: DMatrix<f64>,
     /// φ
     mean: DMatrix<f64>,
-    /// `φ a`
-    shift: DVector<f64>,
     /// `K/h`
     kick: DMatrix<f64>,
     /// `R^{1/2}`
     root: DMatrix<f64>,
 }
 
-impl LinearFlow {
-    fn new(sde: &Sde) -> Self {
-        Self {
+impl ExponentialEuler {
+    /// # Errors
+    /// Noise that depends on the state.
+    pub fn new(sde: &Sde) -> Result<Self, SchemeRefusal> {
+        sde.additive("exponential-euler")?;
+        Ok(Self {
             part: sde.linear().clone(),
             shape: Shape::of(sde),
             moving_noise: sde.noise_moves(),
             steps: Mutex::default(),
-        }
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted {
-            area: false,
-            spare: self.shape.states,
-        }
+        })
     }
 
     fn at(&self, equation: &mut dyn Coefficients, t: f64, length: f64) -> Arc<LinearStep> {
@@ -125,8 +100,6 @@ impl LinearFlow {
         let spectrum = (0.5 * (&rest + rest.transpose())).symmetric_eigen();
         let roots = spectrum.eigenvalues.map(|v| v.max(0.0).sqrt());
         LinearStep {
-            map: law.map,
-            shift: law.shift,
             root: spectrum.eigenvectors * DMatrix::from_diagonal(&roots),
             mean,
             kick,
@@ -134,62 +107,20 @@ impl LinearFlow {
     }
 }
 
-/// `out += M x`, point by point.
-fn add_times(matrix: &DMatrix<f64>, x: BatchRef<'_>, out: &mut Batch) {
-    for i in 0..matrix.nrows() {
-        let column = out.column_mut(i);
-        for j in 0..matrix.ncols() {
-            let factor = matrix[(i, j)];
-            if factor != 0.0 {
-                for (o, x) in column.iter_mut().zip(x.column(j)) {
-                    *o += factor * x;
-                }
-            }
-        }
-    }
-}
-
-impl LinearStep {
-    fn add_noise(&self, noise: &Increment, x: &mut Batch) {
-        add_times(&self.kick, noise.wiener.as_ref(), x);
-        add_times(&self.root, noise.spare.as_ref(), x);
-    }
-}
-
-impl ExponentialEuler {
-    /// # Errors
-    /// Noise that depends on the state.
-    pub fn new(sde: &Sde) -> Result<Self, SchemeRefusal> {
-        sde.additive("exponential-euler")?;
-        Ok(Self {
-            flow: LinearFlow::new(sde),
-        })
-    }
-}
-
 impl Scheme for ExponentialEuler {
-    fn name(&self) -> &'static str {
-        "exponential-euler"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.0
-    }
-
-    fn weak_order(&self) -> f64 {
-        1.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
+    fn claim(&self) -> Claim {
+        Claim::new("exponential-euler", 1.0, 1.0)
     }
 
     fn wanted(&self) -> Wanted {
-        self.flow.wanted()
+        Wanted {
+            area: false,
+            spare: self.shape.states,
+        }
     }
 
     fn room(&self, points: usize) -> Vec<Batch> {
-        vec![self.flow.shape.states(points)]
+        vec![self.shape.states(points)]
     }
 
     fn step(
@@ -203,108 +134,12 @@ impl Scheme for ExponentialEuler {
         let [drift] = room else {
             unreachable!("one table, as made by `room`");
         };
-        let step = self.flow.at(equation, t, noise.length);
+        let step = self.at(equation, t, noise.length);
         equation.drift(t, x.as_ref(), drift.as_mut());
         // E x + φ (f − A x) = x + φ f, because φ A = E − 1.
-        add_times(&step.mean, drift.as_ref(), x);
-        step.add_noise(noise, x);
-    }
-}
-
-impl Strang {
-    /// # Errors
-    /// Noise that depends on the state.
-    pub fn new(sde: &Sde) -> Result<Self, SchemeRefusal> {
-        sde.additive("strang")?;
-        Ok(Self {
-            flow: LinearFlow::new(sde),
-        })
-    }
-
-    /// `out = f − A x − a`
-    fn rest(&self, equation: &mut dyn Coefficients, t: f64, x: &Batch, out: &mut Batch) {
-        equation.drift(t, x.as_ref(), out.as_mut());
-        let part = &self.flow.part;
-        for i in 0..x.columns() {
-            let column = out.column_mut(i);
-            column.iter_mut().for_each(|f| *f -= part.shift[i]);
-            for j in 0..x.columns() {
-                let factor = part.matrix[(i, j)];
-                if factor != 0.0 {
-                    for (f, x) in column.iter_mut().zip(x.column(j)) {
-                        *f -= factor * x;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The rest of the drift over `length`, by the midpoint rule.
-    fn bend(
-        &self,
-        equation: &mut dyn Coefficients,
-        t: f64,
-        length: f64,
-        x: &mut Batch,
-        slope: &mut Batch,
-        trial: &mut Batch,
-    ) {
-        self.rest(equation, t, x, slope);
-        trial.as_mut().copy_from(x.as_ref());
-        trial.add_scaled(0.5 * length, slope);
-        self.rest(equation, t + 0.5 * length, trial, slope);
-        x.add_scaled(length, slope);
-    }
-}
-
-impl Scheme for Strang {
-    fn name(&self) -> &'static str {
-        "strang"
-    }
-
-    fn strong_order(&self) -> f64 {
-        1.0
-    }
-
-    fn weak_order(&self) -> f64 {
-        2.0
-    }
-
-    fn calculus(&self) -> Calculus {
-        Calculus::Ito
-    }
-
-    fn wanted(&self) -> Wanted {
-        self.flow.wanted()
-    }
-
-    fn room(&self, points: usize) -> Vec<Batch> {
-        vec![
-            self.flow.shape.states(points),
-            self.flow.shape.states(points),
-        ]
-    }
-
-    fn step(
-        &self,
-        equation: &mut dyn Coefficients,
-        t: f64,
-        x: &mut Batch,
-        noise: &Increment,
-        room: &mut [Batch],
-    ) {
-        let [slope, trial] = room else {
-            unreachable!("two tables, as made by `room`");
-        };
-        let half = 0.5 * noise.length;
-        let step = self.flow.at(equation, t, noise.length);
-        self.bend(equation, t, half, x, slope, trial);
-        for (j, shift) in step.shift.iter().enumerate() {
-            trial.column_mut(j).fill(*shift);
-        }
-        add_times(&step.map, x.as_ref(), trial);
-        std::mem::swap(x, trial);
-        step.add_noise(noise, x);
-        self.bend(equation, t + half, half, x, slope, trial);
+        let mut x = x.as_mut();
+        x.add_product(1.0, &step.mean, drift.as_ref());
+        x.add_product(1.0, &step.kick, noise.wiener.as_ref());
+        x.add_product(1.0, &step.root, noise.spare.as_ref());
     }
 }

@@ -11,7 +11,6 @@
 //! | [`Heun`] | Stratonovich | 1 (commutative noise) | 1, additive noise 2 | 2 |
 //! | [`RungeKutta`] (additive noise) | any | 1½ | 2 | 2 |
 //! | [`ExponentialEuler`] (additive noise) | any | 1; exact in law where the drift is linear | 1 | 1 |
-//! | [`Strang`] (additive noise) | any | 1; exact in law where the drift is linear | 2 | 4 |
 //!
 //! Orders assume coefficients that are smooth and grow at most linearly. Exact steps of a diffusion that is
 //! run backwards with a frozen denoiser are in [`crate::discretization::reverse_step`].
@@ -27,12 +26,11 @@ mod walk;
 
 pub use coefficients::{Equation, NoiseStructure, Policy, Sde, SdeError};
 pub use explicit::{EulerMaruyama, Heun, Milstein, RungeKutta};
-pub use linear::{ExponentialEuler, Strang};
+pub use linear::ExponentialEuler;
 pub use walk::Path;
 
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::brownian::{Increment, Wanted};
-use crate::problem::meant::model::Calculus;
 
 /// What schemes ask of `dX = f dt + G dW` (Itô), at one time and a block of points.
 ///
@@ -55,18 +53,31 @@ pub trait Coefficients {
     fn bracket_values(&mut self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>);
 }
 
-/// One way of stepping.
-pub trait Scheme: Sync {
-    fn name(&self) -> &'static str;
+/// What a scheme says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Claim {
+    pub name: &'static str,
     /// Order of `E|X_T − X̂_T|`.
-    fn strong_order(&self) -> f64;
+    pub strong: f64,
     /// Order of `|E g(X_T) − E g(X̂_T)|` for smooth g.
-    fn weak_order(&self) -> f64;
-    /// How the scheme itself reads `G dW`: it converges to the Itô solution of its [`Coefficients`] whatever
-    /// this says, by the drift it asks for.
-    fn calculus(&self) -> Calculus;
+    pub weak: f64,
+}
+
+impl Claim {
+    fn new(name: &'static str, strong: f64, weak: f64) -> Self {
+        Self { name, strong, weak }
+    }
+}
+
+/// One way of stepping; however it reads `G dW` itself, it converges to the Itô solution of its [`Coefficients`].
+pub trait Scheme: Sync {
+    fn claim(&self) -> Claim;
+
     /// What it wants to know of the noise.
-    fn wanted(&self) -> Wanted;
+    fn wanted(&self) -> Wanted {
+        Wanted::INCREMENT
+    }
+
     /// Tables of intermediate values for a block.
     fn room(&self, points: usize) -> Vec<Batch>;
     /// Advances `x` from t by the length of the increment.

@@ -6,10 +6,10 @@ use crate::field::family::Family;
 use crate::field::mixture_potential::MixturePotential;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::{Differentiable, ScoreFamily};
+use crate::field::{affine, chebyshev, mixture_potential, network, rbf};
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::{Covariance, Mixture};
-use crate::problem::meant::model::FieldSpec;
 
 fn noising(d: usize) -> Noising {
     let beta = TimeFunction::Linear {
@@ -33,20 +33,14 @@ fn law(d: usize) -> NoisedMixture {
 
 fn families(d: usize) -> Vec<Family> {
     let mut specs = vec![
-        FieldSpec::Affine { nodes: 4 },
-        FieldSpec::Affine { nodes: 1 },
-        FieldSpec::Rbf {
-            centers: 5,
-            nodes: 3,
-        },
-        FieldSpec::Mixture { components: 3 },
-        FieldSpec::Network { layers: vec![4, 3] },
+        affine::spec(4),
+        affine::spec(1),
+        rbf::spec(5, 3),
+        mixture_potential::spec(3),
+        network::spec(vec![4, 3]),
     ];
     if d <= 2 {
-        specs.push(FieldSpec::Chebyshev {
-            degree: 3,
-            nodes: 3,
-        });
+        specs.push(chebyshev::spec(3, 3));
     }
     let streams = Streams::new(3);
     specs
@@ -176,7 +170,8 @@ fn one_sweep_pulls_back_the_same_as_two() {
             let (mut a, mut b) = (Batch::zeros(9, d), Batch::zeros(9, d));
             family.pull_back(t, x.as_ref(), c.as_ref(), &mut separate);
             family.pull_back_state(t, x.as_ref(), c.as_ref(), a.as_mut());
-            family.pull_back_both(t, x.as_ref(), c.as_ref(), &mut together, b.as_mut());
+            let wanted = (Some(together.as_mut_slice()), Some(b.as_mut()));
+            family.carry_back(t, x.as_ref(), c.as_ref(), wanted.0, wanted.1);
             assert_eq!(separate, together);
             assert_eq!(a, b);
         }

@@ -1,50 +1,88 @@
 //! One page about a name: what `onsager explain` prints and `onsager list` names.
 
-/// A page. The texts stand next to what they explain.
+/// A page in a book: a Markdown text with a section for each name.
+///
+/// A section is a heading, a line that says what it is, what it means with its formula, a list of what is usually behind
+/// it (`- **seen** what it means or what to do`), and a piece of a problem file or of the command line between fences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     pub name: &'static str,
-    /// One line, without the name.
-    pub summary: &'static str,
-    /// What it means, with its formula.
-    pub meaning: &'static str,
-    /// What is usually behind it: what is seen, and what it means or what to do.
-    pub causes: &'static [(&'static str, &'static str)],
-    /// A piece of a problem file, or a line of the command line.
-    pub example: &'static str,
+    book: &'static str,
 }
 
 impl Page {
+    pub const fn of(name: &'static str, book: &'static str) -> Self {
+        Self { name, book }
+    }
+
+    fn section(&self) -> &'static str {
+        let mut sections = sections(self.book);
+        let found = sections.find(|(name, _)| *name == self.name);
+        found.map_or("", |(_, section)| section)
+    }
+
+    /// One line, without the name.
+    pub fn summary(&self) -> &'static str {
+        self.section().lines().next().unwrap_or_default()
+    }
+
     /// The page as text.
     pub fn text(&self) -> String {
-        let mut text = format!("{} - {}\n", self.name, self.summary);
-        if !self.meaning.is_empty() {
-            text.push('\n');
-            text.push_str(&indented(self.meaning));
-        }
-        if !self.causes.is_empty() {
-            text.push('\n');
-            let width = self.causes.iter().map(|(seen, _)| seen.len()).max();
-            let width = width.unwrap_or(0);
-            for (seen, meaning) in self.causes {
-                text.push_str(&format!("  {seen:width$}   {meaning}\n"));
+        let (body, example) = self
+            .section()
+            .split_once("```\n")
+            .unwrap_or((self.section(), ""));
+        let (causes, meaning): (Vec<&str>, Vec<&str>) = body
+            .lines()
+            .skip(1)
+            .filter(|line| !line.is_empty())
+            .partition(|line| line.starts_with("- **"));
+        let mut text = format!("{} - {}\n", self.name, self.summary());
+        let mut part = |lines: Vec<String>, indent: &str| {
+            if !lines.is_empty() {
+                text.push('\n');
             }
-        }
-        if !self.example.is_empty() {
+            for line in lines {
+                text.push_str(&format!("{indent}{line}\n"));
+            }
+        };
+        part(meaning.into_iter().map(str::to_owned).collect(), "  ");
+        part(aligned(&causes), "  ");
+        let example = example.trim_end().trim_end_matches("```").lines();
+        let example: Vec<String> = example.map(|line| format!("  {line}")).collect();
+        if !example.is_empty() {
             text.push_str("\n  example\n");
-            for line in self.example.lines() {
-                text.push_str(&format!("    {line}\n"));
+            for line in example {
+                text.push_str(&format!("  {line}\n"));
             }
         }
         text
     }
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+/// What is seen in one column, what to do in the next.
+fn aligned(causes: &[&str]) -> Vec<String> {
+    let causes = causes
+        .iter()
+        .filter_map(|line| line.strip_prefix("- **")?.split_once("** "));
+    let width = causes.clone().map(|(seen, _)| seen.len()).max();
+    let width = width.unwrap_or(0);
+    causes
+        .map(|(seen, meaning)| format!("{seen:width$}   {meaning}"))
+        .collect()
 }
 
-/// The page of a name.
-pub fn find(pages: &'static [Page], name: &str) -> Option<&'static Page> {
-    pages.iter().find(|page| page.name == name)
+/// The sections of a book by name.
+pub(crate) fn sections(book: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    book.trim_start_matches("# ")
+        .split("\n# ")
+        .filter_map(|section| section.split_once('\n'))
+        .map(|(name, rest)| (name, rest.trim()))
+}
+
+/// Every page of a book, in order.
+pub fn pages(book: &'static str) -> Vec<Page> {
+    sections(book)
+        .map(|(name, _)| Page::of(name, book))
+        .collect()
 }

@@ -1,8 +1,9 @@
 //! Checks that every table and key of a file exists and belongs to its kind.
 
 use crate::problem::format::key::{Form, Key};
-use crate::problem::format::tables::{Shape, TABLES, TableSchema};
-use crate::problem::meant::task::Kind;
+use crate::problem::format::tables::{Shape, TableSchema, part, tables};
+use crate::problem::format::vocabulary::Vocabulary;
+use crate::problem::meant::kind::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::suggest::{did_you_mean, synonym};
@@ -10,20 +11,28 @@ use std::ops::Range;
 
 /// The schema of a table.
 pub fn table(name: &str) -> Option<&'static TableSchema> {
-    TABLES.iter().find(|table| table.name == name)
+    tables().find(|table| table.name == name)
+}
+
+/// The keys of a table; `[[solver]]` has those of every method.
+pub fn keys(table: &'static TableSchema, vocabulary: &Vocabulary) -> Vec<&'static Key> {
+    let own = table.keys.iter();
+    match table.name {
+        "solver" => own.chain(vocabulary.options()).collect(),
+        _ => own.collect(),
+    }
 }
 
 /// Names of the tables a problem of this kind may use.
 pub fn tables_of(kind: Kind) -> Vec<&'static str> {
-    TABLES
-        .iter()
+    tables()
         .filter(|table| !matches!(table.shape, Shape::Later) && table.kinds.contains(&kind))
         .map(|table| table.name)
         .collect()
 }
 
 /// Checks that every table and key exists, before anything is interpreted.
-pub(crate) fn check_keys(root: &Table, kind: Kind) -> Vec<Diagnostic> {
+pub(crate) fn check_keys(root: &Table, kind: Kind, vocabulary: &Vocabulary) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for entry in &root.entries {
         if entry.key == "format" {
@@ -31,14 +40,17 @@ pub(crate) fn check_keys(root: &Table, kind: Kind) -> Vec<Diagnostic> {
         }
         match table(&entry.key) {
             None => diagnostics.push(unknown_table(entry, kind)),
-            Some(schema) => check_table(schema, entry, kind, &mut diagnostics),
+            Some(schema) => {
+                let keys = keys(schema, vocabulary);
+                check_table(schema, &keys, entry, kind, &mut diagnostics);
+            }
         }
     }
     diagnostics
 }
 
 fn unknown_table(entry: &Entry, kind: Kind) -> Diagnostic {
-    let names = TABLES.iter().map(|table| table.name);
+    let names = tables().map(|table| table.name);
     let is_table = matches!(entry.node.value, Value::Table(_) | Value::Array(_));
     let home = home_of(&entry.key);
     let diagnostic = if is_table {
@@ -56,15 +68,13 @@ fn unknown_table(entry: &Entry, kind: Kind) -> Diagnostic {
     };
     let suggestion = did_you_mean(&entry.key, names)
         .or_else(|| home.map(|home| format!("`{}` belongs to [{home}]", entry.key)));
-    let diagnostic = match suggestion {
-        Some(text) => diagnostic.label(text),
-        None => diagnostic,
-    };
+    let diagnostic = diagnostic.hint(suggestion);
     diagnostic.note(format!("tables: {}", tables_of(kind).join(", ")))
 }
 
 fn check_table(
     schema: &'static TableSchema,
+    keys: &[&'static Key],
     entry: &Entry,
     kind: Kind,
     diagnostics: &mut Vec<Diagnostic>,
@@ -108,20 +118,20 @@ fn check_table(
     }
     match (schema.shape, &entry.node.value) {
         (Shape::Single, Value::Table(table)) => {
-            check_entries(schema, schema.name, table, diagnostics);
+            check_entries(schema, keys, schema.name, table, diagnostics);
         }
         (Shape::Free(_), Value::Table(_)) => {}
         (Shape::List, Value::Array(items)) if items.iter().all(is_table) => {
             for item in items {
                 if let Value::Table(table) = &item.value {
-                    check_entries(schema, schema.name, table, diagnostics);
+                    check_entries(schema, keys, schema.name, table, diagnostics);
                 }
             }
         }
-        (Shape::Named, Value::Table(table)) => check_named(schema, table, diagnostics),
+        (Shape::Named, Value::Table(table)) => check_named(schema, keys, table, diagnostics),
         (shape, value) => {
             let wanted = match shape {
-                Shape::Single | Shape::Free(_) | Shape::Later => {
+                Shape::Single | Shape::Free(_) | Shape::Part | Shape::Later => {
                     format!("a table, [{}]", schema.name)
                 }
                 Shape::List => format!("a list of tables, [[{}]]", schema.name),
@@ -139,12 +149,17 @@ fn is_table(node: &Node) -> bool {
     matches!(node.value, Value::Table(_))
 }
 
-fn check_named(schema: &'static TableSchema, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+fn check_named(
+    schema: &'static TableSchema,
+    keys: &[&'static Key],
+    table: &Table,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     for entry in &table.entries {
         match &entry.node.value {
             Value::Table(inner) => {
                 let place = format!("{}.{}", schema.name, entry.key);
-                check_entries(schema, &place, inner, diagnostics);
+                check_entries(schema, keys, &place, inner, diagnostics);
             }
             value => diagnostics.push(
                 Diagnostic::error(
@@ -164,13 +179,14 @@ fn check_named(schema: &'static TableSchema, table: &Table, diagnostics: &mut Ve
 
 fn check_entries(
     schema: &'static TableSchema,
+    keys: &[&'static Key],
     place: &str,
     table: &Table,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for entry in &table.entries {
         let key = entry.key.as_str();
-        if let Some(known) = schema.key(key) {
+        if let Some(known) = keys.iter().find(|known| known.name == key) {
             check_inner(known, place, &entry.node, diagnostics);
             continue;
         }
@@ -182,14 +198,15 @@ fn check_entries(
             )
             .help("remove the key")
         } else {
-            unknown_key(schema.keys, place, key, entry.key_span.clone())
+            unknown_key(keys, place, key, entry.key_span.clone())
         });
     }
 }
 
 /// Keys of a table inside a table.
 fn check_inner(key: &Key, place: &str, node: &Node, diagnostics: &mut Vec<Diagnostic>) {
-    let Form::Table(keys) = key.form else { return };
+    let Form::Table(name) = key.form else { return };
+    let keys: Vec<&Key> = part(name).iter().collect();
     let place = format!("{place}.{}", key.name);
     let Value::Table(table) = &node.value else {
         diagnostics.push(
@@ -205,7 +222,7 @@ fn check_inner(key: &Key, place: &str, node: &Node, diagnostics: &mut Vec<Diagno
     for entry in &table.entries {
         if !keys.iter().any(|known| known.name == entry.key) {
             diagnostics.push(unknown_key(
-                keys,
+                &keys,
                 &place,
                 &entry.key,
                 entry.key_span.clone(),
@@ -214,7 +231,7 @@ fn check_inner(key: &Key, place: &str, node: &Node, diagnostics: &mut Vec<Diagno
     }
 }
 
-fn unknown_key(keys: &[Key], place: &str, key: &str, span: Range<usize>) -> Diagnostic {
+fn unknown_key(keys: &[&Key], place: &str, key: &str, span: Range<usize>) -> Diagnostic {
     if key == "format" || table(key).is_some() {
         return Diagnostic::error(
             "E022",
@@ -229,10 +246,7 @@ fn unknown_key(keys: &[Key], place: &str, key: &str, span: Range<usize>) -> Diag
     let advice = did_you_mean(key, valid.iter().copied())
         .or_else(|| synonym(key, &valid))
         .or_else(|| home_of(key).map(|home| format!("`{key}` belongs to [{home}]")));
-    let diagnostic = match advice {
-        Some(text) => diagnostic.label(text),
-        None => diagnostic,
-    };
+    let diagnostic = diagnostic.hint(advice);
     let table = place.split('.').next().unwrap_or(place);
     diagnostic.note(format!("valid here: {}", listed(&valid, table)))
 }
@@ -252,7 +266,7 @@ fn listed(names: &[&str], table: &str) -> String {
 
 /// The only table that has this key, if there is just one.
 fn home_of(key: &str) -> Option<&'static str> {
-    let mut homes = TABLES.iter().filter(|table| table.key(key).is_some());
+    let mut homes = tables().filter(|table| table.key(key).is_some());
     match (homes.next(), homes.next()) {
         (Some(home), None) => Some(home.name),
         _ => None,
@@ -265,10 +279,14 @@ mod tests {
     use crate::problem::text::document::parse;
 
     fn codes(text: &str) -> Vec<(&'static str, String)> {
-        check_keys(&parse(text).expect("valid TOML"), Kind::Reverse)
-            .into_iter()
-            .map(|d| (d.code, d.label))
-            .collect()
+        check_keys(
+            &parse(text).expect("valid TOML"),
+            Kind::Reverse,
+            &Vocabulary::empty(),
+        )
+        .into_iter()
+        .map(|d| (d.code, d.label))
+        .collect()
     }
 
     #[test]

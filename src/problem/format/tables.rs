@@ -1,11 +1,16 @@
-//! Every table and key of the format: what it holds, its default, the kinds it belongs to.
+//! Every table and key of the format: what it holds, its default, the kinds it belongs to. All of it stands in `tables.md`,
+//! which the reader, the JSON schema and `onsager schema` share.
 
-use crate::problem::format::key::{Form, Key};
-use crate::problem::format::keys::{
-    CHECK, COST, DYNAMICS, EVENT, GRID, IDENTITY, LAW, OUTPUT, PATH, PROBLEM, REFERENCE, RUN,
-    SAMPLE, SOLVER, SWEEP, TIME,
-};
-use crate::problem::meant::task::Kind;
+use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
+use crate::problem::format::names;
+use crate::problem::format::page::sections;
+use crate::problem::meant::claim::SweepMode;
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::kind::{EVERY, Kind};
+use crate::problem::meant::model::{Boundary, Calculus, Integrator, Severity};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::task::{PathFunctional, Sense};
+use std::sync::LazyLock;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug)]
@@ -18,24 +23,26 @@ pub enum Shape {
     List,
     /// `[name.NAME]`, each with the listed keys.
     Named,
+    /// Keys of a table inside a table, or of several tables.
+    Part,
     /// Part of the format, not of this version.
     Later,
 }
 
 /// One table of the format.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TableSchema {
     pub name: &'static str,
     pub shape: Shape,
-    pub kinds: &'static [Kind],
-    pub keys: &'static [Key],
+    pub kinds: Vec<Kind>,
+    pub keys: Vec<Key>,
     /// Keys of the format that this version does not act on.
-    pub later: &'static [&'static str],
+    pub later: Vec<&'static str>,
     pub about: &'static str,
 }
 
 impl TableSchema {
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 
@@ -44,208 +51,142 @@ impl TableSchema {
     }
 }
 
-const ALL: &[Kind] = &Kind::ALL;
-const GENERATING: &[Kind] = &[Kind::Reverse, Kind::Sample];
+static ALL: LazyLock<Vec<TableSchema>> = LazyLock::new(|| {
+    let text = include_str!("tables.md");
+    let (_, text) = text.split_once("\n# ").unwrap_or_default();
+    let mut all: Vec<TableSchema> = sections(text).map(|(name, s)| table(name, s)).collect();
+    let law = all.iter().find(|table| table.name == "law");
+    let law = law.map(|table| table.keys.clone()).unwrap_or_default();
+    for role in all
+        .iter_mut()
+        .filter(|table| names::ROLES.contains(&table.name))
+    {
+        role.keys.clone_from(&law);
+    }
+    all
+});
 
 /// Every table, in the order of `check --resolved`.
-pub const TABLES: &[TableSchema] = &[
-    TableSchema {
-        name: "problem",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: PROBLEM,
-        later: &[],
-        about: "what is asked, and under which name",
-    },
-    TableSchema {
-        name: "params",
-        shape: Shape::Free(Form::Numbers),
-        kinds: ALL,
-        keys: &[],
-        later: &[],
-        about: "named numbers, arrays and matrices; --set name=value replaces one",
-    },
-    TableSchema {
-        name: "units",
-        shape: Shape::Free(Form::Text),
-        kinds: ALL,
-        keys: &[],
-        later: &[],
-        about: "a unit for t, the state and each parameter that has one",
-    },
-    TableSchema {
-        name: "define",
-        shape: Shape::Free(Form::Expression),
-        kinds: ALL,
-        keys: &[],
-        later: &[],
-        about: "named expressions and functions, in any order",
-    },
-    role("data", &[Kind::Reverse], "law at the start of the noising"),
-    role(
-        "initial",
-        &[Kind::Control, Kind::Simulate],
-        "law at the start of the horizon",
-    ),
-    role("source", &[Kind::Bridge], "law at the start of the bridge"),
-    role(
-        "target",
-        &[Kind::Bridge, Kind::Sample],
-        "law at the end of the bridge, or the density to draw from",
-    ),
-    role("prior", GENERATING, "law the reverse process starts from"),
-    TableSchema {
-        name: "dynamics",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: DYNAMICS,
-        later: &[],
-        about: "the stochastic differential equation",
-    },
-    TableSchema {
-        name: "cost",
-        shape: Shape::Single,
-        kinds: &[Kind::Control],
-        keys: COST,
-        later: &[],
-        about: "what the control minimises in the mean",
-    },
-    TableSchema {
-        name: "path",
-        shape: Shape::Single,
-        kinds: &[Kind::Path],
-        keys: PATH,
-        later: &[],
-        about: "the ends of the path and the functional it minimises",
-    },
-    TableSchema {
-        name: "time",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: TIME,
-        later: &[],
-        about: "steps in time",
-    },
-    TableSchema {
-        name: "grid",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: GRID,
-        later: &[],
-        about: "defaults of the methods that use a grid of states",
-    },
-    TableSchema {
-        name: "observe",
-        shape: Shape::Free(Form::Expressions),
-        kinds: &[Kind::Control, Kind::Simulate],
-        keys: &[],
-        later: &[],
-        about: "expressions recorded over time",
-    },
-    TableSchema {
-        name: "event",
-        shape: Shape::List,
-        kinds: &[Kind::Control, Kind::Simulate],
-        keys: EVENT,
-        later: &[],
-        about: "inequalities that stop or mark a path when they first hold",
-    },
-    TableSchema {
-        name: "run",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: RUN,
-        later: &["precision"],
-        about: "solvers and checks by name, seed, sizes",
-    },
-    TableSchema {
-        name: "solver",
-        shape: Shape::List,
-        kinds: ALL,
-        keys: SOLVER,
-        later: &[
-            "integrator",
-            "h",
-            "score",
-            "estimator",
-            "weighting",
-            "checkpoint",
-            "potential",
-            "levels",
-            "alpha",
-        ],
-        about: "a method with its options",
-    },
-    TableSchema {
-        name: "check",
-        shape: Shape::List,
-        kinds: ALL,
-        keys: CHECK,
-        later: &[],
-        about: "a check with its settings",
-    },
-    TableSchema {
-        name: "sample",
-        shape: Shape::Single,
-        kinds: GENERATING,
-        keys: SAMPLE,
-        later: &[],
-        about: "how a found field generates",
-    },
-    TableSchema {
-        name: "identity",
-        shape: Shape::List,
-        kinds: ALL,
-        keys: IDENTITY,
-        later: &[],
-        about: "a claim of the user, to be decided",
-    },
-    TableSchema {
-        name: "sweep",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: SWEEP,
-        later: &[],
-        about: "a study over parameters and options",
-    },
-    TableSchema {
-        name: "reference",
-        shape: Shape::Named,
-        kinds: ALL,
-        keys: REFERENCE,
-        later: &[],
-        about: "a known number, compared with the result of the same name",
-    },
-    TableSchema {
-        name: "output",
-        shape: Shape::Single,
-        kinds: ALL,
-        keys: OUTPUT,
-        later: &[],
-        about: "what is written, and where",
-    },
-    later("plot"),
-    later("analysis"),
-];
+pub fn tables() -> impl Iterator<Item = &'static TableSchema> + Clone {
+    let all = ALL.iter();
+    all.filter(|table| !matches!(table.shape, Shape::Part))
+}
 
-const fn role(name: &'static str, kinds: &'static [Kind], about: &'static str) -> TableSchema {
+/// The keys of a table inside a table.
+pub fn part(name: &str) -> &'static [Key] {
+    let mut all = ALL.iter();
+    all.find(|table| table.name == name)
+        .map_or(&[], |table| &table.keys)
+}
+
+/// A section: a line with shape, kinds and what it is about, a table of keys, and keys of later versions.
+fn table(name: &'static str, section: &'static str) -> TableSchema {
+    let mut head = section.lines().next().unwrap_or_default().splitn(3, "; ");
+    let [shape, kinds, about] = [(); 3].map(|()| head.next().unwrap_or_default());
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let later = section
+        .lines()
+        .find_map(|line| line.strip_prefix("later: "));
     TableSchema {
         name,
-        shape: Shape::Single,
-        kinds,
-        keys: LAW,
-        later: &[],
+        shape: match shape {
+            "list" => Shape::List,
+            "named tables" => Shape::Named,
+            "part" => Shape::Part,
+            "later" => Shape::Later,
+            _ => match shape.strip_prefix("names = ") {
+                Some(form) => Shape::Free(read_form(form)),
+                None => Shape::Single,
+            },
+        },
+        kinds: match kinds {
+            "all kinds" => EVERY.to_vec(),
+            some => some.split(", ").filter_map(Kind::from_name).collect(),
+        },
+        keys: rows.skip(1).map(key).collect(),
+        later: later.map_or(Vec::new(), |later| later.split(", ").collect()),
         about,
     }
 }
 
-const fn later(name: &'static str) -> TableSchema {
-    TableSchema {
-        name,
-        shape: Shape::Later,
-        kinds: ALL,
-        keys: &[],
-        later: &[],
-        about: "part of the format, not of this version",
+fn key(row: &'static str) -> Key {
+    let mut cells = row.trim_matches('|').split('|').map(str::trim);
+    let [name, holds, default, about] = [(); 4].map(|()| cells.next().unwrap_or_default());
+    let form = read_form(holds);
+    let default = match (default, form) {
+        ("required", _) => Fallback::Required,
+        ("", _) => Fallback::Absent,
+        (text, Form::Flag) => Fallback::Flag(text == "true"),
+        (text, Form::Choice(_)) if !text.contains(' ') => Fallback::Name(text),
+        (text, Form::Count(_)) => text.parse().map_or(Fallback::Words(text), Fallback::Count),
+        (text, Form::Number(_)) => text.parse().map_or(Fallback::Words(text), Fallback::Number),
+        (text, _) => Fallback::Words(text),
+    };
+    Key::new(name, form, default, about)
+}
+
+fn read_form(text: &'static str) -> Form {
+    if text.contains(" or ") {
+        let forms: Vec<Form> = text.split(" or ").map(read_form).collect();
+        return Form::Either(forms.leak());
+    }
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match (word, rest) {
+        ("flag", _) => Form::Flag,
+        ("count", least) => Form::Count(least_of(least)),
+        ("counts", least) => Form::Counts(least_of(least)),
+        ("number", "") => Form::Number(Bound::Finite),
+        ("number", "> 0") => Form::Number(Bound::Positive),
+        ("number", _) => Form::Number(Bound::NotNegative),
+        ("fraction", _) => Form::Number(Bound::Fraction),
+        ("numbers", _) => Form::Numbers,
+        ("expression", _) => Form::Expression,
+        ("expressions", _) => Form::Expressions,
+        ("names", "") => Form::Names,
+        ("names", of) => Form::Free(Box::leak(Box::new(read_form(of.trim_start_matches("= "))))),
+        ("table", part) => Form::Table(part),
+        ("word", word) => Form::Word(word),
+        ("one", of) => Form::Choice(read_names(of.trim_start_matches("of "))),
+        ("list", of) => {
+            let of = of.trim_start_matches("of ");
+            let (words, names) = of.split_once(" and ").unwrap_or(("", of));
+            let words = words.split(", ").filter(|word| !word.is_empty());
+            let words: Vec<&'static str> = words.collect();
+            Form::Choices(words.leak(), read_names(names))
+        }
+        _ => Form::Text,
+    }
+}
+
+fn least_of(text: &str) -> usize {
+    let least = text.trim_start_matches(">= ").parse();
+    least.unwrap_or_default()
+}
+
+/// Names by what they are names of, or one after the other between quotes.
+fn read_names(text: &'static str) -> Names {
+    match text {
+        "methods" => Names::Methods,
+        "checks" => Names::Checks,
+        "presets" => Names::Presets,
+        "kinds" => Names::Fixed(<Kind as Named>::names),
+        "structures" => Names::Fixed(|| names::all(names::STRUCTURES)),
+        "plots" => Names::Fixed(|| names::all(names::PLOTS)),
+        "laws" => Names::Fixed(|| names::FAMILIES.iter().map(|f| f.name).collect()),
+        "calculi" => Names::Fixed(Calculus::names),
+        "boundaries" => Names::Fixed(Boundary::names),
+        "senses" => Names::Fixed(Sense::names),
+        "functionals" => Names::Fixed(PathFunctional::names),
+        "schemes" => Names::Fixed(Scheme::names),
+        "integrators" => Names::Fixed(Integrator::names),
+        "severities" => Names::Fixed(Severity::names),
+        "spacings" => Names::Fixed(|| names::SPACINGS.to_vec()),
+        "sweep modes" => Names::Fixed(SweepMode::names),
+        "saves" => Names::Fixed(|| names::SAVES.to_vec()),
+        quoted => {
+            let words: Vec<&'static str> =
+                quoted.split(", ").map(|w| w.trim_matches('"')).collect();
+            Names::Listed(words.leak())
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Text the user typed for later stages: claims, units and sweeps, with its place.
 
+use crate::problem::meant::named::Named;
 use crate::problem::text::diagnostic::Source;
 use crate::problem::text::document::offset_in_token;
 use std::ops::Range;
@@ -74,6 +75,14 @@ pub enum SweepMode {
     Zip,
     /// `samples` random combinations.
     Random,
+}
+
+impl Named for SweepMode {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("grid", Self::Grid),
+        ("zip", Self::Zip),
+        ("random", Self::Random),
+    ];
 }
 
 /// One swept key.

@@ -36,6 +36,12 @@ impl Covariance {
         }
     }
 
+    /// These entries, whatever their pattern.
+    pub fn full(matrix: &DMatrix<f64>) -> Self {
+        let rows = matrix.row_iter();
+        Self::Full(rows.map(|row| row.iter().copied().collect()).collect())
+    }
+
     /// All entries, `dimension` by `dimension`.
     pub fn dense(&self, dimension: usize) -> DMatrix<f64> {
         DMatrix::from_fn(dimension, dimension, |i, j| self.entry(i, j))

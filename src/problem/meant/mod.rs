@@ -1,8 +1,12 @@
-//! The validated problem: what the user means. Nothing in it can be malformed.
+//! What was meant: the validated problem. Nothing in it can be malformed.
 
 pub mod claim;
+pub mod grid;
+pub mod kind;
 pub mod law;
-pub mod method;
 pub mod model;
+pub mod named;
+pub mod options;
+pub mod setup;
+pub mod solver;
 pub mod task;
-pub mod work_ladder;

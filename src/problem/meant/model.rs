@@ -2,15 +2,13 @@
 
 use crate::expr::{Expr, Graph, Value};
 use crate::problem::meant::claim::{IdentitySpec, Sweep, Typed};
+use crate::problem::meant::grid::GridSettings;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::{Kind, Reverse, Task};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-
-pub use crate::problem::meant::method::{
-    FieldSpec, MethodSpec, Optimizer, PathKernel, PathObjective, RiccatiForm, Scheme,
-    ScoreObjective, SolverSpec, Stepper, Walk,
-};
 
 /// A scalar function of time in a preset: constant, linear over the horizon, or the user's expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +75,29 @@ pub enum Boundary {
     Periodic,
 }
 
+impl Named for Boundary {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("natural", Self::Natural),
+        ("reflect", Self::Reflect),
+        ("absorb", Self::Absorb),
+        ("periodic", Self::Periodic),
+    ];
+}
+
 /// How the noise integral is read when the diffusion depends on the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calculus {
     Ito,
     Stratonovich,
     Klimontovich,
+}
+
+impl Named for Calculus {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("ito", Self::Ito),
+        ("stratonovich", Self::Stratonovich),
+        ("klimontovich", Self::Klimontovich),
+    ];
 }
 
 /// The process, symbolically. `drift` is always the Itô drift; in kind `control` it contains the control.
@@ -124,18 +139,6 @@ pub struct TimeSettings {
     pub record: Vec<f64>,
 }
 
-/// `[grid]`: defaults of the methods that use a grid of states.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GridSettings {
-    /// Points per state.
-    pub points: Option<Vec<usize>>,
-    /// Ratio of the widest cell to the narrowest; 1 is uniform.
-    pub stretch: f64,
-    pub scheme: Option<Scheme>,
-    /// Grids of a refinement study.
-    pub levels: Option<usize>,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSettings {
     pub seed: u64,
@@ -152,6 +155,10 @@ pub struct RunSettings {
 pub enum Severity {
     Fail,
     Warn,
+}
+
+impl Named for Severity {
+    const NAMES: &'static [(&'static str, Self)] = &[("fail", Self::Fail), ("warn", Self::Warn)];
 }
 
 /// What a check compares an answer with.
@@ -195,6 +202,15 @@ pub enum Integrator {
     ExponentialEuler,
     /// The denoiser frozen over a step: DDPM's ancestral step at h = 1, DDIM at h = 0.
     Ddpm,
+}
+
+impl Named for Integrator {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("euler-maruyama", Self::EulerMaruyama),
+        ("heun", Self::Heun),
+        ("exponential-euler", Self::ExponentialEuler),
+        ("ddpm", Self::Ddpm),
+    ];
 }
 
 /// How a found field generates.

@@ -1,81 +1,9 @@
 //! What is asked of a process: one case per kind, with everything only that kind has.
 
 use crate::expr::Expr;
+pub use crate::problem::meant::kind::Kind;
 use crate::problem::meant::law::Law;
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Undo a diffusion.
-    Reverse,
-    /// Optimal feedback for a cost.
-    Control,
-    /// Draws from an unnormalised density.
-    Sample,
-    /// Schrödinger bridge between two laws.
-    Bridge,
-    /// Most probable path between two points.
-    Path,
-    /// Law of an SDE, stationary density, first passage.
-    Simulate,
-}
-
-impl Kind {
-    pub const ALL: [Self; 6] = [
-        Self::Reverse,
-        Self::Control,
-        Self::Sample,
-        Self::Bridge,
-        Self::Path,
-        Self::Simulate,
-    ];
-
-    /// As `problem.kind` says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reverse => "reverse",
-            Self::Control => "control",
-            Self::Sample => "sample",
-            Self::Bridge => "bridge",
-            Self::Path => "path",
-            Self::Simulate => "simulate",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// What is asked, in a few words.
-    pub fn asks_for(self) -> &'static str {
-        match self {
-            Self::Reverse => "undo a diffusion: the score as an optimal control",
-            Self::Control => "the feedback that minimises an expected cost",
-            Self::Sample => "draws from an unnormalised density, and its normaliser",
-            Self::Bridge => "the Schroedinger bridge between two laws",
-            Self::Path => "the most probable path between two points",
-            Self::Simulate => "the law of an SDE, its stationary density, first passages",
-        }
-    }
-
-    /// Tables a problem of this kind cannot do without.
-    pub fn required_tables(self) -> &'static [&'static str] {
-        match self {
-            Self::Reverse => &["dynamics", "data"],
-            Self::Control => &["dynamics", "initial", "cost"],
-            Self::Sample => &["dynamics", "target"],
-            Self::Bridge => &["dynamics", "source", "target"],
-            Self::Path => &["dynamics", "path"],
-            Self::Simulate => &["dynamics", "initial"],
-        }
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::problem::meant::named::Named;
 
 /// `[cost]`, always to be minimised: with `sense = "max"` both expressions carry the opposite sign of
 /// what was typed.
@@ -99,6 +27,11 @@ pub enum Sense {
     Maximise,
 }
 
+impl Named for Sense {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("min", Self::Minimise), ("max", Self::Maximise)];
+}
+
 /// `[[event]]`: something that happens when an inequality first holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -120,21 +53,11 @@ pub enum PathFunctional {
     OnsagerMachlup,
 }
 
-impl PathFunctional {
-    pub const NAMES: [&str; 2] = ["freidlin-wentzell", "onsager-machlup"];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FreidlinWentzell => Self::NAMES[0],
-            Self::OnsagerMachlup => Self::NAMES[1],
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::FreidlinWentzell, Self::OnsagerMachlup]
-            .into_iter()
-            .find(|functional| functional.name() == name)
-    }
+impl Named for PathFunctional {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("freidlin-wentzell", Self::FreidlinWentzell),
+        ("onsager-machlup", Self::OnsagerMachlup),
+    ];
 }
 
 /// How long a path takes.

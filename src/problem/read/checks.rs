@@ -1,13 +1,14 @@
 //! Reads `[run] checks` and `[[check]]`, and expands `"standard"`.
 
-use crate::problem::format::vocabulary::{
-    CHECKS, SEVERITIES, TABLE_CHECKS, all, of_kind, standard_checks,
-};
+use crate::problem::format::card::CheckCard;
+use crate::problem::format::vocabulary::readable;
 use crate::problem::meant::model::{Against, CheckSpec, Severity};
+use crate::problem::meant::named::Named;
 use crate::problem::meant::task::Kind;
+use crate::problem::read::methods::known_card;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Table, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
@@ -32,23 +33,17 @@ pub(crate) fn read_checks(
     solvers: &[&str],
     facts: Applicable,
 ) -> Vec<CheckSpec> {
+    // Nobody runs them.
+    if reader.vocabulary.checks.is_empty() {
+        run.take("checks");
+        return Vec::new();
+    }
     let mut checks: Vec<CheckSpec> = listed(reader, run, facts)
         .into_iter()
         .map(default_check)
         .collect();
-    let entries: &[Node] = match root.get("check").map(|entry| &entry.node.value) {
-        Some(Value::Array(items)) => items,
-        _ => &[],
-    };
     let mut given: Vec<(String, Range<usize>)> = Vec::new();
-    for node in entries {
-        let Value::Table(table) = &node.value else {
-            continue;
-        };
-        let span = table
-            .entries
-            .first()
-            .map_or(node.span.clone(), |entry| entry.key_span.clone());
+    for (table, span) in root.list("check") {
         // The merged list is written to the resolved file below.
         let section = reader.element("check", String::new(), span.clone(), table);
         let Some(check) = read_check(reader, &section, solvers, facts.kind) else {
@@ -100,10 +95,21 @@ fn default_check(name: &str) -> CheckSpec {
     }
 }
 
+/// Whether a check only makes sense for a table of points.
+fn of_tables(cards: &[&'static CheckCard], name: &str) -> bool {
+    cards
+        .iter()
+        .any(|card| card.tables_only && card.page.name == name)
+}
+
 /// The names in `[run] checks`, expanded.
 fn listed(reader: &mut Reader, run: &Section<'_>, facts: Applicable) -> Vec<&'static str> {
+    let cards = reader.vocabulary.checks.clone();
+    let known = readable(&cards, facts.kind);
+    let fits = |name: &&'static str| facts.samples || !of_tables(&cards, name);
     let standard = || -> Vec<&'static str> {
-        let mut names = standard_checks(facts.kind).to_vec();
+        let mut names = facts.kind.standard_checks();
+        names.retain(|name| known.contains(name));
         if facts.samples {
             names.push("memorisation");
         }
@@ -122,10 +128,7 @@ fn listed(reader: &mut Reader, run: &Section<'_>, facts: Applicable) -> Vec<&'st
     for (name, node) in names {
         match name.as_str() {
             "standard" => result.extend(standard()),
-            "all" => {
-                let every = of_kind(CHECKS, facts.kind).into_iter();
-                result.extend(every.filter(|name| facts.samples || !TABLE_CHECKS.contains(name)));
-            }
+            "all" => result.extend(known.iter().copied().filter(fits)),
             "none" => {}
             _ => result.extend(known_check(reader, &node, &name, "run.checks", facts.kind)),
         }
@@ -147,19 +150,9 @@ fn known_check(
     place: &str,
     kind: Kind,
 ) -> Option<&'static str> {
-    let known = of_kind(CHECKS, kind);
-    if !known.contains(&name) && all(CHECKS).contains(&name) {
-        reader.push(
-            Diagnostic::error(
-                "E014",
-                node.span.clone(),
-                format!("check `{name}` is not for kind `{kind}`"),
-            )
-            .note(format!("checks of this kind: {}", known.join(", "))),
-        );
-        return None;
-    }
-    reader.named_choice(node, name, place, &known)
+    let cards = reader.vocabulary.checks.clone();
+    let card = known_card(reader, &cards, "check", (node, name, place), kind)?;
+    Some(card.page.name)
 }
 
 fn read_check(
@@ -186,30 +179,21 @@ fn read_check(
         check: check.to_owned(),
         on,
         against: None,
-        tolerance: reader.optional_number(section, "tol", Bound::Positive),
-        relative_tolerance: reader.optional_number(section, "rtol", Bound::Positive),
-        confidence: reader
-            .optional_number(section, "confidence", Bound::Positive)
-            .unwrap_or(CONFIDENCE),
-        samples: section
-            .take("samples")
-            .and_then(|entry| reader.whole_number(&entry.node, "check.samples", 2)),
+        tolerance: reader.optional_number(section, "tol"),
+        relative_tolerance: reader.optional_number(section, "rtol"),
+        confidence: reader.number(section, "confidence"),
+        samples: reader.optional_count(section, "samples"),
         order: None,
         levels: None,
         until: None,
-        severity: match reader.choice(section, "severity", &SEVERITIES, Some("fail")) {
-            Some("warn") => Severity::Warn,
-            _ => Severity::Fail,
-        },
+        severity: reader.one(section, "severity").unwrap_or(Severity::Fail),
     };
     // The checks of reverse diffusion choose their own refinements and comparisons.
     if kind != Kind::Reverse {
         spec.against = read_against(reader, section, solvers);
-        spec.order = reader.optional_number(section, "order", Bound::Finite);
-        spec.until = reader.optional_number(section, "until", Bound::Positive);
-        spec.levels = section
-            .take("levels")
-            .and_then(|entry| reader.whole_number(&entry.node, "check.levels", 2));
+        spec.order = reader.optional_number(section, "order");
+        spec.until = reader.optional_number(section, "until");
+        spec.levels = reader.optional_count(section, "levels");
     }
     reader.finish(section, &format!("check `{check}`"));
     Some(spec)
@@ -236,11 +220,9 @@ fn known_solver(reader: &mut Reader, node: &Node, name: &str, solvers: &[&str]) 
         node.span.clone(),
         format!("no solver has the id `{name}`"),
     )
-    .note(format!("solvers: {}", solvers.join(", ")));
-    reader.push(match did_you_mean(name, solvers.iter().copied()) {
-        Some(label) => diagnostic.label(label),
-        None => diagnostic,
-    });
+    .note(format!("solvers: {}", solvers.join(", ")))
+    .hint(did_you_mean(name, solvers.iter().copied()));
+    reader.push(diagnostic);
     false
 }
 
@@ -288,9 +270,5 @@ fn record(reader: &mut Reader, check: &CheckSpec) {
             reader.record(&section, key, value.to_string());
         }
     }
-    let severity = match check.severity {
-        Severity::Fail => "fail",
-        Severity::Warn => "warn",
-    };
-    reader.record(&section, "severity", quote(severity));
+    reader.record(&section, "severity", quote(check.severity.name()));
 }

@@ -4,7 +4,7 @@ use crate::expr::{Expr, Graph};
 use crate::problem::meant::law::{Covariance, Curve, Mixture};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::Value;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use gauss_quad::GaussLegendre;
 use std::num::NonZeroUsize;
 
@@ -21,7 +21,7 @@ const PROBES: usize = 48;
 
 /// Reads `centre` (expressions of `s` in `[0, 1]`) and `width`.
 pub(crate) fn read_curve(reader: &mut Reader, section: &Section<'_>) -> Option<Curve> {
-    let width = reader.number(section, "width", Bound::Positive);
+    let width = reader.required_number(section, "width");
     let Some(entry) = section.take("centre") else {
         reader.missing(section, "centre", "[\"cos(2*pi*s)\", \"sin(2*pi*s)\"]");
         return None;

@@ -1,8 +1,8 @@
 //! Reads `[dynamics]`: presets and user-written coefficients, both ending as symbols.
 
 use crate::expr::Expr;
-use crate::problem::format::vocabulary::{BOUNDARIES, CALCULI};
 use crate::problem::meant::model::{Boundary, Calculus, Dynamics};
+use crate::problem::meant::named::Named;
 use crate::problem::meant::task::Kind;
 use crate::problem::read::presets::preset_dynamics;
 use crate::problem::read::state::read_shape;
@@ -148,16 +148,11 @@ fn read_boundary(
     }
     let mut boundaries = Vec::new();
     for (name, node) in names {
-        let Some(found) = reader.named_choice(&node, &name, "dynamics.boundary", &BOUNDARIES)
-        else {
+        let found = reader.named_choice(&node, &name, "dynamics.boundary", &Boundary::names());
+        let Some(boundary) = found.and_then(Boundary::from_name) else {
             return natural;
         };
-        let boundary = match found {
-            "reflect" => Boundary::Reflect,
-            "absorb" => Boundary::Absorb,
-            "periodic" => Boundary::Periodic,
-            _ => Boundary::Natural,
-        };
+        let found = boundary.name();
         if boundary != Boundary::Natural && !matches!(kind, Kind::Control | Kind::Simulate) {
             reader.push(
                 Diagnostic::error(
@@ -276,11 +271,7 @@ fn read_calculus(reader: &mut Reader, section: &Section<'_>) -> Option<Calculus>
         section.take("calculus");
         return None;
     }
-    match reader.choice(section, "calculus", &CALCULI, None)? {
-        "ito" => Some(Calculus::Ito),
-        "stratonovich" => Some(Calculus::Stratonovich),
-        _ => Some(Calculus::Klimontovich),
-    }
+    reader.one(section, "calculus")
 }
 
 fn custom_dynamics(
@@ -292,7 +283,7 @@ fn custom_dynamics(
     let drift_entry = section.take("drift");
     let diffusion_entry = section.take("diffusion");
     if drift_entry.is_none() && diffusion_entry.is_none() {
-        if section.has_unknown_keys() {
+        if reader.has_unknown_keys(section) {
             return None;
         }
         reader.push(

@@ -1,8 +1,9 @@
 //! Reads a role table, such as `[data]` or `[target]`, into a [`Law`].
 
 use crate::numeric::dense::factorise_alone;
-use crate::problem::format::keys::EXACT;
-use crate::problem::format::vocabulary::{FAMILIES, families};
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::{FAMILIES, families};
+use crate::problem::format::tables::part;
 use crate::problem::meant::law::{Covariance, ExactDraws, Law, LogDensity, Mixture};
 use crate::problem::read::curve;
 use crate::problem::read::samples::read_samples;
@@ -10,7 +11,7 @@ use crate::problem::read::state::read_shape;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Value};
 use crate::problem::text::folder::DataFolder;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::float;
 use faer::{Mat, Side};
 
@@ -45,7 +46,7 @@ pub(crate) fn read_law(
         );
         return None;
     }
-    let family = reader.choice(section, "family", &families, None)?;
+    let family = reader.choice_of(section, "family", &families)?;
     let law = match family {
         "gaussian" => gaussian(reader, section).map(Law::Gaussian),
         "mixture" => mixture(reader, section).map(Law::Mixture),
@@ -427,7 +428,7 @@ fn positive_definite(
 }
 
 fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity> {
-    let log_normalizer = reader.optional_number(section, "log_z", Bound::Finite);
+    let log_normalizer = reader.optional_number(section, "log_z");
     let exact = read_exact(reader, section);
     let Some(entry) = section.take("log_density") else {
         reader.missing(section, "log_density", "\"-norm2(x)/2\"");
@@ -446,7 +447,7 @@ fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity>
 }
 
 fn density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity> {
-    let log_normalizer = reader.optional_number(section, "log_z", Bound::Finite);
+    let log_normalizer = reader.optional_number(section, "log_z");
     let exact = read_exact(reader, section);
     let Some(entry) = section.take("density") else {
         reader.missing(section, "density", "\"exp(-norm2(x)/2)\"");
@@ -522,7 +523,7 @@ fn read_exact(reader: &mut Reader, section: &Section<'_>) -> Option<Option<Exact
     let place = format!("{}.exact", section.name);
     let inner = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
     let (Some(noise), Some(map)) = (inner.take("noise"), inner.take("map")) else {
-        let known = |key: &str| EXACT.iter().any(|known| known.name == key);
+        let known = |key: &str| part("target.exact").iter().any(|known| known.name == key);
         // A key nobody knows was reported and is probably the missing one.
         if table.entries.iter().all(|entry| known(&entry.key)) {
             reader.push(

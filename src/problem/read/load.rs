@@ -2,9 +2,11 @@
 
 use crate::expr::Expr;
 use crate::problem::format::schema;
-use crate::problem::format::vocabulary::{METHODS, of_kind};
+use crate::problem::format::vocabulary::{Vocabulary, readable};
 use crate::problem::meant::law::Law;
 use crate::problem::meant::model::{Dynamics, Preset, Problem, Spacing};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::setup::Setup;
 use crate::problem::meant::task::{
     Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task,
 };
@@ -25,7 +27,6 @@ use crate::problem::read::settings::{
     read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
 };
 use crate::problem::read::statements::{read_identities, read_sweep, read_units};
-use crate::problem::read::structure::{Context, Structure};
 use crate::problem::read::units::check_units;
 use crate::problem::text::diagnostic::{Diagnostic, Report, Source, sort};
 use crate::problem::text::document::{self, Override, Table, Value, apply_overrides};
@@ -52,7 +53,11 @@ pub struct Loaded {
 ///
 /// # Errors
 /// A [`Report`] with every independent error of the file, in order of position.
-pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Report> {
+pub fn load(
+    path: &Path,
+    overrides: &[Override],
+    vocabulary: &Vocabulary,
+) -> Result<Loaded, Report> {
     let name = path.to_string_lossy().into_owned();
     let unreadable = |reason: String| {
         let message = format!("cannot read the problem file `{name}`: {reason}");
@@ -71,7 +76,7 @@ pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Report> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    parse_text(&name, &text, folder, overrides)
+    parse_text(&name, &text, folder, overrides, vocabulary)
 }
 
 /// Validates the text of a problem file. `name` is used in messages, `folder` is where relative data
@@ -84,6 +89,7 @@ pub fn parse_text(
     text: &str,
     folder: &Path,
     overrides: &[Override],
+    vocabulary: &Vocabulary,
 ) -> Result<Loaded, Report> {
     let mut source = Source::new(name, text);
     let mut root = match document::parse(text) {
@@ -101,12 +107,13 @@ pub fn parse_text(
     let tables = schema::tables_of(kind);
     let mut diagnostics = apply_overrides(&mut root, &mut source, overrides, &tables);
     diagnostics.extend(check_format(&root));
-    diagnostics.extend(schema::check_keys(&root, kind));
+    diagnostics.extend(schema::check_keys(&root, kind, vocabulary));
     let mut reader = Reader {
         source,
         formulas: Formulas::new(),
         resolved: Resolved::default(),
         diagnostics,
+        vocabulary: vocabulary.clone(),
     };
     let problem = read_problem(&mut reader, &root, folder, kind);
     match problem {
@@ -156,7 +163,7 @@ fn check_format(root: &Table) -> Option<Diagnostic> {
 /// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
 /// reported with everything else.
 fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
-    let Some(Value::Table(problem)) = root.get("problem").map(|entry| &entry.node.value) else {
+    let Some(problem) = root.table("problem") else {
         return Ok(Kind::Reverse);
     };
     let Some(entry) = problem.get("kind") else {
@@ -166,17 +173,14 @@ fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
         return Ok(Kind::Reverse);
     };
     Kind::from_name(name).ok_or_else(|| {
-        let kinds = Kind::ALL.map(Kind::name);
+        let kinds = Kind::names();
         let diagnostic = Diagnostic::error(
             "E003",
             entry.node.span.clone(),
             format!("unknown kind `{name}`"),
         )
         .note(format!("kinds: {}", kinds.join(", ")));
-        Box::new(match did_you_mean(name, kinds) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        })
+        Box::new(diagnostic.hint(did_you_mean(name, kinds)))
     })
 }
 
@@ -234,7 +238,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     require_tables(reader, root, kind);
     let identity = read_identity(reader, &sections.problem, kind);
     if sections.problem.is_present() {
-        reader.choice(&sections.problem, "kind", &Kind::ALL.map(Kind::name), None);
+        reader.choice(&sections.problem, "kind");
     }
     reader.read_parameters(&sections.params);
     reader.read_definitions(&sections.define);
@@ -256,7 +260,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         dynamics.as_ref(),
     );
     let law = task.as_ref().and_then(Task::start_law);
-    let structure = structure(reader, law, dynamics.as_ref());
+    let components = law.and_then(Law::mixture).map(|m| m.components());
     let spacing = default_spacing(kind, dynamics.as_ref());
     let horizon = match &task {
         Some(Task::Path(path)) => match path.duration {
@@ -268,11 +272,14 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     let time_settings = read_time(reader, &sections.time, horizon, spacing, kind);
     let grid = read_grid(reader, &sections.grid, kind);
     let observe = read_observables(reader, &sections.observe);
-    let paths = default_paths(structure, time_settings.steps);
+    let dimension = reader.formulas.state().len().max(1);
+    let paths = default_paths(dimension, components, time_settings.steps);
     let run = read_run(reader, &sections.run, seed, paths, kind);
-    let context = Context {
+    let setup = Setup {
         kind,
-        structure,
+        dimension,
+        components,
+        affine: is_affine(reader, dynamics.as_ref()),
         grid: &grid,
         steps: time_settings.steps,
         paths: run.paths,
@@ -281,11 +288,11 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
             _ => None,
         },
     };
-    let (solvers, automatic) = read_solvers(reader, root, &sections.run, context);
+    let (solvers, automatic) = read_solvers(reader, root, &sections.run, &setup);
     let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
     if automatic && solvers.is_empty() {
         // Whichever of them the structure will choose.
-        ids.extend(of_kind(METHODS, kind));
+        ids.extend(readable(&reader.vocabulary.methods, kind));
     }
     let facts = applicable(kind, law);
     let checks = read_checks(reader, root, &sections.run, &ids, facts);
@@ -368,7 +375,7 @@ fn read_unit_table(
             known.push(base.to_owned());
         }
     }
-    if let Some(Value::Table(params)) = root.get("params").map(|entry| &entry.node.value) {
+    if let Some(params) = root.table("params") {
         known.extend(params.entries.iter().map(|entry| entry.key.clone()));
     }
     known.dedup();
@@ -454,18 +461,14 @@ fn read_task(
     }
 }
 
-fn structure(reader: &mut Reader, data: Option<&Law>, dynamics: Option<&Dynamics>) -> Structure {
+/// Affine drift and noise free of the state.
+fn is_affine(reader: &mut Reader, dynamics: Option<&Dynamics>) -> bool {
     let time = reader.formulas.time();
     let state = reader.formulas.state().to_vec();
-    let affine = dynamics.is_some_and(|dynamics| {
+    dynamics.is_some_and(|dynamics| {
         dynamics.preset.as_ref().is_some_and(Preset::is_affine)
             || AffineSystem::new(&mut reader.formulas.graph, time, &state, dynamics).is_some()
-    });
-    Structure {
-        dimension: state.len().max(1),
-        components: data.and_then(Law::mixture).map(|m| m.components()),
-        affine,
-    }
+    })
 }
 
 /// Time nodes follow the signal-to-noise ratio where it is one number.
@@ -482,12 +485,12 @@ fn default_spacing(kind: Kind, dynamics: Option<&Dynamics>) -> Spacing {
 
 /// Paths of the Monte Carlo checks: 20 000, fewer when one path through the exact score of all
 /// components is expensive.
-fn default_paths(structure: Structure, steps: usize) -> usize {
+fn default_paths(dimension: usize, components: Option<usize>, steps: usize) -> usize {
     const MOST: usize = 20_000;
     const LEAST: usize = 512;
     /// Component evaluations times dimension, spent in seconds on two cores.
     const BUDGET: usize = 20_000_000_000;
-    let one = steps * structure.dimension * structure.components.unwrap_or(1);
+    let one = steps * dimension * components.unwrap_or(1);
     (BUDGET / one.max(1)).clamp(LEAST, MOST)
 }
 

@@ -1,15 +1,18 @@
 //! Reads `[run] solvers` and `[[solver]]`, and chooses solvers when the file does not.
 
-use crate::problem::format::vocabulary::{METHODS, all, of_kind};
-use crate::problem::meant::model::{MethodSpec, SolverSpec};
+use crate::problem::format::card::{Card, Listed};
+use crate::problem::format::key::{Form, Key};
+use crate::problem::format::vocabulary::{all, readable};
+use crate::problem::meant::setup::Setup;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Kind;
 use crate::problem::read::options::read_options;
-use crate::problem::read::structure::Context;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Table, Value};
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::quote;
 use crate::problem::text::suggest::did_you_mean;
+use std::ops::Range;
 
 /// Every solver the file asks for, its options filled in, and whether the choice is left to the
 /// structure of the problem.
@@ -17,94 +20,84 @@ pub(crate) fn read_solvers(
     reader: &mut Reader,
     root: &Table,
     run: &Section<'_>,
-    context: Context<'_>,
+    setup: &Setup<'_>,
 ) -> (Vec<SolverSpec>, bool) {
     let listed = listed_names(reader, run);
-    let mut solvers: Vec<(SolverSpec, std::ops::Range<usize>)> = Vec::new();
-    let entries: &[Node] = match root.get("solver").map(|entry| &entry.node.value) {
-        Some(Value::Array(items)) => items,
-        _ => &[],
-    };
-    let names = match &listed {
-        Some(names) => names.clone(),
+    let entries = root.list("solver");
+    let names = match listed {
+        Some(names) => names,
         None if entries.is_empty() => vec![("auto".to_owned(), 0..0)],
         None => Vec::new(),
     };
+    let mut solvers: Vec<(SolverSpec, Range<usize>)> = Vec::new();
     let mut automatic = false;
     for (name, span) in names {
-        if name == "auto" && context.kind == Kind::Reverse {
+        if name == "auto" {
             automatic = true;
-            for method in context.structure.automatic() {
-                solvers.push((default_solver(reader, method, context), span.clone()));
+            match (reader.vocabulary.automatic)(setup) {
+                Some(methods) => {
+                    for name in methods {
+                        let card = find(&reader.vocabulary.methods, name);
+                        let solver = card.map(|card| default_solver(reader, card, setup));
+                        solvers.extend(solver.map(|solver| (solver, span.clone())));
+                    }
+                }
+                // Found by the derivation, not here.
+                None => reader.record(run, "solvers", quote("auto")),
             }
-        } else if name == "auto" {
-            // What a control, a bridge, a path admits is found by the derivation, not here.
-            automatic = true;
-            reader.record(run, "solvers", quote("auto"));
-        } else if let Some(method) = known_method(reader, &name, &span, context.kind) {
-            solvers.push((default_solver(reader, method, context), span));
+        } else if let Some(card) = known_method(reader, &name, &span, setup.kind) {
+            solvers.push((default_solver(reader, card, setup), span));
         }
     }
-    for node in entries {
-        let Value::Table(table) = &node.value else {
-            continue;
-        };
+    for (table, place) in &entries {
         let span = table
             .get("method")
-            .or_else(|| table.entries.first())
-            .map_or(node.span.clone(), |entry| entry.key_span.clone());
+            .map_or(place.clone(), |entry| entry.key_span.clone());
         let section = reader.element("solver", "[[solver]]".to_owned(), span.clone(), table);
-        if let Some(solver) = read_solver(reader, &section, context) {
+        if let Some(solver) = read_solver(reader, &section, setup) {
             solvers.push((solver, span));
         }
     }
     let solvers = distinct_ids(reader, solvers);
-    known_importance(reader, entries, &solvers);
+    known_importance(reader, &entries, &solvers);
     (solvers, automatic)
 }
 
-/// `use` must name another solver, and no two solvers may use each other.
-fn known_importance(reader: &mut Reader, entries: &[Node], solvers: &[SolverSpec]) {
-    for node in entries {
-        let Value::Table(table) = &node.value else {
+/// A solver that another one names must be there and have a policy: one that could name another itself has none,
+/// unless it fits its own in rounds.
+fn known_importance(
+    reader: &mut Reader,
+    entries: &[(&Table, Range<usize>)],
+    solvers: &[SolverSpec],
+) {
+    let names_another = |key: &Key| matches!(key.form, Form::Solver);
+    let with_policy = |solver: &&SolverSpec| {
+        !solver.card.options.iter().any(names_another) || solver.options.count("rounds") > 0
+    };
+    for (table, _) in entries {
+        let (Some(entry), Some(wanted)) = (table.get("use"), table.text("use")) else {
             continue;
         };
-        let Some(entry) = table.get("use") else {
-            continue;
-        };
-        let Value::Text(wanted) = &entry.node.value else {
-            continue;
-        };
-        let target = solvers.iter().find(|solver| solver.id == *wanted);
-        let is_weighted = |solver: &&SolverSpec| {
-            matches!(solver.method, MethodSpec::PathIntegral { rounds: 0, .. })
-        };
-        if target.is_some_and(|solver| !is_weighted(&solver)) {
+        let target = solvers.iter().find(|solver| solver.id == wanted);
+        if target.is_some_and(|solver| with_policy(&solver)) {
             continue;
         }
-        let ids: Vec<&str> = solvers
-            .iter()
-            .filter(|solver| !is_weighted(solver))
-            .map(|solver| solver.id.as_str())
-            .collect();
+        let able = solvers.iter().filter(with_policy);
+        let ids: Vec<&str> = able.map(|solver| solver.id.as_str()).collect();
         let message = if target.is_some() {
             format!("solver `{wanted}` is weighted paths itself and has no policy to use")
         } else {
             format!("no solver has the id `{wanted}`")
         };
-        let diagnostic = Diagnostic::error("E025", entry.node.span.clone(), message)
-            .note(format!("solvers with a policy: {}", ids.join(", ")));
-        reader.push(match did_you_mean(wanted, ids.iter().copied()) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        });
+        reader.push(
+            Diagnostic::error("E025", entry.node.span.clone(), message)
+                .note(format!("solvers with a policy: {}", ids.join(", ")))
+                .hint(did_you_mean(wanted, ids.iter().copied())),
+        );
     }
 }
 
-fn listed_names(
-    reader: &mut Reader,
-    run: &Section<'_>,
-) -> Option<Vec<(String, std::ops::Range<usize>)>> {
+fn listed_names(reader: &mut Reader, run: &Section<'_>) -> Option<Vec<(String, Range<usize>)>> {
     let entry = run.take("solvers")?;
     let names = reader.names_at(&entry.node, "run.solvers")?;
     if names.is_empty() {
@@ -125,68 +118,82 @@ fn listed_names(
     )
 }
 
-fn distinct_ids(
-    reader: &mut Reader,
-    solvers: Vec<(SolverSpec, std::ops::Range<usize>)>,
-) -> Vec<SolverSpec> {
-    let mut seen: Vec<(String, std::ops::Range<usize>)> = Vec::new();
-    let mut result = Vec::new();
+fn distinct_ids(reader: &mut Reader, solvers: Vec<(SolverSpec, Range<usize>)>) -> Vec<SolverSpec> {
+    let mut result: Vec<(SolverSpec, Range<usize>)> = Vec::new();
     for (solver, span) in solvers {
-        if let Some((id, first)) = seen.iter().find(|(id, _)| *id == solver.id) {
+        if let Some((same, first)) = result.iter().find(|(known, _)| known.id == solver.id) {
+            let message = format!("two solvers have the id `{}`", same.id);
             reader.push(
-                Diagnostic::error("E024", span, format!("two solvers have the id `{id}`"))
+                Diagnostic::error("E024", span, message)
                     .also(first.clone(), "the first one")
                     .help("give each [[solver]] its own id"),
             );
             continue;
         }
-        seen.push((solver.id.clone(), span));
-        result.push(solver);
+        result.push((solver, span));
     }
-    result
+    result.into_iter().map(|(solver, _)| solver).collect()
+}
+
+/// The card of a name, if files of this kind may use it.
+pub(crate) fn known_card<T: Listed>(
+    reader: &mut Reader,
+    cards: &[&'static T],
+    what: &str,
+    (node, name, place): (&Node, &str, &str),
+    kind: Kind,
+) -> Option<&'static T> {
+    let known = readable(cards, kind);
+    if !known.contains(&name) && all(cards).contains(&name) {
+        reader.push(
+            Diagnostic::error(
+                "E014",
+                node.span.clone(),
+                format!("{what} `{name}` is not for kind `{kind}`"),
+            )
+            .note(format!("{what}s of this kind: {}", known.join(", "))),
+        );
+        return None;
+    }
+    let name = reader.named_choice(node, name, place, &known)?;
+    find(cards, name)
+}
+
+fn find<T: Listed>(cards: &[&'static T], name: &str) -> Option<&'static T> {
+    cards.iter().find(|card| card.name() == name).copied()
 }
 
 fn known_method(
     reader: &mut Reader,
     name: &str,
-    span: &std::ops::Range<usize>,
+    span: &Range<usize>,
     kind: Kind,
-) -> Option<&'static str> {
-    let known = of_kind(METHODS, kind);
-    if !known.contains(&name) && all(METHODS).contains(&name) {
-        reader.push(
-            Diagnostic::error(
-                "E014",
-                span.clone(),
-                format!("method `{name}` is not for kind `{kind}`"),
-            )
-            .note(format!("methods of this kind: {}", known.join(", "))),
-        );
-        return None;
-    }
+) -> Option<&'static Card> {
     let node = Node {
         span: span.clone(),
         value: Value::Text(name.to_owned()),
     };
-    reader.named_choice(&node, name, "method", &known)
+    let cards = reader.vocabulary.methods.clone();
+    known_card(reader, &cards, "method", (&node, name, "method"), kind)
 }
 
 /// A solver with every option at its default, written to the resolved file.
-fn default_solver(reader: &mut Reader, method: &'static str, context: Context<'_>) -> SolverSpec {
+fn default_solver(reader: &mut Reader, card: &'static Card, setup: &Setup<'_>) -> SolverSpec {
     let empty = Table::default();
     let section = reader.element("solver", "[[solver]]".to_owned(), 0..0, &empty);
-    reader.record(&section, "id", quote(method));
-    reader.record(&section, "method", quote(method));
+    reader.record(&section, "id", quote(card.name()));
+    reader.record(&section, "method", quote(card.name()));
     SolverSpec {
-        id: method.to_owned(),
-        method: read_options(reader, &section, method, context),
+        id: card.name().to_owned(),
+        card,
+        options: read_options(reader, &section, card.options, setup),
     }
 }
 
 fn read_solver(
     reader: &mut Reader,
     section: &Section<'_>,
-    context: Context<'_>,
+    setup: &Setup<'_>,
 ) -> Option<SolverSpec> {
     let id = reader.text(section, "id");
     let Some(entry) = section.take("method") else {
@@ -198,13 +205,10 @@ fn read_solver(
         reader.wrong_type(section, entry, "the name of a method");
         return None;
     };
-    let method = known_method(reader, name, &entry.node.span, context.kind)?;
-    let id = id.unwrap_or_else(|| method.to_owned());
+    let card = known_method(reader, name, &entry.node.span, setup.kind)?;
+    let id = id.unwrap_or_else(|| card.name().to_owned());
     reader.record(section, "id", quote(&id));
-    let options = read_options(reader, section, method, context);
-    reader.finish(section, &format!("method `{method}`"));
-    Some(SolverSpec {
-        id,
-        method: options,
-    })
+    let options = read_options(reader, section, card.options, setup);
+    reader.finish(section, &format!("method `{}`", card.name()));
+    Some(SolverSpec { id, card, options })
 }

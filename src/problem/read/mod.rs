@@ -3,7 +3,6 @@
 pub(crate) mod checks;
 pub(crate) mod curve;
 pub(crate) mod dynamics;
-pub(crate) mod field_option;
 pub(crate) mod formula;
 pub(crate) mod laws;
 pub(crate) mod lint;
@@ -18,5 +17,4 @@ pub(crate) mod samples;
 pub mod settings;
 pub(crate) mod state;
 pub(crate) mod statements;
-pub(crate) mod structure;
 pub(crate) mod units;

@@ -1,18 +1,19 @@
 //! Reads `[cost]`, `[path]`, `[[event]]`, `[observe]` and `[grid]`.
 
 use crate::expr::{Expr, Node as Meaning};
-use crate::problem::format::vocabulary::{SCHEMES, SENSES};
-use crate::problem::meant::model::{Dynamics, GridSettings, Scheme};
+use crate::problem::format::key::Bound;
+use crate::problem::meant::grid::GridSettings;
+use crate::problem::meant::model::Dynamics;
 use crate::problem::meant::task::{Cost, Duration, Event, Kind, Path, PathFunctional, Sense};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 
 /// Reads `[cost]`. `bounded`: the control has bounds.
 pub(crate) fn read_cost(reader: &mut Reader, section: &Section<'_>, bounded: bool) -> Option<Cost> {
     let running = section.take("running");
     let terminal = section.take("terminal");
-    if running.is_none() && terminal.is_none() && !section.has_unknown_keys() {
+    if running.is_none() && terminal.is_none() && !reader.has_unknown_keys(section) {
         reader.push(
             Diagnostic::error(
                 "E011",
@@ -22,12 +23,9 @@ pub(crate) fn read_cost(reader: &mut Reader, section: &Section<'_>, bounded: boo
             .help("add running = \"u^2/2\" (rate per unit time), terminal = \"x^2\" (at the end)"),
         );
     }
-    let sense = match reader.choice(section, "sense", &SENSES, Some("min")) {
-        Some("max") => Sense::Maximise,
-        _ => Sense::Minimise,
-    };
-    let discount = reader.number_or(section, "discount", 0.0, Bound::NotNegative);
-    let bounds_penalty = reader.optional_number(section, "bounds_penalty", Bound::Positive);
+    let sense = reader.one(section, "sense").unwrap_or(Sense::Minimise);
+    let discount = reader.number(section, "discount");
+    let bounds_penalty = reader.optional_number(section, "bounds_penalty");
     if let (Some(entry), false) = (section.take("bounds_penalty"), bounded) {
         reader.push(Diagnostic::error(
             "E016",
@@ -143,15 +141,10 @@ pub(crate) fn read_path(
     ends: Ends,
     dynamics: Option<&Dynamics>,
 ) -> Option<Path> {
-    let functional = reader.choice(
-        section,
-        "functional",
-        &PathFunctional::NAMES,
-        Some(PathFunctional::FreidlinWentzell.name()),
-    );
+    let functional = reader.one::<PathFunctional>(section, "functional");
     let duration = read_duration(reader, section);
-    let images = reader.count(section, "images", 200, 3);
-    let refine_endpoints = reader.flag(section, "refine_endpoints", true);
+    let images = reader.count(section, "images");
+    let refine_endpoints = reader.flag(section, "refine_endpoints");
     reader.finish(section, "kind `path`");
     let (from, to) = (ends.from?, ends.to?);
     let dimension = reader.formulas.state().len();
@@ -184,7 +177,7 @@ pub(crate) fn read_path(
     good.then_some(Path {
         from,
         to,
-        functional: PathFunctional::from_name(functional?)?,
+        functional: functional?,
         duration,
         images,
         refine_endpoints,
@@ -200,7 +193,7 @@ fn read_duration(reader: &mut Reader, section: &Section<'_>) -> Duration {
     if matches!(&entry.node.value, Value::Text(text) if text == "free") {
         return Duration::Free;
     }
-    match reader.number_in(section, entry, Bound::Positive) {
+    match reader.number_in(section, entry) {
         Some(value) => Duration::Fixed(value),
         None => Duration::Free,
     }
@@ -267,7 +260,7 @@ fn read_event(reader: &mut Reader, section: &Section<'_>) -> Option<Event> {
             None
         }
     };
-    let stop = reader.flag(section, "stop", true);
+    let stop = reader.flag(section, "stop");
     let when = section.take("when");
     reader.finish(section, "an event");
     let Some(entry) = when else {
@@ -354,30 +347,14 @@ pub(crate) fn read_grid(reader: &mut Reader, section: &Section<'_>, kind: Kind) 
     };
     // The grid methods of reverse diffusion choose their own cells and differences.
     if kind != Kind::Reverse {
-        if let Some(stretch) = reader.optional_number(section, "stretch", Bound::Positive) {
+        if let Some(stretch) = reader.optional_number(section, "stretch") {
             settings.stretch = stretch;
         }
         if section.has("scheme") {
-            settings.scheme = read_scheme(reader, section, Scheme::Central);
+            settings.scheme = reader.one(section, "scheme");
         }
-        settings.levels = section.take("levels").and_then(|entry| {
-            reader.record_entry(section, entry);
-            reader.whole_number(&entry.node, "grid.levels", 2)
-        });
+        settings.levels = reader.optional_count(section, "levels");
     }
     reader.finish(section, &format!("kind `{kind}`"));
     settings
-}
-
-/// `scheme`, with a default.
-pub(crate) fn read_scheme(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    default: Scheme,
-) -> Option<Scheme> {
-    match reader.choice(section, "scheme", &SCHEMES, Some(default.name()))? {
-        "monotone" => Some(Scheme::Monotone),
-        "spectral" => Some(Scheme::Spectral),
-        _ => Some(Scheme::Central),
-    }
 }

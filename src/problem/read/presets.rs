@@ -1,11 +1,12 @@
 //! Presets: named noising processes, their keys, and their coefficients as symbols.
 
 use crate::expr::Expr;
-use crate::problem::format::vocabulary::PRESETS;
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::PRESETS;
 use crate::problem::meant::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::floats;
 
 /// Times at which a rate is tried for its sign.
@@ -45,17 +46,16 @@ pub(crate) fn preset_dynamics(
         }
         "ve" => read_variance_exploding(reader, section)?,
         "ou" => {
-            let rate = reader.number_or(section, "rate", 1.0, Bound::Positive);
-            let sigma =
-                reader.number_or(section, "sigma", std::f64::consts::SQRT_2, Bound::Positive);
+            let rate = reader.number(section, "rate");
+            let sigma = reader.number_or(section, "sigma", std::f64::consts::SQRT_2);
             let mean = read_point(reader, section, "mean")?;
             Preset::OrnsteinUhlenbeck { rate, sigma, mean }
         }
         "brownian" => Preset::Brownian {
-            sigma: reader.number_or(section, "sigma", 1.0, Bound::Positive),
+            sigma: reader.number_or(section, "sigma", 1.0),
         },
         "langevin" => {
-            let temperature = reader.number_or(section, "temperature", 1.0, Bound::Positive);
+            let temperature = reader.number(section, "temperature");
             let potential = read_potential(reader, section, &[])?;
             Preset::Langevin {
                 potential,
@@ -110,9 +110,9 @@ fn read_potential(reader: &mut Reader, section: &Section<'_>, velocities: &[Expr
 }
 
 fn read_underdamped(reader: &mut Reader, section: &Section<'_>, entry: &Entry) -> Option<Preset> {
-    let temperature = reader.number_or(section, "temperature", 1.0, Bound::Positive);
-    let mass = reader.number_or(section, "mass", 1.0, Bound::Positive);
-    let friction = reader.number_or(section, "friction", 1.0, Bound::Positive);
+    let temperature = reader.number(section, "temperature");
+    let mass = reader.number(section, "mass");
+    let friction = reader.number(section, "friction");
     let state = reader.formulas.state().to_vec();
     if state.len() % 2 == 1 {
         reader.push(

@@ -79,7 +79,7 @@ pub(crate) struct DataSource<'a> {
 pub(crate) fn require_tables(reader: &mut Reader, root: &Table, kind: Kind) {
     let problem = format!("[problem] with name = \"...\" and kind = \"{kind}\"");
     let mut needed = vec![("problem", problem.as_str())];
-    let mut tables = kind.required_tables().to_vec();
+    let mut tables = kind.required_tables();
     // The order in which a file states them: laws first.
     tables.sort_by_key(|name| matches!(*name, "dynamics" | "cost" | "path"));
     needed.extend(tables.into_iter().map(|name| {

@@ -6,7 +6,7 @@ use crate::problem::meant::law::{Samples, Standardization};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Node, Value};
 use crate::problem::text::folder::DataFolder;
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, quotes};
 use crate::problem::text::table::{Column, Numbers, read};
 
@@ -136,12 +136,9 @@ pub(crate) fn read_samples(
         None => None,
     };
     let weight = reader.text(section, "weight");
-    let limit = section.take("limit").and_then(|entry| {
-        reader.record_entry(section, entry);
-        reader.whole_number(&entry.node, &format!("{}.limit", section.name), 1)
-    });
+    let limit = reader.optional_count(section, "limit");
     let units = read_units(reader, section);
-    let holdout = reader.number_or(section, "holdout", 0.0, Bound::Fraction);
+    let holdout = reader.number(section, "holdout");
     let bandwidth = read_bandwidth(reader, section);
     let Some(file) = section.take("file") else {
         reader.missing(section, "file", "\"data/points.csv\"");
@@ -395,7 +392,7 @@ fn read_bandwidth(reader: &mut Reader, section: &Section<'_>) -> Option<f64> {
     let entry = section.take("bandwidth")?;
     match &entry.node.value {
         Value::Text(text) if text == "auto" => None,
-        _ => reader.number_in(section, entry, Bound::NotNegative),
+        _ => reader.number_in(section, entry),
     }
 }
 

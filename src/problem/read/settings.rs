@@ -1,8 +1,7 @@
 //! Reads `[problem]`, `[time]`, `[run]`, `[sample]`, `[reference.*]` and `[output]`.
 
-use crate::problem::format::vocabulary::{
-    INTEGRATORS, LATER_INTEGRATORS, PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind, standard_plots,
-};
+use crate::problem::format::key::Bound;
+use crate::problem::format::names::{PLOTS, SAVES, SPACINGS, STRUCTURES, of_kind};
 use crate::problem::meant::model::{
     Expectation, Integrator, OutputSettings, Reference, RunSettings, SampleSettings, Spacing,
     TimeSettings,
@@ -10,7 +9,7 @@ use crate::problem::meant::model::{
 use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, floats, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
@@ -119,7 +118,7 @@ fn spanned_names(
 
 /// Whether times run back to a `t_min` after the start of the horizon.
 fn stops_early(kind: Kind) -> bool {
-    matches!(kind, Kind::Reverse | Kind::Sample)
+    kind.generates()
 }
 
 /// Reads `[time]`; `spacing` is the default spacing.
@@ -131,11 +130,11 @@ pub(crate) fn read_time(
     kind: Kind,
 ) -> TimeSettings {
     let (start, end) = horizon;
-    let steps = reader.count(section, "steps", 200, 2);
+    let steps = reader.count(section, "steps");
     let spacing = read_spacing(reader, section, spacing);
     let t_min = if stops_early(kind) {
         let default = start + 1e-3 * (end - start);
-        reader.number_or(section, "t_min", default, Bound::NotNegative)
+        reader.number_or(section, "t_min", default)
     } else {
         start
     };
@@ -327,7 +326,7 @@ fn read_record(reader: &mut Reader, section: &Section<'_>, t_min: f64, end: f64)
 
 /// `[run] seed`, which the choice of table rows needs before everything else.
 pub(crate) fn read_seed(reader: &mut Reader, section: &Section<'_>) -> u64 {
-    reader.count(section, "seed", 1, 0) as u64
+    reader.count(section, "seed") as u64
 }
 
 /// The rest of `[run]`; `paths` is the default number of paths.
@@ -338,10 +337,10 @@ pub(crate) fn read_run(
     paths: usize,
     kind: Kind,
 ) -> RunSettings {
-    let paths = reader.count(section, "paths", paths, 2);
-    let threads = reader.count(section, "threads", 0, 0);
+    let paths = reader.count_or(section, "paths", paths);
+    let threads = reader.count(section, "threads");
     let plots = read_plots(reader, section, kind);
-    let max_time = reader.optional_number(section, "max_time", Bound::Positive);
+    let max_time = reader.optional_number(section, "max_time");
     RunSettings {
         seed,
         paths,
@@ -356,7 +355,8 @@ fn read_plots(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> Vec<Str
         return names(reader, section, "plots", Some(&of_kind(PLOTS, kind)));
     }
     section.take("plots");
-    let plots: Vec<String> = standard_plots(kind)
+    let plots: Vec<String> = kind
+        .standard_plots()
         .iter()
         .map(|plot| (*plot).to_owned())
         .collect();
@@ -388,10 +388,12 @@ pub(crate) fn read_sample(
             levels
         }
     };
-    let integrator = read_integrator(reader, section);
-    let steps = reader.count(section, "steps", time.steps, 1);
+    let integrator = reader
+        .one(section, "integrator")
+        .unwrap_or(Integrator::Heun);
+    let steps = reader.count_or(section, "steps", time.steps);
     let spacing = read_spacing(reader, section, time.spacing);
-    let paths = reader.count(section, "paths", paths, 1);
+    let paths = reader.count_or(section, "paths", paths);
     reader.finish(section, "this problem");
     SampleSettings {
         noise_levels,
@@ -402,39 +404,10 @@ pub(crate) fn read_sample(
     }
 }
 
-fn read_integrator(reader: &mut Reader, section: &Section<'_>) -> Integrator {
-    if let Some(Entry {
-        node: Node {
-            span,
-            value: Value::Text(name),
-        },
-        ..
-    }) = section.take("integrator")
-        && LATER_INTEGRATORS.contains(&name.as_str())
-    {
-        reader.push(
-            Diagnostic::error(
-                "E023",
-                span.clone(),
-                format!("integrator `{name}` is part of the format but not of this version"),
-            )
-            .note(format!("accepted: {}", INTEGRATORS.join(", "))),
-        );
-        return Integrator::Heun;
-    }
-    let default = Some("exponential-euler");
-    match reader.choice(section, "integrator", &INTEGRATORS, default) {
-        Some("euler-maruyama") => Integrator::EulerMaruyama,
-        Some("heun") => Integrator::Heun,
-        Some("ddpm") => Integrator::Ddpm,
-        _ => Integrator::ExponentialEuler,
-    }
-}
-
 /// Every `[reference.NAME]`; one with several components becomes `NAME[0]`, `NAME[1]`, ...
 pub(crate) fn read_references(reader: &mut Reader, root: &Table, kind: Kind) -> Vec<Reference> {
     let mut references = Vec::new();
-    let Some(Value::Table(tables)) = root.get("reference").map(|entry| &entry.node.value) else {
+    let Some(tables) = root.table("reference") else {
         return references;
     };
     for entry in &tables.entries {
@@ -458,10 +431,7 @@ fn read_reference(
     let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
     if kind == Kind::Reverse && !REFERENCES.contains(&entry.key.as_str()) {
         let diagnostic = unknown_reference(entry);
-        reader.push(match did_you_mean(&entry.key, REFERENCES) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        });
+        reader.push(diagnostic.hint(did_you_mean(&entry.key, REFERENCES)));
         return None;
     }
     let Some(value) = section.take("value") else {
@@ -478,7 +448,7 @@ fn read_reference(
             .number_at(&value.node, &place)
             .map(|value| vec![value])
     };
-    let tolerance = reader.number_or(&section, "tol", 0.0, Bound::NotNegative);
+    let tolerance = reader.number(&section, "tol");
     let source = reader.text_or(&section, "source", "");
     let values = values?;
     for number in &values {
@@ -522,16 +492,9 @@ fn unknown_reference(entry: &Entry) -> Diagnostic {
 pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputSettings {
     let directory = reader.text_or(section, "dir", "runs");
     let save = names(reader, section, "save", Some(&SAVES));
-    let html = format_of(
-        reader,
-        section,
-        "report",
-        &["html", "none"],
-        "html",
-        &["md"],
-    );
-    let arrays = format_of(reader, section, "arrays", &["npz", "none"], "npz", &[]);
-    let events = format_of(reader, section, "events", &["jsonl", "none"], "jsonl", &[]);
+    let html = is_written(reader, section, "report");
+    let arrays = is_written(reader, section, "arrays");
+    let events = is_written(reader, section, "events");
     reader.finish(section, "this problem");
     OutputSettings {
         directory: PathBuf::from(directory),
@@ -542,24 +505,9 @@ pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputS
     }
 }
 
-fn format_of(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    key: &'static str,
-    choices: &[&'static str],
-    default: &'static str,
-    later: &[&str],
-) -> bool {
-    if let Some(entry) = section.take(key)
-        && let Value::Text(name) = &entry.node.value
-        && later.contains(&name.as_str())
-    {
-        reader.push(Diagnostic::error(
-            "E023",
-            entry.node.span.clone(),
-            format!("`output.{key} = \"{name}\"` is part of the format but not of this version"),
-        ));
-        return false;
-    }
-    reader.choice(section, key, choices, Some(default)) != Some("none")
+/// Whether a file is written in its format, or not at all.
+fn is_written(reader: &mut Reader, section: &Section<'_>, key: &'static str) -> bool {
+    reader
+        .choice(section, key)
+        .is_some_and(|format| format != "none")
 }

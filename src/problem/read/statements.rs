@@ -2,13 +2,13 @@
 
 use crate::problem::format::schema;
 use crate::problem::format::tables::Shape;
-use crate::problem::format::vocabulary::SWEEP_MODES;
 use crate::problem::meant::claim::{
     Binding, Claim, IdentitySpec, Sweep, SweepAxis, SweepMode, Typed, Under,
 };
+use crate::problem::meant::named::Named;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value, offset_in_token};
-use crate::problem::text::reader::{Bound, Reader, Section};
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::float;
 use crate::problem::text::suggest::did_you_mean;
 
@@ -82,7 +82,7 @@ fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Option<IdentityS
     let under = section.take("under").map_or(Some(None), |entry| {
         read_under(reader, section, entry).map(Some)
     });
-    let at = reader.optional_number(section, "at", Bound::Finite);
+    let at = reader.optional_number(section, "at");
     let claim = read_claim(reader, section);
     reader.finish(section, "this identity");
     Some(IdentitySpec {
@@ -162,10 +162,7 @@ fn read_under(reader: &mut Reader, section: &Section<'_>, entry: &Entry) -> Opti
                 format!("unknown name `{text}` for `identity.under`"),
             )
             .note(format!("accepted: {}", names.join(", ")));
-            reader.push(match did_you_mean(text, names) {
-                Some(label) => diagnostic.label(label),
-                None => diagnostic,
-            });
+            reader.push(diagnostic.hint(did_you_mean(text, names)));
             None
         }
     }
@@ -250,10 +247,7 @@ pub(crate) fn read_units(
                 format!("`{}` has no unit: nothing has this name", entry.key),
             )
             .note(format!("names with a unit: {}", names.join(", ")));
-            reader.push(match did_you_mean(&entry.key, names.iter().copied()) {
-                Some(label) => diagnostic.label(label),
-                None => diagnostic,
-            });
+            reader.push(diagnostic.hint(did_you_mean(&entry.key, names.iter().copied())));
             continue;
         }
         let place = format!("units.{}", entry.key);
@@ -274,14 +268,10 @@ pub(crate) fn read_sweep(
     if !section.is_present() {
         return None;
     }
-    let mode = match reader.choice(section, "mode", &SWEEP_MODES, Some("grid")) {
-        Some("zip") => SweepMode::Zip,
-        Some("random") => SweepMode::Random,
-        _ => SweepMode::Grid,
-    };
-    let repeat = reader.count(section, "repeat", 1, 1);
+    let mode = reader.one(section, "mode").unwrap_or(SweepMode::Grid);
+    let repeat = reader.count(section, "repeat");
     let samples = if mode == SweepMode::Random && section.has("samples") {
-        Some(reader.count(section, "samples", 1, 1))
+        reader.optional_count(section, "samples")
     } else {
         None
     };
@@ -301,7 +291,7 @@ pub(crate) fn read_sweep(
         }
     };
     let over = section.take("over");
-    reader.finish(section, &format!("mode `{}`", SWEEP_MODES[mode as usize]));
+    reader.finish(section, &format!("mode `{}`", mode.name()));
     let Some(over) = over else {
         reader.missing(section, "over", "{ \"params.a\" = [0.5, 1.0] }");
         return None;
@@ -375,7 +365,10 @@ fn known_path(reader: &mut Reader, root: &Table, entry: &Entry, solvers: &[&str]
         ["solver", _, option] => match schema::table("solver") {
             Some(table) => (
                 option,
-                table.key_names().collect(),
+                schema::keys(table, &reader.vocabulary)
+                    .iter()
+                    .map(|key| key.name)
+                    .collect(),
                 "no solver has the option".to_owned(),
             ),
             None => return false,
@@ -412,10 +405,7 @@ fn known_path(reader: &mut Reader, root: &Table, entry: &Entry, solvers: &[&str]
         entry.key_span.clone(),
         format!("{what} `{typed}`, so `{}` cannot be swept", entry.key),
     );
-    let diagnostic = match did_you_mean(typed, valid.iter().copied()) {
-        Some(label) => diagnostic.label(label),
-        None => diagnostic,
-    };
+    let diagnostic = diagnostic.hint(did_you_mean(typed, valid.iter().copied()));
     reader.push(if valid.is_empty() {
         diagnostic
     } else {

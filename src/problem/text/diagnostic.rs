@@ -86,6 +86,14 @@ impl Diagnostic {
         self
     }
 
+    /// The text beside the caret, if there is one.
+    pub(crate) fn hint(self, text: Option<String>) -> Self {
+        match text {
+            Some(text) => self.label(text),
+            None => self,
+        }
+    }
+
     /// Adds a second place.
     pub fn also(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
         self.labels.push(Label {

@@ -57,6 +57,38 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
+    /// The table of a key.
+    pub(crate) fn table(&self, key: &str) -> Option<&Self> {
+        match &self.get(key)?.node.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The string of a key.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        match &self.get(key)?.node.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The tables of a list, each with the place of its first key.
+    pub(crate) fn list(&self, key: &str) -> Vec<(&Self, Range<usize>)> {
+        let Some(Value::Array(items)) = self.get(key).map(|entry| &entry.node.value) else {
+            return Vec::new();
+        };
+        let tables = items.iter().filter_map(|node| match &node.value {
+            Value::Table(table) => {
+                let first = table.entries.first();
+                let place = first.map_or(node.span.clone(), |entry| entry.key_span.clone());
+                Some((table, place))
+            }
+            _ => None,
+        });
+        tables.collect()
+    }
+
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.key == key)
     }

@@ -1,7 +1,11 @@
 //! Typed access to the tree: every wrong value becomes a diagnostic, every value used (given or
 //! default) is written down for `check --resolved`.
 
+use crate::problem::format::key::{Bound, Fallback, Form, Key};
+use crate::problem::format::names::LATER;
 use crate::problem::format::schema;
+use crate::problem::format::vocabulary::Vocabulary;
+use crate::problem::meant::named::Named;
 use crate::problem::text::diagnostic::{Diagnostic, Level, Source};
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::names::Formulas;
@@ -50,15 +54,6 @@ impl<'d> Section<'d> {
         self.table.map_or(&[], |table| &table.entries)
     }
 
-    /// Whether the table holds a key the format does not have.
-    pub(crate) fn has_unknown_keys(&self) -> bool {
-        let name = self.name.split('.').next().unwrap_or_default();
-        schema::table(name).is_some_and(|schema| {
-            let known = |entry: &Entry| schema.key(&entry.key).is_some();
-            !self.entries().iter().all(known)
-        })
-    }
-
     /// The entries nobody asked for.
     fn unused(&self) -> impl Iterator<Item = &'d Entry> {
         let taken = self.taken.borrow().clone();
@@ -75,9 +70,24 @@ pub(crate) struct Reader {
     pub formulas: Formulas,
     pub resolved: Resolved,
     pub diagnostics: Vec<Diagnostic>,
+    pub vocabulary: Vocabulary,
 }
 
 impl Reader {
+    /// The keys of the table that a section is, one after the other.
+    fn keys(&self, section: &Section<'_>) -> Option<Vec<&'static Key>> {
+        let name = section.name.split('.').next().unwrap_or_default();
+        schema::table(name).map(|table| schema::keys(table, &self.vocabulary))
+    }
+
+    /// Whether the table holds a key the format does not have.
+    pub(crate) fn has_unknown_keys(&self, section: &Section<'_>) -> bool {
+        self.keys(section).is_some_and(|keys| {
+            let known = |entry: &Entry| keys.iter().any(|key| key.name == entry.key);
+            !section.entries().iter().all(known)
+        })
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -121,13 +131,13 @@ impl Reader {
 
     /// Reports the keys that exist in the schema but mean nothing in this context.
     pub(crate) fn finish(&mut self, section: &Section<'_>, context: &str) {
-        let Some(schema) = schema::table(section.name.split('.').next().unwrap_or_default()) else {
+        let Some(keys) = self.keys(section) else {
             return;
         };
         let valid: Vec<&str> = section.taken.borrow().iter().copied().collect();
         for entry in section.unused() {
             // Unknown keys were reported before interpretation.
-            if schema.key(&entry.key).is_some() {
+            if keys.iter().any(|key| key.name == entry.key) {
                 self.diagnostics.push(
                     Diagnostic::error(
                         "E016",
@@ -162,17 +172,24 @@ impl Reader {
 
     /// A wrong-type error.
     pub(crate) fn wrong_type(&mut self, section: &Section<'_>, entry: &Entry, wanted: &str) {
-        let message = format!("`{}.{}` must be {wanted}", section.name, entry.key);
+        let place = format!("{}.{}", section.name, entry.key);
+        self.wrong::<()>(&entry.node, &place, wanted);
+    }
+
+    /// A wrong-type error in place of a value.
+    fn wrong<T>(&mut self, node: &Node, place: &str, wanted: &str) -> Option<T> {
+        let message = format!("`{place}` must be {wanted}");
         self.push(
-            Diagnostic::error("E012", entry.node.span.clone(), message)
-                .label(format!("this is {}", entry.node.value.kind())),
+            Diagnostic::error("E012", node.span.clone(), message)
+                .label(format!("this is {}", node.value.kind())),
         );
+        None
     }
 
     /// A missing-key error.
     pub(crate) fn missing(&mut self, section: &Section<'_>, key: &str, wanted: &str) {
         // A key nobody knows is probably the missing one, and was reported.
-        if section.has_unknown_keys() {
+        if self.has_unknown_keys(section) {
             return;
         }
         self.push(
@@ -189,12 +206,14 @@ impl Reader {
     pub(crate) fn text(&mut self, section: &Section<'_>, key: &'static str) -> Option<String> {
         let entry = section.take(key)?;
         self.record_entry(section, entry);
-        match &entry.node.value {
+        self.text_at(&entry.node, &format!("{}.{key}", section.name))
+    }
+
+    /// The string a node holds.
+    pub(crate) fn text_at(&mut self, node: &Node, place: &str) -> Option<String> {
+        match &node.value {
             Value::Text(text) => Some(text.clone()),
-            _ => {
-                self.wrong_type(section, entry, "a string");
-                None
-            }
+            _ => self.wrong(node, place, "a string"),
         }
     }
 
@@ -213,8 +232,18 @@ impl Reader {
         default.to_owned()
     }
 
-    /// True or false, with a default.
-    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str, default: bool) -> bool {
+    /// The declaration of a key; what nobody declared holds text.
+    fn declared(&self, section: &Section<'_>, key: &str) -> (Form, Fallback) {
+        let keys = self.keys(section).unwrap_or_default();
+        let found = keys.iter().find(|known| known.name == key);
+        found.map_or((Form::Text, Fallback::Absent), |key| {
+            (key.form, key.default)
+        })
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &'static str) -> bool {
+        let default = matches!(self.declared(section, key).1, Fallback::Flag(true));
         let Some(entry) = section.take(key) else {
             self.record(section, key, default.to_string());
             return default;
@@ -229,37 +258,58 @@ impl Reader {
         }
     }
 
-    /// One of several names.
+    /// One of the names that a key knows.
     pub(crate) fn choice(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
+    ) -> Option<&'static str> {
+        let (form, default) = self.declared(section, key);
+        let choices = match form {
+            Form::Choice(names) => self.vocabulary.names(names),
+            _ => Vec::new(),
+        };
+        match default {
+            Fallback::Name(default) if !section.has(key) => {
+                section.take(key);
+                self.record(section, key, quote(default));
+                Some(default)
+            }
+            _ => self.choice_of(section, key, &choices),
+        }
+    }
+
+    /// One of several names, which must be there.
+    pub(crate) fn choice_of(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
         choices: &[&'static str],
-        default: Option<&'static str>,
     ) -> Option<&'static str> {
         let Some(entry) = section.take(key) else {
-            return match default {
-                Some(default) => {
-                    self.record(section, key, quote(default));
-                    Some(default)
-                }
-                None => {
-                    self.missing(section, key, &one_of(choices));
-                    None
-                }
-            };
-        };
-        self.record_entry(section, entry);
-        let Value::Text(text) = &entry.node.value else {
-            self.wrong_type(section, entry, &format!("one of {}", choices.join(", ")));
+            self.missing(section, key, &one_of(choices));
             return None;
         };
-        self.named_choice(
-            &entry.node,
-            text,
-            &format!("{}.{key}", section.name),
-            choices,
-        )
+        self.record_entry(section, entry);
+        self.choice_at(&entry.node, &format!("{}.{key}", section.name), choices)
+    }
+
+    /// The value of the name chosen.
+    pub(crate) fn one<T: Named>(&mut self, section: &Section<'_>, key: &'static str) -> Option<T> {
+        self.choice(section, key).and_then(T::from_name)
+    }
+
+    /// The one of several names that a node holds.
+    pub(crate) fn choice_at(
+        &mut self,
+        node: &Node,
+        place: &str,
+        choices: &[&'static str],
+    ) -> Option<&'static str> {
+        match &node.value {
+            Value::Text(text) => self.named_choice(node, text, place, choices),
+            _ => self.wrong(node, place, &format!("one of {}", choices.join(", "))),
+        }
     }
 
     /// Looks a name up among the accepted ones.
@@ -273,36 +323,62 @@ impl Reader {
         if let Some(found) = choices.iter().find(|choice| **choice == text) {
             return Some(found);
         }
+        let later = LATER
+            .iter()
+            .find(|word| word.place == place && word.name == text);
+        if let Some(word) = later {
+            let message = format!(
+                "{} `{text}` is part of the format but not of this version",
+                word.what
+            );
+            self.push(
+                Diagnostic::error("E023", node.span.clone(), message)
+                    .note(format!("accepted: {}", choices.join(", "))),
+            );
+            return None;
+        }
         let diagnostic = Diagnostic::error(
             "E014",
             node.span.clone(),
             format!("unknown name `{text}` for `{place}`"),
         )
         .note(format!("accepted: {}", choices.join(", ")));
-        self.push(match did_you_mean(text, choices.iter().copied()) {
-            Some(label) => diagnostic.label(label),
-            None => diagnostic,
-        });
+        self.push(diagnostic.hint(did_you_mean(text, choices.iter().copied())));
         None
     }
 
-    /// A whole number of at least `least`, with a default.
-    pub(crate) fn count(
+    /// A whole number.
+    pub(crate) fn count(&mut self, section: &Section<'_>, key: &'static str) -> usize {
+        match self.declared(section, key).1 {
+            Fallback::Count(default) => self.count_or(section, key, default),
+            _ => self.optional_count(section, key).unwrap_or_default(),
+        }
+    }
+
+    /// A whole number with a default that depends on the problem.
+    pub(crate) fn count_or(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
         default: usize,
-        least: usize,
     ) -> usize {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.record(section, key, default.to_string());
-            return default;
-        };
-        self.record_entry(section, entry);
-        match self.whole_number(&entry.node, &format!("{}.{key}", section.name), least) {
-            Some(value) => value,
-            None => default,
         }
+        self.optional_count(section, key).unwrap_or(default)
+    }
+
+    /// A whole number that may be absent.
+    pub(crate) fn optional_count(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+    ) -> Option<usize> {
+        let entry = section.take(key)?;
+        self.record_entry(section, entry);
+        let least = self.declared(section, key).0.least();
+        self.whole_number(&entry.node, &format!("{}.{key}", section.name), least)
     }
 
     /// A whole number of at least `least`.
@@ -319,18 +395,7 @@ impl Reader {
                     None
                 }
             },
-            other => {
-                let label = format!("this is {}", other.kind());
-                self.push(
-                    Diagnostic::error(
-                        "E012",
-                        node.span.clone(),
-                        format!("`{place}` must be a whole number"),
-                    )
-                    .label(label),
-                );
-                None
-            }
+            _ => self.wrong(node, place, "a whole number"),
         }
     }
 
@@ -356,16 +421,7 @@ impl Reader {
         read: impl Fn(&mut Self, &Node, &str) -> Option<T>,
     ) -> Option<Vec<T>> {
         let Value::Array(items) = &node.value else {
-            let label = format!("this is {}", node.value.kind());
-            self.push(
-                Diagnostic::error(
-                    "E012",
-                    node.span.clone(),
-                    format!("`{place}` must be an array of {items_are}"),
-                )
-                .label(label),
-            );
-            return None;
+            return self.wrong(node, place, &format!("an array of {items_are}"));
         };
         let values: Vec<Option<T>> = items
             .iter()
@@ -405,16 +461,12 @@ impl Reader {
         points.into_iter().collect()
     }
 
-    /// A number, or a string that evaluates to one, in a range.
-    pub(crate) fn number_in(
-        &mut self,
-        section: &Section<'_>,
-        entry: &Entry,
-        range: Bound,
-    ) -> Option<f64> {
+    /// A number, or a string that evaluates to one, in the range of its key.
+    pub(crate) fn number_in(&mut self, section: &Section<'_>, entry: &Entry) -> Option<f64> {
         let place = format!("{}.{}", section.name, entry.key);
         let value = self.number_at(&entry.node, &place)?;
-        self.bounded(&entry.node, &place, value, range)
+        let bound = self.declared(section, &entry.key).0.bound();
+        self.bounded(&entry.node, &place, value, bound)
     }
 
     /// Checks a number against its range.
@@ -439,35 +491,39 @@ impl Reader {
         None
     }
 
-    /// A number with a default.
+    /// A number.
+    pub(crate) fn number(&mut self, section: &Section<'_>, key: &'static str) -> f64 {
+        match self.declared(section, key).1 {
+            Fallback::Number(default) => self.number_or(section, key, default),
+            _ => self.optional_number(section, key).unwrap_or_default(),
+        }
+    }
+
+    /// A number with a default that depends on the problem.
     pub(crate) fn number_or(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
         default: f64,
-        range: Bound,
     ) -> f64 {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.record(section, key, float(default));
-            return default;
-        };
-        self.record_entry(section, entry);
-        self.number_in(section, entry, range).unwrap_or(default)
+        }
+        self.optional_number(section, key).unwrap_or(default)
     }
 
     /// A number that must be there.
-    pub(crate) fn number(
+    pub(crate) fn required_number(
         &mut self,
         section: &Section<'_>,
         key: &'static str,
-        range: Bound,
     ) -> Option<f64> {
-        let Some(entry) = section.take(key) else {
+        if !section.has(key) {
+            section.take(key);
             self.missing(section, key, "a number");
-            return None;
-        };
-        self.record_entry(section, entry);
-        self.number_in(section, entry, range)
+        }
+        self.optional_number(section, key)
     }
 
     /// An optional number; nothing is recorded when it is absent.
@@ -475,11 +531,10 @@ impl Reader {
         &mut self,
         section: &Section<'_>,
         key: &'static str,
-        range: Bound,
     ) -> Option<f64> {
         let entry = section.take(key)?;
         self.record_entry(section, entry);
-        self.number_in(section, entry, range)
+        self.number_in(section, entry)
     }
 
     /// The value of a node that holds a number or a constant expression.
@@ -488,18 +543,7 @@ impl Reader {
             Value::Integer(value) => Some(*value as f64),
             Value::Float(value) => Some(*value),
             Value::Text(text) => self.constant(node, text, place),
-            other => {
-                let label = format!("this is {}", other.kind());
-                self.push(
-                    Diagnostic::error(
-                        "E012",
-                        node.span.clone(),
-                        format!("`{place}` must be a number"),
-                    )
-                    .label(label),
-                );
-                None
-            }
+            _ => self.wrong(node, place, "a number"),
         }
     }
 
@@ -556,52 +600,10 @@ impl Reader {
         for item in items {
             match &item.value {
                 Value::Text(text) => names.push((text.clone(), item.clone())),
-                other => {
-                    let label = format!("this is {}", other.kind());
-                    self.push(
-                        Diagnostic::error(
-                            "E012",
-                            item.span.clone(),
-                            format!("`{place}` must be a list of names"),
-                        )
-                        .label(label),
-                    );
-                    return None;
-                }
+                _ => return self.wrong(item, place, "a list of names"),
             }
         }
         Some(names)
-    }
-}
-
-/// The range of a number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Bound {
-    Finite,
-    Positive,
-    NotNegative,
-    /// At least zero and below one.
-    Fraction,
-}
-
-impl Bound {
-    fn admits(self, value: f64) -> bool {
-        value.is_finite()
-            && match self {
-                Self::Finite => true,
-                Self::Positive => value > 0.0,
-                Self::NotNegative => value >= 0.0,
-                Self::Fraction => (0.0..1.0).contains(&value),
-            }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Finite => "a finite number",
-            Self::Positive => "positive",
-            Self::NotNegative => "zero or positive",
-            Self::Fraction => "at least 0 and below 1",
-        }
     }
 }
 

@@ -41,30 +41,29 @@ impl Axis {
         }
     }
 
+    /// Spans a grid from its first value to its last; `None` where it is empty.
+    pub fn over(label: &str, grid: &[f64]) -> Option<Self> {
+        Some(Self::between(label, *grid.first()?, *grid.last()?))
+    }
+
     /// Spans the positive values with a margin of a tenth of a decade or more.
     pub fn log(label: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extent(values, |v| v > 0.0).unwrap_or((0.1, 1.0));
         let margin = (0.05 * (high / low).log10()).max(0.1);
+        let margin = 10f64.powf(margin);
         Self {
-            label: label.to_owned(),
             scale: Scale::Log,
-            range: (low / 10f64.powf(margin), high * 10f64.powf(margin)),
-            names: Vec::new(),
+            ..Self::between(label, low / margin, high * margin)
         }
     }
 
     /// One row per name, the first at the top of a vertical axis.
     pub fn categories(names: &[String]) -> Self {
         let last = names.len() as f64;
+        let names = names.iter().enumerate();
         Self {
-            label: String::new(),
-            scale: Scale::Linear,
-            range: (last - 0.4, -0.6),
-            names: names
-                .iter()
-                .enumerate()
-                .map(|(n, name)| (n as f64, name.clone()))
-                .collect(),
+            names: names.map(|(n, name)| (n as f64, name.clone())).collect(),
+            ..Self::between("", last - 0.4, -0.6)
         }
     }
 
@@ -88,6 +87,17 @@ impl Axis {
             Scale::Linear => self.linear_ticks(count),
             Scale::Log => self.log_ticks(count),
         }
+    }
+
+    /// Places and labels of the ticks that lie between the ends.
+    pub fn placed_ticks(&self, count: usize) -> impl Iterator<Item = (f64, String)> {
+        let ticks = self.ticks(count).into_iter();
+        ticks.filter_map(|(value, label)| {
+            let place = self.place(value)?;
+            (-1e-9..=1.0 + 1e-9)
+                .contains(&place)
+                .then_some((place, label))
+        })
     }
 
     fn linear_ticks(&self, count: usize) -> Vec<(f64, String)> {

@@ -56,6 +56,31 @@ pub enum Mark {
     Guide { x: f64 },
 }
 
+impl Mark {
+    /// A curve in the solver's colour and dash.
+    pub fn line(ink: Ink, x: &[f64], y: &[f64]) -> Self {
+        let (x, y, thin) = (x.to_vec(), y.to_vec(), false);
+        Self::Line { ink, x, y, thin }
+    }
+
+    /// One of many curves, thin and without dashes.
+    pub fn thin(ink: Ink, x: &[f64], y: &[f64]) -> Self {
+        let (x, y, thin) = (x.to_vec(), y.to_vec(), true);
+        Self::Line { ink, x, y, thin }
+    }
+
+    /// A symbol without an error bar.
+    pub fn point(ink: Ink, shape: Shape, value: f64, y: f64) -> Self {
+        Self::Whisker {
+            ink,
+            shape,
+            value,
+            bar: (value, value),
+            y,
+        }
+    }
+}
+
 /// Maps data to pixels of one panel.
 pub struct Frame<'a> {
     pub x: &'a Axis,
@@ -108,8 +133,7 @@ impl Frame<'_> {
                 let [_, top, _, height] = self.area;
                 if let Some((px, _)) = self.at(*x, self.y.range.0) {
                     let mut path = PathData::default();
-                    path.move_to(px, top);
-                    path.line_to(px, top + height);
+                    path.segment((px, top), (px, top + height));
                     stroke(out, "s cg", Ink::Guide.dash(), &path);
                 }
             }
@@ -125,13 +149,8 @@ impl Frame<'_> {
                 path.dot(at.0, at.1);
             }
         }
-        if !path.is_empty() {
-            out.push_str(&format!(
-                r#"<path class="s p {}" style="stroke-width:{diameter};opacity:{opacity}" d="{}"/>"#,
-                ink.class(),
-                path.text()
-            ));
-        }
+        let style = format!(r#" style="stroke-width:{diameter};opacity:{opacity}""#);
+        draw_path(out, &format!("s p {}", ink.class()), &style, &path);
     }
 
     fn line(&self, ink: Ink, x: &[f64], y: &[f64], thin: bool, out: &mut String) {
@@ -172,13 +191,8 @@ impl Frame<'_> {
             path.polyline(&piece);
             path.close();
         }
-        if !path.is_empty() {
-            out.push_str(&format!(
-                r#"<path class="f {}" style="opacity:.28" d="{}"/>"#,
-                ink.class(),
-                path.text()
-            ));
-        }
+        let class = format!("f {}", ink.class());
+        draw_path(out, &class, r#" style="opacity:.28""#, &path);
     }
 
     fn arrows(&self, ink: Ink, [x, y, u, v]: [&[f64]; 4], out: &mut String) {
@@ -196,14 +210,10 @@ impl Frame<'_> {
             }
             // A head of a third of the arrow, at most 3.5 pixels, opening 50 degrees.
             let head = (length / 3.0).min(3.5) / length;
-            path.move_to(tail.0, tail.1);
-            path.line_to(tip.0, tip.1);
+            path.segment(tail, tip);
             for side in [0.47, -0.47] {
-                path.move_to(tip.0, tip.1);
-                path.line_to(
-                    tip.0 - head * (dx + side * dy),
-                    tip.1 - head * (dy - side * dx),
-                );
+                let (back, aside) = (dx + side * dy, dy - side * dx);
+                path.segment(tip, (tip.0 - head * back, tip.1 - head * aside));
             }
         }
         stroke(out, &format!("s thin {}", ink.class()), "", &path);
@@ -262,28 +272,22 @@ impl Frame<'_> {
             .at(bar.1, y)
             .map_or(left + width, |(high, _)| high.min(left + width));
         if high - low > 1.0 {
-            path.move_to(low, py);
-            path.line_to(high, py);
+            path.segment((low, py), (high, py));
             for end in [low, high] {
-                path.move_to(end, py - 3.0);
-                path.line_to(end, py + 3.0);
+                path.segment((end, py - 3.0), (end, py + 3.0));
             }
         }
         if shape == Shape::Cross {
             for side in [-1.0, 1.0] {
-                path.move_to(px - 3.5, py - side * 3.5);
-                path.line_to(px + 3.5, py + side * 3.5);
+                let rise = side * 3.5;
+                path.segment((px - 3.5, py - rise), (px + 3.5, py + rise));
             }
         }
         let class = ink.class();
         stroke(out, &format!("s {class}"), "", &path);
         match shape {
-            Shape::Dot => out.push_str(&format!(
-                r#"<circle class="f {class}" cx="{px:.1}" cy="{py:.1}" r="3.5"/>"#
-            )),
-            Shape::Ring => out.push_str(&format!(
-                r#"<circle class="s {class}" cx="{px:.1}" cy="{py:.1}" r="3.5"/>"#
-            )),
+            Shape::Dot => circle(out, &format!("f {class}"), px, py),
+            Shape::Ring => circle(out, &format!("s {class}"), px, py),
             Shape::Cross => {}
         }
     }
@@ -305,16 +309,26 @@ fn thinned(count: usize, reverse: bool) -> Vec<usize> {
 
 /// Appends a stroked path.
 pub fn stroke(out: &mut String, class: &str, dash: &str, path: &PathData) {
-    if path.is_empty() {
-        return;
-    }
-    let dash = if dash.is_empty() {
-        String::new()
-    } else {
-        format!(r#" stroke-dasharray="{dash}""#)
+    let dash = match dash {
+        "" => String::new(),
+        dash => format!(r#" stroke-dasharray="{dash}""#),
     };
+    draw_path(out, class, &dash, path);
+}
+
+/// Appends a path that draws something.
+fn draw_path(out: &mut String, class: &str, attributes: &str, path: &PathData) {
+    if !path.is_empty() {
+        let data = path.text();
+        out.push_str(&format!(
+            r#"<path class="{class}"{attributes} d="{data}"/>"#
+        ));
+    }
+}
+
+/// Appends a dot or a ring.
+pub fn circle(out: &mut String, class: &str, x: f64, y: f64) {
     out.push_str(&format!(
-        r#"<path class="{class}"{dash} d="{}"/>"#,
-        path.text()
+        r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="3.5"/>"#
     ));
 }

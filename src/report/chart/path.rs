@@ -13,12 +13,18 @@ fn tenths(value: f64) -> i64 {
 }
 
 impl PathData {
-    pub fn move_to(&mut self, x: f64, y: f64) {
+    fn move_to(&mut self, x: f64, y: f64) {
         self.step('m', x, y);
     }
 
-    pub fn line_to(&mut self, x: f64, y: f64) {
+    fn line_to(&mut self, x: f64, y: f64) {
         self.step('l', x, y);
+    }
+
+    /// A straight stroke of its own.
+    pub fn segment(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.move_to(from.0, from.1);
+        self.line_to(to.0, to.1);
     }
 
     /// A dot as wide as the stroke.
@@ -82,7 +88,7 @@ fn push_tenths(text: &mut String, value: i64, separated: bool) {
 ///
 /// # Source
 /// Douglas and Peucker (1973), with a stack instead of recursion.
-pub fn simplified(points: &[(f64, f64)], tolerance: f64) -> Vec<(f64, f64)> {
+fn simplified(points: &[(f64, f64)], tolerance: f64) -> Vec<(f64, f64)> {
     if points.len() < 3 {
         return points.to_vec();
     }

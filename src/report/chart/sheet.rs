@@ -2,7 +2,7 @@
 
 use crate::report::chart::axis::Axis;
 use crate::report::chart::ink::{Ink, Theme, colours, shapes};
-use crate::report::chart::mark::{Frame, Mark, stroke};
+use crate::report::chart::mark::{Frame, Mark, circle, stroke};
 use crate::report::chart::path::PathData;
 
 #[derive(Clone, Debug)]
@@ -11,6 +11,18 @@ pub struct Panel {
     pub x: Axis,
     pub y: Axis,
     pub marks: Vec<Mark>,
+}
+
+impl Panel {
+    pub fn new(
+        title: impl Into<String>,
+        x: Axis,
+        y: Axis,
+        marks: impl IntoIterator<Item = Mark>,
+    ) -> Self {
+        let (title, marks) = (title.into(), marks.into_iter().collect());
+        Self { title, x, y, marks }
+    }
 }
 
 /// How a legend entry is drawn.
@@ -38,6 +50,13 @@ pub struct Sheet {
     pub legend: Vec<LegendEntry>,
 }
 
+impl LegendEntry {
+    pub fn new(label: impl Into<String>, ink: Ink, key: Key) -> Self {
+        let label = label.into();
+        Self { label, ink, key }
+    }
+}
+
 const LEGEND_LINE: f64 = 18.0;
 const TITLE: f64 = 17.0;
 /// Room under a panel for tick labels and the axis label.
@@ -59,6 +78,26 @@ struct Arrangement {
 }
 
 impl Sheet {
+    /// Panels with axes of their own and without a legend.
+    pub fn new(panels: Vec<Panel>, columns: usize, panel: (f64, f64)) -> Self {
+        Self {
+            panels,
+            columns,
+            panel,
+            shared: false,
+            legend: Vec::new(),
+        }
+    }
+
+    pub fn sharing_axes(self) -> Self {
+        let shared = true;
+        Self { shared, ..self }
+    }
+
+    pub fn with_legend(self, legend: Vec<LegendEntry>) -> Self {
+        Self { legend, ..self }
+    }
+
     /// SVG for a page that has the styles of [`page_style`]; `id` is unique on the page.
     pub fn inline(&self, id: &str, description: &str) -> String {
         let arrangement = self.arrangement();
@@ -196,14 +235,10 @@ fn draw_key(entry: &LegendEntry, x: f64, y: f64, out: &mut String) {
     let middle = y + 7.0;
     let class = entry.ink.class();
     match entry.key {
-        Key::Dot => out.push_str(&format!(
-            r#"<circle class="f {class}" cx="{:.1}" cy="{middle:.1}" r="3.5"/>"#,
-            x + 14.0
-        )),
+        Key::Dot => circle(out, &format!("f {class}"), x + 14.0, middle),
         Key::Line => {
             let mut path = PathData::default();
-            path.move_to(x, middle);
-            path.line_to(x + 22.0, middle);
+            path.segment((x, middle), (x + 22.0, middle));
             stroke(out, &format!("s {class}"), entry.ink.dash(), &path);
         }
     }
@@ -234,32 +269,16 @@ fn draw_axes(
     let [left, top, width, height] = frame.area;
     let bottom = top + height;
     let mut ticks = PathData::default();
-    for (value, label) in panel.x.ticks((width / 45.0) as usize) {
-        let Some(place) = panel
-            .x
-            .place(value)
-            .filter(|p| (-1e-9..=1.0 + 1e-9).contains(p))
-        else {
-            continue;
-        };
+    for (place, label) in panel.x.placed_ticks((width / 45.0) as usize) {
         let x = left + width * place;
-        ticks.move_to(x, bottom);
-        ticks.line_to(x, bottom - 4.0);
+        ticks.segment((x, bottom), (x, bottom - 4.0));
         if below {
             text(out, "t m", x, bottom + 12.0, &label);
         }
     }
-    for (value, label) in panel.y.ticks((height / 40.0) as usize) {
-        let Some(place) = panel
-            .y
-            .place(value)
-            .filter(|p| (-1e-9..=1.0 + 1e-9).contains(p))
-        else {
-            continue;
-        };
+    for (place, label) in panel.y.placed_ticks((height / 40.0) as usize) {
         let y = bottom - height * place;
-        ticks.move_to(left, y);
-        ticks.line_to(left + 4.0, y);
+        ticks.segment((left, y), (left + 4.0, y));
         if beside {
             text(out, "t e", left - 5.0, y + 3.5, &label);
         }
@@ -302,28 +321,21 @@ mod tests {
     fn sheet(points: usize) -> Sheet {
         let x: Vec<f64> = (0..points).map(|n| (n as f64 * 0.7).sin()).collect();
         let y: Vec<f64> = (0..points).map(|n| (n as f64 * 1.3).cos()).collect();
-        Sheet {
-            panels: vec![Panel {
-                title: "a < b".into(),
-                x: Axis::linear("x", x.iter().copied()),
-                y: Axis::linear("y", y.iter().copied()),
-                marks: vec![Mark::Cloud {
-                    ink: Ink::Data,
-                    x,
-                    y,
-                    diameter: 2.0,
-                    opacity: 0.5,
-                }],
-            }],
-            columns: 1,
-            panel: (240.0, 200.0),
-            shared: false,
-            legend: vec![LegendEntry {
-                label: "data".into(),
-                ink: Ink::Data,
-                key: Key::Dot,
-            }],
-        }
+        let axis = |label: &str, values: &[f64]| Axis::linear(label, values.iter().copied());
+        let (across, up) = (axis("x", &x), axis("y", &y));
+        let cloud = Mark::Cloud {
+            ink: Ink::Data,
+            x,
+            y,
+            diameter: 2.0,
+            opacity: 0.5,
+        };
+        Sheet::new(
+            vec![Panel::new("a < b", across, up, [cloud])],
+            1,
+            (240.0, 200.0),
+        )
+        .with_legend(vec![LegendEntry::new("data", Ink::Data, Key::Dot)])
     }
 
     #[test]

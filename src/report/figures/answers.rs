@@ -5,132 +5,85 @@ use crate::report::chart::axis::{Axis, Scale, extent};
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
 use crate::report::chart::sheet::{Key, LegendEntry, Panel, Sheet};
-use crate::report::figures::drawing::{Cast, Drawing, level, listed, time_axis};
-use crate::report::number;
-use crate::report::record::{GeneratedRow, Record, Solved, SolverRow};
+use crate::report::figures::drawing::{
+    BAR, Cast, Drawing, Row, arrays, bar, dot_plot, level, listed, time_axis, told,
+};
+use crate::report::record::{GeneratedRow, HistoryPoint, Record, Solved, SolverRow, solved};
 use crate::verification::verdict::Verdict;
 
 /// Height of one row of a dot plot.
 const ROW: f64 = 20.0;
-/// Standard errors a bar shows.
-const BAR: f64 = 2.0;
 
 /// Control error of each solver against time.
 pub fn control_errors(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let profiles = &record.figures.control_errors;
-    if profiles.is_empty() {
-        return None;
-    }
-    let marks = profiles
-        .iter()
-        .map(|profile| Mark::Line {
-            ink: cast.ink(&profile.solver),
-            x: profile.times.clone(),
-            y: profile.values.clone(),
-            thin: false,
-        })
+    let numbers: Vec<String> = solved(&record.solvers)
+        .filter_map(|(row, solved)| Some(told(&row.id, &solved.control_error?)))
         .collect();
-    let keys: Vec<String> = profiles.iter().map(|p| p.key.clone()).collect();
-    let numbers: Vec<String> = record
-        .solvers
-        .iter()
-        .filter_map(|row| {
-            let error = row.solved()?.control_error?;
-            Some(format!("{} {}", row.id, number::typeset_with_error(&error)))
-        })
-        .collect();
-    Some(Drawing {
+    let errors = profiles.iter().flat_map(|p| p.values.iter().copied());
+    let panel = Panel::new(
+        "",
+        time_axis(profiles.iter().map(|profile| profile.times.as_slice())),
+        Axis::log("control error [1/√time]", errors),
+        profiles
+            .iter()
+            .map(|p| Mark::line(cast.ink(&p.solver), &p.times, &p.values)),
+    );
+    (!profiles.is_empty()).then(|| Drawing {
         name: "control-error",
         title: "Control error over time",
         caption: format!(
-            "rms of u − u_ref under the law p_t at each time. Over the whole horizon: {}. Arrays {}.",
+            "rms of u − u_ref under the law p_t at each time. Over the whole horizon: {}. {}",
             listed(&numbers),
-            listed(&keys)
+            arrays(profiles.iter().map(|p| &p.key))
         ),
-        sheet: Sheet {
-            panels: vec![Panel {
-                title: String::new(),
-                x: time_axis(profiles.iter().map(|profile| profile.times.as_slice())),
-                y: Axis::log(
-                    "control error [1/√time]",
-                    profiles.iter().flat_map(|p| p.values.iter().copied()),
-                ),
-                marks,
-            }],
-            columns: 1,
-            panel: (520.0, 250.0),
-            shared: false,
-            legend: cast.legend(profiles.iter().map(|p| p.solver.as_str()), Key::Line),
-        },
+        sheet: Sheet::new(vec![panel], 1, (520.0, 250.0))
+            .with_legend(cast.legend(profiles.iter().map(|p| &p.solver))),
     })
 }
 
-/// Ends of an error bar; a point where the error is unknown.
-pub(super) fn bar(e: &Estimate) -> (f64, f64) {
-    let half = if e.error.is_finite() {
-        BAR * e.error
-    } else {
-        0.0
-    };
-    (e.value - half, e.value + half)
-}
+/// A solver or what it made, its colour, and a number.
+type Entry = (String, Ink, Estimate);
 
 /// A dot plot of one quantity, one row per name, with bars of two standard errors.
-fn dots(title: &str, label: &str, rows: &[(String, Ink, Estimate)]) -> Panel {
-    let names: Vec<String> = rows.iter().map(|(name, ..)| name.clone()).collect();
+fn dots(title: &str, label: &str, rows: &[Entry]) -> Panel {
     let (smallest, largest) =
         extent(rows.iter().map(|(.., e)| e.value), |_| true).unwrap_or((0.0, 1.0));
     // A logarithmic axis where values are positive and span decades.
     let spread = smallest > 0.0 && largest > 20.0 * smallest;
+    let ends = rows.iter().map(|(.., e)| bar(e));
     let x = if spread {
         // Bars may reach to zero; a third of the smallest value is far enough.
-        let ends = rows.iter().flat_map(|(.., e)| {
-            let (low, high) = bar(e);
-            [low.max(smallest / 3.0), high]
-        });
+        let ends = ends.flat_map(|(low, high)| [low.max(smallest / 3.0), high]);
         Axis::log(label, ends)
     } else {
-        let ends = rows.iter().flat_map(|(.., e)| {
-            let (low, high) = bar(e);
-            [low, high, 0.0]
-        });
-        Axis::linear(label, ends)
+        Axis::linear(label, ends.flat_map(|(low, high)| [low, high, 0.0]))
     };
-    let mut marks = Vec::new();
-    if !spread {
-        marks.push(Mark::Guide { x: 0.0 });
-    }
-    for (n, (_, ink, estimate)) in rows.iter().enumerate() {
-        marks.push(Mark::Whisker {
-            ink: *ink,
-            shape: Shape::Dot,
-            value: estimate.value,
-            bar: bar(estimate),
-            y: n as f64,
-        });
-    }
-    Panel {
-        title: title.to_owned(),
-        x,
-        y: Axis::categories(&names),
-        marks,
-    }
+    let rows: Vec<Row> = rows
+        .iter()
+        .map(|(name, ink, e)| Row::new(name.clone(), *ink, Shape::Dot, e))
+        .collect();
+    dot_plot(title, x, (!spread).then_some(0.0), &rows)
 }
 
 fn measured<'a>(
     record: &'a Record,
     cast: &'a Cast<'_>,
     quantity: impl Fn(&Solved) -> Option<Estimate> + 'a,
-) -> Vec<(String, Ink, Estimate)> {
-    record
-        .solvers
-        .iter()
-        .filter_map(|row| {
-            let estimate = quantity(row.solved()?)?;
+) -> Vec<Entry> {
+    solved(&record.solvers)
+        .filter_map(|(row, solved)| {
+            let estimate = quantity(solved)?;
             let usable = estimate.value.is_finite();
             usable.then(|| (row.id.clone(), cast.ink(&row.id), estimate))
         })
         .collect()
+}
+
+/// Dot plots beside each other, as high as the one of most rows needs.
+fn beside(panels: Vec<Panel>, width: f64, most: usize) -> Sheet {
+    let columns = panels.len();
+    Sheet::new(panels, columns, (width, ROW * most as f64 + 12.0))
 }
 
 /// Relative control error and action gap of each solver.
@@ -138,37 +91,28 @@ pub fn accuracy(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let errors = measured(record, cast, |s| s.relative_control_error);
     let gaps = measured(record, cast, |s| s.gap.or(s.gap_integral));
     let mut panels = Vec::new();
-    let mut said = Vec::new();
-    let mut say = |name: &str, rows: &[(String, Ink, Estimate)]| {
-        let numbers: Vec<String> = rows
-            .iter()
-            .map(|(id, _, e)| format!("{id} {}", number::typeset_with_error(e)))
-            .collect();
-        said.push(format!("{name}: {}.", listed(&numbers)));
-    };
-    if !errors.is_empty() {
-        say("Relative control error", &errors);
-        panels.push(dots("Control", "relative control error", &errors));
-    }
-    if !gaps.is_empty() {
-        say("Gap", &gaps);
-        panels.push(dots("Action", "gap S − V [nats]", &gaps));
+    let mut said = String::new();
+    for (title, label, name, rows) in [
+        (
+            "Control",
+            "relative control error",
+            "Relative control error",
+            &errors,
+        ),
+        ("Action", "gap S − V [nats]", "Gap", &gaps),
+    ] {
+        if !rows.is_empty() {
+            let numbers: Vec<String> = rows.iter().map(|(id, _, e)| told(id, e)).collect();
+            said.push_str(&format!("{name}: {}. ", listed(&numbers)));
+            panels.push(dots(title, label, rows));
+        }
     }
     let most = errors.len().max(gaps.len());
-    if most == 0 {
-        return None;
-    }
-    Some(Drawing {
+    (most > 0).then(|| Drawing {
         name: "accuracy",
         title: "Distance from the optimum",
-        caption: format!("{} Bars: two standard errors.", said.join(" ")),
-        sheet: Sheet {
-            columns: panels.len(),
-            panels,
-            panel: (270.0, ROW * most as f64 + 12.0),
-            shared: false,
-            legend: Vec::new(),
-        },
+        caption: format!("{said}Bars: two standard errors."),
+        sheet: beside(panels, 270.0, most),
     })
 }
 
@@ -177,56 +121,15 @@ type Measured = (Option<Estimate>, Option<Estimate>);
 
 /// Distances of generated samples, with the sampling floor as a ring.
 pub fn sample_quality(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
-    let rows: Vec<(&SolverRow, &GeneratedRow)> = record
-        .solvers
-        .iter()
-        .filter_map(|row| Some((row, row.solved()?)))
-        .flat_map(|(row, solved)| solved.generated.iter().map(move |g| (row, g)))
-        .collect();
-    let panel = |title: &str, pick: &dyn Fn(&GeneratedRow) -> Measured| {
-        let mut found = Vec::new();
-        let mut floors = Vec::new();
-        for (row, generated) in &rows {
-            if let (Some(value), floor) = pick(generated)
-                && value.value.is_finite()
-            {
-                let name = format!("{}, {}", row.id, level(generated.noise_level));
-                found.push((name, cast.ink(&row.id), value));
-                floors.push(floor);
-            }
-        }
-        if found.is_empty() {
-            return None;
-        }
-        let mut panel = dots(title, title, &found);
-        for (n, floor) in floors.iter().enumerate() {
-            if let Some(floor) = floor {
-                panel.marks.push(Mark::Whisker {
-                    ink: Ink::Guide,
-                    shape: Shape::Ring,
-                    value: floor.value,
-                    bar: (floor.value, floor.value),
-                    y: n as f64,
-                });
-                let low = &mut panel.x.range.0;
-                *low = low.min(match panel.x.scale {
-                    Scale::Log if floor.value > 0.0 => 0.8 * floor.value,
-                    Scale::Log => *low,
-                    Scale::Linear => floor.value,
-                });
-            }
-        }
-        Some((panel, found.len()))
-    };
-    let (panels, counts): (Vec<Panel>, Vec<usize>) = [
-        panel("2-Wasserstein distance", &|g| {
+    let panels = [
+        distances(record, cast, "2-Wasserstein distance", |g| {
             (g.transport, g.transport_floor)
         }),
-        panel("energy distance", &|g| (g.energy_distance, g.energy_floor)),
-    ]
-    .into_iter()
-    .flatten()
-    .unzip();
+        distances(record, cast, "energy distance", |g| {
+            (g.energy_distance, g.energy_floor)
+        }),
+    ];
+    let (panels, counts): (Vec<Panel>, Vec<usize>) = panels.into_iter().flatten().unzip();
     let most = counts.into_iter().max()?;
     Some(Drawing {
         name: "sample-quality",
@@ -234,154 +137,138 @@ pub fn sample_quality(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         caption: "Distance of generated samples to true draws at the end time. Rings: the same distance between \
                   two sets of true draws, below which nothing can be told. Bars: two standard errors."
             .to_owned(),
-        sheet: Sheet {
-            columns: panels.len(),
-            panels,
-            panel: (240.0, ROW * most as f64 + 12.0),
-            shared: false,
-            legend: Vec::new(),
-        },
+        sheet: beside(panels, 240.0, most),
     })
+}
+
+/// One distance of all samples, and how many they are.
+fn distances(
+    record: &Record,
+    cast: &Cast<'_>,
+    title: &str,
+    pick: impl Fn(&GeneratedRow) -> Measured,
+) -> Option<(Panel, usize)> {
+    let generated = solved(&record.solvers)
+        .flat_map(|(row, solved)| solved.generated.iter().map(move |g| (row, g)));
+    let (found, floors): (Vec<Entry>, Vec<Option<Estimate>>) = generated
+        .filter_map(|(row, generated)| {
+            let (value, floor) = pick(generated);
+            let value = value.filter(|value| value.value.is_finite())?;
+            let name = format!("{}, {}", row.id, level(generated.noise_level));
+            Some(((name, cast.ink(&row.id), value), floor))
+        })
+        .unzip();
+    let mut panel = dots(title, title, &found);
+    for (n, floor) in floors.iter().enumerate() {
+        let Some(Estimate { value, .. }) = *floor else {
+            continue;
+        };
+        let ring = Mark::point(Ink::Guide, Shape::Ring, value, n as f64);
+        panel.marks.push(ring);
+        let low = &mut panel.x.range.0;
+        *low = low.min(match panel.x.scale {
+            Scale::Log if value > 0.0 => 0.8 * value,
+            Scale::Log => *low,
+            Scale::Linear => value,
+        });
+    }
+    (!found.is_empty()).then_some((panel, found.len()))
 }
 
 /// Objective and stop criterion of the iterating solvers.
 pub fn convergence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
-    let rows: Vec<(&SolverRow, &Solved)> = record
-        .solvers
-        .iter()
-        .filter_map(|row| Some((row, row.solved()?)))
+    let rows: Vec<(&SolverRow, &Solved)> = solved(&record.solvers)
         .filter(|(_, solved)| solved.history.len() > 1)
         .collect();
-    if rows.is_empty() {
-        return None;
-    }
-    let iterations = |solved: &Solved| -> Vec<f64> {
-        solved.history.iter().map(|p| p.iteration as f64).collect()
+    let column = |solved: &Solved, pick: fn(&HistoryPoint) -> f64| -> Vec<f64> {
+        solved.history.iter().map(pick).collect()
     };
+    let iterations = |solved: &Solved| column(solved, |p| p.iteration as f64);
+    let objective = |solved: &Solved| column(solved, |p| p.objective);
+    let measured = |solved: &Solved| column(solved, |p| p.measured);
     let mut panels: Vec<Panel> = rows
         .iter()
         .filter(|(_, solved)| solved.history.iter().any(|p| p.objective.is_finite()))
         .map(|(row, solved)| {
-            let objective: Vec<f64> = solved.history.iter().map(|p| p.objective).collect();
-            Panel {
-                title: row.id.clone(),
-                x: Axis::linear("iteration", iterations(solved)),
-                y: Axis::linear("objective", objective.iter().copied()),
-                marks: vec![Mark::Line {
-                    ink: cast.ink(&row.id),
-                    x: iterations(solved),
-                    y: objective,
-                    thin: false,
-                }],
-            }
+            let (x, y) = (iterations(solved), objective(solved));
+            let line = Mark::line(cast.ink(&row.id), &x, &y);
+            let (x, y) = (Axis::linear("iteration", x), Axis::linear("objective", y));
+            Panel::new(row.id.as_str(), x, y, [line])
         })
         .collect();
-    let measured =
-        |solved: &Solved| -> Vec<f64> { solved.history.iter().map(|p| p.measured).collect() };
-    panels.push(Panel {
-        title: "stop criterion".into(),
-        x: Axis::linear("iteration", rows.iter().flat_map(|(_, s)| iterations(s))),
-        y: Axis::log("measured", rows.iter().flat_map(|(_, s)| measured(s))),
-        marks: rows
-            .iter()
-            .map(|(row, solved)| Mark::Line {
-                ink: cast.ink(&row.id),
-                x: iterations(solved),
-                y: measured(solved),
-                thin: false,
-            })
-            .collect(),
-    });
+    panels.push(Panel::new(
+        "stop criterion",
+        Axis::linear("iteration", rows.iter().flat_map(|(_, s)| iterations(s))),
+        Axis::log("measured", rows.iter().flat_map(|(_, s)| measured(s))),
+        rows.iter()
+            .map(|(row, s)| Mark::line(cast.ink(&row.id), &iterations(s), &measured(s))),
+    ));
     let ends: Vec<String> = rows
         .iter()
         .filter_map(|(row, solved)| {
-            let last = solved.history.last()?;
+            let (id, stopped, last) = (&row.id, &solved.stopped, solved.history.last()?);
             Some(format!(
-                "{} after {} iterations: {}",
-                row.id, last.iteration, solved.stopped
+                "{id} after {} iterations: {stopped}",
+                last.iteration
             ))
         })
         .collect();
-    Some(Drawing {
+    let columns = panels.len().min(3);
+    (!rows.is_empty()).then(|| Drawing {
         name: "convergence",
         title: "Convergence",
         caption: format!(
             "Objective of each iterating solver and the quantity its stop rule measures. {}.",
             listed(&ends)
         ),
-        sheet: Sheet {
-            columns: panels.len().min(3),
-            panels,
-            panel: (205.0, 150.0),
-            shared: false,
-            legend: cast.legend(rows.iter().map(|(row, _)| row.id.as_str()), Key::Line),
-        },
+        sheet: Sheet::new(panels, columns, (205.0, 150.0))
+            .with_legend(cast.legend(rows.iter().map(|(row, _)| &row.id))),
     })
 }
 
+/// Smaller ratios of a distance to its limit are drawn here: rounding errors would stretch the axis.
+const SMALLEST: f64 = 1e-4;
+
 /// Distance of every check from its target, in units of its limit.
 pub fn verification(record: &Record) -> Option<Drawing> {
-    struct Row {
-        name: String,
-        verdict: Verdict,
-        ratio: f64,
-        bar: f64,
-    }
     let mut rows: Vec<Row> = Vec::new();
+    let mut verdicts = Vec::new();
     for check in &record.checks {
         if let (Some(measured), Some(limit)) = (check.measured, check.limit)
             && limit > 0.0
             && measured.is_finite()
         {
+            let (ink, shape) = look(check.verdict);
+            let ratio = (measured - check.target).abs() / limit;
+            let value = ratio.max(SMALLEST);
+            let half = check.se.map(|se| BAR * se / limit);
             rows.push(Row {
                 name: format!("{} · {}", check.check, check.on),
-                verdict: check.verdict,
-                ratio: (measured - check.target).abs() / limit,
-                bar: check.se.map_or(0.0, |se| BAR * se / limit),
+                ink,
+                shape,
+                value,
+                bar: match half.filter(|half| *half > 0.0) {
+                    Some(half) => (ratio - half, (ratio + half).max(SMALLEST)),
+                    None => (value, value),
+                },
             });
+            verdicts.push(check.verdict);
         }
     }
-    if rows.is_empty() {
-        return None;
-    }
-    /// Smaller ratios are drawn here: rounding errors would stretch the axis.
-    const SMALLEST: f64 = 1e-4;
-    let place = |ratio: f64| ratio.max(SMALLEST);
-    let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
-    let mut x = Axis::log(
-        "distance from target / limit",
-        rows.iter().map(|row| place(row.ratio)).chain([1.0]),
-    );
+    let ratios = rows.iter().map(|row| row.value).chain([1.0]);
+    let mut x = Axis::log("distance from target / limit", ratios);
     x.range.1 = x.range.1.max(3.0);
-    let mut marks = vec![Mark::Guide { x: 1.0 }];
-    for (n, row) in rows.iter().enumerate() {
-        let (ink, shape) = look(row.verdict);
-        marks.push(Mark::Whisker {
-            ink,
-            shape,
-            value: place(row.ratio),
-            bar: if row.bar > 0.0 {
-                (row.ratio - row.bar, place(row.ratio + row.bar))
-            } else {
-                (place(row.ratio), place(row.ratio))
-            },
-            y: n as f64,
-        });
-    }
-    let legend = [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive]
-        .into_iter()
-        .filter(|verdict| rows.iter().any(|row| row.verdict == *verdict))
-        .map(|verdict| LegendEntry {
-            label: match verdict {
-                Verdict::Pass => "pass (dot)".to_owned(),
-                Verdict::Fail => "fail (cross)".to_owned(),
-                _ => "inconclusive (ring)".to_owned(),
-            },
-            ink: look(verdict).0,
-            key: Key::Dot,
-        })
-        .collect();
-    Some(Drawing {
+    let legend = [
+        (Verdict::Pass, "pass (dot)"),
+        (Verdict::Fail, "fail (cross)"),
+        (Verdict::Inconclusive, "inconclusive (ring)"),
+    ]
+    .into_iter()
+    .filter(|(verdict, _)| verdicts.contains(verdict))
+    .map(|(verdict, words)| LegendEntry::new(words, look(verdict).0, Key::Dot))
+    .collect();
+    let panel = dot_plot("", x, Some(1.0), &rows);
+    (!rows.is_empty()).then(|| Drawing {
         name: "verification",
         title: "How far inside their limits the checks are",
         caption: format!(
@@ -389,18 +276,8 @@ pub fn verification(record: &Record) -> Option<Drawing> {
              limit. Bars: two standard errors. Ratios below 10⁻⁴ are drawn at 10⁻⁴.",
             record.counts()
         ),
-        sheet: Sheet {
-            panel: (430.0, 17.0 * rows.len() as f64 + 12.0),
-            panels: vec![Panel {
-                title: String::new(),
-                x,
-                y: Axis::categories(&names),
-                marks,
-            }],
-            columns: 1,
-            shared: false,
-            legend,
-        },
+        sheet: Sheet::new(vec![panel], 1, (430.0, 17.0 * rows.len() as f64 + 12.0))
+            .with_legend(legend),
     })
 }
 

@@ -4,7 +4,7 @@ use crate::report::chart::axis::{Axis, extent};
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::Mark;
 use crate::report::chart::sheet::{Key, LegendEntry, Panel, Sheet};
-use crate::report::figures::drawing::{Cast, Drawing, grid, level, listed, plane_height};
+use crate::report::figures::drawing::{Cast, Drawing, arrays, grid, level, listed, plane_height};
 use crate::report::record::{PointSet, Record};
 
 /// Points of one cloud that are drawn.
@@ -83,15 +83,11 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
                 marks.push(cloud(data, Ink::Data, 0.45));
             }
             marks.push(cloud(set, cast.ink(&set.solver), 0.75));
-            panels.push(Panel {
-                title: match &figures.data {
-                    Some(_) => format!("{}, {}", set.solver, level(*h)),
-                    None => set.solver.clone(),
-                },
-                x: x.clone(),
-                y: y.clone(),
-                marks,
-            });
+            let title = match &figures.data {
+                Some(_) => format!("{}, {}", set.solver, level(*h)),
+                None => set.solver.clone(),
+            };
+            panels.push(Panel::new(title, x.clone(), y.clone(), marks));
         }
     }
     let hidden = panels.len().saturating_sub(PANELS);
@@ -102,25 +98,17 @@ fn scatters(record: &Record, cast: &Cast<'_>) -> Drawing {
         name: "samples",
         title: "Data and generated samples",
         caption: caption(record, hidden),
-        sheet: Sheet {
-            columns,
-            panel: (width, plane_height(&x, &y, width)),
-            panels,
-            shared: true,
-            legend: legend_of_data(record),
-        },
+        sheet: Sheet::new(panels, columns, (width, plane_height(&x, &y, width)))
+            .sharing_axes()
+            .with_legend(legend_of_data(record)),
     }
 }
 
 /// Nothing where there are no data.
 fn legend_of_data(record: &Record) -> Vec<LegendEntry> {
     let data = record.figures.data.iter();
-    data.map(|_| LegendEntry {
-        label: "data".into(),
-        ink: Ink::Data,
-        key: Key::Dot,
-    })
-    .collect()
+    data.map(|_| LegendEntry::new("data", Ink::Data, Key::Dot))
+        .collect()
 }
 
 fn caption(record: &Record, hidden: usize) -> String {
@@ -146,9 +134,8 @@ fn caption(record: &Record, hidden: usize) -> String {
     if hidden > 0 {
         caption.push_str(&format!(" {hidden} further panels are left out."));
     }
-    let keys: Vec<String> = figures.samples.iter().map(|set| set.key.clone()).collect();
-    caption.push_str(&format!(" Arrays {}.", listed(&keys)));
-    caption
+    let keys = figures.samples.iter().map(|set| &set.key);
+    format!("{caption} {}", arrays(keys))
 }
 
 /// Bins of a histogram.
@@ -179,51 +166,37 @@ fn histograms(record: &Record, cast: &Cast<'_>) -> Drawing {
     let bounds = window(record, 0);
     let mut panels = Vec::new();
     let mut highest = 0.0f64;
+    let mut histogram = |set: &PointSet| {
+        let (x, y) = outline(&set.columns[0], bounds);
+        highest = y.iter().copied().fold(highest, f64::max);
+        (x, y)
+    };
     for h in levels(&figures.samples) {
         let mut marks = Vec::new();
         if let Some(data) = &figures.data {
-            let (x, y) = outline(&data.columns[0], bounds);
-            highest = y.iter().copied().fold(highest, f64::max);
-            marks.push(Mark::Area {
-                ink: Ink::Data,
-                x,
-                y,
-            });
+            let (ink, (x, y)) = (Ink::Data, histogram(data));
+            marks.push(Mark::Area { ink, x, y });
         }
         for set in figures.samples.iter().filter(|s| s.noise_level == Some(h)) {
-            let (x, y) = outline(&set.columns[0], bounds);
-            highest = y.iter().copied().fold(highest, f64::max);
-            marks.push(Mark::Line {
-                ink: cast.ink(&set.solver),
-                x,
-                y,
-                thin: false,
-            });
+            let (x, y) = histogram(set);
+            marks.push(Mark::line(cast.ink(&set.solver), &x, &y));
         }
-        panels.push(Panel {
-            title: level(h),
-            x: Axis::between(&figures.coordinates[0], bounds.0, bounds.1),
-            y: Axis::between("density", 0.0, 1.0),
-            marks,
-        });
+        let x = Axis::between(&figures.coordinates[0], bounds.0, bounds.1);
+        let y = Axis::between("density", 0.0, 1.0);
+        panels.push(Panel::new(level(h), x, y, marks));
     }
     for panel in &mut panels {
         panel.y.range.1 = 1.05 * highest;
     }
     let (columns, width) = grid(panels.len(), 3, 400.0);
     let mut legend = legend_of_data(record);
-    let solvers = figures.samples.iter().map(|set| set.solver.as_str());
-    legend.extend(cast.legend(solvers, Key::Line));
+    legend.extend(cast.legend(figures.samples.iter().map(|set| &set.solver)));
     Drawing {
         name: "samples",
         title: "Data and generated samples",
         caption: format!("Histograms of {BINS} bins. {}", caption(record, 0)),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, 0.62 * width),
-            shared: true,
-            legend,
-        },
+        sheet: Sheet::new(panels, columns, (width, 0.62 * width))
+            .sharing_axes()
+            .with_legend(legend),
     }
 }

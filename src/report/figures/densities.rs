@@ -2,9 +2,8 @@
 
 use crate::report::chart::axis::Axis;
 use crate::report::chart::mark::Mark;
-use crate::report::chart::sheet::{Key, Panel, Sheet};
-use crate::report::figures::drawing::{Cast, Drawing, grid, listed, plane_height};
-use crate::report::number;
+use crate::report::chart::sheet::{Panel, Sheet};
+use crate::report::figures::drawing::{Cast, Drawing, arrays, grid, plane_height, time_title};
 use crate::report::record::{DensityMovie, Record};
 
 /// Solvers whose densities are drawn.
@@ -58,20 +57,13 @@ pub(super) fn shade_at(record: &Record, solver: &str, time: f64) -> Option<Mark>
     let own = movies.iter().filter(|movie| movie.solver == solver);
     own.chain(movies)
         .filter(|movie| movie.axes.len() == 2)
-        .find_map(|movie| {
-            let near = |t: &f64| (t - time).abs() <= 1e-6 * (1.0 + time.abs());
-            let snapshot = movie.times.iter().position(near)?;
-            Some(shade(movie, snapshot))
-        })
+        .find_map(|movie| Some(shade(movie, snapshot_at(movie, time)?)))
 }
 
-fn time_title(time: f64) -> String {
-    format!("t = {}", number::typeset(time, 3))
-}
-
-fn keys(movies: &[DensityMovie]) -> String {
-    let keys: Vec<String> = movies.iter().map(|movie| movie.key.clone()).collect();
-    listed(&keys)
+/// The snapshot at a time, if there is one.
+fn snapshot_at(movie: &DensityMovie, time: f64) -> Option<usize> {
+    let near = |t: &f64| (t - time).abs() <= 1e-6 * (1.0 + time.abs());
+    movie.times.iter().position(near)
 }
 
 fn snapshots(record: &Record) -> Drawing {
@@ -81,28 +73,18 @@ fn snapshots(record: &Record) -> Drawing {
     for (row, movie) in figures.densities.iter().take(ROWS).enumerate() {
         let chosen = chosen(&movie.times);
         columns = columns.max(chosen.len());
-        let axis = |n: usize| {
-            let values = &movie.axes[n];
-            Axis::between(
-                figures.coordinates.get(n).map_or("", String::as_str),
-                values.first().copied().unwrap_or(0.0),
-                values.last().copied().unwrap_or(1.0),
-            )
+        let axis = |n: usize, before: &str| {
+            let label = figures.coordinates.get(n).map_or("", String::as_str);
+            let label = format!("{before}{label}");
+            Axis::over(&label, &movie.axes[n]).unwrap_or_else(|| Axis::between(&label, 0.0, 1.0))
         };
         for snapshot in chosen {
-            panels.push(Panel {
-                title: if row == 0 {
-                    time_title(movie.times[snapshot])
-                } else {
-                    String::new()
-                },
-                x: axis(0),
-                y: Axis {
-                    label: format!("{}: {}", movie.solver, axis(1).label),
-                    ..axis(1)
-                },
-                marks: vec![shade(movie, snapshot)],
-            });
+            let title = match row {
+                0 => time_title(movie.times[snapshot]),
+                _ => String::new(),
+            };
+            let (x, y) = (axis(0, ""), axis(1, &format!("{}: ", movie.solver)));
+            panels.push(Panel::new(title, x, y, [shade(movie, snapshot)]));
         }
     }
     let (columns, width) = grid(panels.len(), columns, 250.0);
@@ -114,27 +96,18 @@ fn snapshots(record: &Record) -> Drawing {
         title: "Density over time",
         caption: format!(
             "Marginal density from the prior (left) to the data (right), one row per solver that computes one. \
-             Shading follows the root of the density relative to its maximum in the panel. Arrays {}.",
-            keys(&figures.densities)
+             Shading follows the root of the density relative to its maximum in the panel. {}",
+            arrays(figures.densities.iter().map(|movie| &movie.key))
         ),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, height),
-            shared: true,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(panels, columns, (width, height)).sharing_axes(),
     }
 }
 
 fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
     let figures = &record.figures;
-    let label = figures.coordinates.first().map_or("x", String::as_str);
     let mut times: Vec<f64> = figures.densities.first().map_or(Vec::new(), |movie| {
-        chosen(&movie.times)
-            .into_iter()
-            .map(|n| movie.times[n])
-            .collect()
+        let chosen = chosen(&movie.times).into_iter();
+        chosen.map(|n| movie.times[n]).collect()
     });
     if figures.runs_forward {
         times.reverse();
@@ -146,52 +119,32 @@ fn curves(record: &Record, cast: &Cast<'_>) -> Drawing {
             let mut highest = f64::MIN_POSITIVE;
             let mut xs = Vec::new();
             for movie in &figures.densities {
-                let near = |t: &f64| (t - time).abs() <= 1e-6 * (1.0 + time.abs());
-                let Some(snapshot) = movie.times.iter().position(near) else {
+                let Some(snapshot) = snapshot_at(movie, *time) else {
                     continue;
                 };
-                let y = movie.density[snapshot].clone();
+                let (x, y) = (&movie.axes[0], &movie.density[snapshot]);
                 highest = y.iter().copied().fold(highest, f64::max);
-                xs.extend(
-                    [movie.axes[0].first(), movie.axes[0].last()]
-                        .into_iter()
-                        .flatten(),
-                );
-                marks.push(Mark::Line {
-                    ink: cast.ink(&movie.solver),
-                    x: movie.axes[0].clone(),
-                    y,
-                    thin: false,
-                });
+                xs.extend([x.first(), x.last()].into_iter().flatten());
+                marks.push(Mark::line(cast.ink(&movie.solver), x, y));
             }
-            Panel {
-                title: time_title(*time),
-                x: Axis::linear(label, xs),
-                y: Axis::between("density", 0.0, 1.05 * highest),
-                marks,
-            }
+            let x = Axis::linear(figures.first_label(), xs);
+            let y = Axis::between("density", 0.0, 1.05 * highest);
+            Panel::new(time_title(*time), x, y, marks)
         })
         .collect();
+    let columns = panels.len().clamp(1, 3);
     Drawing {
         name: "density",
         title: "Density over time",
         caption: format!(
-            "Marginal density{}; curves of solvers that agree lie on each other. Arrays {}.",
+            "Marginal density{}; curves of solvers that agree lie on each other. {}",
             match figures.runs_forward {
                 true => "",
                 false => " from the prior to the data",
             },
-            keys(&figures.densities)
+            arrays(figures.densities.iter().map(|movie| &movie.key))
         ),
-        sheet: Sheet {
-            columns: panels.len().clamp(1, 3),
-            panels,
-            panel: (210.0, 150.0),
-            shared: false,
-            legend: cast.legend(
-                figures.densities.iter().map(|movie| movie.solver.as_str()),
-                Key::Line,
-            ),
-        },
+        sheet: Sheet::new(panels, columns, (210.0, 150.0))
+            .with_legend(cast.legend(figures.densities.iter().map(|movie| &movie.solver))),
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::report::chart::axis::Axis;
 use crate::report::chart::mark::Mark;
-use crate::report::chart::sheet::{Key, Panel, Sheet};
+use crate::report::chart::sheet::{Panel, Sheet};
 use crate::report::figures::densities::shade_at;
-use crate::report::figures::drawing::{Cast, Drawing, grid, listed, plane_height};
-use crate::report::number;
+use crate::report::figures::drawing::{Cast, Drawing, arrays, grid, plane_height, time_title};
 use crate::report::record::{FieldSlice, Record};
 
 /// Panels at most.
@@ -22,8 +21,7 @@ pub fn fields(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
 }
 
 fn keys(fields: &[FieldSlice]) -> String {
-    let keys: Vec<String> = fields.iter().map(|field| field.key.clone()).collect();
-    listed(&keys)
+    arrays(fields.iter().map(|field| &field.key))
 }
 
 fn times(fields: &[FieldSlice]) -> Vec<f64> {
@@ -37,10 +35,10 @@ fn times(fields: &[FieldSlice]) -> Vec<f64> {
 fn caption_of_curves(record: &Record) -> String {
     let keys = keys(&record.figures.fields);
     if !record.figures.runs_forward {
-        return format!("The control u = g ∂ log p/∂x of each solver. Arrays {keys}.");
+        return format!("The control u = g ∂ log p/∂x of each solver. {keys}");
     }
     format!(
-        "The first control u = −R⁻¹B′∇V of each solver against the first coordinate{}. Arrays {keys}.",
+        "The first control u = −R⁻¹B′∇V of each solver against the first coordinate{}. {keys}",
         others(record)
     )
 }
@@ -52,10 +50,6 @@ pub(super) fn others(record: &Record) -> &'static str {
     } else {
         ""
     }
-}
-
-fn time_title(time: f64) -> String {
-    format!("t = {}", number::typeset(time, 3))
 }
 
 /// Spacing of the arrows along each axis.
@@ -119,19 +113,13 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
         let median = slices.peek().map_or(1.0, |field| median_size(field));
         for field in slices {
             let axis = |n: usize| {
-                Axis::linear(
-                    figures.coordinates.get(n).map_or("", String::as_str),
-                    field.axes[n].iter().copied(),
-                )
+                let label = figures.coordinates.get(n).map_or("", String::as_str);
+                Axis::linear(label, field.axes[n].iter().copied())
             };
             let mut marks: Vec<Mark> = shade_at(record, &field.solver, *time).into_iter().collect();
             marks.push(arrow_mark(field, median, cast));
-            panels.push(Panel {
-                title: format!("{}, {}", field.solver, time_title(*time)),
-                x: axis(0),
-                y: axis(1),
-                marks,
-            });
+            let title = format!("{}, {}", field.solver, time_title(*time));
+            panels.push(Panel::new(title, axis(0), axis(1), marks));
         }
     }
     panels.truncate(PANELS);
@@ -146,16 +134,10 @@ fn arrows(record: &Record, cast: &Cast<'_>) -> Drawing {
         caption: format!(
             "The control u = G′∇ log p of each solver, over the density where one is known. \
              Arrow lengths saturate as |u|/(|u| + m) with the median size m of the first panel at that \
-             time, each axis in the spacing of its arrows. Arrays {}.",
+             time, each axis in the spacing of its arrows. {}",
             keys(&figures.fields)
         ),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, height),
-            shared: true,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(panels, columns, (width, height)).sharing_axes(),
     }
 }
 
@@ -181,7 +163,7 @@ pub fn values(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         name: "value",
         title: "Value",
         caption: format!(
-            "The optimal cost to go V of each solver against the first coordinate{}. Arrays {}.",
+            "The optimal cost to go V of each solver against the first coordinate{}. {}",
             others(record),
             keys(values)
         ),
@@ -196,35 +178,19 @@ fn sheet_of_curves(record: &Record, slices: &[FieldSlice], unit: &str, cast: &Ca
     if figures.runs_forward {
         times.reverse();
     }
-    let label = figures.coordinates.first().map_or("x", String::as_str);
-    let panels: Vec<Panel> = times
-        .iter()
-        .map(|time| {
-            let slices: Vec<&FieldSlice> = slices.iter().filter(|f| f.time == *time).collect();
-            let xs = slices.iter().flat_map(|f| f.axes[0].iter().copied());
-            let us = slices.iter().flat_map(|f| f.components[0].iter().copied());
-            Panel {
-                title: time_title(*time),
-                x: Axis::linear(label, xs),
-                y: Axis::linear(unit, us),
-                marks: slices
-                    .iter()
-                    .map(|field| Mark::Line {
-                        ink: cast.ink(&field.solver),
-                        x: field.axes[0].clone(),
-                        y: field.components[0].clone(),
-                        thin: false,
-                    })
-                    .collect(),
-            }
-        })
-        .collect();
+    let panel = |time: &f64| {
+        let own = || slices.iter().filter(|f| f.time == *time);
+        let xs = own().flat_map(|f| f.axes[0].iter().copied());
+        let us = own().flat_map(|f| f.components[0].iter().copied());
+        Panel::new(
+            time_title(*time),
+            Axis::linear(figures.first_label(), xs),
+            Axis::linear(unit, us),
+            own().map(|f| Mark::line(cast.ink(&f.solver), &f.axes[0], &f.components[0])),
+        )
+    };
+    let panels: Vec<Panel> = times.iter().map(panel).collect();
     let (columns, width) = grid(panels.len(), 2, 360.0);
-    Sheet {
-        panels,
-        columns,
-        panel: (width.min(400.0), 240.0),
-        shared: false,
-        legend: cast.legend(slices.iter().map(|slice| slice.solver.as_str()), Key::Line),
-    }
+    Sheet::new(panels, columns, (width.min(400.0), 240.0))
+        .with_legend(cast.legend(slices.iter().map(|slice| &slice.solver)))
 }

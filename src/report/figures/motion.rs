@@ -4,7 +4,7 @@ use crate::report::chart::axis::{Axis, extent};
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::Mark;
 use crate::report::chart::sheet::{Panel, Sheet};
-use crate::report::figures::drawing::{Cast, Drawing, grid, level, listed, plane_height};
+use crate::report::figures::drawing::{Cast, Drawing, arrays, grid, level, listed, plane_height};
 use crate::report::record::{PathBundle, Record};
 
 /// Paths that are drawn of each bundle.
@@ -16,18 +16,21 @@ fn caption(record: &Record, what: &str, most: usize) -> String {
     let bundles = &record.figures.paths;
     let mut levels: Vec<String> = bundles.iter().map(|b| level(b.noise_level)).collect();
     levels.dedup();
-    let keys: Vec<String> = bundles.iter().map(|b| b.key.clone()).collect();
-    let drawn = bundles
-        .iter()
-        .filter_map(|b| b.coordinates.first())
-        .map(|paths| paths.len().min(most))
-        .max()
-        .unwrap_or(0);
+    let paths = bundles.iter().filter_map(|b| b.coordinates.first());
+    let drawn = paths.map(|paths| paths.len().min(most)).max().unwrap_or(0);
     format!(
-        "{what}: {drawn} paths of each solver at {}, all driven by the same noise. Arrays {}.",
+        "{what}: {drawn} paths of each solver at {}, all driven by the same noise. {}",
         listed(&levels),
-        listed(&keys)
+        arrays(bundles.iter().map(|b| &b.key))
     )
+}
+
+/// An axis that holds one coordinate of the drawn paths of all bundles.
+fn axis_of_paths(label: &str, bundles: &[&PathBundle], coordinate: usize, drawn: usize) -> Axis {
+    let paths = bundles
+        .iter()
+        .flat_map(|bundle| bundle.coordinates[coordinate].iter().take(drawn));
+    Axis::linear(label, paths.flatten().copied())
 }
 
 /// First two coordinates, from the prior to the data.
@@ -41,58 +44,14 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     if bundles.is_empty() || figures.coordinates.len() < 2 || figures.runs_forward {
         return None;
     }
-    let axis = |n: usize| {
-        let values = bundles.iter().flat_map(|b| {
-            b.coordinates[n]
-                .iter()
-                .take(DRAWN_IN_PLANE)
-                .flatten()
-                .copied()
-        });
-        Axis::linear(&figures.coordinates[n], values)
-    };
+    let axis = |n: usize| axis_of_paths(&figures.coordinates[n], &bundles, n, DRAWN_IN_PLANE);
     let (x, y) = (axis(0), axis(1));
     let panels: Vec<Panel> = bundles
         .iter()
         .map(|bundle| {
-            let ink = cast.ink(&bundle.solver);
-            let mut marks = Vec::new();
-            if let Some(data) = &figures.data {
-                marks.push(Mark::Cloud {
-                    ink: Ink::Data,
-                    x: data.columns[0].iter().copied().take(600).collect(),
-                    y: data.columns[1].iter().copied().take(600).collect(),
-                    diameter: 1.8,
-                    opacity: 0.4,
-                });
-            }
-            let paths = bundle.coordinates[0].iter().zip(&bundle.coordinates[1]);
-            let mut ends = (Vec::new(), Vec::new());
-            for (px, py) in paths.take(DRAWN_IN_PLANE) {
-                marks.push(Mark::Line {
-                    ink,
-                    x: px.clone(),
-                    y: py.clone(),
-                    thin: true,
-                });
-                if let Some(end) = arrival(bundle) {
-                    ends.0.push(px[end]);
-                    ends.1.push(py[end]);
-                }
-            }
-            marks.push(Mark::Cloud {
-                ink,
-                x: ends.0,
-                y: ends.1,
-                diameter: 5.0,
-                opacity: 1.0,
-            });
-            Panel {
-                title: format!("{}, {}", bundle.solver, level(bundle.noise_level)),
-                x: x.clone(),
-                y: y.clone(),
-                marks,
-            }
+            let title = format!("{}, {}", bundle.solver, level(bundle.noise_level));
+            let marks = marks_in_plane(record, bundle, cast.ink(&bundle.solver));
+            Panel::new(title, x.clone(), y.clone(), marks)
         })
         .collect();
     let (columns, width) = grid(panels.len(), panels.len().clamp(2, 4), 300.0);
@@ -104,14 +63,39 @@ pub fn plane(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
             "Paths of the controlled process; dots mark where they arrive",
             DRAWN_IN_PLANE,
         ),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, plane_height(&x, &y, width)),
-            shared: true,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(panels, columns, (width, plane_height(&x, &y, width))).sharing_axes(),
     })
+}
+
+/// Paths over the data, with a dot where each arrives.
+fn marks_in_plane(record: &Record, bundle: &PathBundle, ink: Ink) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    if let Some(data) = &record.figures.data {
+        marks.push(Mark::Cloud {
+            ink: Ink::Data,
+            x: data.columns[0].iter().copied().take(600).collect(),
+            y: data.columns[1].iter().copied().take(600).collect(),
+            diameter: 1.8,
+            opacity: 0.4,
+        });
+    }
+    let paths = bundle.coordinates[0].iter().zip(&bundle.coordinates[1]);
+    let mut ends = (Vec::new(), Vec::new());
+    for (px, py) in paths.take(DRAWN_IN_PLANE) {
+        marks.push(Mark::thin(ink, px, py));
+        if let Some(end) = arrival(bundle) {
+            ends.0.push(px[end]);
+            ends.1.push(py[end]);
+        }
+    }
+    marks.push(Mark::Cloud {
+        ink,
+        x: ends.0,
+        y: ends.1,
+        diameter: 5.0,
+        opacity: 1.0,
+    });
+    marks
 }
 
 /// Index of the earliest forward time, where generation ends.
@@ -127,62 +111,34 @@ pub fn coordinate(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         .iter()
         .filter(|bundle| !bundle.coordinates.is_empty())
         .collect();
-    if bundles.is_empty() {
-        return None;
-    }
-    let label = figures.coordinates.first().map_or("x", String::as_str);
-    let values = bundles
-        .iter()
-        .flat_map(|b| b.coordinates[0].iter().take(DRAWN).flatten().copied());
-    let y = Axis::linear(label, values);
-    let panels: Vec<Panel> = bundles
-        .iter()
-        .map(|bundle| {
-            let ink = cast.ink(&bundle.solver);
-            // A logarithmic axis would stretch the end of the walk over most of the panel.
-            let (low, high) = extent(bundle.times.iter().copied(), |_| true).unwrap_or((0.0, 1.0));
-            let (x, title) = if figures.runs_forward {
-                (Axis::between("t", low, high), bundle.solver.clone())
-            } else {
-                let title = format!("{}, {}", bundle.solver, level(bundle.noise_level));
-                (Axis::between("t", high, low), title)
-            };
-            Panel {
-                title,
-                x,
-                y: y.clone(),
-                marks: bundle.coordinates[0]
-                    .iter()
-                    .take(DRAWN)
-                    .map(|path| Mark::Line {
-                        ink,
-                        x: bundle.times.clone(),
-                        y: path.clone(),
-                        thin: true,
-                    })
-                    .collect(),
-            }
-        })
-        .collect();
+    let y = axis_of_paths(figures.first_label(), &bundles, 0, DRAWN);
+    let panel = |bundle: &&PathBundle| {
+        let ink = cast.ink(&bundle.solver);
+        // A logarithmic axis would stretch the end of the walk over most of the panel.
+        let (low, high) = extent(bundle.times.iter().copied(), |_| true).unwrap_or((0.0, 1.0));
+        let (x, title) = if figures.runs_forward {
+            (Axis::between("t", low, high), bundle.solver.clone())
+        } else {
+            let title = format!("{}, {}", bundle.solver, level(bundle.noise_level));
+            (Axis::between("t", high, low), title)
+        };
+        let paths = bundle.coordinates[0].iter().take(DRAWN);
+        let lines = paths.map(|path| Mark::thin(ink, &bundle.times, path));
+        Panel::new(title, x, y.clone(), lines)
+    };
+    let panels: Vec<Panel> = bundles.iter().map(panel).collect();
     let (columns, width) = grid(panels.len(), panels.len().clamp(2, 4), 300.0);
-    Some(Drawing {
+    (!bundles.is_empty()).then(|| Drawing {
         name: "paths-time",
         title: "Controlled paths against time",
         caption: if figures.runs_forward {
-            let keys: Vec<String> = bundles.iter().map(|b| b.key.clone()).collect();
             format!(
-                "First coordinate against time under the control of each solver, all driven by the same noise. Arrays {}.",
-                listed(&keys)
+                "First coordinate against time under the control of each solver, all driven by the same noise. {}",
+                arrays(bundles.iter().map(|b| &b.key))
             )
         } else {
             caption(record, "First coordinate against the noising time t", DRAWN)
         },
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, (0.75 * width).min(190.0)),
-            shared: true,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(panels, columns, (width, (0.75 * width).min(190.0))).sharing_axes(),
     })
 }

@@ -2,15 +2,13 @@
 
 use crate::numeric::estimate::Estimate;
 use crate::report::chart::axis::Axis;
-use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
-use crate::report::chart::sheet::{Key, Panel, Sheet};
-use crate::report::figures::answers::bar;
+use crate::report::chart::sheet::{Panel, Sheet};
 use crate::report::figures::clouds::outline;
-use crate::report::figures::drawing::{Cast, Drawing, grid, listed};
+use crate::report::figures::drawing::{Cast, Drawing, Row, arrays, dot_plot, grid, listed, told};
 use crate::report::figures::fields::others;
 use crate::report::number;
-use crate::report::record::{Gain, LogWeights, PolicyMap, Record, Solved};
+use crate::report::record::{Gain, LogWeights, PolicyMap, Record, Solved, solved};
 
 /// Paths drawn over a policy.
 const DRAWN: usize = 10;
@@ -30,67 +28,42 @@ pub fn policies(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
         .flat_map(|map| &map.control)
         .filter(|u| u.is_finite())
         .fold(0.0_f64, |a, u| a.max(u.abs()));
-    let label = record
-        .figures
-        .coordinates
-        .first()
-        .map_or("x", String::as_str);
-    let x = Axis::between("t", *first.times.first()?, *first.times.last()?);
-    let y = Axis::between(label, *first.coordinate.first()?, *first.coordinate.last()?);
+    let x = Axis::over("t", &first.times)?;
+    let y = Axis::over(record.figures.first_label(), &first.coordinate)?;
     let panels: Vec<Panel> = maps
         .iter()
-        .map(|map| Panel {
-            title: map.solver.clone(),
-            x: x.clone(),
-            y: y.clone(),
-            marks: marks_of_policy(record, map, largest, cast),
+        .map(|map| {
+            let marks = marks_of_policy(record, map, largest, cast);
+            Panel::new(map.solver.as_str(), x.clone(), y.clone(), marks)
         })
         .collect();
-    let keys: Vec<String> = maps.iter().map(|map| map.key.clone()).collect();
     let (columns, width) = grid(panels.len(), panels.len().clamp(2, 3), 360.0);
     Some(Drawing {
         name: "policy",
         title: "Policy with paths",
         caption: format!(
             "Shade: size of the first control over time and the first coordinate{}, white at 0, darkest at {}. Lines: \
-             paths under that control, all driven by the same noise. Arrays {}.",
+             paths under that control, all driven by the same noise. {}",
             others(record),
             number::typeset(largest, 3),
-            listed(&keys)
+            arrays(maps.iter().map(|map| &map.key))
         ),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, 0.62 * width),
-            shared: true,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(panels, columns, (width, 0.62 * width)).sharing_axes(),
     })
 }
 
 fn marks_of_policy(record: &Record, map: &PolicyMap, largest: f64, cast: &Cast<'_>) -> Vec<Mark> {
+    let largest = largest.max(f64::MIN_POSITIVE);
     let mut marks = vec![Mark::Shade {
         x: map.times.clone(),
         y: map.coordinate.clone(),
-        level: map
-            .control
-            .iter()
-            .map(|u| u.abs() / largest.max(f64::MIN_POSITIVE))
-            .collect(),
+        level: map.control.iter().map(|u| u.abs() / largest).collect(),
     }];
     let bundles = record.figures.paths.iter();
-    let own = bundles.filter(|bundle| bundle.solver == map.solver);
-    let paths = own.flat_map(|bundle| {
-        let first = bundle.coordinates.first();
-        let paths = first.into_iter().flatten().take(DRAWN);
-        paths.map(|path| (bundle.times.clone(), path.clone()))
-    });
-    marks.extend(paths.map(|(x, y)| Mark::Line {
-        ink: cast.ink(&map.solver),
-        x,
-        y,
-        thin: true,
-    }));
+    for bundle in bundles.filter(|bundle| bundle.solver == map.solver) {
+        let paths = bundle.coordinates.iter().take(1).flatten().take(DRAWN);
+        marks.extend(paths.map(|path| Mark::thin(cast.ink(&map.solver), &bundle.times, path)));
+    }
     marks
 }
 
@@ -98,61 +71,44 @@ fn marks_of_policy(record: &Record, map: &PolicyMap, largest: f64, cast: &Cast<'
 pub fn gains(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let gains = &record.figures.gains;
     let states = gains.iter().map(|gain| gain.state + 1).max()?;
-    let panels: Vec<Panel> = (0..states)
-        .map(|state| {
-            let own: Vec<&Gain> = gains.iter().filter(|gain| gain.state == state).collect();
-            let times = own
-                .iter()
-                .flat_map(|gain| gain.profile.times.iter().copied());
-            let values = own
-                .iter()
-                .flat_map(|gain| gain.profile.values.iter().copied());
-            let name = record.identity.states.get(state);
-            Panel {
-                title: name.cloned().unwrap_or_default(),
-                x: Axis::linear("t", times),
-                y: Axis::linear("gain", values),
-                marks: own
-                    .iter()
-                    .map(|gain| Mark::Line {
-                        ink: cast.ink(&gain.profile.solver),
-                        x: gain.profile.times.clone(),
-                        y: gain.profile.values.clone(),
-                        thin: false,
-                    })
-                    .collect(),
-            }
-        })
-        .collect();
-    let mut keys: Vec<String> = gains.iter().map(|gain| gain.profile.key.clone()).collect();
+    let panel = |state: usize| {
+        let own = || gains.iter().filter(move |gain| gain.state == state);
+        let name = record.identity.states.get(state);
+        let line = |Gain { profile, .. }: &Gain| {
+            Mark::line(cast.ink(&profile.solver), &profile.times, &profile.values)
+        };
+        Panel::new(
+            name.cloned().unwrap_or_default(),
+            Axis::linear(
+                "t",
+                own().flat_map(|gain| gain.profile.times.iter().copied()),
+            ),
+            Axis::linear(
+                "gain",
+                own().flat_map(|gain| gain.profile.values.iter().copied()),
+            ),
+            own().map(line),
+        )
+    };
+    let panels: Vec<Panel> = (0..states).map(panel).collect();
+    let mut keys: Vec<&String> = gains.iter().map(|gain| &gain.profile.key).collect();
     keys.dedup();
     let (columns, width) = grid(panels.len(), 2, 360.0);
     Some(Drawing {
         name: "gains",
         title: "Feedback gains",
         caption: format!(
-            "−∂u/∂x of the first control at the mean of the controlled process, by central differences. Arrays {}.",
-            listed(&keys)
+            "−∂u/∂x of the first control at the mean of the controlled process, by central differences. {}",
+            arrays(keys)
         ),
-        sheet: Sheet {
-            panels,
-            columns,
-            panel: (width, 0.5 * width),
-            shared: false,
-            legend: cast.legend(
-                gains.iter().map(|gain| gain.profile.solver.as_str()),
-                Key::Line,
-            ),
-        },
+        sheet: Sheet::new(panels, columns, (width, 0.5 * width))
+            .with_legend(cast.legend(gains.iter().map(|gain| &gain.profile.solver))),
     })
 }
 
 /// Histograms of the logarithms of path weights, each about its own mean, and the shares of effective paths.
 pub fn weights(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     let sets = &record.figures.log_weights;
-    if sets.is_empty() {
-        return None;
-    }
     let centred: Vec<Vec<f64>> = sets.iter().map(about_mean).collect();
     let mut all: Vec<f64> = centred.iter().flatten().copied().collect();
     all.sort_by(f64::total_cmp);
@@ -168,51 +124,43 @@ pub fn weights(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
     for (set, values) in sets.iter().zip(&centred) {
         let (x, y) = outline(values, range);
         highest = y.iter().copied().fold(highest, f64::max);
-        marks.push(Mark::Line {
-            ink: cast.ink(&set.solver),
-            x,
-            y,
-            thin: false,
-        });
+        marks.push(Mark::line(cast.ink(&set.solver), &x, &y));
     }
-    let mut panels = vec![Panel {
-        title: "log weights".to_owned(),
-        x: Axis::between("log w − mean", range.0, range.1),
-        y: Axis::between("density", 0.0, 1.05 * highest),
-        marks,
-    }];
-    let shares: Vec<(String, Ink, f64)> = record
-        .solvers
-        .iter()
-        .filter_map(|row| {
-            let share = row.solved()?.effective_sample_size?;
-            Some((row.id.clone(), cast.ink(&row.id), share))
+    let x = Axis::between("log w − mean", range.0, range.1);
+    let y = Axis::between("density", 0.0, 1.05 * highest);
+    let mut panels = vec![Panel::new("log weights", x, y, marks)];
+    let shares: Vec<Row> = solved(&record.solvers)
+        .filter_map(|(row, solved)| {
+            let value = solved.effective_sample_size?;
+            Some(Row {
+                name: row.id.clone(),
+                ink: cast.ink(&row.id),
+                shape: Shape::Dot,
+                value,
+                bar: (0.0, value),
+            })
         })
         .collect();
     if !shares.is_empty() {
-        panels.push(panel_of_shares(&shares));
+        let x = Axis::between("share of paths", 0.0, 1.0);
+        panels.push(dot_plot("effective sample size", x, None, &shares));
     }
-    let keys: Vec<String> = sets.iter().map(|set| set.key.clone()).collect();
     let said: Vec<String> = shares
         .iter()
-        .map(|(id, _, share)| format!("{id} {}", number::typeset(*share, 3)))
+        .map(|row| format!("{} {}", row.name, number::typeset(row.value, 3)))
         .collect();
+    let columns = panels.len();
     Some(Drawing {
         name: "log-weights",
         title: "Path weights",
         caption: format!(
             "Logarithms of the path weights about their mean, without the smallest fiftieth; under the optimal control all weights are equal in the \
-             limit of small steps. Effective sample size as a share of the paths: {}. Arrays {}.",
+             limit of small steps. Effective sample size as a share of the paths: {}. {}",
             listed(&said),
-            listed(&keys)
+            arrays(sets.iter().map(|set| &set.key))
         ),
-        sheet: Sheet {
-            columns: panels.len(),
-            panels,
-            panel: (360.0, 220.0),
-            shared: false,
-            legend: cast.legend(sets.iter().map(|set| set.solver.as_str()), Key::Line),
-        },
+        sheet: Sheet::new(panels, columns, (360.0, 220.0))
+            .with_legend(cast.legend(sets.iter().map(|set| &set.solver))),
     })
 }
 
@@ -227,99 +175,54 @@ fn about_mean(set: &LogWeights) -> Vec<f64> {
     finite.into_iter().map(|v| v - mean).collect()
 }
 
-fn panel_of_shares(shares: &[(String, Ink, f64)]) -> Panel {
-    let names: Vec<String> = shares.iter().map(|(name, ..)| name.clone()).collect();
-    let marks = shares
-        .iter()
-        .enumerate()
-        .map(|(n, (_, ink, share))| Mark::Whisker {
-            ink: *ink,
-            shape: Shape::Dot,
-            value: *share,
-            bar: (0.0, *share),
-            y: n as f64,
-        });
-    Panel {
-        title: "effective sample size".to_owned(),
-        x: Axis::between("share of paths", 0.0, 1.0),
-        y: Axis::categories(&names),
-        marks: marks.collect(),
-    }
-}
-
 /// `log Z` of each method between its bounds, with the known value as a dashed line.
 pub fn evidence(record: &Record, cast: &Cast<'_>) -> Option<Drawing> {
-    let mut rows: Vec<(String, Ink, Shape, Estimate)> = Vec::new();
-    let solved = record.solvers.iter();
-    for (row, solved) in solved.filter_map(|row| Some((row, row.solved()?))) {
-        let ink = cast.ink(&row.id);
-        if let Some(found) = solved.log_normalizer {
-            rows.push((row.id.clone(), ink, Shape::Dot, found));
-        }
-        rows.extend(
-            bounds(solved)
-                .into_iter()
-                .map(|(name, bound)| (format!("{}, {name}", row.id), ink, Shape::Ring, bound)),
-        );
+    let mut found: Vec<(String, &str, Shape, Estimate)> = Vec::new();
+    for (row, solved) in solved(&record.solvers) {
+        let own = solved.log_normalizer;
+        found.extend(own.map(|own| (row.id.clone(), row.id.as_str(), Shape::Dot, own)));
+        found.extend(bounds(solved).into_iter().map(|(name, bound)| {
+            let name = format!("{}, {name}", row.id);
+            (name, row.id.as_str(), Shape::Ring, bound)
+        }));
     }
-    rows.retain(|(.., found)| found.value.is_finite());
-    let mut middle: Vec<f64> = rows.iter().map(|(.., found)| found.value).collect();
+    found.retain(|(.., found)| found.value.is_finite());
+    let mut middle: Vec<f64> = found.iter().map(|(.., found)| found.value).collect();
     middle.sort_by(f64::total_cmp);
     let middle = *middle.get(middle.len() / 2)?;
-    let (rows, beyond): (Vec<_>, Vec<_>) = rows
+    let (near, beyond): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|(.., found)| (found.value - middle).abs() <= FAR);
-    let told: Vec<String> = beyond
+    let far: Vec<String> = beyond
         .iter()
-        .map(|(name, .., found)| format!("{name} {}", number::typeset_with_error(found)))
+        .map(|(name, .., found)| told(name, found))
         .collect();
-    let far = match told.is_empty() {
+    let far = match far.is_empty() {
         true => String::new(),
-        false => format!(" Not drawn, too far away: {}.", listed(&told)),
+        false => format!(" Not drawn, too far away: {}.", listed(&far)),
     };
-    let known = record
-        .references
-        .iter()
+    let rows: Vec<Row> = near
+        .into_iter()
+        .map(|(name, id, shape, found)| Row::new(name, cast.ink(id), shape, &found))
+        .collect();
+    let mut references = record.references.iter();
+    let known = references
         .find(|reference| reference.name == "log_z")
         .map(|reference| reference.value);
-    let ends = rows.iter().flat_map(|(.., found)| {
-        let (low, high) = bar(found);
-        [low, high]
-    });
+    let ends = rows.iter().flat_map(|row| [row.bar.0, row.bar.1]);
     let x = Axis::linear("log Z [nats]", ends.chain(known));
-    let names: Vec<String> = rows.iter().map(|(name, ..)| name.clone()).collect();
-    let mut marks: Vec<Mark> = known.iter().map(|x| Mark::Guide { x: *x }).collect();
-    for (n, (_, ink, shape, found)) in rows.iter().enumerate() {
-        marks.push(Mark::Whisker {
-            ink: *ink,
-            shape: *shape,
-            value: found.value,
-            bar: bar(found),
-            y: n as f64,
-        });
-    }
     let line = match known {
         Some(_) => " Dashed: the known value.",
         None => "",
     };
+    let height = ROW * rows.len() as f64 + 12.0;
     Some(Drawing {
         name: "evidence",
         title: "Evidence",
         caption: format!(
             "log Z by each method (dots) and its bounds (rings). Bars: two standard errors.{line}{far}"
         ),
-        sheet: Sheet {
-            panel: (430.0, ROW * rows.len() as f64 + 12.0),
-            panels: vec![Panel {
-                title: String::new(),
-                x,
-                y: Axis::categories(&names),
-                marks,
-            }],
-            columns: 1,
-            shared: false,
-            legend: Vec::new(),
-        },
+        sheet: Sheet::new(vec![dot_plot("", x, known, &rows)], 1, (430.0, height)),
     })
 }
 

@@ -3,7 +3,8 @@
 use crate::report::chart::axis::Axis;
 use crate::report::chart::ink::Ink;
 use crate::report::chart::mark::{Mark, Shape};
-use crate::report::chart::sheet::{Key, LegendEntry, Panel, Sheet};
+use crate::report::chart::sheet::{Panel, Sheet};
+use crate::report::figures::drawing::Cast;
 use crate::report::work_precision::BenchRecord;
 use crate::verification::work_precision::{Ladder, Rung};
 
@@ -14,39 +15,21 @@ const BESIDE: f64 = 390.0;
 /// Error against time; dots are known distances, rings bounds, crosses at the top attempts without an answer. The thin
 /// line is what the method says of itself; the grey area is below the tolerance of the truth.
 pub fn work_precision(record: &BenchRecord) -> Sheet {
-    let solvers = record.solvers();
-    let ink = |id: &str| match solvers.iter().position(|known| *known == id) {
-        Some(place) => Ink::Solver(place),
-        None => Ink::Guide,
-    };
+    let cast = Cast::of(record.solvers());
     // Refused before any work: nothing of it is drawn.
-    let is_drawn = |id: &str| {
-        let mut attempts = record.attempts.iter();
-        attempts.any(|attempt| attempt.solver == id && attempt.seconds > 0.0)
+    let attempts = record.attempts.iter();
+    let drawn = attempts.filter(|attempt| attempt.seconds > 0.0);
+    let (columns, width) = match record.ladders.len() {
+        0 | 1 => (1, ALONE),
+        _ => (2, BESIDE),
     };
-    let alone = record.ladders.len() < 2;
-    Sheet {
-        panels: record
-            .ladders
-            .iter()
-            .map(|ladder| panel(record, ladder, ink))
-            .collect(),
-        columns: if alone { 1 } else { 2 },
-        panel: (if alone { ALONE } else { BESIDE }, 270.0),
-        shared: false,
-        legend: solvers
-            .iter()
-            .filter(|id| is_drawn(id))
-            .map(|id| LegendEntry {
-                label: (*id).to_owned(),
-                ink: ink(id),
-                key: Key::Line,
-            })
-            .collect(),
-    }
+    let panels = record.ladders.iter();
+    let panels = panels.map(|ladder| panel(record, ladder, &cast)).collect();
+    Sheet::new(panels, columns, (width, 270.0))
+        .with_legend(cast.legend(drawn.map(|attempt| &attempt.solver)))
 }
 
-fn panel(record: &BenchRecord, ladder: &Ladder, ink: impl Fn(&str) -> Ink) -> Panel {
+fn panel(record: &BenchRecord, ladder: &Ladder, cast: &Cast<'_>) -> Panel {
     let failed: Vec<_> = record
         .failures()
         .filter(|(attempt, _)| attempt.seconds > 0.0)
@@ -73,41 +56,25 @@ fn panel(record: &BenchRecord, ladder: &Ladder, ink: impl Fn(&str) -> Ink) -> Pa
         });
     }
     for solver in ladder.solvers() {
-        let ink = ink(solver);
-        let curve = |pick: fn(&Rung) -> f64, thin| Mark::Line {
-            ink,
-            x: ladder.of(solver).map(|rung| rung.seconds).collect(),
-            y: ladder.of(solver).map(pick).collect(),
-            thin,
-        };
-        marks.push(curve(|rung| rung.own.error, true));
-        marks.push(curve(|rung| rung.bound, false));
-        marks.extend(ladder.of(solver).map(|rung| Mark::Whisker {
-            ink,
-            shape: if rung.is_resolved() {
-                Shape::Dot
-            } else {
-                Shape::Ring
-            },
-            value: rung.seconds,
-            bar: (rung.seconds, rung.seconds),
-            y: rung.bound,
+        let ink = cast.ink(solver);
+        let column = |pick: fn(&Rung) -> f64| ladder.of(solver).map(pick).collect::<Vec<f64>>();
+        let times = column(|rung| rung.seconds);
+        marks.push(Mark::thin(ink, &times, &column(|rung| rung.own.error)));
+        marks.push(Mark::line(ink, &times, &column(|rung| rung.bound)));
+        marks.extend(ladder.of(solver).map(|rung| {
+            let shape = match rung.is_resolved() {
+                true => Shape::Dot,
+                false => Shape::Ring,
+            };
+            Mark::point(ink, shape, rung.seconds, rung.bound)
         }));
     }
     let top = y.range.1 / 1.15;
-    marks.extend(failed.iter().map(|(attempt, _)| Mark::Whisker {
-        ink: ink(&attempt.solver),
-        shape: Shape::Cross,
-        value: attempt.seconds,
-        bar: (attempt.seconds, attempt.seconds),
-        y: top,
+    marks.extend(failed.iter().map(|(attempt, _)| {
+        let ink = cast.ink(&attempt.solver);
+        Mark::point(ink, Shape::Cross, attempt.seconds, top)
     }));
-    Panel {
-        title: ladder.quantity.clone(),
-        x,
-        y,
-        marks,
-    }
+    Panel::new(ladder.quantity.as_str(), x, y, marks)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use crate::numeric::estimate::Estimate;
 use crate::report::chart::ink::Ink;
 use crate::report::figures::drawing::Cast;
 use crate::report::html::badge::badge;
+use crate::report::html::frame::table;
 use crate::report::html::typeset::Typesetter;
 use crate::report::number;
-use crate::report::record::{CheckRow, Record, Solved, SolverOutcome, SolverRow};
+use crate::report::record::{CheckRow, Record, Solved, SolverOutcome, SolverRow, solved};
 use crate::report::terminal;
 use crate::verification::verdict::Verdict;
 use maud::{Markup, html};
@@ -29,11 +30,7 @@ fn swatch(ink: Ink) -> Markup {
 /// Comparison, sample quality, refusals, then the details of each solver.
 pub(super) fn solvers(record: &Record) -> Markup {
     let cast = Cast::new(record);
-    let solved: Vec<(&SolverRow, &Solved)> = record
-        .solvers
-        .iter()
-        .filter_map(|row| Some((row, row.solved()?)))
-        .collect();
+    let solved: Vec<(&SolverRow, &Solved)> = solved(&record.solvers).collect();
     html! {
         @if !solved.is_empty() {
             (comparison(&solved, &cast))
@@ -115,38 +112,41 @@ fn columns(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>, columns: &[Column<
 }
 
 fn samples(solved: &[(&SolverRow, &Solved)], cast: &Cast<'_>) -> Markup {
-    let any = solved.iter().any(|(_, s)| !s.generated.is_empty());
-    let modes = solved
-        .iter()
-        .any(|(_, s)| s.generated.iter().any(|g| !g.mode_weights.is_empty()));
+    let generated = || {
+        let rows = solved.iter();
+        rows.flat_map(|(row, s)| s.generated.iter().map(move |generated| (row, generated)))
+    };
+    let modes = generated().any(|(_, g)| !g.mode_weights.is_empty());
+    let titles = [
+        "solver",
+        "h",
+        "W₂",
+        "floor",
+        "energy distance",
+        "floor",
+        "mode weights",
+    ];
     let expected = solved
         .iter()
         .map(|(_, s)| &s.expected_mode_weights)
         .find(|weights| !weights.is_empty());
+    let rows = html! {
+        @for (row, generated) in generated() {
+            tr {
+                td.n { (swatch(cast.ink(&row.id))) (row.id) }
+                td.n { (number::typeset(generated.noise_level, 3)) }
+                td.n { (typeset(&generated.transport)) }
+                td.n { (typeset(&generated.transport_floor)) }
+                td.n { (typeset(&generated.energy_distance)) }
+                td.n { (typeset(&generated.energy_floor)) }
+                @if modes { td.n { (terminal::mode_weights(&generated.mode_weights)) } }
+            }
+        }
+    };
     html! {
-        @if any {
+        @if generated().next().is_some() {
             h3 { "Generated samples" }
-            div.scroll { table {
-                thead { tr {
-                    th { "solver" } th { "h" } th { "W₂" } th { "floor" } th { "energy distance" } th { "floor" }
-                    @if modes { th { "mode weights" } }
-                } }
-                tbody {
-                    @for (row, s) in solved {
-                        @for generated in &s.generated {
-                            tr {
-                                td.n { (swatch(cast.ink(&row.id))) (row.id) }
-                                td.n { (number::typeset(generated.noise_level, 3)) }
-                                td.n { (typeset(&generated.transport)) }
-                                td.n { (typeset(&generated.transport_floor)) }
-                                td.n { (typeset(&generated.energy_distance)) }
-                                td.n { (typeset(&generated.energy_floor)) }
-                                @if modes { td.n { (terminal::mode_weights(&generated.mode_weights)) } }
-                            }
-                        }
-                    }
-                }
-            } }
+            (table(&titles[..if modes { 7 } else { 6 }], &rows))
             p.note {
                 "The floor is the same distance between two sets of true draws. "
                 @if let Some(weights) = expected { "Weights of the data law: " (terminal::mode_weights(weights)) "." }
@@ -202,63 +202,58 @@ fn history(solved: &Solved) -> Markup {
     let last = solved.history.len() - 1;
     let count = SHOWN.min(solved.history.len());
     let chosen = (0..count).map(|n| &solved.history[n * last / (count - 1)]);
-    html! {
-        div.scroll { table {
-            thead { tr { th { "iteration" } th { "objective" } th { "measured" } } }
-            tbody {
-                @for point in chosen {
-                    tr {
-                        td.n { (point.iteration) }
-                        td.n { (number::typeset(point.objective, 8)) }
-                        td.n { (number::typeset(point.measured, 3)) }
-                    }
-                }
+    let rows = html! {
+        @for point in chosen {
+            tr {
+                td.n { (point.iteration) }
+                td.n { (number::typeset(point.objective, 8)) }
+                td.n { (number::typeset(point.measured, 3)) }
             }
-        } }
-    }
+        }
+    };
+    table(&["iteration", "objective", "measured"], &rows)
 }
 
 /// Checks by identity, then references; what is not passed says why and what would decide it.
 pub(super) fn verification(record: &Record, typesetter: &Typesetter) -> Markup {
+    let checks = ["check", "on", "measured", "limit", "verdict", "remark"];
+    let references = [
+        "verdict",
+        "name",
+        "known",
+        "measured",
+        "difference",
+        "limit",
+        "source",
+    ];
     html! {
         @if !record.checks.is_empty() {
-            div.scroll { table {
-                thead { tr {
-                    th { "check" } th { "on" } th { "measured" } th { "limit" } th { "verdict" } th { "remark" }
-                } }
-                tbody {
-                    @for group in record.checks.chunk_by(|a, b| a.check == b.check) {
-                        (identity(&group[0], typesetter))
-                        @for row in group { (check(row)) }
-                    }
+            (table(&checks, &html! {
+                @for group in record.checks.chunk_by(|a, b| a.check == b.check) {
+                    (identity(&group[0], typesetter))
+                    @for row in group { (check(row)) }
                 }
-            } }
+            }))
         }
         @if !record.references.is_empty() {
             h3 { "References" }
-            div.scroll { table {
-                thead { tr {
-                    th { "verdict" } th { "name" } th { "known" } th { "measured" } th { "difference" }
-                    th { "limit" } th { "source" }
-                } }
-                tbody {
-                    @for row in &record.references {
-                        @let [difference, limit] = terminal::reference_cells(row);
-                        tr {
-                            td { (badge(row.verdict)) }
-                            td.n { (row.name) }
-                            td.n { (number::typeset(row.value, 10)) }
-                            td.n { (typeset(&row.measured)) }
-                            td.n { (difference) }
-                            td.n { (limit) }
-                            td { (row.source) }
-                        }
-                        @if !row.reason.is_empty() {
-                            tr.why { td {} td colspan="6" { (row.reason) } }
-                        }
+            (table(&references, &html! {
+                @for row in &record.references {
+                    @let [difference, limit] = terminal::reference_cells(row);
+                    tr {
+                        td { (badge(row.verdict)) }
+                        td.n { (row.name) }
+                        td.n { (number::typeset(row.value, 10)) }
+                        td.n { (typeset(&row.measured)) }
+                        td.n { (difference) }
+                        td.n { (limit) }
+                        td { (row.source) }
+                    }
+                    @if !row.reason.is_empty() {
+                        tr.why { td {} td colspan="6" { (row.reason) } }
                     }
                 }
-            } }
+            }))
         }
     }
 }

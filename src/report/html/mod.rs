@@ -5,55 +5,39 @@
 
 mod answers;
 pub mod badge;
+mod frame;
 mod problem;
 pub mod typeset;
 pub mod work_precision;
 
-use crate::report::chart::sheet::page_style;
 use crate::report::figures::drawing::Drawing;
 use crate::report::html::badge::symbol;
+use crate::report::html::frame::{document, table, with_code};
 use crate::report::html::typeset::Typesetter;
 use crate::report::json;
 use crate::report::number;
-use crate::report::record::{Environment, Record};
+use crate::report::record::Record;
 use crate::verification::verdict::Verdict;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("style.css");
+const NOT_SHOWN: &str = "What this does not show";
 
 /// The whole page.
 pub fn page(record: &Record, drawings: &[Drawing]) -> Result<String, serde_json::Error> {
     let typesetter = Typesetter::default();
     let result = json::result(record)?;
-    let title = if record.identity.title.is_empty() {
-        &record.identity.name
-    } else {
-        &record.identity.title
-    };
+    let title = record.identity.shown_title();
+    let statement = problem::statement(record, &typesetter);
+    let derivation = problem::derivation(record, &typesetter);
+    let verification = answers::verification(record, &typesetter);
     let sections = [
-        (
-            "statement",
-            "Statement",
-            problem::statement(record, &typesetter),
-        ),
-        (
-            "derivation",
-            "Derivation",
-            problem::derivation(record, &typesetter),
-        ),
+        ("statement", "Statement", statement),
+        ("derivation", "Derivation", derivation),
         ("structure", "Structure", problem::structure(record)),
         ("solvers", "Solvers", answers::solvers(record)),
-        (
-            "verification",
-            "Verification",
-            answers::verification(record, &typesetter),
-        ),
+        ("verification", "Verification", verification),
         ("figures", "Figures", figures(drawings)),
-        (
-            "limitations",
-            "What this does not show",
-            limitations(record),
-        ),
+        ("limitations", NOT_SHOWN, limitations(record)),
         ("reproduce", "Reproduce", reproduce(record, &result)),
     ];
     let body = html! {
@@ -73,35 +57,8 @@ pub fn page(record: &Record, drawings: &[Drawing]) -> Result<String, serde_json:
     Ok(document(title, &record.environment, &body))
 }
 
-/// A page with its head and styles.
-fn document(title: &str, environment: &Environment, body: &Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ (environment.program) " " (environment.version) };
-                title { (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(page_style())) }
-            }
-            body { main { (body) } }
-        }
-    };
-    page.into_string()
-}
-
 fn is_empty(markup: &Markup) -> bool {
     markup.0.is_empty()
-}
-
-/// Running text whose `quoted` words are set as code.
-fn with_code(text: &str) -> Markup {
-    html! {
-        @for (n, part) in text.split('`').enumerate() {
-            @if n % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
 }
 
 fn banner(record: &Record, title: &str) -> Markup {
@@ -206,23 +163,20 @@ fn reproduce(record: &Record, result: &str) -> Markup {
         @if !record.arrays.is_empty() {
             details {
                 summary { (record.arrays.len()) " arrays in arrays.npz" }
-                div.scroll { table {
-                    thead { tr { th { "key" } th { "shape" } th { "axes" } th { "unit" } } }
-                    tbody {
-                        @for array in &record.arrays {
-                            tr {
-                                td.mono { (array.key) }
-                                td.n {
-                                    @for (n, size) in array.shape.iter().enumerate() {
-                                        @if n > 0 { " × " } (size)
-                                    }
+                (table(&["key", "shape", "axes", "unit"], &html! {
+                    @for array in &record.arrays {
+                        tr {
+                            td.mono { (array.key) }
+                            td.n {
+                                @for (n, size) in array.shape.iter().enumerate() {
+                                    @if n > 0 { " × " } (size)
                                 }
-                                td { (array.axes.join(", ")) }
-                                td { (array.unit) }
                             }
+                            td { (array.axes.join(", ")) }
+                            td { (array.unit) }
                         }
                     }
-                } }
+                }))
             }
         }
         details {

@@ -1,5 +1,6 @@
 //! Statement, derivation and structure.
 
+use crate::report::html::frame::table;
 use crate::report::html::typeset::Typesetter;
 use crate::report::record::{DerivationStep, Evidence, Record, StatementLine};
 use maud::{Markup, html};
@@ -55,11 +56,8 @@ fn source(text: &str, lines: &[StatementLine]) -> Markup {
 
 /// Numbered steps with their rules, assumptions and sources.
 pub(super) fn derivation(record: &Record, typesetter: &Typesetter) -> Markup {
-    let tested = record
-        .derivation
-        .iter()
-        .filter(|step| step.evidence == Evidence::Tested)
-        .count();
+    let steps = record.derivation.iter();
+    let tested = steps.filter(|s| s.evidence == Evidence::Tested).count();
     html! {
         @for step in &record.derivation { (derivation_step(step, typesetter)) }
         @if tested > 0 {
@@ -99,25 +97,21 @@ fn derivation_step(step: &DerivationStep, typesetter: &Typesetter) -> Markup {
 /// What was detected, and what near misses would unlock.
 pub(super) fn structure(record: &Record) -> Markup {
     let unlocks = record.structures.iter().any(|s| !s.unlocks.is_empty());
+    let titles = ["structure", "found", "evidence", "because", "unlocks"];
+    let rows = html! {
+        @for finding in &record.structures {
+            tr {
+                td.n { (finding.name) }
+                td { @if finding.found { b { "yes" } } @else { "no" } }
+                td { (finding.evidence.name()) }
+                td { (finding.because) }
+                @if unlocks { td { (finding.unlocks) } }
+            }
+        }
+    };
     html! {
         @if !record.structures.is_empty() {
-            div.scroll { table {
-                thead { tr {
-                    th { "structure" } th { "found" } th { "evidence" } th { "because" }
-                    @if unlocks { th { "unlocks" } }
-                } }
-                tbody {
-                    @for finding in &record.structures {
-                        tr {
-                            td.n { (finding.name) }
-                            td { @if finding.found { b { "yes" } } @else { "no" } }
-                            td { (finding.evidence.name()) }
-                            td { (finding.because) }
-                            @if unlocks { td { (finding.unlocks) } }
-                        }
-                    }
-                }
-            } }
+            (table(&titles[..if unlocks { 5 } else { 4 }], &rows))
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The page of `bench`.
 
 use crate::report::figures::work_precision::work_precision;
-use crate::report::html::{document, with_code};
+use crate::report::html::frame::{document, table, with_code};
 use crate::report::number;
 use crate::report::work_precision::{
-    BenchRecord, error_text, failure_texts, loss_text, rates_text, truth_text,
+    BenchRecord, RUNG_TITLES, error_text, failure_texts, loss_text, rates_text, truth_text,
 };
 use crate::verification::work_precision::Ladder;
 use maud::{Markup, PreEscaped, html};
@@ -12,11 +12,7 @@ use maud::{Markup, PreEscaped, html};
 /// The whole page.
 pub fn page(record: &BenchRecord) -> String {
     let identity = &record.identity;
-    let title = if identity.title.is_empty() {
-        &identity.name
-    } else {
-        &identity.title
-    };
+    let title = identity.shown_title();
     let losses: Vec<String> = record.losses().iter().map(loss_text).collect();
     let body = html! {
         header {
@@ -36,7 +32,7 @@ pub fn page(record: &BenchRecord) -> String {
         }
         section id="tables" {
             h2 { "Rungs" }
-            @for ladder in &record.ladders { (table(ladder)) }
+            @for ladder in &record.ladders { (ladder_table(ladder)) }
         }
         @if !losses.is_empty() {
             section id="losses" { h2 { "Where a method loses" } (list(&losses)) }
@@ -60,28 +56,23 @@ pub fn page(record: &BenchRecord) -> String {
     document(title, &record.environment, &body)
 }
 
-fn table(ladder: &Ladder) -> Markup {
+fn ladder_table(ladder: &Ladder) -> Markup {
     let rates = rates_text(ladder);
     html! {
         h3 { (ladder.quantity) }
         p { "Truth: " (with_code(&truth_text(ladder))) "." }
-        div.scroll { table {
-            thead { tr {
-                th { "solver" } th { "method" } th { "work" } th { "time" } th { "error" } th { "own error" }
-            } }
-            tbody {
-                @for rung in &ladder.rungs {
-                    tr {
-                        td.mono { (rung.solver) }
-                        td { (rung.method) }
-                        td { (rung.settings) }
-                        td.n { (number::seconds(rung.seconds)) }
-                        td.n { (error_text(rung)) }
-                        td.n { (number::typeset(rung.own.error, 2)) " " (rung.own.kind.name()) }
-                    }
+        (table(&RUNG_TITLES, &html! {
+            @for rung in &ladder.rungs {
+                tr {
+                    td.mono { (rung.solver) }
+                    td { (rung.method) }
+                    td { (rung.settings) }
+                    td.n { (number::seconds(rung.seconds)) }
+                    td.n { (error_text(rung)) }
+                    td.n { (number::typeset(rung.own.error, 2)) " " (rung.own.kind.name()) }
                 }
             }
-        } }
+        }))
         @if !rates.is_empty() { p { "Error falls as " (with_code(&rates.join(", "))) "." } }
     }
 }

@@ -414,13 +414,15 @@ mod tests {
     use crate::numeric::batch::Batch;
     use crate::problem::parse_text;
     use crate::solvers::bridge::tilted_mixture::TiltedMixture;
+    use crate::solvers::registry::methods::vocabulary;
     use std::path::Path;
 
     fn lowered(drift: &str, data: &str, prior: &str, horizon: f64) -> Lowered {
         let text = format!(
             "format = 1\n[problem]\nname = \"chain\"\nkind = \"reverse\"\n[data]\n{data}\n[prior]\n{prior}\n[dynamics]\nstate = \"x\"\ndrift = \"{drift}\"\ndiffusion = \"1.1\"\nhorizon = [0.0, {horizon:?}]\n"
         );
-        let loaded = parse_text("chain.toml", &text, Path::new("."), &[]).expect("valid");
+        let loaded =
+            parse_text("chain.toml", &text, Path::new("."), &[], &vocabulary()).expect("valid");
         Lowered::new(loaded.problem).expect("additive noise")
     }
 

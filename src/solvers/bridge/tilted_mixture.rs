@@ -9,7 +9,7 @@
 //! # Cost
 //! One kernel evaluation per component and grid point and iteration.
 
-use crate::discretization::noising::{GaussianKernel, MeanMap};
+use crate::discretization::noising::GaussianKernel;
 use crate::field::LogDensity;
 use crate::field::noised_mixture::{MixtureAt, NoisedMixture};
 use crate::numeric::batch::Batch;
@@ -65,20 +65,7 @@ fn cheapest(matrix: &DMatrix<f64>) -> Covariance {
         return Covariance::Isotropic(mean);
     }
     let symmetric = 0.5 * (matrix + matrix.transpose());
-    Covariance::Full(
-        symmetric
-            .row_iter()
-            .map(|row| row.iter().copied().collect())
-            .collect(),
-    )
-}
-
-fn factor(kernel: &GaussianKernel) -> DMatrix<f64> {
-    let d = kernel.shift.len();
-    match &kernel.factor {
-        MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-        MeanMap::Matrix(a) => a.clone(),
-    }
+    Covariance::full(&symmetric)
 }
 
 /// A tensor grid over both laws, and the volume of one cell.
@@ -252,11 +239,12 @@ impl TiltedMixture {
             }
         }
         let spread = second - &shift * shift.transpose();
-        let pull = factor(&self.kernel).transpose() * &self.precision;
+        let map = self.kernel.factor.dense(self.kernel.shift.len());
+        let pull = map.transpose() * &self.precision;
         Expansion {
             value: -(log_sum + self.log_normalizer + self.cell.ln()),
             gradient: -(&pull * shift),
-            hessian: &pull * factor(&self.kernel) - &pull * spread * pull.transpose(),
+            hessian: &pull * map - &pull * spread * pull.transpose(),
         }
     }
 

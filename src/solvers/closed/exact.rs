@@ -12,6 +12,9 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
+use crate::problem::format::card::Card;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::law::Mixture;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::action::end_law;
@@ -25,6 +28,15 @@ use std::sync::Arc;
 /// The method has no options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exact;
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of("exact", include_str!("exact.md")),
+    kinds: REVERSE,
+    later: SAMPLE,
+    options: &[],
+    settings: |_| "closed form".to_owned(),
+};
 
 /// Nodes per coordinate of the two quadrature rules compared, and the largest dimension for them.
 const COARSE: usize = 24;

@@ -23,8 +23,15 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{Escape, Integration, Rates};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Key;
+use crate::problem::format::key::Less;
+use crate::problem::format::key::{Bound, Fallback, Form};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::{Boundary, MethodSpec};
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::{Asks, Lowered};
@@ -42,15 +49,28 @@ pub struct Moments {
     pub relative_tolerance: f64,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("moments.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: &[Key::new(
+        "rtol",
+        Form::Number(Bound::Positive),
+        Fallback::Number(1e-10),
+        "relative accuracy of the integration",
+    )
+    .less(|_| Less::Tolerance)],
+    settings: |options| format!("relative tolerance {:e}", options.number("rtol")),
+};
+
 impl Moments {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Moments { relative_tolerance } => Some(Self {
-                relative_tolerance: *relative_tolerance,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            relative_tolerance: options.number("rtol"),
+        })
     }
 }
 

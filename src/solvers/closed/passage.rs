@@ -25,13 +25,18 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::panels::{NODES, Panels};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{Boundary, MethodSpec};
+use crate::problem::format::card::Card;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SIMULATE;
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::line::Line;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::{StartNodes, start_nodes};
+use crate::solvers::options::{LATTICE, points, points_text};
 use std::num::NonZeroUsize;
 
 const NAME: &str = "first-passage";
@@ -45,13 +50,22 @@ pub struct FirstPassage {
     pub points: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("passage.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: &[points(LATTICE)],
+    settings: points_text,
+};
+
 impl FirstPassage {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::FirstPassage { points } => Some(Self { points: points[0] }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points")[0],
+        })
     }
 }
 

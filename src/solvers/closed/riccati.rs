@@ -37,8 +37,14 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Key;
+use crate::problem::format::key::Less;
+use crate::problem::format::key::{Bound, Fallback, Form, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::{MethodSpec, RiccatiForm};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::discrete::least_cost;
 use crate::solvers::closed::riccati::equations::{Equations, Table, averaged, column, parts_of};
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -52,6 +58,8 @@ use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
 const NAME: &str = "riccati";
+/// The form that takes matrix exponentials.
+const HAMILTONIAN: &str = "hamiltonian";
 const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control, natural edges, no events";
 /// Name of the cost of no control.
 const UNCONTROLLED: &str = "uncontrolled_cost";
@@ -66,18 +74,40 @@ pub struct Riccati {
     pub relative_tolerance: f64,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("riccati.md")),
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        Key::new(
+            "form",
+            Form::Choice(Names::Fixed(|| vec!["differential", HAMILTONIAN])),
+            Fallback::Name("differential"),
+            "integrated, or by matrix exponentials",
+        ),
+        Key::new(
+            "rtol",
+            Form::Number(Bound::Positive),
+            Fallback::Number(1e-10),
+            "relative accuracy of the integration",
+        )
+        .when(|_, options| options.name("form") != HAMILTONIAN)
+        .less(|_| Less::Tolerance),
+    ],
+    settings: |options| match options.name("form") {
+        HAMILTONIAN => "matrix exponentials".to_owned(),
+        _ => format!("relative tolerance {:e}", options.number("rtol")),
+    },
+};
+
 impl Riccati {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Riccati {
-                relative_tolerance,
-                form: RiccatiForm::Differential,
-            } => Some(Self {
-                relative_tolerance: *relative_tolerance,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        (options.name("form") != HAMILTONIAN).then(|| Self {
+            relative_tolerance: options.number("rtol"),
+        })
     }
 }
 

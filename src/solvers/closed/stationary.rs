@@ -23,13 +23,17 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::panels::NODES;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SIMULATE;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::line::{Balance, Line, keeps_mass};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::StationaryDensity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{LATTICE, points, points_text};
 use std::num::NonZeroUsize;
 
 const NAME: &str = "stationary";
@@ -44,13 +48,22 @@ pub struct Stationary {
     pub points: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("stationary.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: &[points(LATTICE)],
+    settings: points_text,
+};
+
 impl Stationary {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Stationary { points } => Some(Self { points: points[0] }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points")[0],
+        })
     }
 
     fn panels(&self) -> usize {

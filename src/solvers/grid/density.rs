@@ -30,14 +30,22 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::Tridiagonal;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::kind::SIMULATE;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::{Boundary, MethodSpec};
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::line::Line;
 use crate::solvers::lowered::answer::{Answer, DensityRecord, Snapshot};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{LATTICE, TIME_STEPS, grid_text, half_steps, points, scheme, steps};
 use crate::solvers::walk::paths::names;
 
 const NAME: &str = "fpk";
@@ -56,16 +64,29 @@ pub struct Density {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("density.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: &[
+        points(LATTICE),
+        steps(TIME_STEPS).less(half_steps),
+        scheme(Fallback::Found("grid.scheme, else central", |setup, _| {
+            setup.grid.scheme.unwrap_or(Scheme::Central).name().into()
+        })),
+    ],
+    settings: grid_text,
+};
+
 impl Density {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Fpk { points, steps, .. } => Some(Self {
-                points: points[0],
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points")[0],
+            steps: options.count("steps"),
+        })
     }
 }
 

@@ -22,12 +22,17 @@ use crate::discretization::density_step::DensityStep;
 use crate::discretization::transport::AxisTransport;
 use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{grid_text, half_steps, points, steps};
 
 /// Points per axis and time steps of the finest grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +41,29 @@ pub struct FokkerPlanck {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of("fokker-planck", include_str!("fokker_planck.md")),
+    kinds: REVERSE,
+    later: SAMPLE,
+    options: &[
+        points(Fallback::Found(
+            "801, 256 or 57 for one, two or more states",
+            |setup, _| setup.per_state(801, 256, 57).into(),
+        )),
+        steps(Fallback::Count(200)).less(half_steps),
+    ],
+    settings: grid_text,
+};
+
 impl FokkerPlanck {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::FokkerPlanck { points, steps } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of("fokker-planck")?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 }
 

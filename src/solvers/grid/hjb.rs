@@ -40,7 +40,13 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback};
+use crate::problem::format::page::Page;
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
 use crate::solvers::grid::groups::{Summed, group_problem, joined_noise, smallest_coupling};
@@ -56,6 +62,9 @@ use crate::solvers::lowered::edges::{Edges, SHARED_END, enclosed, end_paths, sto
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{
+    LATTICE, TIME_STEPS, grid_text, half_steps, most_iterations, points, scheme, steps, tolerance,
+};
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
@@ -77,25 +86,34 @@ pub struct Hjb {
     pub max_iterations: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("hjb.md")),
+    kinds: CONTROL_AND_SAMPLE,
+    later: REVERSE,
+    options: &[
+        points(LATTICE),
+        steps(TIME_STEPS).less(half_steps),
+        scheme(Fallback::Found("grid.scheme, else monotone", |setup, _| {
+            setup.grid.scheme.unwrap_or(Scheme::Monotone).name().into()
+        })),
+        tolerance(Bound::Positive, Fallback::Number(1e-9)),
+        most_iterations(Fallback::Count(50)),
+    ],
+    settings: grid_text,
+};
+
 impl Hjb {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Hjb {
-                points,
-                steps,
-                scheme,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-                scheme: *scheme,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+            scheme: options.one("scheme"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 
     fn order(&self) -> i32 {

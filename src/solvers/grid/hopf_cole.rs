@@ -44,7 +44,12 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::kind::CONTROLLED;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::groups::joined_noise;
@@ -63,6 +68,9 @@ use crate::solvers::lowered::edges::{self, Edges, enclosed, stops_are_edges};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{
+    grid_text, linear_scheme, linear_steps, points, waves_or, waves_text,
+};
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
@@ -96,20 +104,37 @@ pub struct HopfCole {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("hopf_cole.md")),
+    kinds: CONTROLLED,
+    later: &[],
+    options: &[
+        linear_scheme().when(|setup, _| !setup.kind.is_reverse()),
+        points(Fallback::Found(
+            "801, 256 or 57 for one, two or more states; 161 waves",
+            |setup, options| {
+                let [one, two, more] = [801, 256, 57].map(|points| waves_or(options, points));
+                setup.per_state(one, two, more).into()
+            },
+        )),
+        linear_steps(Fallback::Count(200)),
+    ],
+    settings: |options| match options.one::<Scheme>("scheme") {
+        Scheme::Spectral => waves_text(options),
+        _ => grid_text(options),
+    },
+};
+
 impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::HopfCole {
-                points,
-                steps,
-                scheme: Scheme::Central | Scheme::Monotone,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        let spectral = options.one::<Scheme>("scheme") == Scheme::Spectral;
+        (!spectral).then(|| Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 }
 

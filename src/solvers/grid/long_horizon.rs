@@ -34,7 +34,12 @@ use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{Boundary, MethodSpec};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::groups::{Solving, Summed, admitted, group_problem, smallest_coupling};
@@ -45,6 +50,7 @@ use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
+use crate::solvers::options::{TIME_STEPS, half_steps, points, steps, sum_text};
 use std::sync::Arc;
 
 const NAME: &str = "long-horizon";
@@ -63,16 +69,28 @@ pub struct LongHorizon {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("long_horizon.md")),
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        points(Fallback::Found("801", |setup, _| {
+            vec![801; setup.dimension].into()
+        })),
+        steps(TIME_STEPS).less(half_steps),
+    ],
+    settings: sum_text,
+};
+
 impl LongHorizon {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::LongHorizon { points, steps } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 
     /// `hopf-cole` over the last stretch of one state, started.

@@ -26,7 +26,7 @@ use crate::discretization::transport::AxisTransport;
 use crate::discretization::value_step::ValueStep;
 use crate::numeric::random::Streams;
 use crate::numeric::tridiagonal::PivotError;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
 use crate::solvers::lowered::answer::Answer;
@@ -42,14 +42,12 @@ pub struct HopfCole {
 
 impl HopfCole {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::HopfCole { points, steps, .. } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of("hopf-cole")?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+        })
     }
 }
 

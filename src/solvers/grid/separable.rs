@@ -23,7 +23,12 @@ use crate::derivation::control::product_form::{Coupling, groups_of};
 use crate::derivation::control::riccati::linear_quadratic;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Fallback;
+use crate::problem::format::page::Page;
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::Riccati;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
@@ -34,6 +39,9 @@ use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{self, SHARED_END, end_paths};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{
+    TIME_STEPS, linear_scheme, linear_steps, points, sum_text, waves_or, waves_text,
+};
 use std::sync::Arc;
 
 const NAME: &str = "separable";
@@ -53,21 +61,33 @@ pub struct Separable {
     pub scheme: Scheme,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("separable.md")),
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        linear_scheme(),
+        points(Fallback::Found("801; 161 waves", |setup, options| {
+            vec![waves_or(options, 801); setup.dimension].into()
+        })),
+        linear_steps(TIME_STEPS),
+    ],
+    settings: |options| match options.one::<Scheme>("scheme") {
+        Scheme::Spectral => waves_text(options),
+        _ => sum_text(options),
+    },
+};
+
 impl Separable {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Separable {
-                points,
-                steps,
-                scheme,
-            } => Some(Self {
-                points: points.clone(),
-                steps: *steps,
-                scheme: *scheme,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            points: options.counts("points"),
+            steps: options.count("steps"),
+            scheme: options.one("scheme"),
+        })
     }
 }
 

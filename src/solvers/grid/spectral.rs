@@ -35,7 +35,8 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, Scheme};
+use crate::problem::meant::grid::Scheme;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::region::{automatic, scout};
 use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Table};
@@ -63,15 +64,12 @@ pub struct Spectral {
 
 impl Spectral {
     /// The method as asked for; `None` for another method's settings or another scheme.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::HopfCole {
-                points,
-                scheme: Scheme::Spectral,
-                ..
-            } => Some(Self { points: points[0] }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        let spectral = options.one::<Scheme>("scheme") == Scheme::Spectral;
+        spectral.then(|| Self {
+            points: options.counts("points")[0],
+        })
     }
 }
 

@@ -43,20 +43,32 @@ use crate::derivation::ground::stated::Clock;
 use crate::discretization::steered_slopes::SteeredSlopes;
 use crate::field::FieldFamily;
 use crate::field::family::Family;
+use crate::field::family::field_text as family_text;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::Peaks;
+use crate::field::{affine, chebyshev, mixture_potential};
 use crate::numeric::blocks::pairwise_add;
 use crate::numeric::dense::DenseError;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::{FieldSpec, MethodSpec, Optimizer, PathObjective};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
+use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::options::{FieldSpec, Options};
+use crate::problem::meant::setup::Setup;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::fresh_cost::{FreshCost, fresh_cost};
 use crate::solvers::learned::ground::{Ground, grid, law, reverse_paths};
 use crate::solvers::learned::layout::Layout;
 use crate::solvers::learned::metric::Metric;
+use crate::solvers::learned::objective::PathObjective;
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
+use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::path_cost::{Block, ControlVariate, PathCost};
 use crate::solvers::learned::regression::{Normal, smoothed};
 use crate::solvers::learned::reverse_walk::ReverseWalk;
@@ -70,6 +82,9 @@ use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::has_density;
+use crate::solvers::options::{
+    field_text, half, most_iterations, paths, paths_text, steps, tolerance,
+};
 use std::sync::Arc;
 
 const NAME: &str = "action";
@@ -146,29 +161,128 @@ fn simplex_refusal(parameters: usize) -> Refusal {
     )
 }
 
+/// A field of scores: as many bumps as the data suggest, where a free covariance each is not too much; an affine field
+/// shows what second moments alone can do.
+fn score_field(setup: &Setup<'_>) -> FieldSpec {
+    match setup.components {
+        Some(components) if setup.affine && setup.dimension <= 8 => {
+            mixture_potential::spec(mixture_potential::spare(components))
+        }
+        _ if setup.dimension <= 2 => chebyshev::spec(8, 16),
+        _ => affine::spec(24),
+    }
+}
+
+/// Whether the unknown is a score: relative entropy in reverse diffusion.
+fn fits_score(setup: &Setup<'_>, options: &Options) -> bool {
+    setup.kind.is_reverse()
+        && options.one::<PathObjective>("objective") == PathObjective::RelativeEntropy
+}
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("action.md")),
+    kinds: CONTROLLED,
+    later: &[],
+    options: &[
+        Key::new(
+            "objective",
+            Form::Choice(Names::Fixed(PathObjective::names)),
+            Fallback::Name("relative-entropy"),
+            "the loss",
+        ),
+        Key::new(
+            "field",
+            Form::Field(Coordinates::Together),
+            Fallback::Found("mixture, chebyshev or affine, by size", |setup, _| {
+                score_field(setup).into()
+            }),
+            "family of controls",
+        )
+        .when(fits_score),
+        Key::new(
+            "field",
+            Form::Field(Coordinates::OneByOne),
+            Fallback::Found("affine", |_, _| affine::spec(8).into()),
+            "family of controls",
+        )
+        .when(|setup, options| !fits_score(setup, options)),
+        OPTIMIZER,
+        // The noise vanishes at the optimum of a score, so few paths suffice; steps are exact for Gaussians, so few
+        // of them do, too.
+        paths(Fallback::Found("4096; scores 512", |setup, options| {
+            if fits_score(setup, options) {
+                512
+            } else {
+                4096
+            }
+            .into()
+        }))
+        .less(half),
+        steps(Fallback::Found(
+            "time.steps; kind reverse 64",
+            |setup, _| {
+                if setup.kind.is_reverse() {
+                    64
+                } else {
+                    setup.steps
+                }
+                .into()
+            },
+        )),
+        // On the gradient norm in natural coordinates, where a norm g leaves a gap of about g^2/2 nats, for scores
+        // below what the sampling of paths leaves; or on the relative change of the control from one regression to
+        // the next.
+        tolerance(
+            Bound::NotNegative,
+            Fallback::Found("0.01; regressions 0.001; scores 0.1", |setup, options| {
+                match options.one::<PathObjective>("objective") {
+                    _ if fits_score(setup, options) => 0.1,
+                    objective if objective.is_regression() => 1e-3,
+                    _ => 1e-2,
+                }
+                .into()
+            }),
+        ),
+        most_iterations(Fallback::Found(
+            "100; regressions 30; scores 300",
+            |setup, options| {
+                match options.one::<PathObjective>("objective") {
+                    _ if fits_score(setup, options) => 300,
+                    objective if objective.is_regression() => 30,
+                    _ => 100_usize,
+                }
+                .into()
+            },
+        ))
+        .less(|_| Less::Part { of: 2, least: 2 }),
+    ],
+    settings: |options| {
+        let objective = match options.name("objective") {
+            "" | "relative-entropy" => String::new(),
+            other => format!("{other}, "),
+        };
+        format!(
+            "{objective}{}, {}",
+            field_text(options),
+            paths_text(options)
+        )
+    },
+};
+
 impl Action {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Action {
-                objective,
-                field,
-                optimizer,
-                paths,
-                steps,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                objective: *objective,
-                field: field.clone(),
-                optimizer: *optimizer,
-                paths: *paths,
-                steps: *steps,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            objective: options.one("objective"),
+            field: options.field("field")?.clone(),
+            optimizer: options.one("optimizer"),
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 
     /// Reverse diffusion on its own steps.
@@ -248,9 +362,10 @@ impl Action {
     }
 
     fn admit_policy(&self) -> Result<(), Refusal> {
-        if let FieldSpec::Mixture { .. } | FieldSpec::Network { .. } = self.field {
+        if !["affine", "rbf", "chebyshev"].contains(&self.field.family) {
+            let family = family_text(&self.field);
             return refuse(
-                format!("a {} is a family of scores, not of controls", self.field),
+                format!("a {family} is a family of scores, not of controls"),
                 "field = \"affine\", \"rbf\" or \"chebyshev\"",
             );
         }

@@ -34,8 +34,12 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dense::{Cholesky, symmetric_part};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::moments;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::fresh_cost::fresh_cost;
@@ -44,6 +48,7 @@ use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{TIME_STEPS, half_steps, most_iterations, steps, tolerance};
 use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
@@ -105,21 +110,28 @@ pub struct State {
     streams: Streams,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("ddp.md")),
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        steps(TIME_STEPS).less(half_steps),
+        tolerance(Bound::Positive, Fallback::Number(1e-9)),
+        most_iterations(Fallback::Count(200)),
+    ],
+    settings: |options| format!("{} steps", options.count("steps")),
+};
+
 impl Ddp {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Ddp {
-                steps,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                steps: *steps,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            steps: options.count("steps"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 }
 

@@ -100,7 +100,7 @@ pub fn target_moments<B: Basis>(
         }
     }
     let mut moments = vec![0.0; basis.coefficients()];
-    basis.pull_back(xi, cotangent.as_ref(), &mut moments);
+    basis.carry_back(xi, cotangent.as_ref(), Some(&mut moments), None);
     moments
 }
 
@@ -367,7 +367,7 @@ mod tests {
         let weights = vec![1.0 / n as f64; n];
         let (basis, at) = (Affine::new(2), located());
         let matrix = gram(&basis, &at, xi.as_ref(), &weights);
-        let origin = Affine::standard(2);
+        let origin = Affine::new(2).standard();
         let explicit = target_moments(&basis, &at, xi.as_ref(), target.as_ref(), &weights);
         let implicit = implicit_moments(&basis, &at, xi.as_ref(), &weights);
         for (target, moments) in [(Some(target.as_ref()), explicit), (None, implicit)] {

@@ -5,13 +5,12 @@ use crate::discretization::steered_slopes::SteeredSlopes;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::FieldFamily;
 use crate::field::draws::{draw_mixture, draw_noised};
-use crate::field::family::spec_nodes;
 use crate::field::feedback::{Features, Feedback};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::Peaks;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::meant::model::FieldSpec;
+use crate::problem::meant::options::FieldSpec;
 use crate::solvers::driver::SolveError;
 use crate::solvers::learned::euler_walk::EulerWalk;
 use crate::solvers::learned::path_cost::{Normals, PathCost};
@@ -144,8 +143,9 @@ impl Ground {
                 suggestion: "more steps".to_owned(),
             });
         }
-        let features = match field {
-            FieldSpec::Rbf { centers, .. } => {
+        let options = &field.options;
+        let features = match field.family {
+            "rbf" => {
                 let pool: Vec<Vec<f64>> = clouds
                     .iter()
                     .step_by(1 + steps / 16)
@@ -155,13 +155,16 @@ impl Ground {
                         parts.map(|(x, (m, s))| (x - m) / s).collect()
                     })
                     .collect();
-                Features::radial(&pool, *centers, &streams.role("rbf-centres"))
+                let stream = streams.role("rbf-centres");
+                Features::radial(&pool, options.count("centers"), &stream)
             }
-            FieldSpec::Chebyshev { degree, .. } => Features::Chebyshev { degree: *degree },
+            "chebyshev" => Features::Chebyshev {
+                degree: options.count("degree"),
+            },
             // Admission refused families of scores.
             _ => Features::Affine,
         };
-        let times = self.nodes(lowered, steps, spec_nodes(field));
+        let times = self.nodes(lowered, steps, options.count("nodes"));
         let feedback = Feedback::new(features, process.controls(), (mean, scale), times);
         Ok(match self {
             Self::Noised { .. } => of_gaussian(lowered, feedback),

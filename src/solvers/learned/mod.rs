@@ -8,6 +8,7 @@ pub mod gram;
 pub mod ground;
 pub mod layout;
 pub mod metric;
+pub mod objective;
 pub mod optimizer;
 pub mod path_cost;
 pub mod path_integral;

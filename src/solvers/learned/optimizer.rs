@@ -5,7 +5,8 @@
 
 mod point;
 
-use crate::problem::meant::model::Optimizer;
+use crate::problem::format::key::{Fallback, Form, Key, Names};
+use crate::problem::meant::named::Named;
 use crate::solvers::driver::{Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::optimizer::point::{Point, norm};
 use crate::solvers::lowered::answer::HistoryEntry;
@@ -31,6 +32,36 @@ pub trait Objective: Send + Sync {
     fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> f64;
     fn value(&self, x: &[f64]) -> f64;
 }
+
+/// Minimisers of argmin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimizer {
+    Lbfgs,
+    NonlinearCg,
+    TrustRegion,
+    NewtonCg,
+    GaussNewton,
+    NelderMead,
+}
+
+impl Named for Optimizer {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("lbfgs", Self::Lbfgs),
+        ("nonlinear-cg", Self::NonlinearCg),
+        ("trust-region", Self::TrustRegion),
+        ("newton-cg", Self::NewtonCg),
+        ("gauss-newton", Self::GaussNewton),
+        ("nelder-mead", Self::NelderMead),
+    ];
+}
+
+/// The option of the methods that have one.
+pub const OPTIMIZER: Key = Key::new(
+    "optimizer",
+    Form::Choice(Names::Fixed(Optimizer::names)),
+    Fallback::Name("lbfgs"),
+    "minimiser",
+);
 
 /// What to do and when to stop.
 #[derive(Clone, Copy, Debug)]

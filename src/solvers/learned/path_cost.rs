@@ -412,9 +412,9 @@ impl PathCost {
             }
             let direct = matches!(back.variate, ControlVariate::Own).then(|| weighted.as_ref());
             walk.pull_back(k, at, direct, &mut back.adjoint, &mut cotangent);
-            let (cotangent_of, gradient) = (cotangent.as_ref(), &mut back.gradient);
+            let (gradient, state) = (Some(&mut back.gradient[..]), Some(pulled.as_mut()));
             back.family
-                .pull_back_both(t, x, cotangent_of, gradient, pulled.as_mut());
+                .carry_back(t, x, cotangent.as_ref(), gradient, state);
             back.adjoint.add_scaled(1.0, &pulled);
             if let ControlVariate::Anchored(anchor) = back.variate {
                 // It sees only its own product with the noise.

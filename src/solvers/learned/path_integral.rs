@@ -42,7 +42,13 @@ use crate::field::hermite::HermiteTerms;
 use crate::field::peaks::Peaks;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::{MethodSpec, PathKernel};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Fallback, Form, Key, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::options::Options;
+use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::Task;
 use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason, Work};
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
@@ -54,6 +60,10 @@ use crate::solvers::lowered::answer::{Answer, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE}
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::{Target, has_density};
+use crate::solvers::options::{
+    LATTICE, RUN_PATHS, TIME_STEPS, grid_text, half_steps, paths, paths_text, points, quarter,
+    steps,
+};
 use crate::solvers::walk::steered_walk::SteeredWalk;
 use crate::solvers::walk::weights::{
     HEAVIEST, effective_share, log_mean, pareto_shape, weighted_mean_log, weighted_value,
@@ -92,34 +102,120 @@ pub struct PathIntegral<'a> {
     pub interaction: usize,
 }
 
+/// How the sum over paths is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKernel {
+    /// Weighted paths.
+    MonteCarlo,
+    /// Short-time kernels composed on a grid of states.
+    Transfer,
+}
+
+impl Named for PathKernel {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("transfer", Self::Transfer),
+        ("monte-carlo", Self::MonteCarlo),
+    ];
+}
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("path_integral.md")),
+    kinds: CONTROL_AND_SAMPLE,
+    later: REVERSE,
+    options: &[
+        Key::new(
+            "kernel",
+            Form::Choice(Names::Fixed(PathKernel::names)),
+            Fallback::Found(
+                "monte-carlo; kinds reverse and sample up to two states transfer",
+                |setup, _| match setup.dimension {
+                    1 | 2 if !setup.kind.has_cost() => PathKernel::Transfer.name().into(),
+                    _ => PathKernel::MonteCarlo.name().into(),
+                },
+            ),
+            "composed kernels or weighted paths",
+        ),
+        steps(TIME_STEPS).less(half_steps),
+        points(LATTICE).when(|_, options| !weighted(options)),
+        paths(RUN_PATHS)
+            .when(|_, options| weighted(options))
+            .less(quarter),
+        Key::new(
+            "use",
+            Form::Solver,
+            Fallback::Absent,
+            "id of the solver whose policy drives the paths",
+        )
+        .when(|_, options| weighted(options)),
+        // A policy that was found has done the work of the rounds; a sampling problem asks for them.
+        Key::new(
+            "rounds",
+            Form::Count(0),
+            Fallback::Found(
+                "16 for kind control without `use`, else 0",
+                |setup, options| {
+                    let plain = options.has("use") || !setup.kind.has_cost();
+                    if plain { 0 } else { 16_usize }.into()
+                },
+            ),
+            "most rounds in which a control is fitted to the weighted paths",
+        )
+        .when(|_, options| weighted(options)),
+        Key::new(
+            "degree",
+            Form::Count(1),
+            Fallback::Found("5 in one state, else 3", |setup, _| {
+                if setup.dimension == 1 { 5 } else { 3_usize }.into()
+            }),
+            "largest degree of the control",
+        )
+        .when(|_, options| options.count("rounds") > 0),
+        Key::new(
+            "interaction",
+            Form::Count(1),
+            Fallback::Found("2 up to three states, else 1", |setup, _| {
+                match setup.dimension {
+                    d @ 1..=3 => d.min(2),
+                    _ => 1,
+                }
+                .into()
+            }),
+            "most states that a term of the control joins",
+        )
+        .when(|_, options| options.count("rounds") > 0),
+    ],
+    settings: |options| match (weighted(options), options.count("rounds")) {
+        (false, _) => grid_text(options),
+        (true, 0) => paths_text(options),
+        (true, rounds) => {
+            let (paths, degree) = (paths_text(options), options.count("degree"));
+            format!("{paths}, up to {rounds} rounds of degree {degree}")
+        }
+    },
+};
+
+/// Whether paths are drawn.
+fn weighted(options: &Options) -> bool {
+    options.one::<PathKernel>("kernel") == PathKernel::MonteCarlo
+}
+
 impl<'a> PathIntegral<'a> {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &'a MethodSpec, found: &'a [Solution]) -> Option<Self> {
-        let MethodSpec::PathIntegral {
-            kernel,
-            paths,
-            steps,
-            importance,
-            rounds,
-            degree,
-            interaction,
-            ..
-        } = spec
-        else {
-            return None;
-        };
-        let importance = importance.as_deref();
+    pub fn new(spec: &'a SolverSpec, found: &'a [Solution]) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        let importance = options.text("use");
         let used = found.iter().find(|s| Some(s.id.as_str()) == importance);
         let policy = used.and_then(|s| s.answer.policy.as_deref());
         Some(Self {
-            kernel: *kernel,
-            paths: *paths,
-            steps: *steps,
+            kernel: options.one("kernel"),
+            paths: options.count("paths"),
+            steps: options.count("steps"),
             importance,
             policy: policy.map(|policy| policy as &dyn Field),
-            rounds: *rounds,
-            degree: *degree,
-            interaction: *interaction,
+            rounds: options.count("rounds"),
+            degree: options.count("degree"),
+            interaction: options.count("interaction"),
         })
     }
 }

@@ -67,19 +67,26 @@ use crate::numeric::dense::Cholesky;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece, Rates};
-use crate::problem::meant::method::{Axes, MethodSpec};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::Less;
+use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::CONTROL;
 use crate::problem::meant::model::Boundary;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::polynomial::law::{BLOCK, clouds};
 use crate::solvers::learned::polynomial::rates::{Cloud, Falling};
 use crate::solvers::learned::polynomial::value::{
-    Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
+    Axes, Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
 };
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{half, most_iterations, paths, paths_text, steps, tolerance};
 use crate::solvers::walk::steered_walk::Idle;
 use nalgebra::DMatrix;
 use std::sync::Arc;
@@ -122,31 +129,64 @@ pub struct Polynomial {
     pub max_iterations: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("polynomial.md")),
+    kinds: CONTROL,
+    later: &[],
+    options: &[
+        Key::new(
+            "axes",
+            Form::Choice(Names::Fixed(Axes::names)),
+            Fallback::Name("principal"),
+            "coordinates of its terms",
+        ),
+        // The error is that of the degree; paths are what its terms need.
+        Key::new(
+            "degree",
+            Form::Count(1),
+            Fallback::Count(4),
+            "largest degree",
+        )
+        .less(|_| Less::One { least: 2 }),
+        Key::new(
+            "interaction",
+            Form::Count(1),
+            Fallback::Found("all states", |setup, _| setup.dimension.into()),
+            "most states that a term joins",
+        ),
+        paths(Fallback::Count(8192)).less(half),
+        steps(Fallback::Count(20)),
+        Key::new(
+            "rtol",
+            Form::Number(Bound::Positive),
+            Fallback::Number(1e-5),
+            "relative accuracy of the integration",
+        ),
+        tolerance(Bound::Positive, Fallback::Number(2e-3)),
+        most_iterations(Fallback::Count(16)),
+    ],
+    settings: |options| {
+        let (degree, joined) = (options.count("degree"), options.count("interaction"));
+        let paths = paths_text(options);
+        format!("degree {degree}, at most {joined} states a term, {paths}")
+    },
+};
+
 impl Polynomial {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Polynomial {
-                degree,
-                interaction,
-                axes,
-                paths,
-                steps,
-                relative_tolerance,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                degree: *degree,
-                interaction: *interaction,
-                axes: *axes,
-                paths: *paths,
-                steps: *steps,
-                relative_tolerance: *relative_tolerance,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            degree: options.count("degree"),
+            interaction: options.count("interaction"),
+            axes: options.one("axes"),
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            relative_tolerance: options.number("rtol"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 }
 

@@ -17,20 +17,30 @@
 
 use crate::field::family::{Family, FamilyError, spec_nodes};
 use crate::field::time_nodes::{Basis, Located, NodeField, TimeNodes};
+use crate::field::{affine, rbf};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::least_squares::LeastSquaresError;
 use crate::numeric::random::Streams;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::{REVERSE, SAMPLE};
 use crate::problem::meant::law::Mixture;
-use crate::problem::meant::model::{FieldSpec, MethodSpec, Optimizer, ScoreObjective};
+use crate::problem::meant::named::Named;
+use crate::problem::meant::options::FieldSpec;
+use crate::problem::meant::setup::Setup;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::gram;
 use crate::solvers::learned::optimizer::{Descent, DescentSettings};
+use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
 use crate::solvers::learned::score_descent::{ScoreDescent, ScoreTime};
 use crate::solvers::learned::score_samples::{NoisingPaths, ScoreSample, moments};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use crate::solvers::options::{field_text, most_iterations, quarter, tolerance};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -64,29 +74,98 @@ const TRAINING_TIMES: usize = 24;
 /// Least number of points per time.
 const LEAST_POINTS: usize = 16;
 
+/// What is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreObjective {
+    Denoising,
+    Implicit,
+}
+
+impl Named for ScoreObjective {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("denoising", Self::Denoising), ("implicit", Self::Implicit)];
+}
+
+/// Features where there are few states, else what second moments alone can do.
+pub fn score_field(setup: &Setup<'_>) -> FieldSpec {
+    if setup.dimension <= 8 {
+        rbf::spec(200, 24)
+    } else {
+        affine::spec(24)
+    }
+}
+
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of("score-matching", include_str!("score_matching.md")),
+    kinds: REVERSE,
+    later: SAMPLE,
+    options: &[
+        Key::new(
+            "objective",
+            Form::Choice(Names::Fixed(ScoreObjective::names)),
+            Fallback::Found("denoising for affine drift, else implicit", |setup, _| {
+                let objective = if setup.affine {
+                    ScoreObjective::Denoising
+                } else {
+                    ScoreObjective::Implicit
+                };
+                objective.name().into()
+            }),
+            "the loss",
+        ),
+        Key::new(
+            "field",
+            Form::Field(Coordinates::Together),
+            Fallback::Found("rbf up to eight states, else affine", |setup, _| {
+                score_field(setup).into()
+            }),
+            "family of scores",
+        ),
+        Key::new(
+            "samples",
+            Form::Count(2),
+            Fallback::Found("100000 up to two states, else 20000", |setup, _| {
+                if setup.dimension <= 2 {
+                    100_000
+                } else {
+                    20_000
+                }
+                .into()
+            }),
+            "draws of the fit",
+        )
+        .less(quarter),
+        Key::new(
+            "ridge",
+            Form::Number(Bound::NotNegative),
+            Fallback::Number(1e-8),
+            "smallest regulariser",
+        ),
+        OPTIMIZER,
+        tolerance(Bound::NotNegative, Fallback::Number(1e-6)),
+        most_iterations(Fallback::Count(200)),
+    ],
+    settings: |options| {
+        let objective = options.name("objective");
+        let field = field_text(options);
+        format!("{objective}, {field}, {} samples", options.count("samples"))
+    },
+};
+
 impl ScoreMatching {
     /// From the problem file's options; `None` for another method's.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::ScoreMatching {
-                objective,
-                field,
-                samples,
-                ridge,
-                optimizer,
-                tolerance,
-                max_iterations,
-            } => Some(Self {
-                objective: *objective,
-                field: field.clone(),
-                samples: *samples,
-                ridge: *ridge,
-                optimizer: *optimizer,
-                tolerance: *tolerance,
-                max_iterations: *max_iterations,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of("score-matching")?;
+        Some(Self {
+            objective: options.one("objective"),
+            field: options.field("field")?.clone(),
+            samples: options.count("samples"),
+            ridge: options.number("ridge"),
+            optimizer: options.one("optimizer"),
+            tolerance: options.number("tol"),
+            max_iterations: options.count("max_iter"),
+        })
     }
 }
 

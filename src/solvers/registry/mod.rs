@@ -2,5 +2,6 @@
 
 pub mod choice;
 pub mod choice_simulate;
-pub mod pages;
+pub mod methods;
+pub mod reserved;
 pub mod run;

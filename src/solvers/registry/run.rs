@@ -1,7 +1,7 @@
 //! Runs one requested method on a lowered problem.
 
 use crate::derivation::ground::stated::Clock;
-use crate::problem::meant::model::{MethodSpec, SolverSpec};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::Bridge;
 use crate::solvers::closed::exact::Exact;
 use crate::solvers::closed::moments::Moments;
@@ -81,7 +81,7 @@ pub fn solve(
             })*
         };
     }
-    let method = &spec.method;
+    let method = spec;
     if is_noised {
         try_each!(NoisedValue::new(method));
     }
@@ -89,7 +89,7 @@ pub fn solve(
         ScoreMatching::new(method),
         FokkerPlanck::new(method),
         Bridge::new(method),
-        (*method == MethodSpec::Exact).then_some(Exact),
+        (spec.method() == "exact").then_some(Exact),
         Riccati::new(method),
         Hamiltonian::new(method),
         HopfCole::new(method),
@@ -110,7 +110,7 @@ pub fn solve(
         Paths::new(method),
     );
     Err(Unsolved::Refused(Refusal {
-        method: method.name(),
+        method: spec.method(),
         reason: format!(
             "this version does not have it for kind `{}`",
             lowered.problem.kind()

@@ -40,7 +40,11 @@ mod population;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::MethodSpec;
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Fallback, Form, Key};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SAMPLE;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::HistoryEntry;
 use crate::solvers::lowered::answer::Quantity;
@@ -48,6 +52,7 @@ use crate::solvers::lowered::answer::{Answer, Backwards, LOG_Z_LOWER, LOG_Z_UPPE
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::Target;
+use crate::solvers::options::{TIME_STEPS, half, half_steps, steps};
 use crate::solvers::sampling::annealed::backwards::Schedule;
 use crate::solvers::sampling::annealed::ladder::{KEPT, Ladder, climb};
 use crate::solvers::sampling::annealed::population::{Draws, Laws, Population, systematic};
@@ -80,16 +85,35 @@ pub struct Annealed {
     pub steps: usize,
 }
 
+/// What the method is called, does and asks for.
+pub static CARD: Card = Card {
+    page: Page::of(NAME, include_str!("annealed.md")),
+    kinds: SAMPLE,
+    later: &[],
+    options: &[
+        Key::new(
+            "particles",
+            Form::Count(2),
+            Fallback::Count(8192),
+            "particles of all populations together",
+        )
+        .less(half),
+        steps(TIME_STEPS).less(half_steps),
+    ],
+    settings: |options| {
+        let (particles, steps) = (options.count("particles"), options.count("steps"));
+        format!("{particles} particles x {steps} steps")
+    },
+};
+
 impl Annealed {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Annealed { particles, steps } => Some(Self {
-                particles: *particles,
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        Some(Self {
+            particles: options.count("particles"),
+            steps: options.count("steps"),
+        })
     }
 
     fn population(&self) -> usize {

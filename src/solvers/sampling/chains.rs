@@ -23,13 +23,19 @@
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
-use crate::problem::meant::method::{MethodSpec, Walk};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Bound, Fallback, Form, Key};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SAMPLE;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::Target;
+use crate::solvers::options::{RUN_PATHS, paths_text, quarter};
 use crate::solvers::sampling::tempered::{Cloud, Move, MoveStreams, Reference, Tempered};
 
 /// Leapfrog steps of a Hamiltonian trajectory.
@@ -40,6 +46,76 @@ const RANGE: f64 = 2.0;
 const REPORTED: usize = 4;
 /// Moves between two looks at the clock.
 const BATCH: usize = 16;
+
+/// A sampler that walks in the target density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// Unadjusted Langevin steps.
+    Langevin,
+    /// Langevin steps with accept and reject.
+    Mala,
+    /// Hamiltonian Monte Carlo.
+    Hmc,
+}
+
+impl Named for Walk {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("langevin", Self::Langevin),
+        ("mala", Self::Mala),
+        ("hmc", Self::Hmc),
+    ];
+}
+
+/// Each path keeps its length where there is less work: what a walk forgets of its start does not depend on their
+/// number.
+const OPTIONS: &[Key] = &[
+    Key::new("paths", Form::Count(1), RUN_PATHS, "chains").less(quarter),
+    Key::new(
+        "steps",
+        Form::Count(1),
+        Fallback::Found("ten times time.steps", |setup, _| (10 * setup.steps).into()),
+        "moves of a chain",
+    ),
+    Key::new(
+        "step_size",
+        Form::Number(Bound::Positive),
+        Fallback::Number(0.1),
+        "step",
+    ),
+    Key::new(
+        "warmup",
+        Form::Count(0),
+        Fallback::Count(1000),
+        "moves that are thrown away",
+    ),
+];
+
+/// What the walk is called and does.
+pub static LANGEVIN: Card = Card {
+    page: Page::of("langevin", include_str!("chains.md")),
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the walk is called and does.
+pub static MALA: Card = Card {
+    page: Page::of("mala", include_str!("chains.md")),
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the walk is called and does.
+pub static HMC: Card = Card {
+    page: Page::of("hmc", include_str!("chains.md")),
+    kinds: SAMPLE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
 
 /// A walk with its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,31 +129,19 @@ pub struct Chains {
 
 impl Chains {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Walk {
-                walk,
-                paths,
-                steps,
-                step_size,
-                warmup,
-            } => Some(Self {
-                walk: *walk,
-                paths: *paths,
-                steps: *steps,
-                step_size: *step_size,
-                warmup: *warmup,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = &spec.options;
+        Walk::from_name(spec.method()).map(|walk| Self {
+            walk,
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+            step_size: options.number("step_size"),
+            warmup: options.count("warmup"),
+        })
     }
 
     fn name(&self) -> &'static str {
-        match self.walk {
-            Walk::Langevin => "langevin",
-            Walk::Mala => "mala",
-            Walk::Hmc => "hmc",
-        }
+        self.walk.name()
     }
 
     /// Mean acceptance at which a walk mixes fastest; `None`: nothing is rejected.
@@ -248,6 +312,7 @@ impl Method for Chains {
 mod tests {
     use super::*;
     use crate::problem::parse_text;
+    use crate::solvers::registry::methods::vocabulary;
     use crate::solvers::registry::run::solve;
     use std::path::Path;
 
@@ -262,12 +327,12 @@ mod tests {
             ("hmc", 0.2, 4.0),
         ] {
             let text = format!(
-                "format = 1\n[lowered]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
+                "format = 1\n[problem]\nname = \"test\"\nkind = \"sample\"\n[target]\nfamily = \"log-density\"\n\
                  log_density = \"-((x[0] - 1)^2 + (x[1] - 1)^2)/8\"\n[dynamics]\nstate = \"x[2]\"\npreset = \"vp\"\n\
                  horizon = [0.0, 1.0]\n[run]\nseed = 9\n[[solver]]\nid = \"walk\"\nmethod = \"{method}\"\n\
                  paths = 64\nsteps = 2000\nstep_size = {step}\nwarmup = 400\n"
             );
-            let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+            let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
                 .unwrap_or_else(|report| panic!("{report}"));
             let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
             let spec = &lowered.problem.solvers[0];

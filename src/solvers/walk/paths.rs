@@ -31,17 +31,83 @@ use crate::numeric::brownian::Brownian;
 use crate::numeric::crossing::{DRAWS, crossing};
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::meant::model::{Boundary, MethodSpec, Stepper};
+use crate::problem::format::card::Card;
+use crate::problem::format::key::{Form, Key};
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::SIMULATE;
+use crate::problem::meant::model::Boundary;
+use crate::problem::meant::named::Named;
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::draw_start;
+use crate::solvers::options::{RUN_PATHS, TIME_STEPS, half_steps, paths_text, quarter, steps};
 
 /// Paths between two looks at the clock.
 const ROUND: usize = 1024;
 /// Bound on paths that reach no event within the horizon, as a share, for a mean time to be reported.
 const UNFINISHED: f64 = 0.02;
+
+/// A time-stepping scheme for paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepper {
+    EulerMaruyama,
+    Heun,
+    Milstein,
+    ExponentialEuler,
+}
+
+impl Named for Stepper {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("euler-maruyama", Self::EulerMaruyama),
+        ("heun", Self::Heun),
+        ("milstein", Self::Milstein),
+        ("exponential-euler", Self::ExponentialEuler),
+    ];
+}
+
+const OPTIONS: &[Key] = &[
+    Key::new("paths", Form::Count(1), RUN_PATHS, "simulated paths").less(quarter),
+    steps(TIME_STEPS).less(half_steps),
+];
+
+/// What the scheme is called and does.
+pub static EULER_MARUYAMA: Card = Card {
+    page: Page::of("euler-maruyama", include_str!("paths.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the scheme is called and does.
+pub static HEUN: Card = Card {
+    page: Page::of("heun", include_str!("paths.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the scheme is called and does.
+pub static MILSTEIN: Card = Card {
+    page: Page::of("milstein", include_str!("paths.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
+
+/// What the scheme is called and does.
+pub static EXPONENTIAL_EULER: Card = Card {
+    page: Page::of("exponential-euler", include_str!("paths.md")),
+    kinds: SIMULATE,
+    later: &[],
+    options: OPTIONS,
+    settings: paths_text,
+};
 
 /// Scheme, paths and steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,19 +119,13 @@ pub struct Paths {
 
 impl Paths {
     /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        match spec {
-            MethodSpec::Simulation {
-                stepper,
-                paths,
-                steps,
-            } => Some(Self {
-                stepper: *stepper,
-                paths: *paths,
-                steps: *steps,
-            }),
-            _ => None,
-        }
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = &spec.options;
+        Stepper::from_name(spec.method()).map(|stepper| Self {
+            stepper,
+            paths: options.count("paths"),
+            steps: options.count("steps"),
+        })
     }
 }
 
@@ -117,12 +177,7 @@ impl Method for Paths {
     type State = State;
 
     fn admit(&self, lowered: &Lowered) -> Result<Self::Admitted, Refusal> {
-        let name = MethodSpec::Simulation {
-            stepper: self.stepper,
-            paths: self.paths,
-            steps: self.steps,
-        }
-        .name();
+        let name = self.stepper.name();
         scheme(self.stepper, lowered).map_err(|refusal| Refusal {
             method: name,
             reason: refusal.to_string(),

@@ -2,13 +2,14 @@ use crate::problem::parse_text;
 use crate::solvers::driver::{Solution, Unsolved};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run::solve;
 use std::path::Path;
 
 /// Answers of the solvers of a file.
 fn run(body: &str) -> Vec<Result<Solution, Unsolved>> {
-    let text = format!("format = 1\n[lowered]\nname = \"test\"\nkind = \"simulate\"\n{body}");
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+    let text = format!("format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n{body}");
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
     let lowered = Lowered::new(loaded.problem).expect("lowers");
     let solvers = &lowered.problem.solvers;

@@ -155,6 +155,7 @@ mod tests {
     use crate::derivation::claim::proof::prove_link;
     use crate::problem::parse_text;
     use crate::verification::catalogue::identity;
+    use crate::verification::vocabulary::standard;
     use std::path::Path;
 
     const PROBLEM: &str = r#"
@@ -178,7 +179,7 @@ horizon = [0.0, 1.0]
     fn every_written_identity_is_in_the_catalogue_and_proved() {
         let tables: Vec<String> = WRITTEN.iter().map(Written::toml).collect();
         let text = format!("{PROBLEM}\n{}", tables.join("\n"));
-        let loaded = parse_text("catalogue.toml", &text, Path::new("."), &[])
+        let loaded = parse_text("catalogue.toml", &text, Path::new("."), &[], &standard())
             .unwrap_or_else(|report| panic!("{report}"));
         let (ground, identities) = read_identities(&loaded.problem, &loaded.source)
             .unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));

@@ -167,7 +167,7 @@ fn spread_scale(left: &Measured, right: &Measured, error: f64, draws: usize) -> 
 fn with_terms(meter: &Meter<'_>, l: Expr, r: Expr) -> Vec<Expr> {
     let mut roots = vec![l, r];
     for side in [l, r] {
-        if let Node::Sum { terms, .. } = meter.ground.noising.graph.node(side) {
+        if let Node::Sum(_, terms) = meter.ground.noising.graph.node(side) {
             roots.extend(terms.iter().map(|(term, _)| *term));
         }
     }

@@ -5,7 +5,7 @@
 //! and `w_k`. The Fokker–Planck equation enters nowhere, so it can be checked.
 
 use crate::derivation::claim::ground::{Ground, horizon};
-use crate::discretization::noising::{MeanMap, Noising};
+use crate::discretization::noising::Noising;
 use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -127,7 +127,7 @@ impl Numbers {
         let mut replacements = Vec::new();
         let named = |graph: &Graph, outputs: &[Expr], name: &str| {
             graph.unknowns(outputs).into_iter().any(
-                |n| matches!(graph.node(n), Node::Unknown { name: found, .. } if found.starts_with(name)),
+                |n| matches!(graph.node(n), Node::Unknown(found, ..) if found.starts_with(name)),
             )
         };
         let needs_density = named(&graph, outputs, "log_p");
@@ -235,10 +235,7 @@ impl Numbers {
             );
             precisions.push(precision);
         }
-        let map = match &kernel.factor {
-            MeanMap::Scalar(a) => DMatrix::identity(d, d) * *a,
-            MeanMap::Matrix(a) => a.clone(),
-        };
+        let map = kernel.factor.dense(d);
         Ok(Snapshot {
             weights,
             means: mixture.means,
@@ -346,12 +343,12 @@ fn parameters(
 ) -> Result<Parameters, Unmeasured> {
     let (mut found, mut symbols, mut images) = (Vec::new(), Vec::new(), Vec::new());
     for node in graph.unknowns(outputs) {
-        let Node::Unknown { name, orders, .. } = graph.node(node) else {
+        let Node::Unknown(name, _, orders) = graph.node(node) else {
             continue;
         };
-        let base = table.iter().find(
-            |(e, _)| matches!(graph.node(*e), Node::Unknown { name: known, .. } if known == name),
-        );
+        let base = table
+            .iter()
+            .find(|(e, _)| matches!(graph.node(*e), Node::Unknown(known, ..) if known == name));
         let Some((_, parameter)) = base else {
             return Err(Unmeasured::NoValue(graph.text(node)));
         };

@@ -12,6 +12,7 @@ use crate::problem::meant::claim::{Binding, Claim, IdentitySpec, Typed, Under};
 use crate::problem::meant::model::Problem;
 use crate::problem::parse_text;
 use crate::verification::verdict::Verdict;
+use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 const ONE: &str = r#"
@@ -57,7 +58,7 @@ horizon = [0.0, 1.0]
 "#;
 
 fn problem(text: &str) -> Problem {
-    parse_text("claims.toml", text, Path::new("."), &[])
+    parse_text("claims.toml", text, Path::new("."), &[], &standard())
         .unwrap_or_else(|report| panic!("{report}"))
         .problem
 }

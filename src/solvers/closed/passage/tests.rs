@@ -1,6 +1,7 @@
 use crate::problem::parse_text;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run::solve;
 use std::path::Path;
 
@@ -11,10 +12,10 @@ fn mean_time(dynamics: &str, start: &str, events: &[&str]) -> Quantity {
         .map(|(k, when)| format!("[[event]]\nname = \"e{k}\"\nwhen = \"{when}\"\nstop = true\n"))
         .collect();
     let text = format!(
-        "format = 1\n[lowered]\nname = \"test\"\nkind = \"simulate\"\n[dynamics]\nstate = \"x\"\n{dynamics}\n\
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"simulate\"\n[dynamics]\nstate = \"x\"\n{dynamics}\n\
          [initial]\n{start}\n{events}[[solver]]\nid = \"t\"\nmethod = \"first-passage\"\npoints = 256\n"
     );
-    let loaded = parse_text("test.toml", &text, Path::new("."), &[])
+    let loaded = parse_text("test.toml", &text, Path::new("."), &[], &vocabulary())
         .unwrap_or_else(|report| panic!("{report}"));
     let lowered = Lowered::new(loaded.problem).expect("lowers");
     let spec = &lowered.problem.solvers[0];

@@ -26,11 +26,11 @@ use crate::numeric::dense::{exponential, symmetric_part};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
-use crate::problem::meant::model::{MethodSpec, RiccatiForm};
+use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::equations::{averaged, parts_of};
 use crate::solvers::closed::riccati::{
-    ACCEPTED, Admitted, LinearPolicy, NAME, OverTime, QuadraticForm, UNCONTROLLED, admitted,
-    moments,
+    ACCEPTED, Admitted, HAMILTONIAN, LinearPolicy, NAME, OverTime, QuadraticForm, UNCONTROLLED,
+    admitted, moments,
 };
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Answer;
@@ -56,9 +56,9 @@ pub struct Hamiltonian;
 
 impl Hamiltonian {
     /// The method as asked for; `None` for another method's settings or another form.
-    pub fn new(spec: &MethodSpec) -> Option<Self> {
-        let form = RiccatiForm::Hamiltonian;
-        matches!(spec, MethodSpec::Riccati { form: own, .. } if *own == form).then_some(Self)
+    pub fn new(spec: &SolverSpec) -> Option<Self> {
+        let options = spec.options_of(NAME)?;
+        (options.name("form") == HAMILTONIAN).then_some(Self)
     }
 }
 

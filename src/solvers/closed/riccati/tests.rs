@@ -13,7 +13,7 @@ fn attempt(text: &str) -> Result<Solution, Unsolved> {
         .problem
         .solvers
         .iter()
-        .find(|spec| spec.method.name() == NAME)
+        .find(|spec| spec.method() == NAME)
         .expect("the file asks for riccati");
     run(&lowered, spec, &[], None, &mut |_| ())
 }
@@ -389,8 +389,12 @@ fn published_problems_have_their_least_cost_at_their_steps() {
                 key: "time.steps".to_owned(),
                 value: steps.to_string(),
             };
-            let loaded = crate::problem::load(Path::new(&path), &[steps])
-                .unwrap_or_else(|report| panic!("{report}"));
+            let loaded = crate::problem::load(
+                Path::new(&path),
+                &[steps],
+                &crate::solvers::registry::methods::vocabulary(),
+            )
+            .unwrap_or_else(|report| panic!("{report}"));
             let lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
             let spec = &lowered.problem.solvers[0];
             let answer = run(&lowered, spec, &[], None, &mut |_| ())

@@ -11,7 +11,7 @@ use crate::solvers::registry::run::solve;
 fn attempt(text: &str) -> Result<Solution, Unsolved> {
     let lowered = lowered(text);
     let mut solvers = lowered.problem.solvers.iter();
-    let spec = solvers.find(|spec| spec.method.name() == "hopf-cole");
+    let spec = solvers.find(|spec| spec.method() == "hopf-cole");
     let spec = spec.expect("the file asks for hopf-cole");
     solve(&lowered, spec, &[], None, &mut |_| ())
 }

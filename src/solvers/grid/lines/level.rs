@@ -6,7 +6,7 @@
 
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
-use crate::problem::meant::model::Scheme;
+use crate::problem::meant::grid::Scheme;
 use crate::solvers::grid::lines::best::{Coefficients, Frame};
 use crate::solvers::grid::lines::line::{GAMMA, Line, Scratch, Settings, Trouble};
 use crate::solvers::grid::space_time::SpaceTime;

@@ -11,7 +11,7 @@
 
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::pentadiagonal::{solve_cyclic, solve_pentadiagonal};
-use crate::problem::meant::model::Scheme;
+use crate::problem::meant::grid::Scheme;
 use crate::solvers::grid::lines::best::Frame;
 use crate::solvers::lowered::edges::Edge;
 

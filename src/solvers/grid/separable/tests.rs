@@ -10,7 +10,7 @@ use crate::solvers::registry::run::solve;
 fn attempt(text: &str, method: &str) -> Result<Solution, Unsolved> {
     let lowered = lowered(text);
     let mut solvers = lowered.problem.solvers.iter();
-    let spec = solvers.find(|spec| spec.method.name() == method);
+    let spec = solvers.find(|spec| spec.method() == method);
     solve(&lowered, spec.expect(method), &[], None, &mut |_| ())
 }
 

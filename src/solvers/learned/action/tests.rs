@@ -305,10 +305,9 @@ fn gradients_of_the_spread_are_central_differences() {
 /// Every objective on one linear problem with two coupled states; seed 0.
 #[test]
 fn every_objective_finds_the_gain_of_riccati() {
-    let solvers: String = PathObjective::ALL
+    let solvers: String = PathObjective::NAMES
         .iter()
-        .map(|objective| {
-            let name = objective.name();
+        .map(|(name, objective)| {
             format!(
                 "[[solver]]\nid = \"{name}\"\nmethod = \"action\"\nobjective = \"{name}\"\n\
                  field = {{ family = \"affine\", nodes = 5 }}\npaths = 1024\n\

@@ -103,7 +103,7 @@ fn pendulum() -> Lowered {
 fn controls_next_to_the_answer_cost_more() {
     let lowered = pendulum();
     let spec = lowered.problem.solvers[0].clone();
-    let method = Ddp::new(&spec.method).expect("ddp");
+    let method = Ddp::new(&spec).expect("ddp");
     let streams = Streams::new(4);
     let admitted = method.admit(&lowered).expect("it applies");
     let mut state = method

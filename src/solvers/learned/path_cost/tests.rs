@@ -8,11 +8,13 @@ use crate::field::family::Family;
 use crate::field::mixture_potential::MixturePotential;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::Peaks;
+use crate::field::{affine, chebyshev, mixture_potential, network, rbf};
 use crate::numeric::blocks::with_threads;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::{Covariance, Mixture};
-use crate::problem::meant::model::{FieldSpec, Spacing};
+use crate::problem::meant::model::Spacing;
+use crate::problem::meant::options::FieldSpec;
 use crate::solvers::learned::path_ratio::PathRatio;
 use crate::solvers::learned::reverse_walk::ReverseWalk;
 use nalgebra::DVector;
@@ -88,17 +90,11 @@ fn stirred(spec: &FieldSpec, d: usize) -> Family {
 #[test]
 fn gradients_are_the_derivatives_of_the_mean_cost() {
     let specs = [
-        FieldSpec::Affine { nodes: 3 },
-        FieldSpec::Rbf {
-            centers: 4,
-            nodes: 2,
-        },
-        FieldSpec::Mixture { components: 2 },
-        FieldSpec::Network { layers: vec![5] },
-        FieldSpec::Chebyshev {
-            degree: 2,
-            nodes: 2,
-        },
+        affine::spec(3),
+        rbf::spec(4, 2),
+        mixture_potential::spec(2),
+        network::spec(vec![5]),
+        chebyshev::spec(2, 2),
     ];
     for transition in [
         noising(2).transition().expect("affine").clone(),
@@ -107,7 +103,7 @@ fn gradients_are_the_derivatives_of_the_mean_cost() {
         let paths = path_cost(transition, two_peaks(2), 70, 9);
         for spec in &specs {
             let family = stirred(spec, 2);
-            let anchor = stirred(&FieldSpec::Mixture { components: 3 }, 2);
+            let anchor = stirred(&mixture_potential::spec(3), 2);
             for variate in [
                 ControlVariate::Absent,
                 ControlVariate::Own,
@@ -146,7 +142,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         300,
         8,
     );
-    let family = stirred(&FieldSpec::Mixture { components: 2 }, 2);
+    let family = stirred(&mixture_potential::spec(2), 2);
     let run = |threads| {
         with_threads(threads, || {
             let mut gradient = vec![0.0; family.get().parameters().len()];
@@ -162,7 +158,7 @@ fn little_memory_gives_the_same_bits() {
     let steps = 11;
     let transition = noising(2).transition().expect("affine").clone();
     let paths = path_cost(transition, two_peaks(2), 100, steps);
-    let family = stirred(&FieldSpec::Mixture { components: 2 }, 2);
+    let family = stirred(&mixture_potential::spec(2), 2);
     let gradient = |paths: &PathCost| {
         let mut gradient = vec![0.0; family.get().parameters().len()];
         let mean = paths.mean_and_gradient(family.get(), ControlVariate::Own, &mut gradient);
@@ -229,8 +225,8 @@ fn the_step_bias_of_the_exact_score_is_positive_and_of_first_order() {
 fn control_variates_change_the_variance_only() {
     let transition = noising(1).transition().expect("affine").clone();
     let paths = path_cost(transition, two_peaks(1), 20_000, 10);
-    let family = stirred(&FieldSpec::Mixture { components: 2 }, 1);
-    let anchor = stirred(&FieldSpec::Affine { nodes: 2 }, 1);
+    let family = stirred(&mixture_potential::spec(2), 1);
+    let anchor = stirred(&affine::spec(2), 1);
     let plain = paths.costs(family.get(), ControlVariate::Absent);
     for variate in [ControlVariate::Own, ControlVariate::Anchored(anchor.get())] {
         let other = paths.costs(family.get(), variate);
@@ -249,7 +245,7 @@ fn log_ratios_are_path_actions_over_the_prior() {
     ];
     for transition in transitions {
         let paths = path_cost(transition, two_peaks(2), 70, 9);
-        let family = stirred(&FieldSpec::Mixture { components: 2 }, 2);
+        let family = stirred(&mixture_potential::spec(2), 2);
         let prior = Peaks::of(&standard_normal(2));
         let log_prior = prior.log_density(paths.start().as_ref());
         let ratio = PathRatio::new(&paths, &log_prior, family.get());
@@ -266,7 +262,7 @@ fn log_ratios_are_path_actions_over_the_prior() {
 #[test]
 fn gradients_are_the_derivatives_of_the_variance() {
     let paths = path_cost(linear_transition(), two_peaks(2), 70, 9);
-    let drawn = stirred(&FieldSpec::Mixture { components: 2 }, 2);
+    let drawn = stirred(&mixture_potential::spec(2), 2);
     let log_prior = Peaks::of(&standard_normal(2)).log_density(paths.start().as_ref());
     let ratio = PathRatio::new(&paths, &log_prior, drawn.get());
     let mut family = drawn.clone();
@@ -304,7 +300,7 @@ fn gradients_are_the_derivatives_of_the_variance() {
 #[test]
 fn the_ratio_has_the_gradient_of_the_action() {
     let transition = noising(1).transition().expect("affine").clone();
-    let family = stirred(&FieldSpec::Mixture { components: 2 }, 1);
+    let family = stirred(&mixture_potential::spec(2), 1);
     let prior = Peaks::of(&standard_normal(1));
     let law = NoisedMixture::new(two_peaks(1), transition, 0.0);
     let grid = TimeGrid::new(&noising(1), 1e-2, 12, Spacing::LogSnr);

@@ -120,7 +120,7 @@ fn what_it_cannot_do_is_refused() {
 
 fn sample(target: &str) -> Answer {
     let lowered = lowered(&format!(
-        "format = 1\n[lowered]\nname = \"gaussian\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[1]\"\n\
+        "format = 1\n[problem]\nname = \"gaussian\"\nkind = \"sample\"\n[target]\n{target}\n[dynamics]\nstate = \"x[1]\"\n\
          preset = \"vp\"\nbeta = [0.1, 1.0]\nhorizon = [0.0, 1.0]\n[run]\nseed = 13\n[[solver]]\nid = \"paths\"\n\
          method = \"path-integral\"\nkernel = \"monte-carlo\"\npaths = 20000\nsteps = 100\n"
     ));

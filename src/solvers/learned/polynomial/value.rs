@@ -6,10 +6,24 @@ use crate::field::hermite::HermiteTerms;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dense::faer_view;
 use crate::numeric::runge_kutta::DenseSolution;
-use crate::problem::meant::method::Axes;
+use crate::problem::meant::named::Named;
 use faer::{Accum, Par};
 use nalgebra::DMatrix;
 use std::sync::Arc;
+
+/// Coordinates of a polynomial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axes {
+    /// Those in which the paths are uncorrelated.
+    Principal,
+    /// The states, each to its own scale.
+    States,
+}
+
+impl Named for Axes {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("principal", Self::Principal), ("states", Self::States)];
+}
 
 /// Variance below this share of the largest counts as none.
 const NO_VARIANCE: f64 = 1e-10;

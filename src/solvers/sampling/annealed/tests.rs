@@ -5,6 +5,7 @@ use crate::numeric::blocks::pairwise_sum;
 use crate::problem::load;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::fixture::lowered;
+use crate::solvers::registry::methods::vocabulary;
 use crate::solvers::registry::run::solve;
 use crate::solvers::sampling::annealed::population::systematic_with;
 use std::path::Path;
@@ -14,7 +15,7 @@ fn run(lowered: &Lowered) -> Solution {
         .problem
         .solvers
         .iter()
-        .find(|spec| spec.method.name() == NAME)
+        .find(|spec| spec.method() == NAME)
         .expect("the file asks for annealing");
     solve(lowered, spec, &[], None, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -37,11 +38,11 @@ fn quantity(answer: &Answer, name: &str) -> Estimate {
 /// Sixteen populations: Student with 15 degrees of freedom, false-alarm probability 1.6e-4.
 fn shipped(name: &str, particles: usize, largest_error: f64) -> Answer {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("problems/sample/{name}.toml"));
-    let loaded = load(&path, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&path, &[], &vocabulary()).unwrap_or_else(|report| panic!("{report}"));
     let mut lowered = Lowered::new(loaded.problem).expect("the lowered lowers");
     for spec in &mut lowered.problem.solvers {
-        if let MethodSpec::Annealed { particles: own, .. } = &mut spec.method {
-            *own = particles;
+        if spec.method() == NAME {
+            spec.options.set("particles", particles);
         }
     }
     let known = lowered
@@ -102,10 +103,7 @@ fn populations_with_a_held_path() {
         d,
         512,
     );
-    let MethodSpec::Annealed { steps, .. } = &mut lowered.problem.solvers[0].method else {
-        panic!("the text asks for annealing");
-    };
-    *steps = 2;
+    lowered.problem.solvers[0].options.set("steps", 2_usize);
     let answer = run(&lowered).answer;
     let schedule = answer.backwards.as_deref().expect("a schedule");
     let streams = Streams::new(5);

@@ -17,7 +17,7 @@ fn left(cost: &str, events: bool, steps: usize, paths: usize) -> Estimate {
         false => "domain = [-1, 1]\nboundary = \"absorb\"\n",
     };
     let lowered = lowered(&format!(
-        "format = 1\n[lowered]\nname = \"test\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"u\"\n\
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"u\"\n\
          diffusion = 0.8\nhorizon = [0.0, 24.0]\n{domain}[initial]\nfamily = \"delta\"\nat = 0.3\n[cost]\n{cost}{ends}"
     ));
     let walk = SteeredWalk {
@@ -72,7 +72,7 @@ fn times_of_leaving_do_not_depend_on_the_step() {
 #[test]
 fn long_steps_see_the_same_crossings() {
     let lowered = lowered(
-        "format = 1\n[lowered]\nname = \"test\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n\
+        "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n\
          drift = \"-x + u\"\ndiffusion = 0.8\nhorizon = [0.0, 8.0]\ndomain = [-1, 1]\nboundary = \"absorb\"\n\
          [initial]\nfamily = \"delta\"\nat = 0.3\n[cost]\nrunning = \"1 + 0.5*u^2\"\nterminal = \"0\"",
     );

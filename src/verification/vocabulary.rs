@@ -1,0 +1,13 @@
+//! Every word that a problem file may use in this version: methods and fields from the floors below, checks from here.
+
+use crate::problem::format::vocabulary::Vocabulary;
+use crate::solvers::registry::methods;
+use crate::verification::pages::CHECKS;
+
+/// The words of the program as it is.
+pub fn standard() -> Vocabulary {
+    Vocabulary {
+        checks: CHECKS.iter().collect(),
+        ..methods::vocabulary()
+    }
+}
