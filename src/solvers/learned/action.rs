@@ -56,7 +56,6 @@ use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROLLED;
-use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::options::{FieldSpec, Options};
 use crate::problem::meant::setup::Setup;
@@ -76,6 +75,7 @@ use crate::solvers::learned::round::{
     LOG_VARIANCE_ROUNDS, MOMENT_ROUNDS, PLAIN_ROUNDS, ROUNDS, Round, SCORE_ROUNDS, View,
     WEIGHTED_ROUNDS,
 };
+use crate::solvers::learned::unhindered::unhindered;
 use crate::solvers::learned::unknown::Unknown;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::HistoryEntry;
@@ -330,18 +330,8 @@ impl Action {
 
     /// Any process on Euler's steps.
     fn admit_steered(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
-        if lowered.problem.control_bounds.is_some() {
-            return refuse("the control is bounded", "no bounds; or hjb");
-        }
-        let dynamics = &lowered.problem.dynamics;
-        let edges =
-            dynamics.domain.is_some() && dynamics.boundary.iter().any(|b| *b != Boundary::Natural);
-        if edges || lowered.problem.task.events().iter().any(|e| e.stop) {
-            return refuse(
-                "paths that stop or meet an edge have no smooth cost",
-                "natural boundaries and no stopping event; or a grid method",
-            );
-        }
+        let accepted = "no bounds, natural boundaries and no stopping event; or a grid method";
+        unhindered(lowered, NAME, accepted)?;
         self.admit_policy()?;
         let temperature = self.shape(lowered)?;
         let prior = self.starts(lowered)?;

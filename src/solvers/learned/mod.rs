@@ -21,4 +21,5 @@ pub mod score_descent;
 pub mod score_matching;
 pub mod score_samples;
 pub mod stepped;
+mod unhindered;
 pub mod unknown;

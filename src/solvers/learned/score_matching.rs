@@ -216,11 +216,7 @@ struct NodeFit {
 }
 
 fn refusal(reason: impl Into<String>, accepted: &str) -> Refusal {
-    Refusal {
-        method: "score-matching",
-        reason: reason.into(),
-        accepted: accepted.to_owned(),
-    }
+    Refusal::new("score-matching", reason, accepted)
 }
 
 impl ScoreMatching {

@@ -6,8 +6,8 @@
 //! log dP^0/dP^u = - sum_k theta . dW_k - 1/2 sum_k |theta|^2 dt,     theta = G^+ B u
 //! ```
 //!
-//! This is a second simulator: a result is measured again by code that did not produce it. Several step sizes
-//! see the same Brownian path, so step bias is measured by halving.
+//! Methods estimate with it; the comparison, which judges them, has steps of its own. Several step sizes see the same
+//! Brownian path, so step bias is measured by halving.
 //!
 //! # Order
 //! Euler–Maruyama with costs at left points, which is the discretized control problem of published benchmarks:
