@@ -28,7 +28,7 @@ const RIDGE: f64 = 1e-4;
 const DRAWS_PER_COEFFICIENT: usize = 4;
 const MIN_DRAWS: usize = 512;
 /// Largest number of parameters for which the whole matrix is formed by probing.
-pub const PROBED_PARAMETERS: usize = 600;
+const PROBED_PARAMETERS: usize = 600;
 
 /// `θ = origin + L⁻ᵀ η`, block by block.
 #[derive(Clone, Debug)]
@@ -96,7 +96,12 @@ impl Metric {
             Family::Affine(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Radial(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Chebyshev(field) => Self::of_nodes(field, noising, law, &stream),
-            Family::Mixture(_) | Family::Network(_) => Self::probed(family, paths, frozen),
+            Family::Mixture(_) | Family::Network(_) => {
+                let (field, origin) = (family.get(), family.get().parameters().to_vec());
+                Self::probed(origin, frozen, |size, collect| {
+                    paths.probe(field, size, collect)
+                })
+            }
         };
         metric.origin = family.get().parameters().to_vec();
         metric
@@ -146,13 +151,30 @@ impl Metric {
         }
     }
 
-    fn probed(family: &Family, paths: &PathCost, frozen: &[usize]) -> Self {
-        let origin = family.get().parameters().to_vec();
-        if origin.len() <= PROBED_PARAMETERS {
-            Self::of_matrix(origin, paths.fisher(family.get()), frozen)
-        } else {
-            Self::of_diagonal(origin, paths.fisher_diagonal(family.get()), frozen)
+    /// From pulled-back random probes, whose products have the matrix as their mean: `probe` sums what is collected of
+    /// each, as many numbers as it is told.
+    pub fn probed(
+        origin: Vec<f64>,
+        frozen: &[usize],
+        probe: impl Fn(usize, fn(&[f64], f64, &mut [f64])) -> Vec<f64>,
+    ) -> Self {
+        let p = origin.len();
+        if p > PROBED_PARAMETERS {
+            let squares = probe(p, |g, scale, out| {
+                out.iter_mut()
+                    .zip(g)
+                    .for_each(|(o, a)| *o += scale * (a * a));
+            });
+            return Self::of_diagonal(origin, squares, frozen);
         }
+        let products = probe(p * p, |g, scale, out| {
+            for (row, a) in out.chunks_exact_mut(g.len()).zip(g) {
+                row.iter_mut()
+                    .zip(g)
+                    .for_each(|(o, b)| *o += scale * (a * b));
+            }
+        });
+        Self::of_matrix(origin, DMatrix::from_vec(p, p, products), frozen)
     }
 
     /// No couplings: for parameters too many for a matrix.
@@ -194,7 +216,7 @@ impl Metric {
     }
 
     /// One block.
-    pub fn of_matrix(origin: Vec<f64>, mut matrix: DMatrix<f64>, frozen: &[usize]) -> Self {
+    fn of_matrix(origin: Vec<f64>, mut matrix: DMatrix<f64>, frozen: &[usize]) -> Self {
         for i in frozen {
             matrix.row_mut(*i).fill(0.0);
             matrix.column_mut(*i).fill(0.0);

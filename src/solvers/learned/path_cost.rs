@@ -17,7 +17,6 @@ use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{CHUNK, map_blocks, pairwise_add, pairwise_sum};
 use crate::numeric::random::Stream;
 use crate::solvers::learned::stepped::{At, Stepped};
-use nalgebra::DMatrix;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -444,35 +443,13 @@ impl PathCost {
         }
     }
 
-    /// `Σ_steps E (∂v/∂θ)ᵀ (∂v/∂θ)` over the controlled paths, estimated with one probe per chunk of
-    /// paths and step: `(Jᵀz)(Jᵀz)ᵀ` has mean `JᵀJ`.
-    pub fn fisher(&self, family: &dyn FieldFamily) -> DMatrix<f64> {
-        let p = family.parameters().len();
-        let partials = self.probe(family, p * p, |g, total| {
-            for (row, a) in total.chunks_exact_mut(p).zip(g) {
-                for (t, b) in row.iter_mut().zip(g) {
-                    *t += a * b;
-                }
-            }
-        });
-        DMatrix::from_vec(p, p, partials)
-    }
-
-    /// The diagonal of [`PathCost::fisher`].
-    pub fn fisher_diagonal(&self, family: &dyn FieldFamily) -> Vec<f64> {
-        let p = family.parameters().len();
-        self.probe(family, p, |g, total| {
-            for (t, a) in total.iter_mut().zip(g) {
-                *t += a * a;
-            }
-        })
-    }
-
-    fn probe(
+    /// What is collected of one random probe `Jᵀ z` per chunk of paths and step, `J = ∂v/∂θ`, summed over the steps of the
+    /// controlled paths, in the mean over the paths: `(Jᵀz)(Jᵀz)ᵀ` has mean `JᵀJ`.
+    pub fn probe(
         &self,
         family: &dyn FieldFamily,
         size: usize,
-        collect: impl Fn(&[f64], &mut [f64]) + Sync,
+        collect: fn(&[f64], f64, &mut [f64]),
     ) -> Vec<f64> {
         let partials = self.each_block(|range, mut block| {
             let mut probing = self.block(range);
@@ -486,7 +463,7 @@ impl PathCost {
                 probe.fill(0.0);
                 let x = block.x.as_ref();
                 family.pull_back(self.walk.time(k), x, cotangent.as_ref(), &mut probe);
-                collect(&probe, &mut total);
+                collect(&probe, 1.0, &mut total);
             };
             let (all, absent) = (0..self.walk.steps(), ControlVariate::Absent);
             self.forward(all, family, absent, &mut block, None, watch);

@@ -17,7 +17,7 @@ use crate::problem::meant::model::Spacing;
 use crate::problem::meant::options::FieldSpec;
 use crate::solvers::learned::path_ratio::PathRatio;
 use crate::solvers::learned::reverse_walk::ReverseWalk;
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 
 fn noising(d: usize) -> Noising {
     let beta = TimeFunction::Linear {
