@@ -54,9 +54,9 @@ use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason,
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
 use crate::solvers::learned::path_integral::steering::Steering;
 use crate::solvers::learned::path_integral::weighing::Weighing;
-use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::answer::{Answer, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::lowered::answer::{
+    Answer, HistoryEntry, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE, Quantity,
+};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::{Target, has_density};

@@ -68,8 +68,7 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece, Rates};
 use crate::problem::format::card::Card;
-use crate::problem::format::key::Less;
-use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
+use crate::problem::format::key::{Bound, Fallback, Form, Key, Less, Names};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::named::Named;
@@ -81,9 +80,7 @@ use crate::solvers::learned::polynomial::value::{
     Axes, Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
 };
 use crate::solvers::learned::unhindered::unhindered;
-use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::answer::{Answer, HistoryEntry, Quantity};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{half, most_iterations, paths, paths_text, steps, tolerance};

@@ -1,6 +1,5 @@
 use super::*;
-use crate::discretization::noising::Noising;
-use crate::discretization::noising::Transition;
+use crate::discretization::noising::{Noising, Transition};
 use crate::discretization::schedule::{Schedule, TimeFunction};
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::draws::draw_mixture;
