@@ -8,7 +8,7 @@ use crate::field::network::{self, Network};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf::{self, RadialBasis};
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
-use crate::field::{Differentiable, FieldFamily};
+use crate::field::{Differentiable, FieldFamily, ScoreFamily};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::format::card::FieldCard;
 use crate::problem::meant::options::FieldSpec;
@@ -113,7 +113,7 @@ impl Family {
         })
     }
 
-    pub fn get(&self) -> &dyn FieldFamily {
+    pub fn get(&self) -> &dyn ScoreFamily {
         match self {
             Self::Affine(field) => field,
             Self::Radial(field) => field,
@@ -123,7 +123,7 @@ impl Family {
         }
     }
 
-    pub fn get_mut(&mut self) -> &mut dyn FieldFamily {
+    pub fn get_mut(&mut self) -> &mut dyn ScoreFamily {
         match self {
             Self::Affine(field) => field,
             Self::Radial(field) => field,

@@ -7,7 +7,7 @@ use crate::problem::meant::setup::Setup;
 use crate::solvers::bridge;
 use crate::solvers::closed::{exact, moments, passage, riccati, stationary};
 use crate::solvers::grid::{density, fokker_planck, hjb, hopf_cole, long_horizon, separable};
-use crate::solvers::learned::{ddp, path_integral, polynomial, score_matching, steered};
+use crate::solvers::learned::{action, ddp, path_integral, polynomial, score_matching};
 use crate::solvers::registry::reserved::RESERVED;
 use crate::solvers::sampling::{annealed, chains};
 use crate::solvers::walk::paths;
@@ -15,7 +15,7 @@ use crate::solvers::walk::paths;
 /// Every method with code, in the order in which they are listed.
 pub static METHODS: &[&Card] = &[
     &exact::CARD,
-    &steered::CARD,
+    &action::CARD,
     &score_matching::CARD,
     &hopf_cole::CARD,
     &fokker_planck::CARD,

@@ -23,8 +23,6 @@ use crate::solvers::learned::ddp::Ddp;
 use crate::solvers::learned::path_integral::PathIntegral;
 use crate::solvers::learned::polynomial::Polynomial;
 use crate::solvers::learned::score_matching::ScoreMatching;
-use crate::solvers::learned::steered::Learned;
-use crate::solvers::learned::steered::objective::PathObjective;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::sampling::annealed::Annealed;
@@ -84,11 +82,6 @@ pub fn solve(
         };
     }
     let method = spec;
-    let is_action = spec.method() == "action"
-        && spec.options.one::<PathObjective>("objective") == PathObjective::RelativeEntropy;
-    if is_noised && is_action {
-        try_each!(Action::new(method));
-    }
     if is_noised {
         try_each!(NoisedValue::new(method));
     }
@@ -106,7 +99,7 @@ pub fn solve(
         Separable::new(method),
         Annealed::new(method),
         Chains::new(method),
-        Learned::new(method),
+        Action::new(method),
         Polynomial::new(method),
         Ddp::new(method),
         PathIntegral::new(method, found),
