@@ -19,6 +19,7 @@ pub mod exit;
 mod findings;
 mod headline;
 mod pictures;
+mod pose;
 mod posed;
 mod record;
 mod registry;
@@ -31,6 +32,7 @@ mod words;
 
 pub use answered::{Answered, Missing, Scalar, Vectors};
 pub use findings::Findings;
+pub use pose::Pose;
 pub use posed::{Study, Unable};
 pub use record::structures;
 pub use registry::{Part, Registry};
