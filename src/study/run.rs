@@ -4,9 +4,9 @@ use crate::comparison::compare;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
 use crate::report::record::Phase;
-use crate::solvers::driver::Unsolved;
+use crate::solvers::driver::{Attempt, Registered, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::registry::run::{Answers, solve};
+use crate::solvers::registry::run::{Answers, solve_by};
 use crate::study::findings::Findings;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::{Request, Solvers};
@@ -79,7 +79,8 @@ impl Study {
         }
         let lowered = Lowered::new(problem)?;
         let only = request.solvers.only();
-        let answers = solve_all(&lowered, only, request.max_time, watch);
+        let methods = self.registry.methods();
+        let answers = solve_all(methods, &lowered, only, request.max_time, watch);
         laps.lap("solve");
         let streams = Streams::new(lowered.problem.run.seed);
         let solutions = &answers.solutions;
@@ -116,6 +117,7 @@ impl Study {
 
 /// Every requested solver, one after another; each may use all threads and the solutions before it.
 fn solve_all(
+    methods: &[Registered],
     lowered: &Lowered,
     only: &[&str],
     limit: Option<Duration>,
@@ -129,16 +131,15 @@ fn solve_all(
     for spec in problem.solvers.iter().filter(|spec| asked(&spec.id)) {
         let (name, doing) = (spec.id.as_str(), "");
         watch(Moment::Begins { name, doing });
-        let deadline = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-        let result = solve(
+        let attempt = Attempt {
             lowered,
             spec,
-            &answers.solutions,
-            deadline,
-            &mut |progress| {
-                watch(Moment::Goes(progress));
-            },
-        );
+            found: &answers.solutions,
+            deadline: limit.map(|limit| limit.saturating_sub(began.elapsed())),
+        };
+        let result = solve_by(methods, &attempt, &mut |progress| {
+            watch(Moment::Goes(progress));
+        });
         watch(Moment::Ends(match &result {
             Ok(_) => "done",
             Err(Unsolved::Refused(_)) => "refused",
