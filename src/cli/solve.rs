@@ -110,7 +110,22 @@ fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
     }
     match lowered.kind() {
         Kind::Control | Kind::Sample => run_control(request, loaded, lowered, &derivation, clock),
+        Kind::Reverse if !draws_noised_data(&lowered) => {
+            run_control(request, loaded, lowered, &derivation, clock)
+        }
         Kind::Simulate => run_simulation(request, loaded, lowered, &derivation, clock),
         _ => run_reverse(request, loaded, lowered, &derivation, clock),
     }
+}
+
+/// Whether answers can be measured on draws of the noised data: additive noise, and a law that is drawn.
+fn draws_noised_data(problem: &crate::problem::meant::model::Problem) -> bool {
+    let entries = problem.dynamics.diffusion.iter().flatten();
+    let moved = entries
+        .into_iter()
+        .any(|entry| problem.graph.depends_on_any(*entry, &problem.state));
+    !moved
+        && problem
+            .reverse()
+            .is_some_and(|task| task.data.mixture().is_some())
 }

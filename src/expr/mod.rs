@@ -8,6 +8,7 @@
 
 mod affine;
 mod apply;
+pub mod arithmetic;
 mod builtins;
 mod construct;
 mod decide;

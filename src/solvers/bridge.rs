@@ -42,7 +42,7 @@ use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Fallback};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::kind::GENERATING;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::kernel_chain::ChainBridge;
 use crate::solvers::bridge::tilted_mixture::TiltedMixture;
@@ -68,8 +68,8 @@ pub struct Bridge {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of("bridge", include_str!("bridge.md")),
-    kinds: REVERSE,
-    later: SAMPLE,
+    kinds: GENERATING,
+    later: &[],
     options: &[
         points(Fallback::Found("401 in one state, else 128", |setup, _| {
             setup.per_state(401, 128, 128).into()

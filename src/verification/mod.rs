@@ -174,7 +174,7 @@ impl<'a> Bench<'a> {
             reference_density: own.and(reference),
             trial: None,
             claims: Claims::default(),
-            closed_form: solution.answer.law.grid.is_none(),
+            closed_form: solution.answer.law.grid.is_none() && !solution.answer.is_score_of_policy,
         }
     }
 }

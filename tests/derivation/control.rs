@@ -1,6 +1,7 @@
 //! Derivations of control problems: every step executed, slips caught,
 //! numbers against closed forms.
 
+use onsager::derivation::control::classical_limit::Motion;
 use onsager::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
@@ -9,6 +10,7 @@ use onsager::derivation::ground::controlled::{Obstacle, take_apart};
 use onsager::derivation::ground::stated::{Clock, Stated, Terminal};
 use onsager::derivation::kind::control;
 use onsager::derivation::law::{generator, policy_law};
+use onsager::derivation::structure::facts::Known;
 use onsager::derivation::{Derivation, Evidence, Refuted};
 use onsager::expr::{Expr, Function, Graph, Scope, Shape, parse_scalar};
 use onsager::problem::meant::model::Calculus;
@@ -129,7 +131,8 @@ fn derived(stated: &Stated) -> Derivation {
         calculus: Calculus::Ito,
         domain: None,
     };
-    control::derive(stated, stated, &setting, Vec::new()).unwrap_or_else(|r| panic!("{r}"))
+    control::derive(stated, Known::of(stated), &setting, Vec::new())
+        .unwrap_or_else(|r| panic!("{r}"))
 }
 
 #[test]
@@ -376,37 +379,25 @@ fn least_action_paths_have_the_acceleration_of_the_textbook() {
     let authority = c.authority();
     let process = &mut c.process;
     let v = classical_limit::velocity(&mut process.graph, &process.state);
-    let at = (process.state.clone(), process.time);
-    let drift = process.drift.clone();
-    let a = classical_limit::acceleration(
-        &mut process.graph,
-        (&at.0, at.1),
-        &drift,
-        &authority,
-        c.running,
-        &v,
-    )
-    .expect("constant authority");
-    let x = at.0[0];
-    let graph = &mut c.process.graph;
+    let motion = Motion {
+        state: &process.state.clone(),
+        time: process.time,
+        drift: &process.drift.clone(),
+        authority: &authority,
+        potential: c.running,
+        velocity: &v,
+    };
+    let graph = &mut process.graph;
+    let a = motion.acceleration(graph).expect("constant authority");
+    let x = motion.state[0];
     let (sine, cosine) = (
         graph.apply(Function::Sin, &[x]),
         graph.apply(Function::Cos, &[x]),
     );
     let product = graph.mul(&[sine, cosine]);
     let expected = graph.sub(product, sine);
-    let difference = c.process.graph.sub(a[0], expected);
-    assert!(c.process.graph.is_provably_zero(difference));
-    let wrong = [scaled(&mut c.process.graph, 1, 2, a[0])];
-    is_refuted(
-        classical_limit::execute_euler_lagrange(
-            &mut c.process.graph,
-            (&at.0, at.1),
-            &drift,
-            &authority,
-            c.running,
-            (&v, &wrong),
-        ),
-        "half the force",
-    );
+    let difference = graph.sub(a[0], expected);
+    assert!(graph.is_provably_zero(difference));
+    let wrong = [scaled(graph, 1, 2, a[0])];
+    is_refuted(motion.execute(graph, &wrong), "half the force");
 }

@@ -124,7 +124,7 @@ fn simulated(stated: &Stated, calculus: Calculus, events: Vec<StoppingEvent>) ->
         domain: Some(vec![(-4.0, 4.0); stated.state.len()]),
         events,
     };
-    simulate::derive(stated, stated, &setting, Vec::new()).unwrap_or_else(|r| panic!("{r}"))
+    simulate::derive(stated, &setting, Vec::new()).unwrap_or_else(|r| panic!("{r}"))
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn every_step_of_a_path_is_executed() {
     let setting = path::Setting {
         functional: Functional::FreidlinWentzell,
         free_duration: true,
-        transverse: Some(("U".to_owned(), potential, potential)),
+        transverse: Some(("U".to_owned(), potential)),
         domain: None,
     };
-    let derivation = path::derive(&swirl, &swirl, &setting, Vec::new());
+    let derivation = path::derive(&swirl, &setting, Vec::new());
     check_all("swirl", &derivation.unwrap_or_else(|r| panic!("{r}")));
     for (name, stated) in [("well", noisy_well()), ("shear", shear())] {
         let setting = path::Setting {
@@ -189,7 +189,7 @@ fn every_step_of_a_path_is_executed() {
             transverse: None,
             domain: None,
         };
-        let derivation = path::derive(&stated, &stated, &setting, Vec::new());
+        let derivation = path::derive(&stated, &setting, Vec::new());
         check_all(name, &derivation.unwrap_or_else(|r| panic!("{r}")));
     }
 }
@@ -219,7 +219,7 @@ fn every_step_of_a_bridge_is_executed() {
         ("noisy well", noisy_well()),
         ("shear", shear()),
     ] {
-        let derivation = bridge::derive(&stated, &stated, Calculus::Ito, None, Vec::new());
+        let derivation = bridge::derive(&stated, Calculus::Ito, None, Vec::new());
         let derivation = derivation.unwrap_or_else(|r| panic!("{name}: {r}"));
         check_all(name, &derivation);
         let newton = derivation.step("newton").is_some();

@@ -13,7 +13,7 @@
 //! `R > 0`, so the minimum is unique; a value function with the derivatives named.
 //!
 //! # Source
-//! Fleming & Soner, *ControlledDiffusion Markov Processes and Viscosity Solutions* (2006), chapters III and IV.
+//! Fleming & Soner, *Controlled Markov Processes and Viscosity Solutions* (2006), chapters III and IV.
 //!
 //! # Executed by
 //! Completing the square: for every control the bracket exceeds its minimum by
@@ -22,11 +22,11 @@
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
-use crate::derivation::ground::matrix::{as_multiple_of_identity, transpose};
-use crate::derivation::ground::noising::dot;
+use crate::derivation::ground::matrix::{self, as_multiple_of_identity};
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
 use crate::expr::Expr;
+use crate::expr::arithmetic::{Arithmetic, dot};
 
 const SOURCE: &str = "Fleming & Soner (2006), chapters III and IV";
 
@@ -35,7 +35,7 @@ pub fn bracket(controlled: &mut ControlledDiffusion, value: Expr, control: &[Exp
     let cost = controlled.cost_rate(control);
     let drift = controlled.steered(control);
     let generated = controlled.process.generator(&drift, value);
-    controlled.process.graph.add(&[cost, generated])
+    controlled.process.of(cost + generated)
 }
 
 /// `-R^-1 B' grad V`.
@@ -48,27 +48,22 @@ pub fn policy(controlled: &mut ControlledDiffusion, value: Expr) -> Vec<Expr> {
 pub fn minimum(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let slope = controlled.process.gradient(value);
     let authority = controlled.authority();
-    let drift = controlled.process.drift.clone();
-    let generated = controlled.process.generator(&drift, value);
+    let generated = controlled.process.generated(value);
     let graph = &mut controlled.process.graph;
-    let pulled: Vec<Expr> = authority
-        .iter()
-        .map(|row| dot(graph, row, &slope))
-        .collect();
-    let square = dot(graph, &slope, &pulled);
-    let half = graph.rational(-1, 2);
-    let saved = graph.mul(&[half, square]);
-    graph.add(&[controlled.running, generated, saved])
+    let pulled = matrix::apply(graph, &authority, &slope);
+    graph.of(controlled.running + generated - dot(&slope, &pulled) / 2)
+}
+
+/// `V_t - rho V`.
+pub(crate) fn passing(controlled: &ControlledDiffusion, value: Expr) -> Arithmetic {
+    controlled.process.rate(value) - controlled.discount * value
 }
 
 /// `V_t - rho V` plus the minimum.
 pub fn residual(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let least = minimum(controlled, value);
-    let graph = &mut controlled.process.graph;
-    let rate = graph.derivative(value, controlled.process.time);
-    let later = graph.mul(&[controlled.discount, value]);
-    let later = graph.neg(later);
-    graph.add(&[rate, later, least])
+    let passing = passing(controlled, value);
+    controlled.process.of(passing + least)
 }
 
 /// The equation with the minimum taken.
@@ -77,14 +72,19 @@ pub fn equation(controlled: &mut ControlledDiffusion) -> Equation {
     let residual = residual(controlled, value);
     let horizon = controlled.process.constant("T");
     let end = controlled.process.at_time("V", horizon);
-    Equation {
-        id: "hamilton-jacobi-bellman",
-        unknown: value,
-        residual,
-        closes_with: vec![controlled.process.graph.sub(end, controlled.terminal)],
-        assumes: vec![Assumption::SmoothValue],
-        source: SOURCE,
-    }
+    let closing = controlled.process.of(end - controlled.terminal);
+    Equation::new("hamilton-jacobi-bellman", value, residual, SOURCE)
+        .closing(closing)
+        .assuming(&[Assumption::SmoothValue])
+}
+
+/// `1/2 (u - u*)' R (u - u*)`.
+fn waste(controlled: &mut ControlledDiffusion, control: &[Expr], best: &[Expr]) -> Expr {
+    let missed = controlled
+        .process
+        .graph
+        .pairwise(control, best, |u, v| u - v);
+    controlled.effort_rate(&missed)
 }
 
 /// For every control the bracket is `minimum` plus `1/2 (u - u*)' R (u - u*)`.
@@ -99,16 +99,9 @@ pub fn execute(
 ) -> Result<Evidence, Refuted> {
     let control = controlled.process.constants("u*", controlled.control.len());
     let left = bracket(controlled, value, &control);
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(minimiser)
-        .map(|(u, v)| controlled.process.graph.sub(*u, *v))
-        .collect();
-    let waste = controlled.effort_rate(&missed);
-    let graph = &mut controlled.process.graph;
-    let right = graph.add(&[minimum, waste]);
+    let waste = waste(controlled, &control, minimiser);
     let claim = "the bracket is its minimum plus 1/2 (u - u*)'R(u - u*)";
-    equal(graph, claim, left, right)
+    controlled.process.equal(claim, left, minimum + waste)
 }
 
 /// The derivative of the bracket in `u` vanishes at `minimiser`, and its second derivative is `R`.
@@ -122,24 +115,17 @@ pub fn execute_stationarity(
 ) -> Result<Evidence, Refuted> {
     let control = controlled.control.clone();
     let bracket = bracket(controlled, value, &control);
-    let effort = controlled.effort.clone();
     let graph = &mut controlled.process.graph;
-    let zero = graph.zero();
-    let at: Vec<(Expr, Expr)> = control
+    let at: Vec<_> = control
         .iter()
         .copied()
         .zip(minimiser.iter().copied())
         .collect();
     let mut evidence = Evidence::Proved;
-    for (u, row) in control.iter().zip(&effort) {
+    for (u, row) in control.iter().zip(&controlled.effort) {
         let slope = graph.derivative(bracket, *u);
         let there = graph.substitute(slope, &at);
-        evidence = evidence.and(equal(
-            graph,
-            "the bracket is stationary at u*",
-            there,
-            zero,
-        )?);
+        evidence = evidence.and(equal(graph, "the bracket is stationary at u*", there, 0)?);
         for (v, entry) in control.iter().zip(row) {
             let curvature = graph.derivative(slope, *v);
             let claim = "the curvature of the bracket is R";
@@ -162,20 +148,10 @@ pub fn execute_gap(
     let control = controlled.process.constants("u*", controlled.control.len());
     let best = policy(controlled, value);
     let gained = bracket(controlled, value, &control);
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(&best)
-        .map(|(u, v)| controlled.process.graph.sub(*u, *v))
-        .collect();
-    let waste = controlled.effort_rate(&missed);
-    let graph = &mut controlled.process.graph;
-    let rate = graph.derivative(value, controlled.process.time);
-    let later = graph.mul(&[controlled.discount, value]);
-    let later = graph.neg(later);
-    let left = graph.add(&[rate, later, gained]);
-    let right = graph.add(&[residual, waste]);
+    let waste = waste(controlled, &control, &best);
+    let left = passing(controlled, value) + gained;
     let claim = "V plus the cost so far drifts at 1/2 (u - u*)'R(u - u*)";
-    equal(graph, claim, left, right)
+    controlled.process.equal(claim, left, residual + waste)
 }
 
 /// The control as one prints it: `u`.
@@ -191,72 +167,47 @@ pub fn control_name(controlled: &ControlledDiffusion) -> Formula {
 }
 
 /// `1/2 u'Ru`, in numbers where `R` is a multiple of the identity.
-pub fn effort_written(controlled: &mut ControlledDiffusion) -> Formula {
+fn effort_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
-    let single = controlled.control.len() == 1;
-    let square = if single {
-        Formula::new(format!("{}^2", name.text), format!("{}^2", name.latex))
-    } else {
-        Formula::new(format!("|{}|^2", name.text), format!("|{}|^2", name.latex))
+    let square = match controlled.control.len() {
+        1 => Formula::of("{}^2", &[&name]),
+        _ => Formula::of("|{}|^2", &[&name]),
     };
     let graph = &mut controlled.process.graph;
     match as_multiple_of_identity(graph, &controlled.effort) {
-        Some(price) if graph.is_one(price) => Formula::new(
-            format!("{}/2", square.text),
-            format!("\\frac{{1}}{{2}} {}", square.latex),
-        ),
         Some(price) => {
-            let half = graph.rational(1, 2);
-            let price = graph.mul(&[half, price]);
-            notation::combination(graph, &[(price, square)])
+            let price = graph.of(price / 2);
+            notation::multiple(graph, price, square)
         }
-        None => Formula::new(
-            format!("1/2 {0}'R {0}", name.text),
-            format!("\\frac{{1}}{{2}} {0}^\\top R {0}", name.latex),
-        ),
+        None => Formula::of("1/2 {}'R {}", &[&name, &name]),
     }
 }
 
 /// `(B u) . grad V`.
 fn push_written(controlled: &mut ControlledDiffusion) -> Formula {
     let name = control_name(controlled);
-    let d = controlled.dimension();
     let scalar = as_multiple_of_identity(&controlled.process.graph, &controlled.channel);
-    if let (true, Some(gain)) = (d > 1, scalar) {
-        let inner = Formula::new(
-            format!("{}.grad V", name.text),
-            format!("{} \\cdot \\nabla V", name.latex),
-        );
-        return notation::combination(&mut controlled.process.graph, &[(gain, inner)]);
+    if let (true, Some(gain)) = (controlled.dimension() > 1, scalar) {
+        let inner = Formula::of("{}.grad V", &[&name]);
+        return notation::multiple(&mut controlled.process.graph, gain, inner);
     }
     let control = controlled.control.clone();
     let push = controlled.push(&control);
-    notation::along(&mut controlled.process, &push, "V").unwrap_or_else(|| {
-        Formula::new(
-            format!("(B {}).grad V", name.text),
-            format!("(B {}) \\cdot \\nabla V", name.latex),
-        )
-    })
+    notation::along(&mut controlled.process, &push, "V")
+        .unwrap_or_else(|| Formula::of("(B {}).grad V", &[&name]))
 }
 
 /// `-V_t`, or `rho V - V_t`.
 fn left_side(controlled: &mut ControlledDiffusion) -> Formula {
-    let graph = &mut controlled.process.graph;
-    if graph.is_zero(controlled.discount) {
-        return Formula::new("-V_t", "-V_t");
-    }
-    let one = graph.integer(-1);
-    let parts = [
-        (controlled.discount, Formula::new("V", "V")),
-        (one, Formula::new("V_t", "V_t")),
-    ];
-    notation::combination(graph, &parts)
+    let minus = controlled.process.graph.integer(-1);
+    let parts = [(controlled.discount, "V".into()), (minus, "V_t".into())];
+    notation::combination(&mut controlled.process.graph, &parts)
 }
 
 /// ` + q` in numbers; nothing if it vanishes.
 fn running_written(controlled: &mut ControlledDiffusion) -> Formula {
     if controlled.process.graph.is_zero(controlled.running) {
-        return Formula::new("", "");
+        return "".into();
     }
     let value = notation::of_state(&mut controlled.process, controlled.running);
     notation::appended(&value)
@@ -267,46 +218,29 @@ fn saved_written(controlled: &mut ControlledDiffusion) -> Formula {
     let authority = controlled.authority();
     let d = controlled.dimension();
     let process = &mut controlled.process;
-    let half = process.graph.rational(-1, 2);
     if let Some(common) = as_multiple_of_identity(&process.graph, &authority) {
-        let square = if d == 1 {
-            let slope = notation::partial(process, "V", &[0]);
-            Formula::new(format!("{}^2", slope.text), format!("{}^2", slope.latex))
-        } else {
-            Formula::new("|grad V|^2", "|\\nabla V|^2")
+        let square = match d {
+            1 => Formula::of("{}^2", &[&notation::partial(process, "V", &[0])]),
+            _ => "|grad V|^2".into(),
         };
-        let weight = process.graph.mul(&[half, common]);
-        let value = notation::combination(&mut process.graph, &[(weight, square)]);
-        return notation::appended(&value);
+        let weight = process.of(-common / 2);
+        return notation::appended(&notation::multiple(&mut process.graph, weight, square));
     }
     if d > 3 {
-        return Formula::new(
-            " - 1/2 grad V.B R^-1 B' grad V",
-            " - \\frac{1}{2} \\nabla V \\cdot B R^{-1} B^\\top \\nabla V",
-        );
+        return Formula::of(" - {}", &[&"1/2 grad V.B R^-1 B' grad V".into()]);
     }
-    let one = process.graph.integer(-1);
     let mut parts = Vec::new();
     for (i, row) in authority.iter().enumerate() {
         for (j, entry) in row.iter().enumerate().skip(i) {
-            let (a, b) = (
-                notation::partial(process, "V", &[i]),
-                notation::partial(process, "V", &[j]),
-            );
-            let symbol = if i == j {
-                Formula::new(format!("{}^2", a.text), format!("{}^2", a.latex))
+            let [a, b] = [i, j].map(|i| notation::partial(process, "V", &[i]));
+            parts.push(if i == j {
+                (process.of(-*entry / 2), Formula::of("{}^2", &[&a]))
             } else {
-                Formula::new(
-                    format!("{} {}", a.text, b.text),
-                    format!("{} {}", a.latex, b.latex),
-                )
-            };
-            let weight = if i == j { half } else { one };
-            parts.push((process.graph.mul(&[weight, *entry]), symbol));
+                (process.of(-*entry), Formula::of("{} {}", &[&a, &b]))
+            });
         }
     }
-    let value = notation::combination(&mut process.graph, &parts);
-    notation::appended(&value)
+    notation::appended(&notation::combination(&mut process.graph, &parts))
 }
 
 /// The dynamic programming equation with its minimum open.
@@ -325,35 +259,17 @@ pub fn step(
     let terminal = notation::of_state(&mut shown.process, shown.terminal);
     let end = notation::time_of_end(&mut shown.process, shown.horizon.1);
     let name = control_name(shown);
-    let mut step = Step::new(
-        "Hamilton-Jacobi-Bellman",
-        "dynamic-programming",
-        SOURCE,
-        "for every u the bracket exceeds its minimum by 1/2 (u - u*)'R(u - u*)",
-        evidence,
-    )
-    .assuming(&[Assumption::SmoothValue])
-    .line(
-        format!(
-            "{} = min_{} {{ {} + {} }} + L V{},   V(x,{}) = {}",
-            left.text, name.text, effort.text, push.text, running.text, end.text, terminal.text
-        ),
-        format!(
-            "{} = \\min_{{{}}} \\left\\{{ {} + {} \\right\\}} + L V{}, \\qquad V(x,{}) = {}",
-            left.latex,
-            name.latex,
-            effort.latex,
-            push.latex,
-            running.latex,
-            end.latex,
-            terminal.latex
-        ),
+    let equation = Formula::of(
+        "{} = min_{} { {} + {} } + L V{},   V(x,{}) = {}",
+        &[&left, &name, &effort, &push, &running, &end, &terminal],
     );
+    let executes = "for every u the bracket exceeds its minimum by 1/2 (u - u*)'R(u - u*)";
+    let step = Step::new("Hamilton-Jacobi-Bellman", "dynamic-programming", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::SmoothValue])
+        .line(equation);
     if effort.text.contains("'R") {
-        let matrix = shown.effort.clone();
-        let name = Formula::new("R", "R");
-        step.statement
-            .push(notation::matrix(&mut shown.process, &name, &matrix));
+        return Ok(step.line(notation::matrix(&mut shown.process, "R", &shown.effort)));
     }
     Ok(step)
 }
@@ -369,48 +285,32 @@ pub fn policy_step(
     let value = exact.process.field("V");
     let minimiser = policy(exact, value);
     let evidence = execute_stationarity(exact, value, &minimiser)?;
-    let name = control_name(shown);
-    let star = Formula::new(format!("{}*", name.text), format!("{}^*", name.latex));
-    let step = Step::new(
-        "minimiser",
-        "stationary-in-u; R > 0, so unique",
-        SOURCE,
-        "the u-derivative of the bracket vanishes at u*, its second derivative is R",
-        evidence,
+    let executes = "the u-derivative of the bracket vanishes at u*, its second derivative is R";
+    Ok(
+        Step::new("minimiser", "stationary-in-u; R > 0, so unique", SOURCE)
+            .executed(executes, evidence)
+            .assuming(&[Assumption::SmoothValue])
+            .line(policy_written(shown)),
     )
-    .assuming(&[Assumption::SmoothValue]);
-    Ok(step.lines([policy_written(shown, &star)]))
 }
 
 /// `u* = -R^-1 B' grad V`, in numbers where that is short.
-fn policy_written(shown: &mut ControlledDiffusion, star: &Formula) -> Formula {
-    let d = shown.dimension();
-    let m = shown.control.len();
-    let columns = transpose(&shown.channel);
-    let gains = crate::derivation::ground::matrix::product(
-        &mut shown.process.graph,
-        &shown.inverse_effort,
-        &columns,
-    );
-    let minus = shown.process.graph.integer(-1);
-    if let (true, Some(gain)) = (d > 1, as_multiple_of_identity(&shown.process.graph, &gains)) {
-        let gain = shown.process.graph.mul(&[minus, gain]);
-        let slope = Formula::new("grad V", "\\nabla V");
-        let value = notation::combination(&mut shown.process.graph, &[(gain, slope)]);
-        return notation::equality(star, &value);
+fn policy_written(shown: &mut ControlledDiffusion) -> Formula {
+    let star = Formula::of("{}*", &[&control_name(shown)]);
+    let (d, m) = (shown.dimension(), shown.control.len());
+    let columns = matrix::transpose(&shown.channel);
+    let graph = &mut shown.process.graph;
+    let gains = matrix::product(graph, &shown.inverse_effort, &columns);
+    if let (true, Some(gain)) = (d > 1, as_multiple_of_identity(graph, &gains)) {
+        let gain = graph.of(-gain);
+        return notation::equality(star, &notation::multiple(graph, gain, "grad V"));
     }
     if d > 3 || m > 3 {
-        return Formula::new(
-            format!("{} = -R^-1 B' grad V", star.text),
-            format!("{} = -R^{{-1}} B^\\top \\nabla V", star.latex),
-        );
+        return Formula::of("{} = -R^-1 B' grad V", &[&star]);
     }
     let mut parts = Vec::new();
     for row in &gains {
-        let negative: Vec<Expr> = row
-            .iter()
-            .map(|g| shown.process.graph.mul(&[minus, *g]))
-            .collect();
+        let negative = shown.process.graph.each(row.iter().map(|g| -*g));
         parts.extend(notation::along(&mut shown.process, &negative, "V"));
     }
     notation::equality(star, &notation::tuple(&parts))
@@ -429,27 +329,15 @@ pub fn elimination_step(
     let minimiser = policy(exact, value);
     // The bracket at u*, evaluated rather than completed to a square.
     let there = bracket(exact, value, &minimiser);
-    let graph = &mut exact.process.graph;
-    let rate = graph.derivative(value, exact.process.time);
-    let later = graph.mul(&[exact.discount, value]);
-    let later = graph.neg(later);
-    let right = graph.add(&[rate, later, there]);
+    let right = passing(exact, value) + there;
     let claim = "the bracket at u* is the right side";
-    let evidence = equal(graph, claim, equation.residual, right)?;
+    let evidence = exact.process.equal(claim, equation.residual, right)?;
     let (left, saved) = (left_side(shown), saved_written(shown));
     let running = running_written(shown);
-    Ok(Step::new(
-        "substitute the minimiser",
-        "eliminate-u",
-        SOURCE,
-        "the bracket evaluated at u*",
-        evidence,
-    )
-    .line(
-        format!("{} = L V{}{}", left.text, running.text, saved.text),
-        format!("{} = L V{}{}", left.latex, running.latex, saved.latex),
-    )
-    .about(equation))
+    Ok(Step::new("substitute the minimiser", "eliminate-u", SOURCE)
+        .executed("the bracket evaluated at u*", evidence)
+        .line(Formula::of("{} = L V{}{}", &[&left, &running, &saved]))
+        .about(equation))
 }
 
 /// What any other control costs.
@@ -463,42 +351,22 @@ pub fn gap_step(
     let value = exact.process.field("V");
     let residual = residual(exact, value);
     let evidence = execute_gap(exact, value, residual)?;
-    let name = control_name(shown);
-    let single = shown.control.len() == 1;
+    let u = control_name(shown);
     let graph = &mut shown.process.graph;
-    let square = |u: &str, minus: &str| match (single, minus) {
-        (true, _) => format!("({u} - {u}{minus})^2"),
-        (false, _) => format!("|{u} - {u}{minus}|^2"),
-    };
-    let (u, up) = (&name.text, &name.latex);
     let mean = match as_multiple_of_identity(graph, &shown.effort) {
         Some(price) if graph.as_number(price).is_some() => {
-            let half = graph.rational(1, 2);
-            let price = graph.mul(&[half, price]);
-            let inside = Formula::new(
-                format!("E_{u} int {} dt", square(u, "*")),
-                format!("\\mathbb{{E}}_{{{up}}} \\int {} \\, dt", square(up, "^*")),
-            );
-            notation::combination(graph, &[(price, inside)])
+            let price = graph.of(price / 2);
+            let inside = match shown.control.len() {
+                1 => "E_{} int ({} - {}*)^2 dt",
+                _ => "E_{} int |{} - {}*|^2 dt",
+            };
+            notation::multiple(graph, price, Formula::of(inside, &[&u, &u, &u]))
         }
-        _ => Formula::new(
-            format!("1/2 E_{u} int ({u} - {u}*)'R({u} - {u}*) dt"),
-            format!(
-                "\\frac{{1}}{{2}} \\mathbb{{E}}_{{{up}}} \\int ({up} - {up}^*)^\\top R ({up} - {up}^*) \\, dt"
-            ),
-        ),
+        _ => Formula::of("1/2 E_{} int ({} - {}*)'R({} - {}*) dt", &[&u; 5]),
     };
-    let (text, latex) = (mean.text, mean.latex);
-    Ok(Step::new(
-        "cost gap of any control",
-        "verification",
-        SOURCE,
-        "Ito's rule for V(X,t) plus the cost so far",
-        evidence,
-    )
-    .line(
-        format!("J[{}] - V = {text} >= 0   (from a fixed start)", name.text),
-        format!("J[{}] - V = {latex} \\ge 0", name.latex),
-    )
-    .assuming(&[Assumption::SmoothValue, Assumption::Novikov]))
+    let gap = Formula::of("J[{}] - V = {} >= 0   `(from a fixed start)`", &[&u, &mean]);
+    Ok(Step::new("cost gap of any control", "verification", SOURCE)
+        .executed("Ito's rule for V(X,t) plus the cost so far", evidence)
+        .line(gap)
+        .assuming(&[Assumption::SmoothValue, Assumption::Novikov]))
 }

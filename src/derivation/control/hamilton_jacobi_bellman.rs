@@ -17,11 +17,12 @@
 //! Completing the square: for every control the bracket exceeds its minimum by `1/2 |u + G' grad V|^2`.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
-use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::derivation::ground::step::{Equation, Step};
 use crate::expr::Expr;
+use crate::expr::arithmetic::log;
 
 const SOURCE: &str = "Fleming & Soner, Controlled Markov Processes and Viscosity Solutions (2006), chapters IV and VI";
 
@@ -34,8 +35,7 @@ pub fn bracket(noising: &mut Noising, value: Expr, control: &[Expr]) -> Expr {
     let pushed = noising.dot(&pulled, control);
     let b = noising.reverse_drift.clone();
     let drifted = noising.generator(&b, value);
-    let q = noising.running_cost;
-    noising.graph.add(&[effort, q, pushed, drifted])
+    noising.of(effort + noising.running_cost + pushed + drifted)
 }
 
 /// `1/2 D : grad grad V - 1/2 |G' grad V|^2 + b . grad V + q`.
@@ -45,16 +45,14 @@ pub fn right_side(noising: &mut Noising, value: Expr) -> Expr {
     let saved = noising.half_square(&pulled);
     let b = noising.reverse_drift.clone();
     let drifted = noising.generator(&b, value);
-    let graph = &mut noising.graph;
-    let saved = graph.neg(saved);
-    graph.add(&[drifted, saved, noising.running_cost])
+    noising.of(drifted - saved + noising.running_cost)
 }
 
 /// `V_t` minus the right side.
 pub fn residual(noising: &mut Noising, value: Expr) -> Expr {
-    let rate = noising.graph.derivative(value, noising.time);
+    let rate = noising.rate(value);
     let right = right_side(noising, value);
-    noising.graph.sub(rate, right)
+    noising.of(rate - right)
 }
 
 /// The equation with the minimum taken.
@@ -63,15 +61,9 @@ pub fn equation(noising: &mut Noising) -> Equation {
     let residual = residual(noising, value);
     let zero = noising.graph.zero();
     let (end, data) = (noising.at_time("V", zero), noising.at_end("p_0"));
-    let log = noising.graph.log(data);
-    Equation {
-        id: "hamilton-jacobi-bellman",
-        unknown: value,
-        residual,
-        closes_with: vec![noising.graph.add(&[end, log])],
-        assumes: vec![Assumption::SmoothValue, Assumption::PositiveDataDensity],
-        source: SOURCE,
-    }
+    Equation::new("hamilton-jacobi-bellman", value, residual, SOURCE)
+        .closing(noising.of(end + log(data)))
+        .assuming(&[Assumption::SmoothValue, Assumption::PositiveDataDensity])
 }
 
 /// For every control the bracket is its minimum plus `1/2 |u + G' grad V|^2`.
@@ -83,19 +75,10 @@ pub fn execute(noising: &mut Noising, value: Expr, minimum: Expr) -> Result<Evid
     let left = bracket(noising, value, &control);
     let slope = noising.gradient(value);
     let pulled = noising.through_noise(&slope);
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(&pulled)
-        .map(|(u, p)| noising.graph.add(&[*u, *p]))
-        .collect();
+    let missed = noising.graph.pairwise(&control, &pulled, |u, p| u + p);
     let waste = noising.half_square(&missed);
-    let right = noising.graph.add(&[minimum, waste]);
-    equal(
-        &mut noising.graph,
-        "the bracket is its minimum plus 1/2 |u + G' grad V|^2",
-        left,
-        right,
-    )
+    let claim = "the bracket is its minimum plus 1/2 |u + G' grad V|^2";
+    noising.equal(claim, left, minimum + waste)
 }
 
 /// The step.
@@ -106,20 +89,11 @@ pub fn step(exact: &mut Noising) -> Result<Step, Refuted> {
     let value = exact.field("V");
     let minimum = right_side(exact, value);
     let evidence = execute(exact, value, minimum)?;
-    Ok(Step {
-        number: 0,
-        name: "Hamilton-Jacobi-Bellman",
-        rule: "dynamic-programming",
-        executes: "for every u the bracket exceeds its minimum by 1/2 |u - u*|^2",
-        statement: vec![Formula::new(
-            "V_t = min_u { 1/2 |u|^2 + q + (b + G u).grad V } + 1/2 D : grad grad V,   V(x,0) = -log p_0(x)",
-            "\\partial_t V = \\min_u \\left\\{ \\frac{1}{2} |u|^2 + q + (b + G u) \\cdot \\nabla V \\right\\} + \\frac{1}{2} D : \\nabla\\nabla V, \\qquad V(x,0) = -\\log p_0(x)",
-        )],
-        assumptions: vec![Assumption::SmoothValue, Assumption::PositiveDataDensity],
-        source: SOURCE,
-        equation: None,
-        evidence,
-    })
+    let executes = "for every u the bracket exceeds its minimum by 1/2 |u - u*|^2";
+    Ok(Step::new("Hamilton-Jacobi-Bellman", "dynamic-programming", SOURCE)
+        .executed(executes, evidence)
+        .line("V_t = min_u { 1/2 |u|^2 + q + (b + G u).grad V } + 1/2 D : grad grad V,   V(x,0) = -log p_0(x)")
+        .assuming(&[Assumption::SmoothValue, Assumption::PositiveDataDensity]))
 }
 
 /// The step that puts the minimiser back, and finds the value function.
@@ -131,25 +105,17 @@ pub fn step(exact: &mut Noising) -> Result<Step, Refuted> {
 pub fn elimination_step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let evidence = execute_value(exact, equation.unknown, equation.residual)?;
-    let mut statement = vec![Formula::new(
-        "V_t = 1/2 D : grad grad V - 1/2 |G' grad V|^2 + b.grad V + q",
-        "\\partial_t V = \\frac{1}{2} D : \\nabla\\nabla V - \\frac{1}{2} |G^\\top \\nabla V|^2 + b \\cdot \\nabla V + q",
-    )];
     let value = shown.field("V");
     let residual = residual(shown, value);
-    statement.extend(notation::rate(shown, value, residual));
-    statement.push(Formula::new("solved by V = -log p", "V = -\\log p"));
-    Ok(Step {
-        number: 0,
-        name: "substitute the minimiser",
-        rule: "eliminate-u",
-        executes: "V = -log p turns the equation into Fokker-Planck divided by -p",
-        statement,
-        assumptions: vec![Assumption::SmoothValue, Assumption::PositiveDensity],
-        source: "Premkumar (2023); Berner, Richter & Ullrich (2024), section 3",
-        equation: Some(equation),
-        evidence,
-    })
+    let source = "Premkumar (2023); Berner, Richter & Ullrich (2024), section 3";
+    let executes = "V = -log p turns the equation into Fokker-Planck divided by -p";
+    Ok(Step::new("substitute the minimiser", "eliminate-u", source)
+        .executed(executes, evidence)
+        .line("V_t = 1/2 D : grad grad V - 1/2 |G' grad V|^2 + b.grad V + q")
+        .lines(notation::rate(shown, value, residual))
+        .line("solved by V = -log p")
+        .assuming(&[Assumption::SmoothValue, Assumption::PositiveDensity])
+        .producing(equation))
 }
 
 /// At `V = -log p` the residual is that of Fokker–Planck divided by `-p`.
@@ -163,16 +129,8 @@ pub fn execute_value(
 ) -> Result<Evidence, Refuted> {
     let p = noising.field("p");
     let fokker_planck = noising.fokker_planck_residual(p);
-    let graph = &mut noising.graph;
-    let log = graph.log(p);
-    let image = graph.neg(log);
-    let inserted = graph.substitute(residual, &[(value, image)]);
-    let quotient = graph.div(fokker_planck, p);
-    let expected = graph.neg(quotient);
-    equal(
-        graph,
-        "V = -log p solves the Hamilton-Jacobi-Bellman equation",
-        inserted,
-        expected,
-    )
+    let image = noising.of(-log(p));
+    let inserted = noising.graph.substitute(residual, &[(value, image)]);
+    let claim = "V = -log p solves the Hamilton-Jacobi-Bellman equation";
+    noising.equal(claim, inserted, -(fokker_planck / p))
 }

@@ -18,22 +18,22 @@
 
 use crate::derivation::control::hamilton_jacobi_bellman as bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
-use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::derivation::ground::step::{Equation, Step};
 use crate::expr::Expr;
+use crate::expr::arithmetic::log;
 
 const SOURCE: &str = "Fleming & Soner (2006), chapter VI; Kappen (2005)";
 
 /// `psi_t - (1/2 D : grad grad psi + b . grad psi - q psi)`.
 pub fn residual(noising: &mut Noising, psi: Expr) -> Expr {
-    let rate = noising.graph.derivative(psi, noising.time);
     let b = noising.reverse_drift.clone();
     let drifted = noising.generator(&b, psi);
-    let killed = noising.graph.mul(&[noising.running_cost, psi]);
-    let right = noising.graph.sub(drifted, killed);
-    noising.graph.sub(rate, right)
+    let right = noising.of(drifted - noising.running_cost * psi);
+    let rate = noising.rate(psi);
+    noising.of(rate - right)
 }
 
 /// The linear equation.
@@ -42,14 +42,9 @@ pub fn equation(noising: &mut Noising) -> Equation {
     let residual = residual(noising, psi);
     let zero = noising.graph.zero();
     let (end, data) = (noising.at_time("psi", zero), noising.at_end("p_0"));
-    Equation {
-        id: "hopf-cole",
-        unknown: psi,
-        residual,
-        closes_with: vec![noising.graph.sub(end, data)],
-        assumes: vec![Assumption::SmoothValue, Assumption::PositiveDensity],
-        source: SOURCE,
-    }
+    Equation::new("hopf-cole", psi, residual, SOURCE)
+        .closing(noising.of(end - data))
+        .assuming(&[Assumption::SmoothValue, Assumption::PositiveDensity])
 }
 
 /// At `V = -log psi` the Hamilton–Jacobi–Bellman residual is `-residual / psi`, and `residual` is that
@@ -58,17 +53,13 @@ pub fn equation(noising: &mut Noising) -> Equation {
 /// # Errors
 /// [`Refuted`] if the transformed equation is another one.
 pub fn execute(noising: &mut Noising, psi: Expr, residual: Expr) -> Result<Evidence, Refuted> {
-    let log = noising.graph.log(psi);
-    let value = noising.graph.neg(log);
+    let value = noising.of(-log(psi));
     let transformed = bellman::residual(noising, value);
-    let quotient = noising.graph.div(residual, psi);
-    let expected = noising.graph.neg(quotient);
     let claim = "V = -log psi makes the equation linear";
-    let linear = equal(&mut noising.graph, claim, transformed, expected)?;
+    let linear = noising.equal(claim, transformed, -(residual / psi))?;
     let fokker_planck = noising.fokker_planck_residual(psi);
     let claim = "the linear equation is Fokker-Planck";
-    let same = equal(&mut noising.graph, claim, residual, fokker_planck)?;
-    Ok(linear.and(same))
+    Ok(linear.and(noising.equal(claim, residual, fokker_planck)?))
 }
 
 /// The step.
@@ -78,26 +69,14 @@ pub fn execute(noising: &mut Noising, psi: Expr, residual: Expr) -> Result<Evide
 pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let equation = equation(exact);
     let evidence = execute(exact, equation.unknown, equation.residual)?;
-    let mut statement = vec![Formula::new(
-        "V = -log psi:  psi_t = 1/2 D : grad grad psi + b.grad psi - q psi,   psi(x,0) = p_0(x)",
-        "V = -\\log \\psi: \\quad \\partial_t \\psi = \\frac{1}{2} D : \\nabla\\nabla \\psi + b \\cdot \\nabla \\psi - q \\psi, \\qquad \\psi(x,0) = p_0(x)",
-    )];
     let psi = shown.field("psi");
     let residual = residual(shown, psi);
-    statement.extend(notation::rate(shown, psi, residual));
-    statement.push(Formula::new(
-        "psi(y,tau) = E[ p_0(Y_T) exp(-int_tau^T q dr) | Y_tau = y ],   Y uncontrolled   (Feynman-Kac)",
-        "\\psi(y,\\tau) = \\mathbb{E}\\left[ p_0(Y_T) \\, e^{-\\int_\\tau^T q \\, dr} \\mid Y_\\tau = y \\right]",
-    ));
-    Ok(Step {
-        number: 0,
-        name: "linear equation, lambda = 1",
-        rule: "hopf-cole; B R^-1 B' = G G' = D",
-        executes: "V = -log psi linearises the equation; the result is Fokker-Planck",
-        statement,
-        assumptions: equation.assumes.clone(),
-        source: SOURCE,
-        equation: Some(equation),
-        evidence,
-    })
+    let rule = "hopf-cole; B R^-1 B' = G G' = D";
+    let executes = "V = -log psi linearises the equation; the result is Fokker-Planck";
+    Ok(Step::new("linear equation, lambda = 1", rule, SOURCE)
+        .executed(executes, evidence)
+        .line("V = -log psi:  psi_t = 1/2 D : grad grad psi + b.grad psi - q psi,   psi(x,0) = p_0(x)")
+        .lines(notation::rate(shown, psi, residual))
+        .line("psi(y,tau) = E[ p_0(Y_T) exp(-int_tau^T q dr) | Y_tau = y ],   Y uncontrolled   (Feynman-Kac)")
+        .about(equation))
 }

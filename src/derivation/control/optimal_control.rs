@@ -17,17 +17,18 @@
 
 use crate::derivation::control::hamilton_jacobi_bellman as bellman;
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
-use crate::derivation::ground::step::{Formula, Step};
+use crate::derivation::ground::step::Step;
 use crate::expr::Expr;
+use crate::expr::arithmetic::power;
 
 /// `u* = -G' grad V`, one entry per noise.
 pub fn optimal_control(noising: &mut Noising, value: Expr) -> Vec<Expr> {
     let slope = noising.gradient(value);
     let pulled = noising.through_noise(&slope);
-    pulled.iter().map(|p| noising.graph.neg(*p)).collect()
+    noising.graph.each(pulled.iter().map(|p| -*p))
 }
 
 /// The derivative of the bracket in `u` vanishes at `minimiser`, and its second derivative is the
@@ -45,8 +46,7 @@ pub fn execute_stationarity(
         .map(|k| noising.graph.symbol(&format!("u*[{k}]")))
         .collect();
     let bracket = bellman::bracket(noising, value, &control);
-    let (zero, one) = (noising.graph.zero(), noising.graph.one());
-    let at: Vec<(Expr, Expr)> = control
+    let at: Vec<_> = control
         .iter()
         .copied()
         .zip(minimiser.iter().copied())
@@ -55,15 +55,14 @@ pub fn execute_stationarity(
     for u in &control {
         let slope = noising.graph.derivative(bracket, *u);
         let there = noising.graph.substitute(slope, &at);
-        let claim = "the bracket is stationary at u*";
-        evidence = evidence.and(equal(&mut noising.graph, claim, there, zero)?);
+        evidence = evidence.and(noising.equal("the bracket is stationary at u*", there, 0)?);
         let curvature = noising.graph.derivative(slope, *u);
-        let claim = "the bracket has unit curvature in u";
-        evidence = evidence.and(equal(&mut noising.graph, claim, curvature, one)?);
+        evidence =
+            evidence.and(noising.equal("the bracket has unit curvature in u", curvature, 1)?);
     }
     let p = noising.field("p");
     let log = noising.graph.log(p);
-    let image = noising.graph.neg(log);
+    let image = noising.of(-log);
     let inserted: Vec<Expr> = minimiser
         .iter()
         .map(|u| noising.graph.substitute(*u, &[(value, image)]))
@@ -71,8 +70,7 @@ pub fn execute_stationarity(
     let score = noising.gradient(log);
     let scaled = noising.through_noise(&score);
     let claim = "u* = G' grad log p";
-    let found = all_equal(&mut noising.graph, claim, &inserted, &scaled)?;
-    Ok(evidence.and(found))
+    Ok(evidence.and(all_equal(&mut noising.graph, claim, &inserted, &scaled)?))
 }
 
 /// The step about the minimiser.
@@ -83,27 +81,18 @@ pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let value = exact.field("V");
     let minimiser = optimal_control(exact, value);
     let evidence = execute_stationarity(exact, value, &minimiser)?;
-    let mut statement = vec![Formula::new(
-        "u* = -G' grad V = G' grad log p = G' s",
-        "u^* = -G^\\top \\nabla V = G^\\top \\nabla \\log p = G^\\top s",
-    )];
+    let rule = "stationary-in-u; R = I > 0, so unique";
+    let executes = "the u-derivative of the bracket vanishes at u*, its second derivative is I";
+    let step = Step::new("minimiser", rule, "Fleming & Soner (2006), chapter IV")
+        .executed(executes, evidence)
+        .line("u* = -G' grad V = G' grad log p = G' s")
+        .assuming(&[Assumption::SmoothValue]);
     if shown.dimension() <= 3 && shown.noises() == shown.dimension() {
         let value = shown.field("V");
         let control = optimal_control(shown, value);
-        let name = Formula::new("u*", "u^*");
-        statement.push(notation::vector(shown, &name, &control));
+        return Ok(step.line(notation::vector(shown, "u*", &control)));
     }
-    Ok(Step {
-        number: 0,
-        name: "minimiser",
-        rule: "stationary-in-u; R = I > 0, so unique",
-        executes: "the u-derivative of the bracket vanishes at u*, its second derivative is I",
-        statement,
-        assumptions: vec![Assumption::SmoothValue],
-        source: "Fleming & Soner (2006), chapter IV",
-        equation: None,
-        evidence,
-    })
+    Ok(step)
 }
 
 /// Under any control `u`, `V(Y, tau)` plus the cost so far drifts at the rate `1/2 |u - u*|^2` minus the
@@ -114,19 +103,13 @@ pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
 pub fn execute_gap(noising: &mut Noising, residual: Expr) -> Result<Evidence, Refuted> {
     let value = noising.field("V");
     let control = noising.constants("u", noising.noises());
-    let rate = noising.graph.derivative(value, noising.time);
     let gained = bellman::bracket(noising, value, &control);
-    let left = noising.graph.sub(gained, rate);
     let best = optimal_control(noising, value);
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(&best)
-        .map(|(u, v)| noising.graph.sub(*u, *v))
-        .collect();
+    let missed = noising.graph.pairwise(&control, &best, |u, v| u - v);
     let waste = noising.half_square(&missed);
-    let right = noising.graph.sub(waste, residual);
+    let rate = noising.rate(value);
     let claim = "V plus the cost so far drifts at 1/2 |u - u*|^2";
-    equal(&mut noising.graph, claim, left, right)
+    noising.equal(claim, gained - rate, waste - residual)
 }
 
 /// The log-likelihood ratio of one step of controls `u` and `v`, in terms of the unit noise `xi` under
@@ -135,30 +118,19 @@ pub fn execute_gap(noising: &mut Noising, residual: Expr) -> Result<Evidence, Re
 /// # Errors
 /// [`Refuted`] otherwise.
 pub fn execute_girsanov(noising: &mut Noising) -> Result<Evidence, Refuted> {
-    let noises = noising.noises();
-    let control = noising.constants("u", noises);
-    let other = noising.constants("v", noises);
-    let noise = noising.constants("xi", noises);
+    let [control, other, noise] =
+        ["u", "v", "xi"].map(|name| noising.constants(name, noising.noises()));
     let root = noising.constant("sqrt(Delta)");
-    let mut moved = Vec::new();
-    let mut difference = Vec::new();
-    for k in 0..noises {
-        let gap = noising.graph.sub(control[k], other[k]);
-        let shift = noising.graph.mul(&[gap, root]);
-        moved.push(noising.graph.add(&[noise[k], shift]));
-        difference.push(gap);
-    }
+    let difference = noising.graph.pairwise(&control, &other, |u, v| u - v);
     // The same increment is noise xi under u and xi + (u - v) sqrt(Delta) under v.
+    let moved = noising
+        .graph
+        .pairwise(&noise, &difference, |xi, gap| xi + gap * root);
     let (near, far) = (noising.half_square(&noise), noising.half_square(&moved));
-    let left = noising.graph.sub(far, near);
     let martingale = noising.dot(&difference, &noise);
-    let martingale = noising.graph.mul(&[martingale, root]);
     let square = noising.half_square(&difference);
-    let step = noising.graph.powi(root, 2);
-    let drift = noising.graph.mul(&[square, step]);
-    let right = noising.graph.add(&[martingale, drift]);
-    let claim = "the log-likelihood ratio of one step";
-    equal(&mut noising.graph, claim, left, right)
+    let right = martingale * root + square * power(root, 2);
+    noising.equal("the log-likelihood ratio of one step", far - near, right)
 }
 
 /// The step about the cost gap.
@@ -168,24 +140,12 @@ pub fn execute_girsanov(noising: &mut Noising) -> Result<Evidence, Refuted> {
 pub fn gap_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let equation = bellman::equation(exact);
     let evidence = execute_gap(exact, equation.residual)?.and(execute_girsanov(exact)?);
-    Ok(Step {
-        number: 0,
-        name: "cost gap of any control",
-        rule: "verification",
-        executes: "Ito's rule for V(Y,tau) plus the cost so far, and the likelihood ratio of one step",
-        statement: vec![
-            Formula::new(
-                "J[u] - V = 1/2 E_u int |u - u*|^2 dtau = KL(P^u || P^{u*}) >= 0   (from a fixed start)",
-                "J[u] - V = \\frac{1}{2} \\mathbb{E}_u \\int |u - u^*|^2 \\, d\\tau = \\mathrm{KL}(P^u \\| P^{u^*}) \\ge 0",
-            ),
-            Formula::new(
-                "Y_0 ~ pi:  E_pi J = H(pi) + KL(pi || p_T) + 1/2 E_u int |u - u*|^2 dtau",
-                "Y_0 \\sim \\pi: \\quad \\mathbb{E}_\\pi J = H(\\pi) + \\mathrm{KL}(\\pi \\| p_T) + \\frac{1}{2} \\mathbb{E}_u \\int |u - u^*|^2 \\, d\\tau",
-            ),
-        ],
-        assumptions: vec![Assumption::SmoothValue, Assumption::Novikov],
-        source: "Boue & Dupuis (1998); Girsanov (1960); Premkumar (2023)",
-        equation: None,
-        evidence,
-    })
+    let source = "Boue & Dupuis (1998); Girsanov (1960); Premkumar (2023)";
+    let executes =
+        "Ito's rule for V(Y,tau) plus the cost so far, and the likelihood ratio of one step";
+    Ok(Step::new("cost gap of any control", "verification", source)
+        .executed(executes, evidence)
+        .line("J[u] - V = 1/2 E_u int |u - u*|^2 dtau = KL(P^u || P^{u*}) >= 0   `(from a fixed start)`")
+        .line("Y_0 ~ pi:  E_pi J = H(pi) + KL(pi || p_T) + 1/2 E_u int |u - u*|^2 dtau")
+        .assuming(&[Assumption::SmoothValue, Assumption::Novikov]))
 }

@@ -12,9 +12,11 @@
 
 use crate::derivation::control::bellman;
 use crate::derivation::ground::controlled::ControlledDiffusion;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
+use crate::derivation::ground::matrix::Matrix;
 use crate::derivation::ground::noising::{Noising, terms};
-use crate::derivation::ground::step::Step;
+use crate::derivation::ground::step::{Formula, Step};
+use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Graph};
 
 const SOURCE: &str = "separation of variables; Todorov (2009)";
@@ -31,7 +33,7 @@ pub struct Coupling {
 }
 
 /// States that meet in terms of a list of named expressions, and the couplings that made them meet.
-pub fn groups(
+fn groups(
     graph: &mut Graph,
     state: &[Expr],
     sums: &[(String, Option<usize>, Expr)],
@@ -74,14 +76,9 @@ pub fn groups(
         let (low, high) = (a.min(b), a.max(b));
         of.iter_mut().filter(|g| **g == high).for_each(|g| *g = low);
     }
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for first in 0..d {
-        let members: Vec<usize> = (0..d).filter(|i| of[*i] == first).collect();
-        if !members.is_empty() {
-            groups.push(members);
-        }
-    }
-    (groups, couplings)
+    let members = |first: usize| (0..d).filter(|i| of[*i] == first).collect::<Vec<_>>();
+    let groups = (0..d).map(members).filter(|group| !group.is_empty());
+    (groups.collect(), couplings)
 }
 
 fn coupling(graph: &Graph, place: &str, i: usize, j: usize, term: Expr) -> Coupling {
@@ -96,31 +93,12 @@ fn coupling(graph: &Graph, place: &str, i: usize, j: usize, term: Expr) -> Coupl
 
 /// The groups of a control problem.
 pub fn groups_of(controlled: &mut ControlledDiffusion) -> (Vec<Vec<usize>>, Vec<Coupling>) {
-    let state = controlled.process.state.clone();
     let authority = controlled.authority();
-    let mut sums = Vec::new();
-    let mut pairs = Vec::new();
-    let graph = &mut controlled.process.graph;
-    for (i, f) in controlled.process.drift.iter().enumerate() {
-        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
-    }
-    for (name, e) in [
+    let costs = [
         ("the running cost", controlled.running),
         ("the terminal cost", controlled.terminal),
-    ] {
-        sums.push((name.to_owned(), None, graph.expand(e)));
-    }
-    for (name, matrix) in [
-        ("G G'", &controlled.process.diffusivity),
-        ("B R^-1 B'", &authority),
-    ] {
-        for (i, row) in matrix.iter().enumerate() {
-            for (j, entry) in row.iter().enumerate().take(i + 1) {
-                pairs.push((format!("{name}[{i}][{j}]"), i, j, *entry));
-            }
-        }
-    }
-    groups(graph, &state, &sums, &pairs)
+    ];
+    meetings(&mut controlled.process, &costs, Some(&authority))
 }
 
 /// The groups of a process without costs; `log_density` joins the states its terms couple.
@@ -128,28 +106,37 @@ pub fn groups_of_process(
     process: &mut Noising,
     log_density: Option<Expr>,
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
-    let state = process.state.clone();
+    let density = log_density.map(|e| ("the log density", e));
+    meetings(process, density.as_slice(), None)
+}
+
+/// Groups by drift, named functions of the state, and noise, and what the control reaches.
+fn meetings(
+    process: &mut Noising,
+    functions: &[(&str, Expr)],
+    authority: Option<&Matrix>,
+) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let graph = &mut process.graph;
     let mut sums = Vec::new();
     for (i, f) in process.drift.iter().enumerate() {
         sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
     }
-    if let Some(log_density) = log_density {
-        sums.push((
-            "the log density".to_owned(),
-            None,
-            graph.expand(log_density),
-        ));
+    for (name, e) in functions {
+        sums.push(((*name).to_owned(), None, graph.expand(*e)));
     }
+    let noise = ("G G'", &process.diffusivity);
+    let matrices = [noise]
+        .into_iter()
+        .chain(authority.map(|a| ("B R^-1 B'", a)));
     let mut pairs = Vec::new();
-    for (i, row) in process.diffusivity.iter().enumerate() {
-        for (j, entry) in row.iter().enumerate().take(i + 1) {
-            if !graph.is_zero(*entry) {
-                pairs.push((format!("G G'[{i}][{j}]"), i, j, *entry));
+    for (name, matrix) in matrices {
+        for (i, row) in matrix.iter().enumerate() {
+            for (j, entry) in row.iter().enumerate().take(i + 1) {
+                pairs.push((format!("{name}[{i}][{j}]"), i, j, *entry));
             }
         }
     }
-    groups(graph, &state, &sums, &pairs)
+    groups(graph, &process.state, &sums, &pairs)
 }
 
 /// The part of a function that is left when all other groups are at the origin, without its constant.
@@ -162,7 +149,7 @@ fn own_part(graph: &mut Graph, e: Expr, state: &[Expr], group: &[usize]) -> Expr
     let all: Vec<(Expr, Expr)> = state.iter().map(|x| (*x, zero)).collect();
     let own = graph.substitute(e, &others);
     let constant = graph.substitute(e, &all);
-    graph.sub(own, constant)
+    graph.of(own - constant)
 }
 
 /// The problem of one group: its own running cost, the same dynamics.
@@ -191,16 +178,12 @@ pub fn execute(
         let name = format!("V_{g}");
         values.push(controlled.process.graph.unknown(&name, &arguments));
     }
-    let whole = controlled.process.graph.add(&values);
+    let whole = controlled.process.of(sum(values.iter().copied()));
     let left = bellman::residual(controlled, whole);
     let mut parts = Vec::new();
     for (value, group) in values.iter().zip(groups) {
-        let running = own_part(
-            &mut controlled.process.graph,
-            controlled.running,
-            &state,
-            group,
-        );
+        let graph = &mut controlled.process.graph;
+        let running = own_part(graph, controlled.running, &state, group);
         let before = std::mem::replace(&mut controlled.running, running);
         parts.push(bellman::residual(controlled, *value));
         controlled.running = before;
@@ -209,9 +192,8 @@ pub fn execute(
     // Constants of the running cost belong to no group.
     let origin: Vec<(Expr, Expr)> = state.iter().map(|x| (*x, zero)).collect();
     parts.push(graph.substitute(controlled.running, &origin));
-    let right = graph.add(&parts);
     let claim = "the residual of a sum over groups is the sum of their residuals";
-    equal(graph, claim, left, right)
+    controlled.process.equal(claim, left, sum(parts))
 }
 
 /// The step.
@@ -224,52 +206,36 @@ pub fn step(
     linear: bool,
 ) -> Result<Step, Refuted> {
     let evidence = execute(exact, groups)?;
-    let graph = &exact.process.graph;
-    let names = |group: &Vec<usize>, latex: bool| -> String {
-        let names: Vec<String> = group
-            .iter()
-            .map(|i| {
-                let x = exact.process.state[*i];
-                if latex { graph.latex(x) } else { graph.text(x) }
-            })
-            .collect();
-        names.join(",")
+    let process = &exact.process;
+    let written = |x: &usize| {
+        let x = process.state[*x];
+        Formula::new(process.graph.text(x), process.graph.latex(x))
     };
+    let (unknown, between) = if linear { ("psi", " ") } else { ("V", " + ") };
     let shown = groups.len().min(4);
-    let (unknown, unknown_latex, between) = if linear {
-        ("psi", "\\psi", " ")
-    } else {
-        ("V", "V", " + ")
-    };
-    let mut text: Vec<String> = Vec::new();
-    let mut latex: Vec<String> = Vec::new();
+    let mut product = Formula::from(unknown);
     for (g, group) in groups.iter().enumerate().take(shown) {
-        text.push(format!("{unknown}_{g}({},t)", names(group, false)));
-        latex.push(format!("{unknown_latex}_{g}({},t)", names(group, true)));
+        let names: Vec<Formula> = group.iter().map(written).collect();
+        let template = vec!["{}"; names.len()].join(",");
+        let arguments = Formula::of(&template, &names.iter().collect::<Vec<_>>());
+        let sign = if g == 0 { " = " } else { between };
+        let template = format!("{{}}{sign}{unknown}_{g}({{}},t)");
+        product = Formula::of(&template, &[&product, &arguments]);
     }
     if shown < groups.len() {
-        text.push(format!("... {} factors", groups.len()));
-        latex.push("\\cdots".to_owned());
+        product
+            .text
+            .push_str(&format!("{between}... {} factors", groups.len()));
+        product.latex.push_str(&format!("{between}\\cdots"));
     }
-    let single = groups.iter().all(|group| group.len() == 1);
-    let each = if single {
-        "each with its own one-dimensional equation"
+    let each = if groups.iter().all(|group| group.len() == 1) {
+        "{},   each with its own one-dimensional equation"
     } else {
-        "each with its own equation"
+        "{},   each with its own equation"
     };
     let name = if linear { "product form" } else { "sum form" };
-    Ok(Step::new(
-        name,
-        "separate",
-        SOURCE,
-        "the residual of a sum of values is the sum of the residuals of the groups",
-        evidence,
-    )
-    .line(
-        format!("{unknown} = {},   {each}", text.join(between)),
-        format!(
-            "{unknown_latex} = {}",
-            latex.join(if linear { " \\, " } else { " + " })
-        ),
-    ))
+    let executes = "the residual of a sum of values is the sum of the residuals of the groups";
+    Ok(Step::new(name, "separate", SOURCE)
+        .executed(executes, evidence)
+        .line(Formula::of(each, &[&product])))
 }

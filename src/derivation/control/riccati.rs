@@ -23,11 +23,12 @@
 use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::matrix::{self, Matrix};
-use crate::derivation::ground::noising::{dot, terms};
+use crate::derivation::ground::noising::terms;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Formula, Step};
+use crate::expr::arithmetic::{dot, sum};
 use crate::expr::{Expr, Graph};
 
 const SOURCE: &str =
@@ -95,7 +96,7 @@ pub fn beyond(
             kept.push(term);
         }
     }
-    let sum = graph.add(&kept);
+    let sum = graph.of(sum(kept));
     let words = notation::expression(graph, sum).text;
     let words = match whole {
         Some(degree) => format!("degree {degree}: {words}"),
@@ -108,20 +109,14 @@ fn quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Quadratic {
     let zero = graph.zero();
     let origin: Vec<(Expr, Expr)> = state.iter().map(|x| (*x, zero)).collect();
     let slope = graph.gradient(e, state);
-    let matrix = slope
-        .iter()
-        .map(|s| {
-            let row = graph.gradient(*s, state);
-            row.iter().map(|e| graph.expand(*e)).collect()
-        })
-        .collect();
-    let vector = slope
-        .iter()
-        .map(|s| graph.substitute(*s, &origin))
-        .collect();
+    let mut rows: Matrix = slope.iter().map(|s| graph.gradient(*s, state)).collect();
+    for entry in rows.iter_mut().flatten() {
+        *entry = graph.expand(*entry);
+    }
+    let at_origin = |s: &Expr| graph.substitute(*s, &origin);
     Quadratic {
-        matrix,
-        vector,
+        matrix: rows,
+        vector: slope.iter().map(at_origin).collect(),
         constant: graph.substitute(e, &origin),
     }
 }
@@ -131,7 +126,13 @@ fn quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Quadratic {
 pub struct Blocked {
     /// A sentence with the blocking term and its degree.
     pub words: String,
-    pub term: Option<Expr>,
+    pub term: Expr,
+}
+
+impl Blocked {
+    fn by(term: Expr, words: String) -> Self {
+        Self { words, term }
+    }
 }
 
 /// The coefficients, or the term that is not of the right degree.
@@ -146,16 +147,11 @@ pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQu
     let (mut rows, mut shift) = (Vec::new(), Vec::new());
     for (i, f) in process.drift.iter().enumerate() {
         if let Some((words, term)) = beyond(graph, *f, &state, 1) {
-            return Err(Blocked {
-                words: format!("drift[{i}] has {words}"),
-                term: Some(term),
-            });
+            return Err(Blocked::by(term, format!("drift[{i}] has {words}")));
         }
         let Some((row, constant)) = graph.affine_coefficients(*f, &state) else {
-            return Err(Blocked {
-                words: format!("drift[{i}] is not affine in the state"),
-                term: Some(*f),
-            });
+            let words = format!("drift[{i}] is not affine in the state");
+            return Err(Blocked::by(*f, words));
         };
         rows.push(row);
         shift.push(constant);
@@ -167,10 +163,8 @@ pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQu
     ];
     for (name, entries) in parts {
         if let Some(entry) = entries.iter().find(|e| graph.depends_on_any(**e, &state)) {
-            return Err(Blocked {
-                words: format!("{name} contains the state: {}", graph.text(*entry)),
-                term: Some(*entry),
-            });
+            let words = format!("{name} contains the state: {}", graph.text(*entry));
+            return Err(Blocked::by(*entry, words));
         }
     }
     for (name, e) in [
@@ -178,10 +172,7 @@ pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQu
         ("the terminal cost", controlled.terminal),
     ] {
         if let Some((words, term)) = beyond(graph, e, &state, 2) {
-            return Err(Blocked {
-                words: format!("{name} has {words}"),
-                term: Some(term),
-            });
+            return Err(Blocked::by(term, format!("{name} has {words}")));
         }
     }
     Ok(LinearQuadratic {
@@ -211,18 +202,14 @@ pub fn system(controlled: &mut ControlledDiffusion, lq: &LinearQuadratic) -> Ric
     let diffusivity = controlled.process.diffusivity.clone();
     let (time, discount) = (controlled.process.time, controlled.discount);
     let graph = &mut controlled.process.graph;
+    let mut unknown = |name: String| graph.unknown(&name, &[time]);
+    let mut entry = |i: usize, j: usize| unknown(format!("P[{}][{}]", i.min(j), i.max(j)));
     let form: Matrix = (0..d)
-        .map(|i| {
-            (0..d)
-                .map(|j| graph.unknown(&format!("P[{}][{}]", i.min(j), i.max(j)), &[time]))
-                .collect()
-        })
+        .map(|i| (0..d).map(|j| entry(i, j)).collect())
         .collect();
-    let vector: Vec<Expr> = (0..d)
-        .map(|i| graph.unknown(&format!("r[{i}]"), &[time]))
-        .collect();
-    let constant = graph.unknown("c", &[time]);
-    let (one, minus, half) = (graph.one(), graph.integer(-1), graph.rational(1, 2));
+    let vector: Vec<Expr> = (0..d).map(|i| unknown(format!("r[{i}]"))).collect();
+    let constant = unknown("c".to_owned());
+    let (one, minus) = (graph.one(), graph.integer(-1));
     let across = matrix::transpose(&lq.matrix);
     let left = matrix::product(graph, &across, &form);
     let right = matrix::product(graph, &form, &lq.matrix);
@@ -239,28 +226,14 @@ pub fn system(controlled: &mut ControlledDiffusion, lq: &LinearQuadratic) -> Ric
     let carried = matrix::apply(graph, &across, &vector);
     let steered = matrix::apply(graph, &pressed, &vector);
     let driven = matrix::apply(graph, &form, &lq.shift);
-    let vector_rate = (0..d)
-        .map(|i| {
-            let later = graph.mul(&[discount, vector[i]]);
-            let gained = graph.add(&[carried[i], driven[i], lq.running.vector[i]]);
-            let gained = graph.neg(gained);
-            graph.add(&[later, steered[i], gained])
-        })
-        .collect();
-    let drifted = dot(graph, &lq.shift, &vector);
+    let vector_rate = graph.each((0..d).map(|i| {
+        let gained = carried[i] + driven[i] + lq.running.vector[i];
+        discount * vector[i] + steered[i] - gained
+    }));
     let pulled = matrix::apply(graph, &lq.authority, &vector);
-    let saved = dot(graph, &vector, &pulled);
-    let saved = graph.mul(&[half, saved]);
-    let mut trace = Vec::new();
-    for (a, b) in diffusivity.iter().zip(&form) {
-        trace.push(dot(graph, a, b));
-    }
-    let trace = graph.add(&trace);
-    let spread = graph.mul(&[half, trace]);
-    let later = graph.mul(&[discount, constant]);
-    let gained = graph.add(&[drifted, spread, lq.running.constant]);
-    let gained = graph.neg(gained);
-    let constant_rate = graph.add(&[later, saved, gained]);
+    let trace = sum(diffusivity.iter().zip(&form).map(|(a, b)| dot(a, b)));
+    let gained = dot(&lq.shift, &vector) + trace / 2 + lq.running.constant;
+    let constant_rate = graph.of(discount * constant + dot(&vector, &pulled) / 2 - gained);
     RiccatiSystem {
         form,
         vector,
@@ -282,12 +255,8 @@ pub fn execute(
     let state = controlled.process.state.clone();
     let time = controlled.process.time;
     let graph = &mut controlled.process.graph;
-    let half = graph.rational(1, 2);
     let bent = matrix::apply(graph, &system.form, &state);
-    let square = dot(graph, &state, &bent);
-    let square = graph.mul(&[half, square]);
-    let along = dot(graph, &system.vector, &state);
-    let value = graph.add(&[square, along, system.constant]);
+    let value = graph.of(dot(&state, &bent) / 2 + dot(&system.vector, &state) + system.constant);
     let residual = bellman::residual(controlled, value);
     let graph = &mut controlled.process.graph;
     let unknowns = system.form.iter().flatten().chain(&system.vector);
@@ -300,9 +269,8 @@ pub fn execute(
         replacements.push((graph.derivative(*unknown, time), *rate));
     }
     let inserted = graph.substitute(residual, &replacements);
-    let zero = graph.zero();
     let claim = "1/2 x'P x + r.x + c solves the Hamilton-Jacobi-Bellman equation";
-    equal(graph, claim, inserted, zero)
+    controlled.process.equal(claim, inserted, 0)
 }
 
 /// The step.
@@ -313,7 +281,6 @@ pub fn step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
     lq: &LinearQuadratic,
-    written: &LinearQuadratic,
 ) -> Result<Step, Refuted> {
     let system = system(exact, lq);
     let evidence = execute(exact, &system)?;
@@ -323,92 +290,36 @@ pub fn step(
     let discounted = !graph.is_zero(exact.discount);
     let name = bellman::control_name(shown);
     let end = notation::time_of_end(&mut shown.process, shown.horizon.1);
-    let left = |symbol: &str| {
-        if discounted {
-            format!("rho {symbol} - {symbol}'")
+    let line = |symbol: &str, right: &str| {
+        let minus = if discounted {
+            format!("rho {symbol} - ")
         } else {
-            format!("-{symbol}'")
-        }
+            "-".to_owned()
+        };
+        Formula::of(&format!("{minus}{symbol}' = {right}"), &[&end])
     };
-    let left_latex = |symbol: &str| {
-        if discounted {
-            format!("\\rho {symbol} - \\dot{{{symbol}}}")
-        } else {
-            format!("-\\dot{{{symbol}}}")
-        }
-    };
-    let mut step = Step::new(
-        "Riccati system",
-        "riccati",
-        SOURCE,
-        "the quadratic form inserted in the Hamilton-Jacobi-Bellman equation, for every x",
-        evidence,
-    )
-    .assuming(&[Assumption::RiccatiSolution]);
-    step = if centred {
-        step.line("V = 1/2 x'P x + c", "V = \\frac{1}{2} x^\\top P x + c")
+    let executes =
+        "the quadratic form inserted in the Hamilton-Jacobi-Bellman equation, for every x";
+    let form = line("P", "A'P + P A - P S P + Q,   P({}) = M");
+    let step = Step::new("Riccati system", "riccati", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::RiccatiSolution]);
+    let step = if centred {
+        step.line("V = 1/2 x'P x + c")
+            .line(form)
+            .line(line("c", "1/2 tr(D P) + q_0,   c({}) = m_0"))
+            .line(Formula::of("{}* = -R^-1 B' P x", &[&name]))
     } else {
-        step.line(
-            "V = 1/2 x'P x + r.x + c",
-            "V = \\frac{1}{2} x^\\top P x + r \\cdot x + c",
-        )
+        step.line("V = 1/2 x'P x + r.x + c")
+            .line(form)
+            .line(line("r", "(A - S P)'r + P a + k,   r({}) = m"))
+            .line(line(
+                "c",
+                "a.r - 1/2 r.S r + 1/2 tr(D P) + q_0,   c({}) = m_0",
+            ))
+            .line(Formula::of("{}* = -R^-1 B' (P x + r)", &[&name]))
     };
-    step = step.line(
-        format!(
-            "{} = A'P + P A - P S P + Q,   P({}) = M",
-            left("P"),
-            end.text
-        ),
-        format!(
-            "{} = A^\\top P + P A - P S P + Q, \\qquad P({}) = M",
-            left_latex("P"),
-            end.latex
-        ),
-    );
-    if !centred {
-        step = step.line(
-            format!(
-                "{} = (A - S P)'r + P a + k,   r({}) = m",
-                left("r"),
-                end.text
-            ),
-            format!(
-                "{} = (A - S P)^\\top r + P a + k, \\qquad r({}) = m",
-                left_latex("r"),
-                end.latex
-            ),
-        );
-    }
-    let (driven, driven_latex) = if centred {
-        ("", "")
-    } else {
-        (
-            "a.r - 1/2 r.S r + ",
-            "a \\cdot r - \\frac{1}{2} r^\\top S r + ",
-        )
-    };
-    step = step
-        .line(
-            format!("{} = {driven}1/2 tr(D P) + q_0,   c({}) = m_0", left("c"), end.text),
-            format!(
-                "{} = {driven_latex}\\frac{{1}}{{2}} \\operatorname{{tr}}(D P) + q_0, \\qquad c({}) = m_0",
-                left_latex("c"),
-                end.latex
-            ),
-        )
-        .line(
-            format!(
-                "{}* = -R^-1 B'{}",
-                name.text,
-                if centred { " P x" } else { " (P x + r)" }
-            ),
-            format!(
-                "{}^* = -R^{{-1}} B^\\top {}",
-                name.latex,
-                if centred { "P x" } else { "(P x + r)" }
-            ),
-        );
-    Ok(step.lines(coefficients_written(shown, written, centred)))
+    Ok(step.lines(coefficients_written(shown, lq, centred)))
 }
 
 /// The matrices with their numbers.
@@ -422,28 +333,23 @@ fn coefficients_written(
     let mut lines = Vec::new();
     for (name, matrix) in [
         ("A", &lq.matrix),
-        ("S", &lq.authority),
+        ("S = B R^-1 B'", &lq.authority),
         ("Q", &lq.running.matrix),
         ("M", &lq.terminal.matrix),
         ("D", &diffusivity),
     ] {
-        let label = match name {
-            "S" => Formula::new("S = B R^-1 B'", "S = B R^{-1} B^\\top"),
-            _ => Formula::new(name, name),
-        };
-        lines.push(notation::matrix(process, &label, matrix));
+        lines.push(notation::matrix(process, name, matrix));
     }
-    if !centred {
-        for (name, vector) in [
-            ("a", &lq.shift),
-            ("k", &lq.running.vector),
-            ("m", &lq.terminal.vector),
-        ] {
-            lines.push(notation::vector(process, &Formula::new(name, name), vector));
-        }
+    let vectors = [
+        ("a", &lq.shift),
+        ("k", &lq.running.vector),
+        ("m", &lq.terminal.vector),
+    ];
+    for (name, vector) in vectors.into_iter().filter(|_| !centred) {
+        lines.push(notation::vector(process, name, vector));
     }
     for (name, value) in [("q_0", lq.running.constant), ("m_0", lq.terminal.constant)] {
-        lines.push(notation::scalar(process, &Formula::new(name, name), value));
+        lines.push(notation::scalar(process, name, value));
     }
     lines
 }

@@ -22,9 +22,10 @@ use crate::derivation::control::bellman;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::{ControlledDiffusion, matrix_text};
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
-use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity};
+use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity, is_diagonal};
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::expr::arithmetic::{exp, log};
 use crate::expr::{Expr, Graph};
 use nalgebra::DMatrix;
 
@@ -49,27 +50,25 @@ pub struct NoTemperature {
 /// # Errors
 /// [`NoTemperature`] with both matrices, their ranks and the nearest change.
 pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, NoTemperature> {
+    let missing = |because: &str, nearest: Option<&str>| NoTemperature {
+        because: because.to_owned(),
+        nearest: nearest.map(str::to_owned),
+    };
     let authority = controlled.authority();
     let diffusivity = controlled.process.diffusivity.clone();
     if !controlled.process.graph.is_zero(controlled.discount) {
-        return Err(NoTemperature {
-            because: "the discount would add a term psi log psi".to_owned(),
-            nearest: Some("leave out cost.discount".to_owned()),
-        });
+        let because = "the discount would add a term psi log psi";
+        return Err(missing(because, Some("leave out cost.discount")));
     }
-    let mut moving = controlled.process.state.clone();
-    moving.push(controlled.process.time);
+    let moving = controlled.process.coordinates();
     let graph = &mut controlled.process.graph;
     let Some(value) = ratio(graph, &diffusivity, &authority) else {
-        return Err(NoTemperature {
-            because: "the control does not act on the state: B R^-1 B' = 0".to_owned(),
-            nearest: None,
-        });
+        let because = "the control does not act on the state: B R^-1 B' = 0";
+        return Err(missing(because, None));
     };
     let mut evidence = Evidence::Proved;
     for (wide, narrow) in diffusivity.iter().flatten().zip(authority.iter().flatten()) {
-        let expected = graph.mul(&[value, *narrow]);
-        match equal(graph, "G G' = lambda B R^-1 B'", *wide, expected) {
+        match equal(graph, "G G' = lambda B R^-1 B'", *wide, value * *narrow) {
             Ok(found) => evidence = evidence.and(found),
             Err(_) => {
                 let because = both_matrices(graph, &diffusivity, &authority);
@@ -79,19 +78,18 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
         }
     }
     if graph.is_provably_zero(value) {
-        return Err(NoTemperature {
-            because: "there is no noise where the control acts, so lambda would be 0".to_owned(),
-            nearest: Some("add noise through the control channel".to_owned()),
-        });
+        let because = "there is no noise where the control acts, so lambda would be 0";
+        return Err(missing(
+            because,
+            Some("add noise through the control channel"),
+        ));
     }
     if graph.depends_on_any(value, &moving) {
-        return Err(NoTemperature {
-            because: format!(
-                "G G' = lambda B R^-1 B' only with lambda = {}, which is no constant",
-                graph.text(value)
-            ),
-            nearest: Some("let the effort R vary as the inverse of G G'".to_owned()),
-        });
+        let lambda = graph.text(value);
+        let because =
+            format!("G G' = lambda B R^-1 B' only with lambda = {lambda}, which is no constant");
+        let nearest = "let the effort R vary as the inverse of G G'";
+        return Err(missing(&because, Some(nearest)));
     }
     Ok(Temperature { value, evidence })
 }
@@ -100,7 +98,7 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
 fn ratio(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>]) -> Option<Expr> {
     for (above, below) in a.iter().flatten().zip(b.iter().flatten()) {
         if !graph.is_provably_zero(*below) {
-            let quotient = graph.div(*above, *below);
+            let quotient = graph.of(*above / *below);
             return Some(notation::tidy(graph, quotient));
         }
     }
@@ -114,24 +112,17 @@ pub(crate) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
     {
         return format!("{} I", notation::brief(graph, common));
     }
-    let diagonal = matrix.iter().enumerate().all(|(i, row)| {
-        let mut entries = row.iter().enumerate();
-        entries.all(|(j, entry)| i == j || graph.is_zero(*entry))
-    });
-    if diagonal && matrix.len() > 1 {
-        let entries: Vec<String> = matrix
-            .iter()
-            .enumerate()
+    if is_diagonal(graph, matrix) && matrix.len() > 1 {
+        let rows = matrix.iter().enumerate();
+        let entries: Vec<String> = rows
             .map(|(i, row)| notation::brief(graph, row[i]))
             .collect();
         return format!("diag({})", entries.join(", "));
     }
     let longest = matrix.iter().flatten().map(|e| graph.text(*e).len()).max();
     if longest.is_some_and(|n| n > 40) {
-        return format!(
-            "a full {0} x {0} matrix that depends on state or time",
-            matrix.len()
-        );
+        let d = matrix.len();
+        return format!("a full {d} x {d} matrix that depends on state or time");
     }
     matrix_text(graph, matrix)
 }
@@ -163,88 +154,57 @@ fn both_matrices(graph: &Graph, wide: &[Vec<Expr>], narrow: &[Vec<Expr>]) -> Str
 
 /// The smallest change of one table that would make the matrices proportional.
 fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> {
-    let d = wide.len();
-    let idle: Vec<usize> = (0..d)
-        .filter(|i| graph.is_provably_zero(narrow[*i][*i]))
-        .collect();
-    let noisy_idle: Vec<usize> = idle
-        .iter()
-        .copied()
-        .filter(|i| !graph.is_provably_zero(wide[*i][*i]))
-        .collect();
-    let keep: Vec<usize> = (0..d).filter(|i| !idle.contains(i)).collect();
+    let table = |states: &[usize]| -> String {
+        let rows = states.iter().map(|i| format!("dynamics.diffusion[{i}]"));
+        rows.collect::<Vec<_>>().join(" and ")
+    };
+    let mut vanishes = |matrix: &Matrix, i: usize| graph.is_provably_zero(matrix[i][i]);
+    let (idle, keep): (Vec<usize>, Vec<usize>) =
+        (0..wide.len()).partition(|i| vanishes(narrow, *i));
+    let (silent, _): (Vec<usize>, Vec<usize>) = keep.iter().partition(|i| vanishes(wide, **i));
+    let (_, noisy_idle): (Vec<usize>, Vec<usize>) = idle.iter().partition(|i| vanishes(wide, **i));
     let part = |matrix: &Matrix| -> Matrix {
-        keep.iter()
-            .map(|i| keep.iter().map(|j| matrix[*i][*j]).collect())
+        let rows = keep.iter();
+        rows.map(|i| keep.iter().map(|j| matrix[*i][*j]).collect())
             .collect()
     };
     let (inner, acting) = (part(wide), part(narrow));
     let value = ratio(graph, &inner, &acting)?;
-    let proportional = |graph: &mut Graph| {
-        inner
-            .iter()
-            .flatten()
-            .zip(acting.iter().flatten())
-            .all(|(a, b)| {
-                let expected = graph.mul(&[value, *b]);
-                let difference = graph.sub(*a, expected);
-                graph.is_provably_zero(difference)
-            })
-    };
-    if !noisy_idle.is_empty() && !graph.is_provably_zero(value) && proportional(graph) {
-        let rows: Vec<String> = noisy_idle
-            .iter()
-            .map(|i| format!("dynamics.diffusion[{i}]"))
-            .collect();
-        return Some(format!(
-            "set {} to 0 (noise only where control acts) -> lambda = {}",
-            rows.join(" and "),
-            graph.text(value)
-        ));
+    if !noisy_idle.is_empty() {
+        let differences = graph.pairwise(&inner.concat(), &acting.concat(), |a, b| a - value * b);
+        let possible = !graph.is_provably_zero(value)
+            && differences.into_iter().all(|e| graph.is_provably_zero(e));
+        return possible.then(|| {
+            let (rows, lambda) = (table(&noisy_idle), graph.text(value));
+            format!("set {rows} to 0 (noise only where control acts) -> lambda = {lambda}")
+        });
     }
-    if noisy_idle.is_empty() {
-        let silent: Vec<String> = keep
-            .iter()
-            .filter(|i| graph.is_provably_zero(wide[**i][**i]))
-            .map(|i| format!("dynamics.diffusion[{i}]"))
-            .collect();
-        if !silent.is_empty() {
-            return Some(format!(
-                "add noise where control acts: {} is 0 there",
-                silent.join(" and ")
-            ));
-        }
-        // Same support: the prices do not fit the noise.
-        if rank(graph, wide).is_none() || rank(graph, narrow).is_none() {
-            return None;
-        }
-        let ratios: Vec<String> = keep
-            .iter()
-            .map(|i| {
-                let quotient = graph.div(wide[*i][*i], narrow[*i][*i]);
-                let quotient = notation::tidy(graph, quotient);
-                graph.text(quotient)
-            })
-            .collect();
-        return Some(format!(
-            "scale the prices of the controls so that the ratios {} become one number",
-            ratios.join(", ")
-        ));
+    if !silent.is_empty() {
+        let rows = table(&silent);
+        return Some(format!("add noise where control acts: {rows} is 0 there"));
     }
-    None
+    // Same support: the prices do not fit the noise.
+    if rank(graph, wide).is_none() || rank(graph, narrow).is_none() {
+        return None;
+    }
+    let mut ratios = Vec::new();
+    for i in keep {
+        let quotient = graph.of(wide[i][i] / narrow[i][i]);
+        let quotient = notation::tidy(graph, quotient);
+        ratios.push(graph.text(quotient));
+    }
+    let ratios = ratios.join(", ");
+    Some(format!(
+        "scale the prices of the controls so that the ratios {ratios} become one number"
+    ))
 }
 
 /// `psi_t + L psi - (q / lambda) psi`.
 pub fn residual(controlled: &mut ControlledDiffusion, lambda: Expr, psi: Expr) -> Expr {
     let process = &mut controlled.process;
-    let drift = process.drift.clone();
-    let generated = process.generator(&drift, psi);
-    let graph = &mut process.graph;
-    let rate = graph.derivative(psi, process.time);
-    let killed = graph.mul(&[controlled.running, psi]);
-    let killed = graph.div(killed, lambda);
-    let killed = graph.neg(killed);
-    graph.add(&[rate, generated, killed])
+    let generated = process.generated(psi);
+    let rate = process.rate(psi);
+    process.of(rate + generated - controlled.running * psi / lambda)
 }
 
 /// The linear equation.
@@ -253,18 +213,10 @@ pub fn equation(controlled: &mut ControlledDiffusion, lambda: Expr) -> Equation 
     let residual = residual(controlled, lambda, psi);
     let horizon = controlled.process.constant("T");
     let end = controlled.process.at_time("psi", horizon);
-    let graph = &mut controlled.process.graph;
-    let exponent = graph.div(controlled.terminal, lambda);
-    let exponent = graph.neg(exponent);
-    let there = graph.exp(exponent);
-    Equation {
-        id: "hopf-cole",
-        unknown: psi,
-        residual,
-        closes_with: vec![graph.sub(end, there)],
-        assumes: vec![Assumption::SmoothValue],
-        source: SOURCE,
-    }
+    let closing = end - exp(-(controlled.terminal / lambda));
+    Equation::new("hopf-cole", psi, residual, SOURCE)
+        .closing(controlled.process.of(closing))
+        .assuming(&[Assumption::SmoothValue])
 }
 
 /// At `V = -lambda log psi` the Hamilton–Jacobi–Bellman residual is `-lambda residual / psi`.
@@ -277,17 +229,11 @@ pub fn execute(
     psi: Expr,
     residual: Expr,
 ) -> Result<Evidence, Refuted> {
-    let graph = &mut controlled.process.graph;
-    let log = graph.log(psi);
-    let value = graph.mul(&[lambda, log]);
-    let value = graph.neg(value);
+    let value = controlled.process.of(-(lambda * log(psi)));
     let transformed = bellman::residual(controlled, value);
-    let graph = &mut controlled.process.graph;
-    let quotient = graph.div(residual, psi);
-    let scaled = graph.mul(&[lambda, quotient]);
-    let expected = graph.neg(scaled);
     let claim = "V = -lambda log psi makes the equation linear";
-    equal(graph, claim, transformed, expected)
+    let expected = -(lambda * residual / psi);
+    controlled.process.equal(claim, transformed, expected)
 }
 
 /// The step.
@@ -298,77 +244,44 @@ pub fn step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
     temperature: &Temperature,
-    written: Expr,
 ) -> Result<Step, Refuted> {
     let lambda = temperature.value;
     let equation = equation(exact, lambda);
     let evidence = execute(exact, lambda, equation.unknown, equation.residual)?
         .and(temperature.evidence.clone());
     let process = &mut shown.process;
-    let price = notation::expression(&mut process.graph, written);
-    let number = notation::expression(&mut exact.process.graph, lambda);
+    let price = notation::expression(&mut process.graph, lambda);
     let end = notation::time_of_end(process, shown.horizon.1);
-    let killed = if process.graph.is_zero(shown.running) {
-        Formula::new("", "")
+    let free = process.graph.is_zero(shown.running);
+    let killed = if free {
+        "".into()
     } else {
-        let rate = process.graph.div(shown.running, written);
-        let rate = notation::of_state(process, rate);
-        Formula::new(
-            format!(" - ({}) psi", rate.text),
-            format!(" - \\left({}\\right) \\psi", rate.latex),
+        let rate = process.of(shown.running / lambda);
+        Formula::of(
+            " - {} psi",
+            &[&notation::grouped(&notation::of_state(process, rate))],
         )
     };
-    let exponent = process.graph.div(shown.terminal, written);
+    let exponent = process.of(shown.terminal / lambda);
     let exponent = notation::of_state(process, exponent);
-    let lambda_text = if price.text == number.text {
-        Formula::new(price.text.clone(), price.latex)
+    let cost = if free {
+        "Phi(X_T)"
     } else {
-        Formula::new(
-            format!("{} = {}", price.text, number.text),
-            format!("{} = {}", price.latex, number.latex),
-        )
+        "(int_t^T q ds + Phi(X_T))"
     };
-    let cost = if process.graph.is_zero(shown.running) {
-        ("Phi(X_T)", "\\Phi(X_T)")
-    } else {
-        (
-            "(int_t^T q ds + Phi(X_T))",
-            "\\left(\\int_t^T q \\, ds + \\Phi(X_T)\\right)",
-        )
-    };
-    Ok(Step::new(
-        "linear equation for psi = exp(-V/lambda)",
-        "hopf-cole; G G' = lambda B R^-1 B'",
-        SOURCE,
-        "V = -lambda log psi inserted in the Hamilton-Jacobi-Bellman equation",
-        evidence,
+    let name = "linear equation for psi = exp(-V/lambda)";
+    let executes = "V = -lambda log psi inserted in the Hamilton-Jacobi-Bellman equation";
+    let linear = Formula::of(
+        "-psi_t = L psi{},   psi(x,{}) = exp(-({}))",
+        &[&killed, &end, &exponent],
+    );
+    let mean = "psi(x,t) = E[ exp(-{}/lambda) | X_t = x ],   X uncontrolled   (Feynman-Kac)";
+    Ok(
+        Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
+            .executed(executes, evidence)
+            .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
+            .line(linear)
+            .line(Formula::of(mean, &[&cost.into()]))
+            .about(equation),
     )
-    .line(
-        format!("V = -lambda log psi,   lambda = {}", lambda_text.text),
-        format!(
-            "V = -\\lambda \\log \\psi, \\qquad \\lambda = {}",
-            lambda_text.latex
-        ),
-    )
-    .line(
-        format!(
-            "-psi_t = L psi{},   psi(x,{}) = exp(-({}))",
-            killed.text, end.text, exponent.text
-        ),
-        format!(
-            "-\\psi_t = L \\psi{}, \\qquad \\psi(x,{}) = e^{{-\\left({}\\right)}}",
-            killed.latex, end.latex, exponent.latex
-        ),
-    )
-    .line(
-        format!(
-            "psi(x,t) = E[ exp(-{}/lambda) | X_t = x ],   X uncontrolled   (Feynman-Kac)",
-            cost.0
-        ),
-        format!(
-            "\\psi(x,t) = \\mathbb{{E}}\\left[ e^{{-{}/\\lambda}} \\mid X_t = x \\right]",
-            cost.1
-        ),
-    )
-    .about(equation))
 }

@@ -24,9 +24,9 @@ use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix;
-use crate::derivation::ground::noising::dot;
 use crate::derivation::ground::step::Step;
 use crate::expr::Expr;
+use crate::expr::arithmetic::{dot, partial};
 
 const SOURCE: &str = "Maslov & Fedoriuk (1981); Fleming & Souganidis (1986)";
 
@@ -34,7 +34,7 @@ const SOURCE: &str = "Maslov & Fedoriuk (1981); Fleming & Souganidis (1986)";
 pub fn eikonal(controlled: &mut ControlledDiffusion, leading: Expr) -> Expr {
     let whole = bellman::residual(controlled, leading);
     let curved = controlled.process.half_curvature(leading);
-    controlled.process.graph.sub(whole, curved)
+    controlled.process.of(whole - curved)
 }
 
 /// `V_1t + (b - A grad V_0) . grad V_1 + 1/2 D : grad grad V_0`, with the discount.
@@ -45,17 +45,9 @@ pub fn transport(controlled: &mut ControlledDiffusion, leading: Expr, next: Expr
     let curved = process.half_curvature(leading);
     let graph = &mut process.graph;
     let pulled = matrix::apply(graph, &authority, &first);
-    let velocity: Vec<Expr> = process
-        .drift
-        .iter()
-        .zip(&pulled)
-        .map(|(b, p)| graph.sub(*b, *p))
-        .collect();
-    let carried = dot(graph, &velocity, &second);
-    let rate = graph.derivative(next, process.time);
-    let later = graph.mul(&[controlled.discount, next]);
-    let later = graph.neg(later);
-    graph.add(&[rate, later, carried, curved])
+    let velocity = graph.pairwise(&process.drift, &pulled, |b, p| b - p);
+    let right = bellman::passing(controlled, next) + dot(&velocity, &second) + curved;
+    controlled.process.of(right)
 }
 
 /// Orders 0 and 1 in `h` of the residual at `V_0 + h V_1`, with `h D` for `D`.
@@ -69,20 +61,16 @@ pub fn execute(
 ) -> Result<Evidence, Refuted> {
     let process = &mut controlled.process;
     let (leading, next) = (process.field("V_0"), process.field("V_1"));
-    let graph = &mut process.graph;
-    let small = graph.symbol("h*");
-    let correction = graph.mul(&[small, next]);
-    let value = graph.add(&[leading, correction]);
+    let small = process.graph.symbol("h*");
+    let value = process.of(leading + small * next);
     let whole = bellman::residual(controlled, value);
     let curved = controlled.process.half_curvature(value);
     let graph = &mut controlled.process.graph;
     // D enters only through the curvature: replace it by h D.
-    let free = graph.sub(whole, curved);
-    let scaled = graph.mul(&[small, curved]);
-    let family = graph.add(&[free, scaled]);
+    let family = graph.of(whole - curved + small * curved);
     let zero = graph.zero();
     let at_zero = graph.substitute(family, &[(small, zero)]);
-    let first = graph.derivative(family, small);
+    let first = graph.of(partial(family, small));
     let first = graph.substitute(first, &[(small, zero)]);
     let claim = "order 0 is the eikonal equation";
     let leading = equal(graph, claim, at_zero, eikonal)?;
@@ -101,24 +89,13 @@ pub fn step(exact: &mut ControlledDiffusion) -> Result<Step, Refuted> {
     let first = eikonal(exact, leading);
     let second = transport(exact, leading, next);
     let evidence = execute(exact, first, second)?;
-    Ok(Step::new(
-        "small noise to first order",
-        "wkb",
-        SOURCE,
-        "orders 0 and 1 in h of the Hamilton-Jacobi-Bellman equation at V_0 + h V_1, with h D for D",
-        evidence,
-    )
-    .assuming(&[Assumption::NoCaustics])
-    .line(
-        "V_0t + q + b.grad V_0 - 1/2 grad V_0.B R^-1 B' grad V_0 = 0,   V_0(x,T) = Phi",
-        "\\partial_t V_0 + q + b \\cdot \\nabla V_0 - \\frac{1}{2} \\nabla V_0 \\cdot B R^{-1} B^\\top \\nabla V_0 = 0, \\qquad V_0(x,T) = \\Phi",
-    )
-    .line(
-        "V_1t + (b - B R^-1 B' grad V_0).grad V_1 + 1/2 D : grad grad V_0 = 0,   V_1(x,T) = 0",
-        "\\partial_t V_1 + (b - B R^{-1} B^\\top \\nabla V_0) \\cdot \\nabla V_1 + \\frac{1}{2} D : \\nabla\\nabla V_0 = 0, \\qquad V_1(x,T) = 0",
-    )
-    .line(
-        "along the least-action path:  V_1 = 1/2 int_t^T D : grad grad V_0 ds",
-        "V_1 = \\frac{1}{2} \\int_t^T D : \\nabla\\nabla V_0 \\, ds",
-    ))
+    let executes = "orders 0 and 1 in h of the Hamilton-Jacobi-Bellman equation at V_0 + h V_1, with h D for D";
+    Ok(Step::new("small noise to first order", "wkb", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::NoCaustics])
+        .line("V_0t + q + b.grad V_0 - 1/2 grad V_0.B R^-1 B' grad V_0 = 0,   V_0(x,T) = Phi")
+        .line(
+            "V_1t + (b - B R^-1 B' grad V_0).grad V_1 + 1/2 D : grad grad V_0 = 0,   V_1(x,T) = 0",
+        )
+        .line("along the least-action path:  V_1 = 1/2 int_t^T D : grad grad V_0 ds"))
 }

@@ -9,6 +9,7 @@ use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
 use crate::derivation::kind::whole::CrossCheck;
+use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Function, Graph};
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
@@ -60,15 +61,13 @@ pub fn points(
 /// `sum_i sin(x_i + x_{i+1}/2 + t)`: smooth, with every second derivative next to the diagonal.
 pub fn test_function(noising: &mut Noising) -> Expr {
     let d = noising.dimension();
-    let graph = &mut noising.graph;
-    let half = graph.rational(1, 2);
+    let (graph, x) = (&mut noising.graph, &noising.state);
     let mut terms = Vec::new();
     for i in 0..d {
-        let neighbour = graph.mul(&[half, noising.state[(i + 1) % d]]);
-        let phase = graph.add(&[noising.state[i], neighbour, noising.time]);
+        let phase = graph.of(x[i] + x[(i + 1) % d] / 2 + noising.time);
         terms.push(graph.apply(Function::Sin, &[phase]));
     }
-    graph.add(&terms)
+    graph.of(sum(terms))
 }
 
 /// Compares derived expressions with values found another way, at up to 64 of the points (640 over the number of

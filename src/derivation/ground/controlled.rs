@@ -15,8 +15,9 @@
 use crate::derivation::ground::as_typed::points;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
 use crate::derivation::ground::matrix::{self, Matrix};
-use crate::derivation::ground::noising::{Noising, dot, terms};
+use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::stated::{Clock, Stated, Terminal};
+use crate::expr::arithmetic::{dot, sum};
 use crate::expr::{Expr, Graph};
 use crate::problem::meant::law::Law;
 use nalgebra::DMatrix;
@@ -73,18 +74,10 @@ pub fn uncontrolled(stated: &Stated) -> Noising {
     let mut graph = stated.graph.clone();
     let zero = graph.zero();
     let off: Vec<(Expr, Expr)> = stated.control.iter().map(|u| (*u, zero)).collect();
-    let drift = stated
-        .drift
-        .iter()
-        .map(|f| graph.substitute(*f, &off))
-        .collect();
-    Noising::new(
-        graph,
-        stated.time,
-        stated.state.clone(),
-        drift,
-        stated.diffusion.clone(),
-    )
+    let drift = stated.drift.iter();
+    let drift = drift.map(|f| graph.substitute(*f, &off)).collect();
+    let (state, diffusion) = (stated.state.clone(), stated.diffusion.clone());
+    Noising::new(graph, stated.time, state, drift, diffusion)
 }
 
 /// Takes the problem apart.
@@ -168,10 +161,9 @@ pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix
     for (s, u) in slope.iter().zip(control) {
         let linear = graph.substitute(*s, &off);
         if !graph.is_provably_zero(linear) {
-            let term = graph.mul(&[linear, *u]);
-            return Err(Obstacle::CrossTerm {
-                term: graph.text(term),
-            });
+            let term = graph.of(linear * *u);
+            let term = graph.text(term);
+            return Err(Obstacle::CrossTerm { term });
         }
     }
     Ok((running, effort))
@@ -194,7 +186,7 @@ fn offending(graph: &mut Graph, e: Expr, control: &[Expr], order: usize) -> Stri
             kept.push(term);
         }
     }
-    let sum = graph.add(&kept);
+    let sum = graph.of(sum(kept));
     graph.text(sum)
 }
 
@@ -291,24 +283,21 @@ impl ControlledDiffusion {
     /// `b + B u`.
     pub fn steered(&mut self, control: &[Expr]) -> Vec<Expr> {
         let push = self.push(control);
-        let one = self.process.graph.one();
-        let drift = self.process.drift.clone();
-        self.process.combine(&[(one, &drift), (one, &push)])
+        let process = &mut self.process;
+        process.graph.pairwise(&process.drift, &push, |b, p| b + p)
     }
 
     /// `1/2 u' R u`.
     pub fn effort_rate(&mut self, control: &[Expr]) -> Expr {
         let graph = &mut self.process.graph;
         let priced = matrix::apply(graph, &self.effort, control);
-        let square = dot(graph, control, &priced);
-        let half = graph.rational(1, 2);
-        graph.mul(&[half, square])
+        graph.of(dot(control, &priced) / 2)
     }
 
     /// `q + 1/2 u' R u`.
     pub fn cost_rate(&mut self, control: &[Expr]) -> Expr {
         let effort = self.effort_rate(control);
-        self.process.graph.add(&[self.running, effort])
+        self.process.of(self.running + effort)
     }
 
     /// `B' v`.
@@ -330,6 +319,6 @@ impl ControlledDiffusion {
         let pulled = self.through_channel(slope);
         let graph = &mut self.process.graph;
         let scaled = matrix::apply(graph, &self.inverse_effort, &pulled);
-        scaled.iter().map(|u| graph.neg(*u)).collect()
+        graph.each(scaled.iter().map(|u| -*u))
     }
 }

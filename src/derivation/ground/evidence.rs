@@ -1,5 +1,6 @@
 //! Executing an equation: proved in normal form, tested at points, or refuted.
 
+use crate::expr::arithmetic::Arithmetic;
 use crate::expr::{Decision, Expr, Graph};
 
 /// How an equation was made sure of.
@@ -81,7 +82,13 @@ fn place(at: &[(String, f64)]) -> String {
 ///
 /// # Errors
 /// [`Refuted`] with a point where the sides differ.
-pub fn equal(graph: &mut Graph, claim: &str, left: Expr, right: Expr) -> Result<Evidence, Refuted> {
+pub fn equal(
+    graph: &mut Graph,
+    claim: &str,
+    left: impl Into<Arithmetic>,
+    right: impl Into<Arithmetic>,
+) -> Result<Evidence, Refuted> {
+    let (left, right) = (graph.of(left), graph.of(right));
     match graph.equal(left, right) {
         Decision::Proved { .. } => Ok(Evidence::Proved),
         Decision::Undecided { .. } => Ok(Evidence::Stated),

@@ -1,6 +1,6 @@
 //! Small matrices of expressions.
 
-use crate::derivation::ground::noising::dot;
+use crate::expr::arithmetic::{dot, power, sum};
 use crate::expr::{Expr, Graph};
 
 /// Rows of entries.
@@ -15,32 +15,21 @@ pub(crate) fn transpose(matrix: &[Vec<Expr>]) -> Matrix {
 
 /// `A v`.
 pub(crate) fn apply(graph: &mut Graph, matrix: &[Vec<Expr>], vector: &[Expr]) -> Vec<Expr> {
-    matrix.iter().map(|row| dot(graph, row, vector)).collect()
+    graph.each(matrix.iter().map(|row| dot(row, vector)))
 }
 
 /// `A B`.
 pub(crate) fn product(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>]) -> Matrix {
     let columns = transpose(b);
-    a.iter()
-        .map(|row| columns.iter().map(|c| dot(graph, row, c)).collect())
-        .collect()
+    a.iter().map(|row| apply(graph, &columns, row)).collect()
 }
 
 /// `sum_k c_k M_k`, entry by entry.
 pub(crate) fn combination(graph: &mut Graph, parts: &[(Expr, &Matrix)]) -> Matrix {
     let shape = parts[0].1;
+    let entry = |i: usize, j: usize| sum(parts.iter().map(|(c, matrix)| *c * matrix[i][j]));
     (0..shape.len())
-        .map(|i| {
-            (0..shape[i].len())
-                .map(|j| {
-                    let terms: Vec<Expr> = parts
-                        .iter()
-                        .map(|(c, matrix)| graph.mul(&[*c, matrix[i][j]]))
-                        .collect();
-                    graph.add(&terms)
-                })
-                .collect()
-        })
+        .map(|i| graph.each((0..shape[i].len()).map(|j| entry(i, j))))
         .collect()
 }
 
@@ -52,20 +41,21 @@ pub(crate) fn identity(graph: &mut Graph, size: usize) -> Matrix {
         .collect()
 }
 
+/// Whether no entry off the diagonal is written.
+pub(crate) fn is_diagonal(graph: &Graph, matrix: &[Vec<Expr>]) -> bool {
+    let mut rows = matrix.iter().enumerate();
+    rows.all(|(i, row)| {
+        let mut entries = row.iter().enumerate();
+        entries.all(|(j, entry)| i == j || graph.is_zero(*entry))
+    })
+}
+
 /// `c` if the matrix is `c I`.
 pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Option<Expr> {
     let first = *matrix.first()?.first()?;
-    let scalar = matrix.iter().enumerate().all(|(i, row)| {
-        row.len() == matrix.len()
-            && row.iter().enumerate().all(|(j, entry)| {
-                if i == j {
-                    *entry == first
-                } else {
-                    graph.is_zero(*entry)
-                }
-            })
-    });
-    scalar.then_some(first)
+    let mut rows = matrix.iter().enumerate();
+    let alike = rows.all(|(i, row)| row.len() == matrix.len() && row[i] == first);
+    (alike && is_diagonal(graph, matrix)).then_some(first)
 }
 
 /// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
@@ -73,14 +63,13 @@ pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
 pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
     let d = matrix.len();
     let zero = graph.zero();
-    let diagonal = (0..d).all(|i| (0..d).all(|j| i == j || graph.is_zero(matrix[i][j])));
-    if diagonal {
+    if is_diagonal(graph, matrix) {
         if (0..d).any(|i| graph.is_provably_zero(matrix[i][i])) {
             return None;
         }
         let mut rows = vec![vec![zero; d]; d];
         for (i, row) in rows.iter_mut().enumerate() {
-            row[i] = graph.powi(matrix[i][i], -1);
+            row[i] = graph.of(power(matrix[i][i], -1));
         }
         return Some(rows);
     }
@@ -93,20 +82,13 @@ pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>
             *entry = cofactor(graph, matrix, i, j);
         }
     }
-    let terms: Vec<Expr> = (0..d)
-        .map(|j| graph.mul(&[matrix[0][j], cofactors[0][j]]))
-        .collect();
-    let determinant = graph.add(&terms);
+    let determinant = graph.of(dot(&matrix[0], &cofactors[0]));
     if graph.is_provably_zero(determinant) {
         return None;
     }
+    let rows = transpose(&cofactors).into_iter();
     Some(
-        (0..d)
-            .map(|i| {
-                (0..d)
-                    .map(|j| graph.div(cofactors[j][i], determinant))
-                    .collect()
-            })
+        rows.map(|row| graph.each(row.iter().map(|c| *c / determinant)))
             .collect(),
     )
 }
@@ -119,15 +101,12 @@ fn cofactor(graph: &mut Graph, matrix: &[Vec<Expr>], i: usize, j: usize) -> Expr
         .collect();
     let minor = match entries.as_slice() {
         [a] => *a,
-        [a, b, c, d] => {
-            let (main, cross) = (graph.mul(&[*a, *d]), graph.mul(&[*b, *c]));
-            graph.sub(main, cross)
-        }
+        [a, b, c, d] => graph.of(*a * *d - *b * *c),
         _ => unreachable!("minors are taken of 2 x 2 and 3 x 3 matrices"),
     };
     if (i + j).is_multiple_of(2) {
         minor
     } else {
-        graph.neg(minor)
+        graph.of(-minor)
     }
 }

@@ -11,3 +11,4 @@ pub mod noising;
 pub(crate) mod notation;
 pub mod stated;
 pub mod step;
+mod typeset;

@@ -1,5 +1,8 @@
 //! The noising process as symbols, with the derived coefficients every step uses.
 
+use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::matrix;
+use crate::expr::arithmetic::{self, Arithmetic, log, partial, sum};
 use crate::expr::{Expr, Graph, Node};
 
 /// `dX = f dt + G dW` (Itô) with `D = G G'`, and what follows from it by differentiation.
@@ -39,24 +42,13 @@ impl Noising {
         diffusion: Vec<Vec<Expr>>,
     ) -> Self {
         let g = &mut graph;
-        let diffusivity: Vec<Vec<Expr>> = diffusion
-            .iter()
-            .map(|a| diffusion.iter().map(|b| dot(g, a, b)).collect())
-            .collect();
-        let drift_divergence = divergence(g, &drift, &state);
-        let diffusivity_divergence: Vec<Expr> = diffusivity
-            .iter()
-            .map(|row| divergence(g, row, &state))
-            .collect();
-        let double_divergence = divergence(g, &diffusivity_divergence, &state);
-        let reverse_drift = drift
-            .iter()
-            .zip(&diffusivity_divergence)
-            .map(|(f, e)| g.sub(*e, *f))
-            .collect();
-        let half = g.rational(1, 2);
-        let jacobian = g.mul(&[half, double_divergence]);
-        let running_cost = g.sub(drift_divergence, jacobian);
+        let rows = diffusion.iter();
+        let diffusivity: Vec<Vec<Expr>> = rows.map(|a| matrix::apply(g, &diffusion, a)).collect();
+        let drift_divergence = g.of(divergence(&drift, &state));
+        let diffusivity_divergence = g.each(diffusivity.iter().map(|row| divergence(row, &state)));
+        let double_divergence = g.of(divergence(&diffusivity_divergence, &state));
+        let reverse_drift = g.pairwise(&drift, &diffusivity_divergence, |f, e| e - f);
+        let running_cost = g.of(drift_divergence - double_divergence / 2);
         Self {
             graph,
             time,
@@ -75,6 +67,27 @@ impl Noising {
 
     pub fn dimension(&self) -> usize {
         self.state.len()
+    }
+
+    /// The same noise under another drift.
+    pub fn with_drift(&self, drift: Vec<Expr>) -> Self {
+        let (graph, state) = (self.graph.clone(), self.state.clone());
+        Self::new(graph, self.time, state, drift, self.diffusion.clone())
+    }
+
+    /// The states, and time.
+    pub fn coordinates(&self) -> Vec<Expr> {
+        let mut coordinates = self.state.clone();
+        coordinates.push(self.time);
+        coordinates
+    }
+
+    /// Drift and noise, entry by entry.
+    pub fn coefficients(&self) -> impl Iterator<Item = Expr> {
+        self.drift
+            .iter()
+            .chain(self.diffusion.iter().flatten())
+            .copied()
     }
 
     pub fn noises(&self) -> usize {
@@ -104,20 +117,18 @@ impl Noising {
 
     /// The unknown function `name(x, t)`.
     pub fn field(&mut self, name: &str) -> Expr {
-        let mut arguments = self.state.clone();
-        arguments.push(self.time);
-        self.graph.unknown(name, &arguments)
+        self.at_time(name, self.time)
     }
 
     /// The unknown vector field with components `name[0](x, t)`, `name[1](x, t)`, ... (just `name` in one
     /// dimension).
     pub fn vector_field(&mut self, name: &str) -> Vec<Expr> {
-        if self.dimension() == 1 {
-            return vec![self.field(name)];
+        match self.dimension() {
+            1 => vec![self.field(name)],
+            d => (0..d)
+                .map(|i| self.field(&format!("{name}[{i}]")))
+                .collect(),
         }
-        (0..self.dimension())
-            .map(|i| self.field(&format!("{name}[{i}]")))
-            .collect()
     }
 
     /// The unknown `name` at noising time `at`.
@@ -129,8 +140,36 @@ impl Noising {
 
     /// The unknown function of the state alone.
     pub fn at_end(&mut self, name: &str) -> Expr {
-        let arguments = self.state.clone();
-        self.graph.unknown(name, &arguments)
+        self.graph.unknown(name, &self.state)
+    }
+
+    /// Executes `left = right`.
+    ///
+    /// # Errors
+    /// [`Refuted`] with a point where the sides differ.
+    pub fn equal(
+        &mut self,
+        claim: &str,
+        left: impl Into<Arithmetic>,
+        right: impl Into<Arithmetic>,
+    ) -> Result<Evidence, Refuted> {
+        equal(&mut self.graph, claim, left, right)
+    }
+
+    /// The node that is meant.
+    pub fn of(&mut self, meant: impl Into<Arithmetic>) -> Expr {
+        self.graph.of(meant)
+    }
+
+    /// `e_t`.
+    pub fn rate(&self, e: impl Into<Arithmetic>) -> Arithmetic {
+        partial(e, self.time)
+    }
+
+    /// `grad log e`.
+    pub fn score(&mut self, e: Expr) -> Vec<Expr> {
+        let log = self.of(log(e));
+        self.gradient(log)
     }
 
     pub fn gradient(&mut self, e: Expr) -> Vec<Expr> {
@@ -138,131 +177,102 @@ impl Noising {
     }
 
     pub fn divergence(&mut self, vector: &[Expr]) -> Expr {
-        divergence(&mut self.graph, vector, &self.state)
+        self.graph.of(divergence(vector, &self.state))
     }
 
     /// `D v`.
     pub fn diffuse(&mut self, vector: &[Expr]) -> Vec<Expr> {
-        let graph = &mut self.graph;
-        self.diffusivity
-            .iter()
-            .map(|row| dot(graph, row, vector))
-            .collect()
+        matrix::apply(&mut self.graph, &self.diffusivity, vector)
     }
 
     /// `G' v`, one entry per noise.
     pub fn through_noise(&mut self, vector: &[Expr]) -> Vec<Expr> {
-        let graph = &mut self.graph;
-        (0..self.diffusion[0].len())
-            .map(|k| {
-                let column: Vec<Expr> = self.diffusion.iter().map(|row| row[k]).collect();
-                dot(graph, &column, vector)
-            })
-            .collect()
+        let columns = matrix::transpose(&self.diffusion);
+        matrix::apply(&mut self.graph, &columns, vector)
     }
 
     /// `1/2 D : grad grad e`.
     pub fn half_curvature(&mut self, e: Expr) -> Expr {
         let graph = &mut self.graph;
-        let half = graph.rational(1, 2);
         let mut terms = Vec::new();
         for (row, x) in self.diffusivity.iter().zip(&self.state) {
             let slope = graph.derivative(e, *x);
             for (entry, y) in row.iter().zip(&self.state) {
                 if !graph.is_zero(*entry) {
-                    let second = graph.derivative(slope, *y);
-                    terms.push(graph.mul(&[half, *entry, second]));
+                    terms.push(graph.of(*entry * partial(slope, *y) / 2));
                 }
             }
         }
-        graph.add(&terms)
+        graph.of(sum(terms))
     }
 
     /// The Fokker–Planck operator `-div(f p) + 1/2 div div(D p)`, from the definition.
     pub fn forward_operator(&mut self, p: Expr) -> Expr {
-        let flux: Vec<Expr> = self
-            .drift
-            .iter()
-            .map(|f| self.graph.mul(&[*f, p]))
-            .collect();
+        let drift = self.drift.clone();
+        let flux = self.carried(&drift, p);
         let spread = self.half_flux(p);
         let carried = self.divergence(&flux);
         let spread = self.divergence(&spread);
-        self.graph.sub(spread, carried)
+        self.of(spread - carried)
+    }
+
+    /// `v p`, a vector.
+    pub fn carried(&mut self, vector: &[Expr], p: Expr) -> Vec<Expr> {
+        self.graph.each(vector.iter().map(|v| *v * p))
     }
 
     /// `1/2 div(D p)`, a vector.
     pub fn half_flux(&mut self, p: Expr) -> Vec<Expr> {
-        let graph = &mut self.graph;
-        let half = graph.rational(1, 2);
-        self.diffusivity
-            .iter()
-            .map(|row| {
-                let scaled: Vec<Expr> = row
-                    .iter()
-                    .map(|entry| graph.mul(&[half, *entry, p]))
-                    .collect();
-                divergence(graph, &scaled, &self.state)
-            })
-            .collect()
+        let rows = self.diffusivity.iter();
+        rows.map(|row| {
+            let scaled = self.graph.each(row.iter().map(|entry| *entry * p / 2));
+            self.graph.of(divergence(&scaled, &self.state))
+        })
+        .collect()
     }
 
     /// `v . grad e + 1/2 D : grad grad e`.
     pub fn generator(&mut self, drift: &[Expr], e: Expr) -> Expr {
         let slope = self.gradient(e);
-        let carried = dot(&mut self.graph, drift, &slope);
+        let carried = self.dot(drift, &slope);
         let spread = self.half_curvature(e);
-        self.graph.add(&[carried, spread])
+        self.of(carried + spread)
+    }
+
+    /// `f . grad e + 1/2 D : grad grad e`.
+    pub fn generated(&mut self, e: Expr) -> Expr {
+        let drift = self.drift.clone();
+        self.generator(&drift, e)
     }
 
     /// `v . w`.
     pub fn dot(&mut self, a: &[Expr], b: &[Expr]) -> Expr {
-        dot(&mut self.graph, a, b)
+        self.of(arithmetic::dot(a, b))
     }
 
     /// `1/2 |v|^2`.
     pub fn half_square(&mut self, vector: &[Expr]) -> Expr {
-        let square = dot(&mut self.graph, vector, vector);
-        let half = self.graph.rational(1, 2);
-        self.graph.mul(&[half, square])
+        let square = self.dot(vector, vector);
+        self.of(square / 2)
     }
 
     /// `sum_k coefficient_k vector_k`, component by component.
     pub fn combine(&mut self, parts: &[(Expr, &[Expr])]) -> Vec<Expr> {
-        let graph = &mut self.graph;
-        (0..self.state.len())
-            .map(|i| {
-                let terms: Vec<Expr> = parts
-                    .iter()
-                    .map(|(c, vector)| graph.mul(&[*c, vector[i]]))
-                    .collect();
-                graph.add(&terms)
-            })
-            .collect()
+        let component = |i: usize| sum(parts.iter().map(|(c, vector)| *c * vector[i]));
+        self.graph.each((0..self.state.len()).map(component))
     }
 
     /// `p_t - (-div(f p) + 1/2 div div(D p))`.
     pub fn fokker_planck_residual(&mut self, p: Expr) -> Expr {
         let rate = self.graph.derivative(p, self.time);
         let right = self.forward_operator(p);
-        self.graph.sub(rate, right)
+        self.of(rate - right)
     }
 }
 
-/// `sum_i a_i b_i`.
-pub(crate) fn dot(graph: &mut Graph, a: &[Expr], b: &[Expr]) -> Expr {
-    let terms: Vec<Expr> = a.iter().zip(b).map(|(a, b)| graph.mul(&[*a, *b])).collect();
-    graph.add(&terms)
-}
-
 /// `sum_i d v_i / d x_i`.
-pub(crate) fn divergence(graph: &mut Graph, vector: &[Expr], state: &[Expr]) -> Expr {
-    let terms: Vec<Expr> = vector
-        .iter()
-        .zip(state)
-        .map(|(v, x)| graph.derivative(*v, *x))
-        .collect();
-    graph.add(&terms)
+pub(crate) fn divergence(vector: &[Expr], state: &[Expr]) -> Arithmetic {
+    sum(vector.iter().zip(state).map(|(v, x)| partial(*v, *x)))
 }
 
 /// The terms of a sum; the expression itself if it is none.

@@ -1,9 +1,10 @@
 //! How coefficients and equations are written: in full where that is short, by their pattern where the
 //! dimension is high.
 
-use crate::derivation::ground::matrix::as_multiple_of_identity;
+use crate::derivation::ground::matrix::{as_multiple_of_identity, is_diagonal};
 use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::step::Formula;
+use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Graph, Node, Rational};
 
 /// Up to this dimension components are written out.
@@ -14,13 +15,8 @@ const LONGEST: usize = 240;
 
 /// The expression, multiplied out if that is shorter; only its size if it is very long.
 pub fn expression(graph: &mut Graph, e: Expr) -> Formula {
-    let expanded = graph.expand(e);
-    let (plain, spread) = (graph.text(e), graph.text(expanded));
-    let (e, text) = if spread.len() < plain.len() {
-        (expanded, spread)
-    } else {
-        (e, plain)
-    };
+    let e = tidy(graph, e);
+    let text = graph.text(e);
     if text.len() > LONGEST {
         let nodes = graph.reachable(&[e]).len();
         return Formula::new(format!("(an expression of {nodes} nodes)"), "\\cdots");
@@ -29,16 +25,13 @@ pub fn expression(graph: &mut Graph, e: Expr) -> Formula {
 }
 
 /// `name = value`.
-pub fn scalar(noising: &mut Noising, name: &Formula, value: Expr) -> Formula {
+pub fn scalar(noising: &mut Noising, name: impl Into<Formula>, value: Expr) -> Formula {
     let value = expression(&mut noising.graph, value);
     equality(name, &value)
 }
 
-pub fn equality(name: &Formula, value: &Formula) -> Formula {
-    Formula::new(
-        format!("{} = {}", name.text, value.text),
-        format!("{} = {}", name.latex, value.latex),
-    )
+pub fn equality(name: impl Into<Formula>, value: &Formula) -> Formula {
+    Formula::of("{} = {}", &[&name.into(), value])
 }
 
 /// The component as a function of its own coordinate `x[i]`, if it has no other.
@@ -74,46 +67,57 @@ fn pattern(noising: &mut Noising, components: &[Expr]) -> Option<Expr> {
 }
 
 /// `v = (a, b)` in low dimension, `v_i = ...` where all components follow one pattern.
-pub fn vector(noising: &mut Noising, name: &Formula, components: &[Expr]) -> Formula {
+pub fn vector(noising: &mut Noising, name: impl Into<Formula>, components: &[Expr]) -> Formula {
+    let name = name.into();
     if components.len() == 1 {
         return scalar(noising, name, components[0]);
     }
     if components.iter().all(|c| noising.graph.is_zero(*c)) {
-        return equality(name, &Formula::new("0", "0"));
+        return Formula::of("{} = 0", &[&name]);
     }
     if let Some(generic) = pattern(noising, components) {
         let value = expression(&mut noising.graph, generic);
-        let indexed = Formula::new(format!("{}_i", name.text), format!("{}_i", name.latex));
-        return equality(&indexed, &value);
+        return Formula::of("{}_i = {}", &[&name, &value]);
     }
-    let shown = if components.len() <= WRITTEN_OUT {
-        components.len()
-    } else {
-        2
-    };
-    let mut parts: Vec<Formula> = components[..shown]
-        .iter()
+    equality(name, &tuple(&listed(noising, components)))
+}
+
+/// The components; of many the first two and their number.
+fn listed(noising: &mut Noising, components: &[Expr]) -> Vec<Formula> {
+    let count = components.len();
+    let shown = if count <= WRITTEN_OUT { count } else { 2 };
+    let written = components[..shown].iter();
+    let mut parts: Vec<Formula> = written
         .map(|c| expression(&mut noising.graph, *c))
         .collect();
-    if shown < components.len() {
-        parts.push(Formula::new(
-            format!("... {} components", components.len()),
-            "\\cdots",
-        ));
+    if shown < count {
+        parts.push(Formula::new(format!("... {count} components"), "\\cdots"));
     }
-    equality(name, &tuple(&parts))
+    parts
+}
+
+/// `a, b`.
+pub fn list(parts: &[Formula]) -> Formula {
+    let (text, latex): (Vec<_>, Vec<_>) = parts
+        .iter()
+        .map(|p| (p.text.as_str(), p.latex.as_str()))
+        .unzip();
+    Formula::new(text.join(", "), latex.join(",\\; "))
 }
 
 /// `(a, b)`; `a` alone without parentheses.
 pub fn tuple(parts: &[Formula]) -> Formula {
-    if let [single] = parts {
-        return single.clone();
+    match parts {
+        [single] => single.clone(),
+        several => grouped(&list(several)),
     }
-    let text: Vec<&str> = parts.iter().map(|p| p.text.as_str()).collect();
-    let latex: Vec<&str> = parts.iter().map(|p| p.latex.as_str()).collect();
+}
+
+/// `(a)`.
+pub fn grouped(inside: &Formula) -> Formula {
     Formula::new(
-        format!("({})", text.join(", ")),
-        format!("\\left({}\\right)", latex.join(",\\; ")),
+        format!("({})", inside.text),
+        format!("\\left({}\\right)", inside.latex),
     )
 }
 
@@ -134,22 +138,14 @@ pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
             _ => return expression(&mut noising.graph, e),
         }
     }
-    let parts: Vec<Expr> = own.iter().map(|terms| noising.graph.add(terms)).collect();
+    let parts = noising.graph.each(own.into_iter().map(sum));
     match pattern(noising, &parts) {
         Some(generic) if parts.iter().all(|p| !noising.graph.is_zero(*p)) => {
-            let value = expression(&mut noising.graph, generic);
-            let generic_is_sum = matches!(noising.graph.node(generic), Node::Sum(..));
-            if generic_is_sum {
-                Formula::new(
-                    format!("sum_i ({})", value.text),
-                    format!("\\sum_i \\left({}\\right)", value.latex),
-                )
-            } else {
-                Formula::new(
-                    format!("sum_i {}", value.text),
-                    format!("\\sum_i {}", value.latex),
-                )
+            let mut value = expression(&mut noising.graph, generic);
+            if matches!(noising.graph.node(generic), Node::Sum(..)) {
+                value = grouped(&value);
             }
+            Formula::of("sum_i {}", &[&value])
         }
         _ => expression(&mut noising.graph, e),
     }
@@ -162,48 +158,39 @@ pub fn time_of_end(noising: &mut Noising, end: f64) -> Formula {
 }
 
 /// `M = a I`, `M = diag(a, b)`, or the entries in low dimension.
-pub fn matrix(noising: &mut Noising, name: &Formula, rows: &[Vec<Expr>]) -> Formula {
-    if rows.len() == 1 && rows[0].len() == 1 {
+pub fn matrix(noising: &mut Noising, name: impl Into<Formula>, rows: &[Vec<Expr>]) -> Formula {
+    let name = name.into();
+    let (height, width) = (rows.len(), rows[0].len());
+    if (height, width) == (1, 1) {
         return scalar(noising, name, rows[0][0]);
     }
-    let square = rows.len() == rows[0].len();
-    let off_diagonal = rows.iter().enumerate().any(|(i, row)| {
-        row.iter()
-            .enumerate()
-            .any(|(j, entry)| i != j && !noising.graph.is_zero(*entry))
-    });
-    if square && !off_diagonal {
+    if height == width && is_diagonal(&noising.graph, rows) {
         let diagonal: Vec<Expr> = rows.iter().enumerate().map(|(i, row)| row[i]).collect();
-        return diagonal_matrix(noising, name, &diagonal);
+        return diagonal_matrix(noising, &name, &diagonal);
     }
-    if rows.len() > WRITTEN_OUT || rows[0].len() > WRITTEN_OUT {
-        let size = (rows.len(), rows[0].len());
+    if height > WRITTEN_OUT || width > WRITTEN_OUT {
         return Formula::new(
-            format!("{} = a full {} x {} matrix", name.text, size.0, size.1),
+            format!("{} = a full {height} x {width} matrix", name.text),
             format!(
-                "{} \\in \\mathbb{{R}}^{{{} \\times {}}}",
-                name.latex, size.0, size.1
+                "{} \\in \\mathbb{{R}}^{{{height} \\times {width}}}",
+                name.latex
             ),
         );
     }
-    let mut text = Vec::new();
-    let mut latex = Vec::new();
+    let (mut text, mut latex) = (Vec::new(), Vec::new());
     for row in rows {
         let entries: Vec<Formula> = row
             .iter()
             .map(|entry| expression(&mut noising.graph, *entry))
             .collect();
-        let words: Vec<&str> = entries.iter().map(|e| e.text.as_str()).collect();
-        text.push(format!("[{}]", words.join(", ")));
+        text.push(format!("[{}]", list(&entries).text));
         let words: Vec<&str> = entries.iter().map(|e| e.latex.as_str()).collect();
         latex.push(words.join(" & "));
     }
+    let latex = latex.join(" \\\\ ");
     let body = Formula::new(
         format!("[{}]", text.join(", ")),
-        format!(
-            "\\begin{{pmatrix}} {} \\end{{pmatrix}}",
-            latex.join(" \\\\ ")
-        ),
+        format!("\\begin{{pmatrix}} {latex} \\end{{pmatrix}}"),
     );
     equality(name, &body)
 }
@@ -211,38 +198,20 @@ pub fn matrix(noising: &mut Noising, name: &Formula, rows: &[Vec<Expr>]) -> Form
 fn diagonal_matrix(noising: &mut Noising, name: &Formula, diagonal: &[Expr]) -> Formula {
     if diagonal.iter().all(|entry| *entry == diagonal[0]) {
         let value = expression(&mut noising.graph, diagonal[0]);
-        let (text, latex) = match value.text.as_str() {
-            "0" => ("0".to_owned(), "0".to_owned()),
-            "1" => ("I".to_owned(), "I".to_owned()),
-            text if text.contains([' ', '/']) => (
-                format!("({text}) I"),
-                format!("\\left({}\\right) I", value.latex),
-            ),
-            text => (format!("{text} I"), format!("{} \\, I", value.latex)),
+        return match value.text.as_str() {
+            "0" => Formula::of("{} = 0", &[name]),
+            "1" => Formula::of("{} = I", &[name]),
+            text if text.contains([' ', '/']) => {
+                Formula::of("{} = {} I", &[name, &grouped(&value)])
+            }
+            _ => Formula::of("{} = {} I", &[name, &value]),
         };
-        return equality(name, &Formula::new(text, latex));
     }
-    let empty = Formula::new("", "");
-    let entries = vector(noising, &empty, diagonal);
-    let bare = |text: &str| text.trim_start_matches([' ', '=']).to_owned();
-    let Some(indexed) = entries.text.strip_prefix("_i = ") else {
-        return Formula::new(
-            format!("{} = diag{}", name.text, bare(&entries.text)),
-            format!(
-                "{} = \\operatorname{{diag}}{}",
-                name.latex,
-                bare(&entries.latex)
-            ),
-        );
+    let entries = match pattern(noising, diagonal) {
+        Some(generic) => expression(&mut noising.graph, generic),
+        None => list(&listed(noising, diagonal)),
     };
-    Formula::new(
-        format!("{} = diag({indexed})", name.text),
-        format!(
-            "{} = \\operatorname{{diag}}({})",
-            name.latex,
-            bare(entries.latex.trim_start_matches("_i"))
-        ),
-    )
+    Formula::of("{} = diag({})", &[name, &entries])
 }
 
 /// `u_t = ...` for a residual of the form `c u_t - ...` with constant `c`; `None` where components are
@@ -251,24 +220,25 @@ pub fn rate(noising: &mut Noising, unknown: Expr, residual: Expr) -> Option<Form
     if noising.dimension() > WRITTEN_OUT {
         return None;
     }
-    let rate = noising.graph.derivative(unknown, noising.time);
-    // The residual is affine in the rate: its value at rate 0 and the slope give the rest.
     let marker = noising.constant("rate");
-    let marked = noising.graph.substitute(residual, &[(rate, marker)]);
-    let zero = noising.graph.zero();
-    let rest = noising.graph.substitute(marked, &[(marker, zero)]);
-    let whole = noising.graph.sub(marked, rest);
-    let slope = noising.graph.div(whole, marker);
-    let slope = noising.graph.expand(slope);
-    noising.graph.as_number(slope)?;
-    let scaled = noising.graph.div(rest, slope);
-    let right = noising.graph.neg(scaled);
-    let value = expression(&mut noising.graph, right);
+    let (time, graph) = (noising.time, &mut noising.graph);
+    let rate = graph.derivative(unknown, time);
+    // The residual is affine in the rate: its value at rate 0 and the slope give the rest.
+    let marked = graph.substitute(residual, &[(rate, marker)]);
+    let zero = graph.zero();
+    let rest = graph.substitute(marked, &[(marker, zero)]);
+    let whole = graph.of(marked - rest);
+    let slope = graph.of(whole / marker);
+    let slope = graph.expand(slope);
+    graph.as_number(slope)?;
+    let scaled = graph.of(rest / slope);
+    let right = graph.of(-scaled);
+    let value = expression(graph, right);
     if value.latex == "\\cdots" {
         return None;
     }
-    let name = Formula::new(noising.graph.text(rate), noising.graph.latex(rate));
-    Some(equality(&name, &value))
+    let name = Formula::new(graph.text(rate), graph.latex(rate));
+    Some(equality(name, &value))
 }
 
 /// `c` in front of a symbol: nothing for 1, parentheses around sums.
@@ -278,29 +248,23 @@ fn scaled(graph: &mut Graph, coefficient: Expr, symbol: &Formula) -> (bool, Form
         && !symbol.text.contains(" int ")
     {
         let text = format!("{}/{below}", symbol.text);
-        return (
-            false,
-            Formula::new(text, format!("\\frac{{1}}{{{below}}} {}", symbol.latex)),
-        );
+        let latex = format!("\\frac{{1}}{{{below}}} {}", symbol.latex);
+        return (false, Formula::new(text, latex));
     }
-    let value = expression(graph, coefficient);
-    let is_sum = matches!(graph.node(coefficient), Node::Sum(..));
-    let (text, latex) = match (value.text.as_str(), is_sum) {
-        ("1", _) => return (false, symbol.clone()),
-        ("-1", _) => return (true, symbol.clone()),
-        (text, true) => (
-            format!("({text})"),
-            format!("\\left({}\\right)", value.latex),
-        ),
-        (text, false) => (text.to_owned(), value.latex.clone()),
-    };
-    let negative = !is_sum && text.starts_with('-') && latex.starts_with('-');
+    let mut value = expression(graph, coefficient);
+    if matches!(graph.node(coefficient), Node::Sum(..)) {
+        value = grouped(&value);
+    }
+    match value.text.as_str() {
+        "1" => return (false, symbol.clone()),
+        "-1" => return (true, symbol.clone()),
+        _ => {}
+    }
+    let negative = value.text.starts_with('-') && value.latex.starts_with('-');
     let cut = usize::from(negative);
-    let formula = Formula::new(
-        format!("{} {}", &text[cut..], symbol.text),
-        format!("{} \\, {}", &latex[cut..], symbol.latex),
-    );
-    (negative, formula)
+    let text = format!("{} {}", &value.text[cut..], symbol.text);
+    let latex = format!("{} \\, {}", &value.latex[cut..], symbol.latex);
+    (negative, Formula::new(text, latex))
 }
 
 /// `sum c_k symbol_k` without the vanishing terms; `0` if all vanish.
@@ -318,15 +282,18 @@ pub fn combination(graph: &mut Graph, parts: &[(Expr, Formula)]) -> Formula {
             (false, false) => " + ",
             (false, true) => " - ",
         };
-        text.push_str(sign);
-        text.push_str(&piece.text);
-        latex.push_str(sign);
-        latex.push_str(&piece.latex);
+        text.push_str(&format!("{sign}{}", piece.text));
+        latex.push_str(&format!("{sign}{}", piece.latex));
     }
     if text.is_empty() {
-        return Formula::new("0", "0");
+        return "0".into();
     }
     Formula::new(text, latex)
+}
+
+/// `c symbol`, with its sign.
+pub fn multiple(graph: &mut Graph, coefficient: Expr, symbol: impl Into<Formula>) -> Formula {
+    combination(graph, &[(coefficient, symbol.into())])
 }
 
 /// The expression or its expansion, whichever is shorter in print.
@@ -341,14 +308,13 @@ pub fn tidy(graph: &mut Graph, e: Expr) -> Expr {
 
 /// `name_x`, `name_{x y}`: a derivative of an unknown, by the names of the coordinates.
 pub fn partial(noising: &Noising, name: &str, along: &[usize]) -> Formula {
-    let names: Vec<String> = along
+    let (names, latex): (Vec<_>, Vec<_>) = along
         .iter()
-        .map(|i| noising.graph.text(noising.state[*i]))
-        .collect();
-    let latex: Vec<String> = along
-        .iter()
-        .map(|i| noising.graph.latex(noising.state[*i]))
-        .collect();
+        .map(|i| {
+            let x = noising.state[*i];
+            (noising.graph.text(x), noising.graph.latex(x))
+        })
+        .unzip();
     let text = match names.as_slice() {
         [single] if single.chars().all(char::is_alphanumeric) => format!("{name}_{single}"),
         several if several.iter().all(|n| n.len() == 1) => format!("{name}_{}", several.concat()),
@@ -361,44 +327,34 @@ pub fn partial(noising: &Noising, name: &str, along: &[usize]) -> Formula {
 /// `v . grad N + 1/2 D : grad grad N` for the unknown `N`, written out where that is short.
 pub fn operator(noising: &mut Noising, drift: &[Expr], name: &str) -> Formula {
     let d = noising.dimension();
-    let stem = crate::expr::latex_name(name);
-    let half = noising.graph.rational(1, 2);
+    let (one, half) = (noising.graph.one(), noising.graph.rational(1, 2));
     let scalar = as_multiple_of_identity(&noising.graph, &noising.diffusivity);
     if let (true, Some(common)) = (d > 1, scalar) {
         let still = drift.iter().all(|f| noising.graph.is_zero(*f));
-        let spread = noising.graph.mul(&[half, common]);
-        let laplacian = Formula::new(format!("sum_i {name}_ii"), format!("\\sum_i {stem}_{{ii}}"));
+        let spread = noising.of(half * common);
+        let laplacian = Formula::from(format!("sum_i {name}_ii"));
         if let (false, Some(generic)) = (still, pattern(noising, drift)) {
-            let slope = Formula::new(format!("{name}_i"), format!("{stem}_i"));
+            let slope = Formula::from(format!("{name}_i"));
             let (negative, term) = scaled(&mut noising.graph, generic, &slope);
             let sign = if negative { "-" } else { "" };
-            let carried = Formula::new(
-                format!("sum_i {sign}{}", term.text),
-                format!("\\sum_i {sign}{}", term.latex),
-            );
-            let one = noising.graph.one();
+            let carried = Formula::of(&format!("sum_i {sign}{{}}"), &[&term]);
             return combination(&mut noising.graph, &[(one, carried), (spread, laplacian)]);
         }
         if still {
-            return combination(&mut noising.graph, &[(spread, laplacian)]);
+            return multiple(&mut noising.graph, spread, laplacian);
         }
     }
     if d > WRITTEN_OUT {
-        return Formula::new(
-            format!("f.grad {name} + 1/2 D : grad grad {name}"),
-            format!("f \\cdot \\nabla {stem} + \\frac{{1}}{{2}} D : \\nabla\\nabla {stem}"),
-        );
+        return format!("f.grad {name} + 1/2 D : grad grad {name}").into();
     }
     let mut parts = Vec::new();
     for (i, f) in drift.iter().enumerate() {
         parts.push((*f, partial(noising, name, &[i])));
     }
-    let one = noising.graph.one();
     for i in 0..d {
         for j in i..d {
             let weight = if i == j { half } else { one };
-            let entry = noising.diffusivity[i][j];
-            let weight = noising.graph.mul(&[weight, entry]);
+            let weight = noising.of(weight * noising.diffusivity[i][j]);
             parts.push((weight, partial(noising, name, &[i, j])));
         }
     }
@@ -410,9 +366,8 @@ pub fn along(noising: &mut Noising, vector: &[Expr], name: &str) -> Option<Formu
     if vector.len() > WRITTEN_OUT {
         return None;
     }
-    let parts: Vec<(Expr, Formula)> = vector
-        .iter()
-        .enumerate()
+    let parts = vector.iter().enumerate();
+    let parts: Vec<(Expr, Formula)> = parts
         .map(|(i, v)| (*v, partial(noising, name, &[i])))
         .collect();
     Some(combination(&mut noising.graph, &parts))

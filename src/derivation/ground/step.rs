@@ -2,6 +2,7 @@
 
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::evidence::Evidence;
+use crate::derivation::ground::typeset::{plain, typeset};
 use crate::expr::Expr;
 
 /// An equation for an unknown function: `residual = 0` with `closes_with = 0` at its ends.
@@ -19,6 +20,30 @@ pub struct Equation {
     pub source: &'static str,
 }
 
+impl Equation {
+    /// An equation that holds without conditions at its ends and assumes nothing.
+    pub fn new(id: &'static str, unknown: Expr, residual: Expr, source: &'static str) -> Self {
+        Self {
+            id,
+            unknown,
+            residual,
+            closes_with: Vec::new(),
+            assumes: Vec::new(),
+            source,
+        }
+    }
+
+    pub fn closing(mut self, condition: Expr) -> Self {
+        self.closes_with.push(condition);
+        self
+    }
+
+    pub fn assuming(mut self, assumptions: &[Assumption]) -> Self {
+        self.assumes.extend_from_slice(assumptions);
+        self
+    }
+}
+
 /// One displayed line, for a terminal and for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formula {
@@ -33,6 +58,27 @@ impl Formula {
             text: text.into(),
             latex: latex.into(),
         }
+    }
+
+    /// A template in the text notation (see [`typeset`]) with parts in the places of its `{}`.
+    pub fn of(template: &str, parts: &[&Self]) -> Self {
+        let (text, latex): (Vec<_>, Vec<_>) = parts
+            .iter()
+            .map(|part| (part.text.as_str(), part.latex.as_str()))
+            .unzip();
+        Self::new(plain(template, &text), typeset(template, &latex))
+    }
+}
+
+impl From<String> for Formula {
+    fn from(text: String) -> Self {
+        Self::of(&text, &[])
+    }
+}
+
+impl From<&str> for Formula {
+    fn from(text: &str) -> Self {
+        Self::of(text, &[])
     }
 }
 
@@ -54,25 +100,26 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step that states nothing yet.
-    pub fn new(
-        name: &'static str,
-        rule: &'static str,
-        source: &'static str,
-        executes: &'static str,
-        evidence: Evidence,
-    ) -> Self {
+    /// A step that states nothing yet and has not been executed.
+    pub fn new(name: &'static str, rule: &'static str, source: &'static str) -> Self {
         Self {
             number: 0,
             name,
             rule,
-            executes,
+            executes: "",
             statement: Vec::new(),
             assumptions: Vec::new(),
             source,
             equation: None,
-            evidence,
+            evidence: Evidence::Stated,
         }
+    }
+
+    /// What was executed, and what came of it.
+    pub fn executed(mut self, executes: &'static str, evidence: Evidence) -> Self {
+        self.executes = executes;
+        self.evidence = evidence;
+        self
     }
 
     /// The name by which a reader asks for the step: `hjb`, `policy`, `hopf-cole`, ...
@@ -87,9 +134,14 @@ impl Step {
         }
     }
 
+    /// The rule without its condition: `hopf-cole` of `hopf-cole; B R^-1 B' = D`.
+    pub fn rule_name(&self) -> &'static str {
+        self.rule.split(';').next().unwrap_or(self.rule)
+    }
+
     /// Adds a line.
-    pub fn line(mut self, text: impl Into<String>, latex: impl Into<String>) -> Self {
-        self.statement.push(Formula::new(text, latex));
+    pub fn line(mut self, formula: impl Into<Formula>) -> Self {
+        self.statement.push(formula.into());
         self
     }
 
@@ -104,17 +156,16 @@ impl Step {
         self
     }
 
+    /// The equation the step produces; what the step assumes covers it.
+    pub fn producing(mut self, equation: Equation) -> Self {
+        self.equation = Some(equation);
+        self
+    }
+
     /// The equation the step produces, with what it assumes.
     pub fn about(mut self, equation: Equation) -> Self {
         self.assumptions.extend_from_slice(&equation.assumes);
         self.equation = Some(equation);
         self
-    }
-}
-
-impl Step {
-    /// The rule without its condition: `hopf-cole` of `hopf-cole; B R^-1 B' = D`.
-    pub fn rule_name(&self) -> &'static str {
-        self.rule.split(';').next().unwrap_or(self.rule)
     }
 }

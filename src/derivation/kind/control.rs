@@ -4,13 +4,13 @@ use crate::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
 use crate::derivation::ground::as_typed::{self, Point};
-use crate::derivation::ground::controlled::{self, ControlledDiffusion};
+use crate::derivation::ground::controlled::{self, ControlledDiffusion, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::stated::Stated;
-use crate::derivation::ground::step::Step;
-use crate::derivation::kind::whole::{CrossCheck, Derivation};
+use crate::derivation::kind::whole::{CrossCheck, Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
+use crate::derivation::structure::facts::{Facts, Known};
 use crate::problem::meant::model::Calculus;
 
 /// What is derived besides the expressions: how the noise was read, and where points may lie.
@@ -20,98 +20,79 @@ pub struct Setting {
     pub domain: Option<Vec<(f64, f64)>>,
 }
 
-/// Derives and executes everything that follows from a control problem. `shown` is the same problem with
-/// names for its numbers where it has them; only the print differs.
+/// Derives and executes everything that follows from a control problem, given what it was taken apart into.
 ///
 /// # Errors
 /// [`Refuted`] if a step is false: a mistake in this program or in its algebra, never in the problem.
 pub fn derive(
     stated: &Stated,
-    shown: &Stated,
+    known: Result<Known, Obstacle>,
     setting: &Setting,
     structure: Vec<Finding>,
 ) -> Result<Derivation, Refuted> {
-    let mut process = controlled::uncontrolled(stated);
-    let mut written = controlled::uncontrolled(shown);
-    let mut steps: Vec<Step> = Vec::new();
-    let mut side_results = Vec::new();
-    let mut notes = Vec::new();
+    let process = &mut controlled::uncontrolled(stated);
+    let written = &mut process.clone();
+    let mut outline = Outline::default();
     if process.is_multiplicative() {
-        steps.push(ito::step(&mut process, &mut written, setting.calculus)?);
+        let readings = ito::step(process, written, setting.calculus)?;
+        outline.steps.push(readings);
     }
-    steps.push(generator::step(
-        &mut process,
-        &mut written,
-        "generator of the uncontrolled process",
-    )?);
-    let parts = (
-        controlled::take_apart(stated),
-        controlled::take_apart(shown),
-    );
-    let (graph, check) = match parts {
-        (Ok(mut exact), Ok(mut shown)) => {
-            controlled::execute(&mut exact, stated)?;
-            solved(
-                &mut exact,
-                &mut shown,
-                &mut steps,
-                &mut side_results,
-                &mut notes,
-            )?;
-            let check = cross_check(&mut exact, stated, setting)?;
-            (exact.process.graph, check)
+    let name = "generator of the uncontrolled process";
+    outline.steps.push(generator::step(process, written, name)?);
+    match known {
+        Ok(Known { mut parts, facts }) => {
+            let mut shown = parts.clone();
+            controlled::execute(&mut parts, stated)?;
+            solved(&mut parts, &mut shown, &facts, &mut outline)?;
+            let check = cross_check(&mut parts, stated, setting)?;
+            Ok(outline.finished(parts.process.graph, structure, check))
         }
-        (Err(obstacle), _) | (_, Err(obstacle)) => {
-            notes.push(format!("no closed policy: {obstacle}"));
-            (process.graph, None)
+        Err(obstacle) => {
+            outline.note(format!("no closed policy: {obstacle}"));
+            Ok(outline.finished(process.graph.clone(), structure, None))
         }
-    };
-    Ok(Derivation::numbered(
-        graph,
-        steps,
-        side_results,
-        structure,
-        check,
-        notes,
-    ))
+    }
 }
 
 /// The steps that need a closed minimiser.
 fn solved(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
-    steps: &mut Vec<Step>,
-    side_results: &mut Vec<Step>,
-    notes: &mut Vec<String>,
+    facts: &Facts,
+    outline: &mut Outline,
 ) -> Result<(), Refuted> {
+    let steps = &mut outline.steps;
     steps.push(bellman::step(exact, shown)?);
     steps.push(bellman::policy_step(exact, shown)?);
     steps.push(bellman::elimination_step(exact, shown)?);
-    let lambda = match temperature::temperature(exact) {
+    let lambda = match &facts.temperature {
         Ok(found) => {
-            let written = temperature::temperature(shown).map_or(found.value, |t| t.value);
-            steps.push(temperature::step(exact, shown, &found, written)?);
+            steps.push(temperature::step(exact, shown, found)?);
             Some(found.value)
         }
         Err(missing) => {
-            let nearest = missing.nearest.map_or(String::new(), |n| format!("; {n}"));
-            notes.push(format!("no linear equation: {}{nearest}", missing.because));
+            let nearest = missing
+                .nearest
+                .as_ref()
+                .map_or(String::new(), |n| format!("; {n}"));
+            let note = format!("no linear equation: {}{nearest}", missing.because);
+            outline.notes.push(note);
             None
         }
     };
-    if let Ok(lq) = riccati::linear_quadratic(exact) {
-        let written = riccati::linear_quadratic(shown).unwrap_or_else(|_| lq.clone());
-        steps.push(riccati::step(exact, shown, &lq, &written)?);
+    if let Ok(quadratic) = &facts.quadratic {
+        steps.push(riccati::step(exact, shown, quadratic)?);
     }
-    let (groups, _) = product_form::groups_of(exact);
-    if groups.len() > 1 {
-        steps.push(product_form::step(exact, &groups, lambda.is_some())?);
+    if facts.groups.len() > 1 {
+        steps.push(product_form::step(exact, &facts.groups, lambda.is_some())?);
     }
     steps.push(policy_law::step(exact, shown, lambda)?);
     steps.push(bellman::gap_step(exact, shown)?);
-    side_results.push(policy_law::law_step(exact)?);
-    side_results.push(classical_limit::step(exact, shown)?);
-    side_results.push(wkb::step(exact)?);
+    outline.side_results = vec![
+        policy_law::law_step(exact)?,
+        classical_limit::step(exact, shown)?,
+        wkb::step(exact)?,
+    ];
     Ok(())
 }
 
@@ -125,20 +106,15 @@ pub fn cross_check(
     setting: &Setting,
 ) -> Result<Option<CrossCheck>, Refuted> {
     let test = as_typed::test_function(&mut controlled.process);
-    let drift = controlled.process.drift.clone();
-    let generated = controlled.process.generator(&drift, test);
+    let generated = controlled.process.generated(test);
     let least = bellman::minimum(controlled, test);
     let policy = bellman::policy(controlled, test);
     let steered = controlled.steered(&policy);
     let mut derived = vec![generated, least];
     derived.extend(&policy);
     derived.extend(&steered);
-    let places = as_typed::points(
-        &stated.state,
-        stated.time,
-        setting.domain.as_deref(),
-        stated.horizon,
-    );
+    let domain = setting.domain.as_deref();
+    let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
     as_typed::compare(
         &controlled.process.graph,
         "generator, least cost rate, policy and optimal drift",

@@ -1,16 +1,18 @@
 //! The derivation of a problem of any kind.
 
-use crate::derivation::ground::controlled;
+use crate::derivation::ground::controlled::{self, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::matrix;
-use crate::derivation::ground::noising::{Noising, dot};
+use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::{Clock, Stated, Terminal};
 use crate::derivation::kind::whole::Derivation;
 use crate::derivation::kind::{bridge, control, path, reverse, simulate};
 use crate::derivation::law::mixture_density::log_mixture;
 use crate::derivation::law::passage::StoppingEvent;
 use crate::derivation::paths::path_action::Functional;
+use crate::derivation::structure::facts::Known;
 use crate::derivation::structure::{Finding, Steering, Subject, across, findings};
+use crate::expr::arithmetic::dot;
 use crate::expr::{Expr, Graph};
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::Problem;
@@ -25,7 +27,11 @@ use crate::problem::meant::task::{Duration, Event, PathFunctional, Task};
 /// Expansion of expressions with `O(d)` terms for diagonal noise and `O(d^2)` for full noise.
 pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
     let stated = stated(problem);
-    let structure = structure(problem, &stated);
+    let mut known = match &problem.task {
+        Task::Control(_) => Some(Known::of(&stated)),
+        _ => None,
+    };
+    let structure = structure(problem, &stated, known.as_mut());
     let calculus = problem.dynamics.calculus;
     let domain = problem.dynamics.domain.clone();
     match &problem.task {
@@ -39,9 +45,10 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
         }
         Task::Control(_) => {
             let setting = control::Setting { calculus, domain };
-            control::derive(&stated, &stated, &setting, structure)
+            let known = known.expect("control problems are taken apart");
+            control::derive(&stated, known, &setting, structure)
         }
-        Task::Bridge(_) => bridge::derive(&stated, &stated, calculus, domain.as_deref(), structure),
+        Task::Bridge(_) => bridge::derive(&stated, calculus, domain.as_deref(), structure),
         Task::Path(task) => {
             let setting = path::Setting {
                 functional: match task.functional {
@@ -52,7 +59,7 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
                 transverse: transverse(problem, &stated),
                 domain,
             };
-            path::derive(&stated, &stated, &setting, structure)
+            path::derive(&stated, &setting, structure)
         }
         Task::Simulate(task) => {
             let setting = simulate::Setting {
@@ -60,7 +67,7 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
                 domain,
                 events: stopping(&task.events),
             };
-            simulate::derive(&stated, &stated, &setting, structure)
+            simulate::derive(&stated, &setting, structure)
         }
     }
 }
@@ -127,35 +134,22 @@ pub fn lowered(problem: &Problem, end: Option<&EndLaw>) -> Stated {
         (None, law) => law.mixture().and_then(|law| mixture(&mut graph, &law)),
     };
     let whole = graph.number(start + stop);
-    let turned = graph.sub(whole, problem.time);
+    let turned = graph.of(whole - problem.time);
     let mut at_reverse_time = |e: Expr| graph.substitute(e, &[(problem.time, turned)]);
-    let drift: Vec<Expr> = process
-        .reverse_drift
-        .iter()
-        .map(|b| at_reverse_time(*b))
-        .collect();
-    let diffusion: Vec<Vec<Expr>> = process
-        .diffusion
-        .iter()
-        .map(|row| row.iter().map(|g| at_reverse_time(*g)).collect())
-        .collect();
+    let mut turn =
+        |vector: &Vec<Expr>| -> Vec<Expr> { vector.iter().map(|e| at_reverse_time(*e)).collect() };
+    let drift = turn(&process.reverse_drift);
+    let diffusion: Vec<Vec<Expr>> = process.diffusion.iter().map(turn).collect();
     let killing = at_reverse_time(process.running_cost);
     let control: Vec<Expr> = (0..diffusion[0].len())
         .map(|k| graph.symbol(&format!("u[{k}]")))
         .collect();
     let push = matrix::apply(&mut graph, &diffusion, &control);
-    let drift = drift
-        .iter()
-        .zip(&push)
-        .map(|(b, push)| graph.add(&[*b, *push]))
-        .collect();
-    let square = dot(&mut graph, &control, &control);
-    let half = graph.rational(1, 2);
-    let effort = graph.mul(&[half, square]);
+    let drift = graph.pairwise(&drift, &push, |b, push| b + push);
     let zero = graph.zero();
-    let terminal = log_density.map_or(zero, |rho| graph.neg(rho));
+    let terminal = log_density.map_or(zero, |rho| graph.of(-rho));
     Stated {
-        running: graph.add(&[killing, effort]),
+        running: graph.of(killing + dot(&control, &control) / 2),
         terminal,
         end: match (log_density, end) {
             (Some(_), _) => Terminal::Expression(terminal),
@@ -197,22 +191,35 @@ fn potentials(problem: &Problem, graph: &Graph) -> Vec<(String, Expr)> {
 }
 
 /// The first definition that is a transverse potential.
-fn transverse(problem: &Problem, stated: &Stated) -> Option<(String, Expr, Expr)> {
+fn transverse(problem: &Problem, stated: &Stated) -> Option<(String, Expr)> {
     let mut process: Noising = controlled::uncontrolled(stated);
     let candidates = potentials(problem, &process.graph);
-    candidates
-        .into_iter()
-        .find(|(_, potential)| {
-            let residual = across(&mut process, *potential);
-            process.graph.is_provably_zero(residual)
-        })
-        .map(|(name, potential)| (name, potential, potential))
+    candidates.into_iter().find(|(_, potential)| {
+        let residual = across(&mut process, *potential);
+        process.graph.is_provably_zero(residual)
+    })
 }
 
 /// The structure of a problem.
-fn structure(problem: &Problem, stated: &Stated) -> Vec<Finding> {
-    let mut process = controlled::uncontrolled(stated);
-    let potentials = potentials(problem, &process.graph);
+fn structure(
+    problem: &Problem,
+    stated: &Stated,
+    known: Option<&mut Result<Known, Obstacle>>,
+) -> Vec<Finding> {
+    let mut uncontrolled = controlled::uncontrolled(stated);
+    let potentials = potentials(problem, &uncontrolled.graph);
+    let (process, steering) = match (&problem.task, known) {
+        (_, Some(Ok(Known { parts, facts }))) => {
+            let facts = Ok(&*facts);
+            (&mut parts.process, Steering::Stated { stated, facts })
+        }
+        (_, Some(Err(obstacle))) => {
+            let facts = Err(&*obstacle);
+            (&mut uncontrolled, Steering::Stated { stated, facts })
+        }
+        (Task::Simulate(_) | Task::Path(_), None) => (&mut uncontrolled, Steering::None),
+        (_, None) => (&mut uncontrolled, Steering::OwnNoise),
+    };
     let expected: Vec<String> = problem
         .expect
         .iter()
@@ -223,12 +230,8 @@ fn structure(problem: &Problem, stated: &Stated) -> Vec<Finding> {
         _ => None,
     };
     findings(&mut Subject {
-        process: &mut process,
-        steering: match &problem.task {
-            Task::Control(_) => Steering::Stated(stated),
-            Task::Simulate(_) | Task::Path(_) => Steering::None,
-            Task::Reverse(_) | Task::Sample(_) | Task::Bridge(_) => Steering::OwnNoise,
-        },
+        process,
+        steering,
         start: problem.task.start_law(),
         end,
         potentials: &potentials,

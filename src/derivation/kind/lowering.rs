@@ -20,10 +20,10 @@
 //! `-div(f phi) + 1/2 div div(D phi) = b . grad phi + 1/2 D : grad grad phi - q phi` for every `phi`.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
-use crate::derivation::ground::step::{Formula, Step};
+use crate::derivation::ground::step::Step;
 use crate::expr::Expr;
 
 const SOURCE: &str = "Pavon (1989); Berner, Richter & Ullrich (2024); Premkumar (2023)";
@@ -53,14 +53,9 @@ pub fn execute(noising: &mut Noising, lowering: &Lowering) -> Result<Evidence, R
     let phi = noising.field("phi");
     let forward = noising.forward_operator(phi);
     let generator = noising.generator(&lowering.drift, phi);
-    let killed = noising.graph.mul(&[lowering.running, phi]);
-    let backward = noising.graph.sub(generator, killed);
-    equal(
-        &mut noising.graph,
-        "the Fokker-Planck operator is the reverse generator killed at rate q",
-        forward,
-        backward,
-    )
+    let backward = generator - lowering.running * phi;
+    let claim = "the Fokker-Planck operator is the reverse generator killed at rate q";
+    noising.equal(claim, forward, backward)
 }
 
 /// The step.
@@ -69,46 +64,28 @@ pub fn execute(noising: &mut Noising, lowering: &Lowering) -> Result<Evidence, R
 /// [`Refuted`] if the two operators differ.
 pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let evidence = execute(exact, &lowering(exact))?;
-    let mut statement = vec![
-        Formula::new(
-            "tau = T - t:  dY = (b + G u) dtau + G dB,   coefficients at t = T - tau",
-            "\\tau = T - t: \\quad dY = (b + G u) \\, d\\tau + G \\, dB",
-        ),
-        Formula::new(
-            "b = -f + div D,   q = div f - 1/2 div div D,   Phi = -log p_0",
-            "b = -f + \\nabla \\cdot D, \\qquad q = \\nabla \\cdot f - \\frac{1}{2} \\nabla\\nabla : D, \\qquad \\Phi = -\\log p_0",
-        ),
-    ];
-    if shown.is_multiplicative() {
-        let (first, second) = (
-            shown.diffusivity_divergence.clone(),
-            shown.double_divergence,
-        );
-        let name = Formula::new("div D", "(\\nabla \\cdot D)");
-        statement.push(notation::vector(shown, &name, &first));
-        let name = Formula::new("div div D", "\\nabla\\nabla : D");
-        statement.push(notation::scalar(shown, &name, second));
-    } else {
-        statement.push(Formula::new(
-            "D does not depend on the state, so b = -f and q = div f:",
-            "\\nabla \\cdot D = 0: \\quad b = -f, \\qquad q = \\nabla \\cdot f",
-        ));
-    }
-    let (b, q) = (shown.reverse_drift.clone(), shown.running_cost);
-    statement.push(notation::vector(shown, &Formula::new("b", "b"), &b));
-    statement.push(notation::scalar(shown, &Formula::new("q", "q"), q));
-    Ok(Step {
-        number: 0,
-        name: "time reversal as a control problem",
-        rule: "lowering",
-        executes: "the Fokker-Planck operator is the generator of the uncontrolled reverse process killed at rate q",
-        statement,
-        assumptions: vec![
+    let executes = "the Fokker-Planck operator is the generator of the uncontrolled reverse process killed at rate q";
+    let mut step = Step::new("time reversal as a control problem", "lowering", SOURCE)
+        .executed(executes, evidence)
+        .line("tau = T - t:  dY = (b + G u) dtau + G dB,   coefficients at t = T - tau")
+        .line("b = -f + div D,   q = div f - 1/2 div div D,   Phi = -log p_0")
+        .assuming(&[
             Assumption::SmoothCoefficients,
             Assumption::PositiveDataDensity,
-        ],
-        source: SOURCE,
-        equation: None,
-        evidence,
-    })
+        ]);
+    step = if shown.is_multiplicative() {
+        let opened = shown.diffusivity_divergence.clone();
+        step.line(notation::vector(shown, "div D", &opened))
+            .line(notation::scalar(
+                shown,
+                "div div D",
+                shown.double_divergence,
+            ))
+    } else {
+        step.line("D does not depend on the state, so b = -f and q = div f:")
+    };
+    let b = shown.reverse_drift.clone();
+    Ok(step
+        .line(notation::vector(shown, "b", &b))
+        .line(notation::scalar(shown, "q", shown.running_cost)))
 }

@@ -7,7 +7,7 @@ use crate::derivation::ground::stated::Stated;
 use crate::derivation::ground::step::Step;
 use crate::derivation::kind::cross_check::cross_check;
 use crate::derivation::kind::lowering;
-use crate::derivation::kind::whole::Derivation;
+use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::gaussian_kernel::{TransitionKernel, transition_kernel};
 use crate::derivation::law::{
     fokker_planck, ito, likelihood_expansion, partition, reverse_sde, score_objectives,
@@ -39,22 +39,14 @@ fn abbreviated(problem: &Problem) -> Noising {
     let value = match beta {
         Rate::Constant(_) => return noising(problem),
         Rate::Linear { lo, hi } => {
-            let (lo, hi) = (graph.number(*lo), graph.number(*hi));
-            let end = graph.number(problem.dynamics.horizon.1);
-            let rise = graph.sub(hi, lo);
-            let slope = graph.div(rise, end);
-            let linear = graph.mul(&[slope, t]);
-            graph.add(&[lo, linear])
+            let horizon = problem.dynamics.horizon.1;
+            let [lo, hi, end] = [*lo, *hi, horizon].map(|value| graph.number(value));
+            graph.of(lo + (hi - lo) / end * t)
         }
         Rate::Expression(beta) => *beta,
     };
     let named = graph.unknown("beta", &[t]);
-    let half = graph.rational(-1, 2);
-    let drift = problem
-        .state
-        .iter()
-        .map(|x| graph.mul(&[half, named, *x]))
-        .collect();
+    let drift = graph.each(problem.state.iter().map(|x| -(named * *x) / 2));
     let mut diffusion = problem.dynamics.diffusion.clone();
     for entry in diffusion.iter_mut().flatten() {
         *entry = graph.substitute(*entry, &[(value, named)]);
@@ -81,28 +73,20 @@ pub fn derive(
     stated: &Stated,
     structure: Vec<Finding>,
 ) -> Result<Derivation, Refuted> {
-    let mut exact = noising(problem);
-    let mut shown = abbreviated(problem);
-    let mut steps = control_steps(problem, &mut exact, &mut shown)?;
-    steps.push(score_objectives::path_step(&mut exact)?);
-    steps.push(score_objectives::implicit_step(&mut exact)?);
-    if let Some(known) = kernel(&mut exact, problem) {
-        let written = kernel(&mut shown, problem).unwrap_or_else(|| known.clone());
-        steps.push(score_objectives::denoising_step(
-            &mut exact, &mut shown, &known, &written,
-        )?);
+    let (exact, shown) = (&mut noising(problem), &mut abbreviated(problem));
+    let mut outline = Outline::default();
+    let steps = &mut outline.steps;
+    control_steps(problem, exact, shown, steps)?;
+    steps.push(score_objectives::path_step(exact)?);
+    steps.push(score_objectives::implicit_step(exact)?);
+    if let Some(known) = kernel(exact, problem) {
+        let written = kernel(shown, problem).unwrap_or_else(|| known.clone());
+        let step = score_objectives::denoising_step(exact, shown, &known, &written)?;
+        steps.push(step);
     }
-    let side_results = vec![likelihood_expansion::step(&mut exact)?];
-    let domain = problem.dynamics.domain.as_deref();
-    let cross_check = cross_check(&mut exact, stated, domain)?;
-    Ok(Derivation::numbered(
-        exact.graph,
-        steps,
-        side_results,
-        structure,
-        cross_check,
-        Vec::new(),
-    ))
+    outline.side_results = vec![likelihood_expansion::step(exact)?];
+    let check = cross_check(exact, stated, problem.dynamics.domain.as_deref())?;
+    Ok(outline.finished(exact.graph.clone(), structure, check))
 }
 
 /// Derives and executes everything that follows from a sampling problem: the reverse problem of the
@@ -116,21 +100,14 @@ pub fn derive_sample(
     log_density: Option<Expr>,
     structure: Vec<Finding>,
 ) -> Result<Derivation, Refuted> {
-    let mut exact = noising(problem);
-    let mut shown = abbreviated(problem);
-    let mut steps = vec![partition::target_step(&mut exact, &mut shown, log_density)?];
-    steps.extend(control_steps(problem, &mut exact, &mut shown)?);
-    steps.push(partition::normaliser_step(&mut exact)?);
-    let domain = problem.dynamics.domain.as_deref();
-    let cross_check = cross_check(&mut exact, stated, domain)?;
-    Ok(Derivation::numbered(
-        exact.graph,
-        steps,
-        Vec::new(),
-        structure,
-        cross_check,
-        Vec::new(),
-    ))
+    let (exact, shown) = (&mut noising(problem), &mut abbreviated(problem));
+    let mut outline = Outline::default();
+    let steps = &mut outline.steps;
+    steps.push(partition::target_step(exact, shown, log_density)?);
+    control_steps(problem, exact, shown, steps)?;
+    steps.push(partition::normaliser_step(exact)?);
+    let check = cross_check(exact, stated, problem.dynamics.domain.as_deref())?;
+    Ok(outline.finished(exact.graph.clone(), structure, check))
 }
 
 /// From the law of the noising process to the likelihood along the flow.
@@ -138,12 +115,13 @@ fn control_steps(
     problem: &Problem,
     exact: &mut Noising,
     shown: &mut Noising,
-) -> Result<Vec<Step>, Refuted> {
-    let mut steps = Vec::new();
+    steps: &mut Vec<Step>,
+) -> Result<(), Refuted> {
     if exact.is_multiplicative() {
         steps.push(ito::step(exact, shown, problem.dynamics.calculus)?);
     }
-    steps.push(fokker_planck::step(exact, shown)?);
+    let name = "law of the noising process";
+    steps.push(fokker_planck::step(exact, shown, name)?);
     steps.push(lowering::step(exact, shown)?);
     steps.push(action::path_weight_step(exact)?);
     steps.push(action::step(exact)?);
@@ -154,5 +132,5 @@ fn control_steps(
     steps.push(hopf_cole::step(exact, shown)?);
     steps.push(reverse_sde::step(exact, shown)?);
     steps.push(reverse_sde::likelihood_step(exact, shown)?);
-    Ok(steps)
+    Ok(())
 }

@@ -25,30 +25,42 @@ pub struct Derivation {
     pub notes: Vec<String>,
 }
 
-impl Derivation {
+/// A derivation on its way.
+#[derive(Default)]
+pub(super) struct Outline {
+    pub(super) steps: Vec<Step>,
+    pub(super) side_results: Vec<Step>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Outline {
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
     /// Numbers the steps, side results after the others.
-    pub fn numbered(
+    pub(super) fn finished(
+        mut self,
         graph: Graph,
-        mut steps: Vec<Step>,
-        mut side_results: Vec<Step>,
         structure: Vec<Finding>,
         cross_check: Option<CrossCheck>,
-        notes: Vec<String>,
-    ) -> Self {
-        let all = steps.iter_mut().chain(&mut side_results);
+    ) -> Derivation {
+        let all = self.steps.iter_mut().chain(&mut self.side_results);
         for (i, step) in all.enumerate() {
             step.number = i + 1;
         }
-        Self {
+        Derivation {
             graph,
-            steps,
-            side_results,
+            steps: self.steps,
+            side_results: self.side_results,
             structure,
             cross_check,
-            notes,
+            notes: self.notes,
         }
     }
+}
 
+impl Derivation {
     /// All steps, side results last.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.side_results)

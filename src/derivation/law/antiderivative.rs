@@ -7,6 +7,7 @@
 
 use crate::derivation::ground::noising::terms;
 use crate::derivation::ground::notation::tidy;
+use crate::expr::arithmetic::{log, partial, power, sum};
 use crate::expr::{Expr, Function, Graph, Node, Rational};
 
 /// Highest degree of numerators and denominators that are divided.
@@ -26,9 +27,8 @@ pub fn antiderivative(graph: &mut Graph, e: Expr, x: Expr) -> Option<Expr> {
         }
     }
     let parts: Option<Vec<Expr>> = parts.into_iter().collect();
-    let whole = graph.add(&parts?);
-    let back = graph.derivative(whole, x);
-    let difference = graph.sub(back, e);
+    let whole = graph.of(sum(parts?));
+    let difference = graph.of(partial(whole, x) - e);
     graph.is_provably_zero(difference).then_some(whole)
 }
 
@@ -45,7 +45,7 @@ fn factors(graph: &mut Graph, term: Expr) -> (Expr, Vec<(Expr, Expr)>) {
 
 fn of_term(graph: &mut Graph, term: Expr, x: Expr) -> Option<Expr> {
     if !graph.depends_on(term, x) {
-        return Some(graph.mul(&[term, x]));
+        return Some(graph.of(term * x));
     }
     let (coefficient, factors) = factors(graph, term);
     let (mut outside, mut inside) = (vec![coefficient], Vec::new());
@@ -70,13 +70,8 @@ fn of_factors(graph: &mut Graph, factors: &[(Expr, Expr)], x: Expr) -> Option<Ex
         return Some(found);
     }
     for (k, (base, exponent)) in factors.iter().enumerate() {
-        let rest: Vec<Expr> = factors
-            .iter()
-            .enumerate()
-            .filter(|(l, _)| *l != k)
-            .map(|(_, (b, e))| graph.pow(*b, *e))
-            .collect();
-        let rest = graph.mul(&rest);
+        let others = factors[..k].iter().chain(&factors[k + 1..]).copied();
+        let rest = graph.product(Rational::one(), others.collect());
         if let Some(found) = by_substitution(graph, *base, *exponent, rest, x) {
             return Some(found);
         }
@@ -100,19 +95,21 @@ fn by_substitution(
     {
         let slope = graph.derivative(arguments[0], x);
         let ratio = constant_ratio(graph, rest, slope, x)?;
-        return Some(graph.mul(&[ratio, base]));
+        return Some(graph.of(ratio * base));
     }
     let slope = graph.derivative(base, x);
     let ratio = constant_ratio(graph, rest, slope, x)?;
-    let one = graph.one();
-    let next = graph.add(&[exponent, one]);
+    let raised = raised(graph, base, exponent);
+    Some(graph.of(ratio * raised))
+}
+
+/// `u^(n+1) / (n+1)`, or `log u` for `n = -1`.
+fn raised(graph: &mut Graph, base: Expr, exponent: Expr) -> Expr {
+    let next = graph.of(exponent + 1);
     if graph.is_zero(next) {
-        let log = graph.log(base);
-        return Some(graph.mul(&[ratio, log]));
+        return graph.of(log(base));
     }
-    let raised = graph.pow(base, next);
-    let scaled = graph.div(raised, next);
-    Some(graph.mul(&[ratio, scaled]))
+    graph.of(power(base, next) / next)
 }
 
 /// `a / b` if it does not contain `x`.
@@ -120,7 +117,7 @@ fn constant_ratio(graph: &mut Graph, a: Expr, b: Expr, x: Expr) -> Option<Expr> 
     if graph.is_provably_zero(b) {
         return None;
     }
-    let quotient = graph.div(a, b);
+    let quotient = graph.of(a / b);
     let quotient = tidy(graph, quotient);
     if !graph.depends_on(quotient, x) {
         return Some(quotient);
@@ -129,12 +126,11 @@ fn constant_ratio(graph: &mut Graph, a: Expr, b: Expr, x: Expr) -> Option<Expr> 
     let (one, two) = (graph.integer(1), graph.integer(2));
     let here = graph.substitute(quotient, &[(x, one)]);
     let there = graph.substitute(quotient, &[(x, two)]);
-    let difference = graph.sub(here, there);
+    let difference = graph.of(here - there);
     if !graph.is_provably_zero(difference) {
         return None;
     }
-    let expected = graph.mul(&[here, b]);
-    let difference = graph.sub(a, expected);
+    let difference = graph.of(a - here * b);
     graph.is_provably_zero(difference).then_some(here)
 }
 
@@ -144,15 +140,8 @@ fn of_function(graph: &mut Graph, base: Expr, exponent: Expr, x: Expr) -> Option
         return None;
     }
     if let Some((rate, _)) = graph.affine_coefficients(base, &[x]) {
-        let one = graph.one();
-        let next = graph.add(&[exponent, one]);
-        let raised = if graph.is_zero(next) {
-            graph.log(base)
-        } else {
-            let raised = graph.pow(base, next);
-            graph.div(raised, next)
-        };
-        return Some(graph.div(raised, rate[0]));
+        let raised = raised(graph, base, exponent);
+        return Some(graph.of(raised / rate[0]));
     }
     if !graph.is_one(exponent) {
         return None;
@@ -168,19 +157,19 @@ fn of_function(graph: &mut Graph, base: Expr, exponent: Expr, x: Expr) -> Option
         Function::Exp => base,
         Function::Sin => {
             let cosine = graph.apply(Function::Cos, &[*argument]);
-            graph.neg(cosine)
+            graph.of(-cosine)
         }
         Function::Cos => graph.apply(Function::Sin, &[*argument]),
         Function::Sinh => graph.apply(Function::Cosh, &[*argument]),
         Function::Cosh => graph.apply(Function::Sinh, &[*argument]),
         Function::Tanh => {
             let cosh = graph.apply(Function::Cosh, &[*argument]);
-            graph.log(cosh)
+            graph.of(log(cosh))
         }
         Function::Sigmoid => graph.apply(Function::Softplus, &[*argument]),
         _ => return None,
     };
-    Some(graph.div(whole, rate[0]))
+    Some(graph.of(whole / rate[0]))
 }
 
 /// Coefficients of a polynomial in `x`, lowest first.
@@ -195,7 +184,7 @@ pub fn polynomial(graph: &mut Graph, e: Expr, x: Expr) -> Option<Vec<Expr>> {
         }
         let there = graph.substitute(rest, &[(x, zero)]);
         let weight = graph.exact(Rational::new(1, factorial)?);
-        coefficients.push(graph.mul(&[weight, there]));
+        coefficients.push(graph.of(weight * there));
         let slope = graph.derivative(rest, x);
         rest = graph.expand(slope);
         if graph.is_zero(rest) {
@@ -206,12 +195,8 @@ pub fn polynomial(graph: &mut Graph, e: Expr, x: Expr) -> Option<Vec<Expr>> {
 }
 
 fn assembled(graph: &mut Graph, coefficients: &[Expr], x: Expr) -> Expr {
-    let mut parts = Vec::new();
-    for (n, c) in coefficients.iter().enumerate() {
-        let power = graph.powi(x, i64::try_from(n).expect("a degree fits in 64 bits"));
-        parts.push(graph.mul(&[*c, power]));
-    }
-    graph.add(&parts)
+    let terms = (0..).zip(coefficients).map(|(n, c)| *c * power(x, n));
+    graph.of(sum(terms))
 }
 
 /// Of a quotient of polynomials whose proper part is `c Q'/Q`.
@@ -233,32 +218,28 @@ fn rational(graph: &mut Graph, factors: &[(Expr, Expr)], x: Expr) -> Option<Expr
     let mut quotient = Vec::new();
     while remainder.len() >= divisor.len() {
         let top = *remainder.last()?;
-        let factor = graph.div(top, leading);
+        let factor = graph.of(top / leading);
         let factor = tidy(graph, factor);
         let shift = remainder.len() - divisor.len();
         for (n, c) in divisor.iter().enumerate() {
-            let product = graph.mul(&[factor, *c]);
-            let left = graph.sub(remainder[n + shift], product);
+            let left = graph.of(remainder[n + shift] - factor * *c);
             remainder[n + shift] = tidy(graph, left);
         }
         remainder.pop();
         quotient.push((shift, factor));
     }
     let mut parts = Vec::new();
-    for (power, c) in quotient {
-        let next = i64::try_from(power).ok()? + 1;
-        let raised = graph.powi(x, next);
-        let weight = graph.rational(1, next);
-        parts.push(graph.mul(&[weight, c, raised]));
+    for (degree, c) in quotient {
+        let next = i32::try_from(degree).ok()? + 1;
+        parts.push(graph.of(c * power(x, next) / next));
     }
     let proper = assembled(graph, &remainder, x);
     if !graph.is_provably_zero(proper) {
         let slope = graph.derivative(denominator, x);
         let ratio = constant_ratio(graph, proper, slope, x)?;
-        let log = graph.log(denominator);
-        parts.push(graph.mul(&[ratio, log]));
+        parts.push(graph.of(ratio * log(denominator)));
     }
-    Some(graph.add(&parts))
+    Some(graph.of(sum(parts)))
 }
 
 #[cfg(test)]

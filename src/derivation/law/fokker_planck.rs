@@ -15,7 +15,7 @@
 //! the divergence of an explicit vector.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
@@ -30,14 +30,19 @@ pub fn equation(noising: &mut Noising) -> Equation {
     let residual = noising.fokker_planck_residual(p);
     let zero = noising.graph.zero();
     let (start, data) = (noising.at_time("p", zero), noising.at_end("p_0"));
-    Equation {
-        id: "fokker-planck",
-        unknown: p,
-        residual,
-        closes_with: vec![noising.graph.sub(start, data)],
-        assumes: vec![Assumption::SmoothCoefficients, Assumption::DecayAtInfinity],
-        source: SOURCE,
-    }
+    Equation::new("fokker-planck", p, residual, SOURCE)
+        .closing(noising.of(start - data))
+        .assuming(&[Assumption::SmoothCoefficients, Assumption::DecayAtInfinity])
+}
+
+/// `div( -phi f p + 1/2 phi div(D p) - 1/2 p D grad phi )`.
+pub(super) fn boundary(noising: &mut Noising, phi: Expr, p: Expr) -> Expr {
+    let slope = noising.gradient(phi);
+    let (spread, diffused) = (noising.half_flux(p), noising.diffuse(&slope));
+    let (carried, back) = (noising.of(-(phi * p)), noising.of(-p / 2));
+    let drift = noising.drift.clone();
+    let flux = noising.combine(&[(carried, &drift), (phi, &spread), (back, &diffused)]);
+    noising.divergence(&flux)
 }
 
 /// `phi L*p - p L phi = div( -phi f p + 1/2 phi div(D p) - 1/2 p D grad phi )`.
@@ -46,123 +51,68 @@ pub fn equation(noising: &mut Noising) -> Equation {
 /// [`Refuted`] if it does not hold for the forward operator `operator` applied to `p`.
 pub fn execute(noising: &mut Noising, p: Expr, operator: Expr) -> Result<Evidence, Refuted> {
     let phi = noising.field("phi");
-    let slope = noising.gradient(phi);
-    let drift = noising.drift.clone();
-    let generator = noising.generator(&drift, phi);
-    let (spread, diffused) = (noising.half_flux(p), noising.diffuse(&slope));
-    let carried = noising.graph.mul(&[phi, p]);
-    let carried = noising.graph.neg(carried);
-    let half = noising.graph.rational(-1, 2);
-    let back = noising.graph.mul(&[half, p]);
-    let flux = noising.combine(&[(carried, &drift), (phi, &spread), (back, &diffused)]);
-    let boundary = noising.divergence(&flux);
-    let forward = noising.graph.mul(&[phi, operator]);
-    let backward = noising.graph.mul(&[p, generator]);
-    let difference = noising.graph.sub(forward, backward);
-    equal(
-        &mut noising.graph,
-        "phi L*p - p L phi is a divergence",
-        difference,
-        boundary,
-    )
+    let generator = noising.generated(phi);
+    let boundary = boundary(noising, phi, p);
+    let difference = phi * operator - p * generator;
+    noising.equal("phi L*p - p L phi is a divergence", difference, boundary)
 }
 
 /// The step: coefficients, the equation, and its duality with the generator.
 ///
 /// # Errors
 /// [`Refuted`] if the duality fails.
-pub fn step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
-    step_named(exact, shown, "law of the noising process")
-}
-
-/// The step under another name.
-///
-/// # Errors
-/// [`Refuted`] if the duality fails.
-pub fn step_named(
-    exact: &mut Noising,
-    shown: &mut Noising,
-    name: &'static str,
-) -> Result<Step, Refuted> {
+pub fn step(exact: &mut Noising, shown: &mut Noising, name: &'static str) -> Result<Step, Refuted> {
     let equation = equation(exact);
-    let rate = exact.graph.derivative(equation.unknown, exact.time);
-    let operator = exact.graph.sub(rate, equation.residual);
+    let rate = exact.rate(equation.unknown);
+    let operator = exact.of(rate - equation.residual);
     let evidence = execute(exact, equation.unknown, operator)?;
-    let mut statement = vec![Formula::new(
-        "dX = f dt + G dW,  D = G G'",
-        "dX = f \\, dt + G \\, dW, \\qquad D = G G^\\top",
-    )];
+    let mut step = Step::new(name, "fokker-planck", SOURCE)
+        .executed(
+            "the right side is the adjoint of the Ito generator",
+            evidence,
+        )
+        .line("dX = f dt + G dW,  D = G G'");
     for (name, value) in shown.definitions.clone() {
-        let name = Formula::new(
-            format!("{name}(t)"),
-            format!("{}(t)", crate::expr::latex_name(&name)),
-        );
-        statement.push(notation::scalar(shown, &name, value));
+        step = step.line(notation::scalar(shown, format!("{name}(t)"), value));
     }
-    let (drift, diffusion) = (shown.drift.clone(), shown.diffusion.clone());
-    let diffusivity = shown.diffusivity.clone();
-    statement.push(notation::vector(shown, &Formula::new("f", "f"), &drift));
+    step = step.line(notation::vector(shown, "f", &shown.drift.clone()));
     if shown.is_multiplicative() {
-        statement.push(notation::matrix(shown, &Formula::new("G", "G"), &diffusion));
+        step = step.line(notation::matrix(shown, "G", &shown.diffusion.clone()));
     }
-    statement.push(notation::matrix(
-        shown,
-        &Formula::new("D", "D"),
-        &diffusivity,
-    ));
+    step = step.line(notation::matrix(shown, "D", &shown.diffusivity.clone()));
     if let [x] = shown.state[..] {
-        statement.push(in_one_dimension(shown, x));
-        return Ok(finished(name, statement, equation, evidence));
+        return Ok(step.line(in_one_dimension(shown, x)).about(equation));
     }
-    statement.push(Formula::new(
-        "p_t = -div(f p) + 1/2 div div(D p),   p(x,0) = p_0(x)",
-        "\\partial_t p = -\\nabla \\cdot (f p) + \\frac{1}{2} \\nabla\\nabla : (D p), \\qquad p(x,0) = p_0(x)",
-    ));
     let p = shown.field("p");
     let residual = shown.fokker_planck_residual(p);
-    statement.extend(notation::rate(shown, p, residual));
-    Ok(finished(name, statement, equation, evidence))
-}
-
-fn finished(
-    name: &'static str,
-    statement: Vec<Formula>,
-    equation: Equation,
-    evidence: Evidence,
-) -> Step {
-    let executes = "the right side is the adjoint of the Ito generator";
-    Step::new(name, "fokker-planck", SOURCE, executes, evidence)
-        .lines(statement)
-        .about(equation)
+    Ok(step
+        .line("p_t = -div(f p) + 1/2 div div(D p),   p(x,0) = p_0(x)")
+        .lines(notation::rate(shown, p, residual))
+        .about(equation))
 }
 
 /// `p_t = -d/dx[f p] + 1/2 d2/dx2[D p]` with its coefficients.
 fn in_one_dimension(shown: &mut Noising, x: Expr) -> Formula {
-    let x = Formula::new(shown.graph.text(x), shown.graph.latex(x));
-    let p = Formula::new("p", "p");
     let (drift, diffusivity) = (shown.drift[0], shown.diffusivity[0][0]);
     let graph = &mut shown.graph;
-    let carried = notation::combination(graph, &[(drift, p.clone())]);
-    let spread = notation::combination(graph, &[(diffusivity, p)]);
+    let x = Formula::new(graph.text(x), graph.latex(x));
+    let carried = notation::multiple(graph, drift, "p");
+    let spread = notation::multiple(graph, diffusivity, "p");
     let drifted = if graph.is_zero(drift) {
-        (String::new(), String::new())
+        "".into()
     } else {
-        (
-            format!("-d/d{}[{}] + ", x.text, carried.text),
-            format!(
-                "-\\frac{{\\partial}}{{\\partial {}}}\\left[{}\\right] + ",
-                x.latex, carried.latex
-            ),
-        )
+        let slope = Formula::new(
+            format!("d/d{}", x.text),
+            format!("\\frac{{\\partial}}{{\\partial {}}}", x.latex),
+        );
+        Formula::of("-{}[{}] + ", &[&slope, &carried])
     };
-    Formula::new(
-        format!(
-            "p_t = {}1/2 d2/d{}2[{}],   p({},0) = p_0({})",
-            drifted.0, x.text, spread.text, x.text, x.text
-        ),
-        format!(
-            "\\partial_t p = {}\\frac{{1}}{{2}} \\frac{{\\partial^2}}{{\\partial {}^2}}\\left[{}\\right], \\qquad p({},0) = p_0({})",
-            drifted.1, x.latex, spread.latex, x.latex, x.latex
-        ),
+    let second = Formula::new(
+        format!("d2/d{}2", x.text),
+        format!("\\frac{{\\partial^2}}{{\\partial {}^2}}", x.latex),
+    );
+    Formula::of(
+        "p_t = {}1/2 {}[{}],   p({},0) = p_0({})",
+        &[&drifted, &second, &spread, &x, &x],
     )
 }

@@ -20,9 +20,10 @@
 //! # Executed by
 //! The logarithm of the kernel inserted into the Fokker–Planck equation.
 
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
+use crate::expr::arithmetic::{exp, log, power, sum};
 use crate::problem::meant::model::{Preset, Rate};
 
 /// Mean factor, shift and variance of `X_t` given `X_0`.
@@ -45,16 +46,12 @@ fn integrated_rate(noising: &mut Noising, rate: &Rate, end: f64) -> (Expr, Vec<(
     match rate {
         Rate::Constant(value) => {
             let value = graph.number(*value);
-            (graph.mul(&[value, t]), Vec::new())
+            (graph.of(value * t), Vec::new())
         }
         Rate::Linear { lo, hi } => {
-            let (lo, hi, end) = (graph.number(*lo), graph.number(*hi), graph.number(end));
-            let rise = graph.sub(hi, lo);
-            let slope = graph.div(rise, end);
-            let (half, square) = (graph.rational(1, 2), graph.powi(t, 2));
-            let first = graph.mul(&[lo, t]);
-            let second = graph.mul(&[half, slope, square]);
-            (graph.add(&[first, second]), Vec::new())
+            let [lo, hi, end] = [*lo, *hi, end].map(|value| graph.number(value));
+            let slope = graph.of((hi - lo) / end);
+            (graph.of(lo * t + slope * power(t, 2) / 2), Vec::new())
         }
         Rate::Expression(beta) => {
             let integral = graph.unknown("B", &[t]);
@@ -70,25 +67,24 @@ pub fn transition_kernel(
     preset: &Preset,
     end: f64,
 ) -> Option<TransitionKernel> {
-    let d = noising.dimension();
     let t = noising.time;
     let (zero, one) = (noising.graph.zero(), noising.graph.one());
     let mut kernel = TransitionKernel {
         mean_factor: one,
-        shift: vec![zero; d],
+        shift: vec![zero; noising.dimension()],
         variance: zero,
         rates: Vec::new(),
     };
+    let mut integral = None;
+    if let Preset::VariancePreserving { beta } | Preset::SubVariancePreserving { beta } = preset {
+        integral = Some(integrated_rate(noising, beta, end));
+    }
+    let graph = &mut noising.graph;
     match preset {
-        Preset::VariancePreserving { beta } | Preset::SubVariancePreserving { beta } => {
-            let (integral, rates) = integrated_rate(noising, beta, end);
-            let graph = &mut noising.graph;
-            let (half, minus) = (graph.rational(-1, 2), graph.integer(-1));
-            let exponent = graph.mul(&[half, integral]);
-            let decay = graph.mul(&[minus, integral]);
-            let decay = graph.exp(decay);
-            let missing = graph.sub(one, decay);
-            kernel.mean_factor = graph.exp(exponent);
+        Preset::VariancePreserving { .. } | Preset::SubVariancePreserving { .. } => {
+            let (integral, rates) = integral?;
+            let missing = graph.of(1 - exp(-integral));
+            kernel.mean_factor = graph.of(exp(-integral / 2));
             kernel.variance = match preset {
                 Preset::SubVariancePreserving { .. } => graph.powi(missing, 2),
                 _ => missing,
@@ -96,44 +92,23 @@ pub fn transition_kernel(
             kernel.rates = rates;
         }
         Preset::VarianceExploding { minimum, maximum } => {
-            let graph = &mut noising.graph;
-            let (low, high) = (graph.number(*minimum), graph.number(*maximum));
-            let (end, two) = (graph.number(end), graph.integer(2));
-            let ratio = graph.div(high, low);
-            let log = graph.log(ratio);
-            let rate = graph.mul(&[two, log, t]);
-            let exponent = graph.div(rate, end);
-            let growth = graph.exp(exponent);
-            let gained = graph.sub(growth, one);
-            let start = graph.powi(low, 2);
-            kernel.variance = graph.mul(&[start, gained]);
+            let [low, high, end] = [*minimum, *maximum, end].map(|value| graph.number(value));
+            let growth = exp(2 * log(high / low) * t / end);
+            kernel.variance = graph.of(power(low, 2) * (growth - 1));
         }
         Preset::OrnsteinUhlenbeck { rate, sigma, mean } => {
-            let graph = &mut noising.graph;
             let (rate, sigma) = (graph.number(*rate), graph.number(*sigma));
-            let (minus, half) = (graph.integer(-1), graph.rational(1, 2));
-            let exponent = graph.mul(&[minus, rate, t]);
-            let decay = graph.exp(exponent);
-            let lost = graph.sub(one, decay);
-            let square = graph.powi(decay, 2);
-            let missing = graph.sub(one, square);
-            let noise = graph.powi(sigma, 2);
-            let scale = graph.div(noise, rate);
-            kernel.mean_factor = decay;
-            kernel.shift = mean
-                .iter()
-                .map(|m| {
-                    let m = graph.number(*m);
-                    graph.mul(&[m, lost])
-                })
-                .collect();
-            kernel.variance = graph.mul(&[half, scale, missing]);
+            kernel.mean_factor = graph.of(exp(-(rate * t)));
+            let decay = kernel.mean_factor;
+            let lost = graph.of(1 - decay);
+            let mean: Vec<Expr> = mean.iter().map(|m| graph.number(*m)).collect();
+            kernel.shift = graph.each(mean.iter().map(|m| *m * lost));
+            let (scale, missing) = (power(sigma, 2) / rate, 1 - power(decay, 2));
+            kernel.variance = graph.of(scale * missing / 2);
         }
         Preset::Brownian { sigma } => {
-            let graph = &mut noising.graph;
             let sigma = graph.number(*sigma);
-            let noise = graph.powi(sigma, 2);
-            kernel.variance = graph.mul(&[noise, t]);
+            kernel.variance = graph.of(power(sigma, 2) * t);
         }
         Preset::Linear { .. } | Preset::Langevin { .. } | Preset::Underdamped { .. } => {
             return None;
@@ -145,23 +120,18 @@ pub fn transition_kernel(
 /// The logarithm of the kernel without its constant: `-|x - alpha y - c|^2 / (2 sigma^2) - d/2 log sigma^2`.
 fn log_kernel(noising: &mut Noising, kernel: &TransitionKernel) -> Expr {
     let start = noising.constants("y", noising.dimension());
-    let graph = &mut noising.graph;
-    let mut squares = Vec::new();
-    for ((x, y), c) in noising.state.iter().zip(&start).zip(&kernel.shift) {
-        let moved = graph.mul(&[kernel.mean_factor, *y]);
-        let mean = graph.add(&[moved, *c]);
-        let distance = graph.sub(*x, mean);
-        squares.push(graph.powi(distance, 2));
-    }
-    let square = graph.add(&squares);
-    let half = graph.rational(-1, 2);
-    let quotient = graph.div(square, kernel.variance);
-    let distance = graph.mul(&[half, quotient]);
-    let d = i64::try_from(noising.state.len()).expect("a dimension fits in 64 bits");
-    let log = graph.log(kernel.variance);
-    let factor = graph.rational(-d, 2);
-    let width = graph.mul(&[factor, log]);
-    graph.add(&[distance, width])
+    let means = start.iter().zip(&kernel.shift);
+    let means = noising
+        .graph
+        .each(means.map(|(y, c)| kernel.mean_factor * *y + *c));
+    let squares = noising
+        .state
+        .iter()
+        .zip(&means)
+        .map(|(x, m)| power(*x - *m, 2));
+    let d = i32::try_from(noising.dimension()).expect("a dimension fits in 32 bits");
+    let variance = kernel.variance;
+    noising.of(-(sum(squares) / variance) / 2 - d * log(variance) / 2)
 }
 
 /// The kernel started at a point solves the Fokker–Planck equation.
@@ -173,19 +143,12 @@ pub fn execute(noising: &mut Noising, kernel: &TransitionKernel) -> Result<Evide
     let slope = noising.gradient(log);
     // In terms of the logarithm: l_t = -div f - f . grad l + 1/2 D : grad grad l + 1/2 grad l . D grad l,
     // D being free of the state.
-    let (drift, opened) = (noising.drift.clone(), noising.drift_divergence);
-    let carried = noising.dot(&drift, &slope);
+    let carried = noising.dot(&noising.drift.clone(), &slope);
     let spread = noising.half_curvature(log);
     let diffused = noising.diffuse(&slope);
     let bent = noising.dot(&slope, &diffused);
     let rate = noising.graph.derivative(log, noising.time);
     let rate = noising.graph.substitute(rate, &kernel.rates);
-    let graph = &mut noising.graph;
-    let half = graph.rational(1, 2);
-    let bent = graph.mul(&[half, bent]);
-    let lost = graph.add(&[opened, carried]);
-    let gained = graph.add(&[spread, bent]);
-    let right = graph.sub(gained, lost);
-    let claim = "the Gaussian kernel solves Fokker-Planck";
-    equal(graph, claim, rate, right)
+    let right = spread + bent / 2 - (noising.drift_divergence + carried);
+    noising.equal("the Gaussian kernel solves Fokker-Planck", rate, right)
 }

@@ -18,26 +18,21 @@
 //! Fokker–Planck and `v` the backward equation, so `E v(X_t, t)` is constant.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted};
+use crate::derivation::ground::matrix::transpose;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::derivation::law::fokker_planck::boundary;
 use crate::expr::Expr;
+use crate::expr::arithmetic::{partial, sum};
 
 const SOURCE: &str = "Ito (1951); Kolmogorov (1931); Oksendal (2003), theorems 7.3.3 and 8.1.1";
 
 /// `phi(x + s v, t)`.
 fn moved(noising: &mut Noising, direction: &[Expr], size: Expr) -> Expr {
     let graph = &mut noising.graph;
-    let mut arguments: Vec<Expr> = noising
-        .state
-        .iter()
-        .zip(direction)
-        .map(|(x, v)| {
-            let shift = graph.mul(&[size, *v]);
-            graph.add(&[*x, shift])
-        })
-        .collect();
+    let mut arguments = graph.pairwise(&noising.state, direction, |x, v| x + size * v);
     arguments.push(noising.time);
     graph.unknown("phi", &arguments)
 }
@@ -50,21 +45,16 @@ pub fn execute(noising: &mut Noising, operator: Expr) -> Result<Evidence, Refute
     // A name no file can contain.
     let size = noising.graph.symbol("s*");
     let zero = noising.graph.zero();
-    let drift = noising.drift.clone();
-    let carried = moved(noising, &drift, size);
-    let mut parts = vec![noising.graph.derivative(carried, size)];
-    for k in 0..noising.noises() {
-        let column: Vec<Expr> = noising.diffusion.iter().map(|row| row[k]).collect();
+    let carried = moved(noising, &noising.drift.clone(), size);
+    let mut parts = vec![partial(carried, size)];
+    for column in transpose(&noising.diffusion) {
         let spread = moved(noising, &column, size);
-        let slope = noising.graph.derivative(spread, size);
-        let curvature = noising.graph.derivative(slope, size);
-        let half = noising.graph.rational(1, 2);
-        parts.push(noising.graph.mul(&[half, curvature]));
+        parts.push(partial(partial(spread, size), size) / 2);
     }
-    let sum = noising.graph.add(&parts);
+    let sum = noising.of(sum(parts));
     let there = noising.graph.substitute(sum, &[(size, zero)]);
     let claim = "the moments of one step give the generator";
-    equal(&mut noising.graph, claim, operator, there)
+    noising.equal(claim, operator, there)
 }
 
 /// The step about the generator.
@@ -73,58 +63,43 @@ pub fn execute(noising: &mut Noising, operator: Expr) -> Result<Evidence, Refute
 /// [`Refuted`] if the moments of one step give another operator.
 pub fn step(exact: &mut Noising, shown: &mut Noising, name: &'static str) -> Result<Step, Refuted> {
     let phi = exact.field("phi");
-    let drift = exact.drift.clone();
-    let operator = exact.generator(&drift, phi);
+    let operator = exact.generated(phi);
     let evidence = execute(exact, operator)?;
-    let mut step = Step::new(
-        name,
-        "generator",
-        SOURCE,
-        "the moments of one short step along the drift and the noise columns",
-        evidence,
-    )
-    .assuming(&[Assumption::SmoothCoefficients]);
+    let executes = "the moments of one short step along the drift and the noise columns";
+    let mut step = Step::new(name, "generator", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::SmoothCoefficients]);
     for (name, value) in shown.definitions.clone() {
         let name = Formula::new(name.clone(), crate::expr::latex_name(&name));
-        step.statement.push(notation::scalar(shown, &name, value));
+        step = step.line(notation::scalar(shown, name, value));
     }
     let drift = shown.drift.clone();
     let written = notation::operator(shown, &drift, "v");
-    step.statement
-        .push(notation::equality(&Formula::new("L v", "L v"), &written));
+    step = step.line(notation::equality("L v", &written));
     if shown.dimension() > 3 && written.text.starts_with("f.grad") {
-        step.statement
-            .push(notation::vector(shown, &Formula::new("f", "f"), &drift));
-        let diffusivity = shown.diffusivity.clone();
-        let name = Formula::new("D", "D");
-        step.statement
-            .push(notation::matrix(shown, &name, &diffusivity));
+        step = step
+            .line(notation::vector(shown, "f", &drift))
+            .line(notation::matrix(shown, "D", &shown.diffusivity.clone()));
     }
     Ok(step)
 }
 
 /// `v_t + L v`.
 pub fn backward_residual(noising: &mut Noising, v: Expr) -> Expr {
-    let rate = noising.graph.derivative(v, noising.time);
-    let drift = noising.drift.clone();
-    let operator = noising.generator(&drift, v);
-    noising.graph.add(&[rate, operator])
+    let rate = noising.rate(v);
+    let operator = noising.generated(v);
+    noising.of(rate + operator)
 }
 
 /// The backward equation.
-pub fn backward_equation(noising: &mut Noising) -> Equation {
+fn backward_equation(noising: &mut Noising) -> Equation {
     let v = noising.field("v");
     let residual = backward_residual(noising, v);
     let horizon = noising.constant("T");
     let (end, target) = (noising.at_time("v", horizon), noising.at_end("g"));
-    Equation {
-        id: "backward",
-        unknown: v,
-        residual,
-        closes_with: vec![noising.graph.sub(end, target)],
-        assumes: vec![Assumption::SmoothCoefficients],
-        source: SOURCE,
-    }
+    Equation::new("backward", v, residual, SOURCE)
+        .closing(noising.of(end - target))
+        .assuming(&[Assumption::SmoothCoefficients])
 }
 
 /// `(p v)_t` is a divergence where `p` and `v` solve their equations:
@@ -140,23 +115,9 @@ pub fn execute_backward(
 ) -> Result<Evidence, Refuted> {
     let p = noising.field("p");
     let forward = noising.fokker_planck_residual(p);
-    let slope = noising.gradient(v);
-    let (spread, diffused) = (noising.half_flux(p), noising.diffuse(&slope));
-    let drift = noising.drift.clone();
-    let graph = &mut noising.graph;
-    let both = graph.mul(&[p, v]);
-    let carried = graph.neg(both);
-    let half = graph.rational(-1, 2);
-    let back = graph.mul(&[half, p]);
-    let flux = noising.combine(&[(carried, &drift), (v, &spread), (back, &diffused)]);
-    let boundary = noising.divergence(&flux);
-    let graph = &mut noising.graph;
-    let change = graph.derivative(both, noising.time);
-    let right = graph.sub(change, boundary);
-    let (first, second) = (graph.mul(&[v, forward]), graph.mul(&[p, residual]));
-    let left = graph.add(&[first, second]);
-    let claim = "E v(X_t, t) is constant";
-    equal(graph, claim, left, right)
+    let boundary = boundary(noising, v, p);
+    let right = noising.rate(p * v) - boundary;
+    noising.equal("E v(X_t, t) is constant", v * forward + p * residual, right)
 }
 
 /// The step about the backward equation.
@@ -166,22 +127,11 @@ pub fn execute_backward(
 pub fn backward_step(exact: &mut Noising, shown: &mut Noising) -> Result<Step, Refuted> {
     let equation = backward_equation(exact);
     let evidence = execute_backward(exact, equation.unknown, equation.residual)?;
-    let drift = shown.drift.clone();
-    let operator = notation::operator(shown, &drift, "v");
-    Ok(Step::new(
-        "backward equation",
-        "backward",
-        SOURCE,
-        "E v(X_t, t) does not change where p solves Fokker-Planck",
-        evidence,
-    )
-    .line(
-        "v(x,t) = E[ g(X_T) | X_t = x ]:   -v_t = L v,   v(x,T) = g(x)",
-        "v(x,t) = \\mathbb{E}[ g(X_T) \\mid X_t = x ]: \\quad -\\partial_t v = L v, \\qquad v(x,T) = g(x)",
-    )
-    .line(
-        format!("-v_t = {}", operator.text),
-        format!("-v_t = {}", operator.latex),
-    )
-    .about(equation))
+    let operator = notation::operator(shown, &shown.drift.clone(), "v");
+    let executes = "E v(X_t, t) does not change where p solves Fokker-Planck";
+    Ok(Step::new("backward equation", "backward", SOURCE)
+        .executed(executes, evidence)
+        .line("v(x,t) = E[ g(X_T) | X_t = x ]:   -v_t = L v,   v(x,T) = g(x)")
+        .line(notation::equality("-v_t", &operator))
+        .about(equation))
 }

@@ -4,6 +4,7 @@
 //! log p(x) = log sum_k exp( log w_k - 1/2 log det(2 pi C_k) - 1/2 (x - m_k)' C_k^-1 (x - m_k) )
 //! ```
 
+use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Function, Graph};
 use crate::problem::meant::law::Mixture;
 use std::f64::consts::PI;
@@ -18,34 +19,27 @@ pub fn log_mixture(graph: &mut Graph, state: &[Expr], mixture: &Mixture) -> Opti
         return None;
     }
     let mut exponents = Vec::new();
-    for ((weight, mean), covariance) in mixture
-        .weights
-        .iter()
-        .zip(&mixture.means)
-        .zip(&mixture.covariances)
-    {
+    let shapes = mixture.means.iter().zip(&mixture.covariances);
+    for (weight, (mean, covariance)) in mixture.weights.iter().zip(shapes) {
         let factor = covariance.dense(d).cholesky()?;
         let diagonal = factor.l_dirty().diagonal();
         let log_determinant: f64 = diagonal.iter().map(|l| 2.0 * l.ln()).sum();
         let constant = weight.ln() - 0.5 * (log_determinant + d as f64 * (2.0 * PI).ln());
         let precision = factor.inverse();
-        let offsets: Vec<Expr> = state
-            .iter()
-            .zip(mean)
-            .map(|(x, m)| {
-                let m = graph.number(*m);
-                graph.sub(*x, m)
-            })
-            .collect();
+        let mut offsets = Vec::new();
+        for (x, m) in state.iter().zip(mean) {
+            let m = graph.number(*m);
+            offsets.push(graph.of(*x - m));
+        }
         let mut terms = vec![graph.number(constant)];
         for i in 0..d {
             for j in 0..=i {
                 let twice = precision[(i, j)] + if i == j { 0.0 } else { precision[(j, i)] };
                 let coefficient = graph.number(-0.5 * twice);
-                terms.push(graph.mul(&[coefficient, offsets[i], offsets[j]]));
+                terms.push(graph.of(coefficient * offsets[i] * offsets[j]));
             }
         }
-        exponents.push(graph.add(&terms));
+        exponents.push(graph.of(sum(terms)));
     }
     Some(match exponents.as_slice() {
         [one] => *one,

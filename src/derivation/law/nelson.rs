@@ -19,13 +19,15 @@
 //! the equation of the law, or of `phi`.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Formula, Step};
-use crate::derivation::paths::schrodinger::{backward_residual, forward_drift};
+use crate::derivation::law::generator::backward_residual;
+use crate::derivation::paths::schrodinger::forward_drift;
 use crate::expr::Expr;
+use crate::expr::arithmetic::{exp, partial};
 
 const SOURCE: &str = "Nelson (1967, 1985); Zambrini (1986)";
 
@@ -39,16 +41,15 @@ pub struct Velocities {
 }
 
 pub fn velocities(noising: &mut Noising, forward: &[Expr], p: Expr) -> Velocities {
-    let log = noising.graph.log(p);
-    let slope = noising.gradient(log);
+    let slope = noising.score(p);
     let pull = noising.diffuse(&slope);
-    let spread = noising.diffusivity_divergence.clone();
-    let (one, minus) = (noising.graph.one(), noising.graph.integer(-1));
-    let (half, back) = (noising.graph.rational(1, 2), noising.graph.rational(-1, 2));
-    let backward = noising.combine(&[(one, forward), (minus, &spread), (minus, &pull)]);
+    let graph = &mut noising.graph;
+    let spread = noising.diffusivity_divergence.iter().zip(&pull);
+    let backward = forward.iter().zip(spread);
+    let backward = graph.each(backward.map(|(b, (spread, pull))| *b - *spread - *pull));
     Velocities {
-        current: noising.combine(&[(half, forward), (half, &backward)]),
-        osmotic: noising.combine(&[(half, forward), (back, &backward)]),
+        current: graph.pairwise(forward, &backward, |ahead, back| ahead / 2 + back / 2),
+        osmotic: graph.pairwise(forward, &backward, |ahead, back| ahead / 2 - back / 2),
         forward: forward.to_vec(),
         backward,
     }
@@ -60,78 +61,51 @@ pub fn velocities(noising: &mut Noising, forward: &[Expr], p: Expr) -> Velocitie
 /// [`Refuted`] if a velocity is another one.
 pub fn execute(noising: &mut Noising, velocities: &Velocities) -> Result<Evidence, Refuted> {
     let p = noising.field("p");
-    let rate = noising.graph.derivative(p, noising.time);
-    let flux: Vec<Expr> = velocities
-        .current
-        .iter()
-        .map(|v| noising.graph.mul(&[p, *v]))
-        .collect();
+    let flux = noising.carried(&velocities.current, p);
     let opened = noising.divergence(&flux);
-    let left = noising.graph.add(&[rate, opened]);
+    let left = noising.rate(p) + opened;
     let right = noising.fokker_planck_residual(p);
-    let claim = "the current velocity carries the law";
-    let carried = equal(&mut noising.graph, claim, left, right)?;
+    let carried = noising.equal("the current velocity carries the law", left, right)?;
     // p u is half the divergence of D p.
     let spread = noising.half_flux(p);
-    let osmotic: Vec<Expr> = velocities
-        .osmotic
-        .iter()
-        .map(|u| noising.graph.mul(&[p, *u]))
-        .collect();
+    let osmotic = noising.carried(&velocities.osmotic, p);
     let claim = "p u = 1/2 div(D p)";
     Ok(carried.and(all_equal(&mut noising.graph, claim, &osmotic, &spread)?))
 }
 
 /// `h_t + b . grad h +- 1/2 D : grad grad h`, component by component.
-fn mean_derivative(noising: &mut Noising, drift: &[Expr], sign: i64, field: &[Expr]) -> Vec<Expr> {
-    field
-        .iter()
-        .map(|h| {
-            let slope = noising.gradient(*h);
-            let carried = noising.dot(drift, &slope);
-            let curved = noising.half_curvature(*h);
-            let graph = &mut noising.graph;
-            let sign = graph.integer(sign);
-            let curved = graph.mul(&[sign, curved]);
-            let rate = graph.derivative(*h, noising.time);
-            graph.add(&[rate, carried, curved])
-        })
-        .collect()
+fn mean_derivative(noising: &mut Noising, drift: &[Expr], sign: i32, field: &[Expr]) -> Vec<Expr> {
+    let mut derivative = |h: Expr| {
+        let slope = noising.gradient(h);
+        let carried = noising.dot(drift, &slope);
+        let curved = noising.half_curvature(h);
+        let rate = noising.rate(h);
+        noising.of(rate + carried + sign * curved)
+    };
+    field.iter().map(|h| derivative(*h)).collect()
 }
 
 /// `nu` if `D = 2 nu I` with constant `nu`.
 pub fn viscosity(noising: &mut Noising) -> Option<Expr> {
-    let mut moving = noising.state.clone();
-    moving.push(noising.time);
+    let moving = noising.coordinates();
     let common = as_multiple_of_identity(&noising.graph, &noising.diffusivity)?;
-    if noising.graph.depends_on_any(common, &moving) {
-        return None;
-    }
-    let half = noising.graph.rational(1, 2);
-    Some(noising.graph.mul(&[half, common]))
+    let constant = !noising.graph.depends_on_any(common, &moving);
+    constant.then(|| noising.of(common / 2))
 }
 
 /// `Omega = 1/2 |f|^2 + nu div f`.
 pub fn potential(noising: &mut Noising, nu: Expr) -> Expr {
-    let drift = noising.drift.clone();
-    let square = noising.half_square(&drift);
-    let graph = &mut noising.graph;
-    let opened = graph.mul(&[nu, noising.drift_divergence]);
-    graph.add(&[square, opened])
+    let square = noising.half_square(&noising.drift.clone());
+    noising.of(square + nu * noising.drift_divergence)
 }
 
 /// `f_t + grad Omega`, what the acceleration of a gradient drift is.
 pub fn force(noising: &mut Noising, nu: Expr) -> Vec<Expr> {
     let omega = potential(noising, nu);
     let slope = noising.gradient(omega);
-    slope
-        .iter()
-        .zip(&noising.drift)
-        .map(|(s, f)| {
-            let rate = noising.graph.derivative(*f, noising.time);
-            noising.graph.add(&[rate, *s])
-        })
-        .collect()
+    let time = noising.time;
+    let graph = &mut noising.graph;
+    graph.pairwise(&noising.drift, &slope, |f, s| partial(f, time) + s)
 }
 
 /// For the process itself `D+ D+ X = force`, by its drift alone; `D- D- X = force` where the law solves
@@ -146,10 +120,9 @@ pub fn execute_newton(noising: &mut Noising, force: &[Expr]) -> Result<Evidence,
     let mut evidence = all_equal(&mut noising.graph, claim, &ahead, force)?;
     // log p instead of p: its rate from Fokker-Planck divided by p.
     let ell = noising.field("ell");
-    let p = noising.graph.exp(ell);
+    let p = noising.of(exp(ell));
     let operator = noising.forward_operator(p);
-    let rate = noising.graph.div(operator, p);
-    let rate = noising.graph.expand(rate);
+    let rate = noising.of(operator / p);
     let backward = velocities(noising, &drift, p).backward;
     let behind = mean_derivative(noising, &backward, -1, &backward);
     let solved = with_rate(noising, ell, rate, &behind);
@@ -160,11 +133,10 @@ pub fn execute_newton(noising: &mut Noising, force: &[Expr]) -> Result<Evidence,
     let steered = forward_drift(noising, phi);
     let bridged = mean_derivative(noising, &steered, 1, &steered);
     let generated = backward_residual(noising, phi);
-    let quotient = noising.graph.div(generated, phi);
+    let quotient = noising.of(generated / phi);
     let whole = noising.graph.expand(quotient);
-    let moving = noising.graph.derivative(ell, noising.time);
-    let still = noising.graph.sub(whole, moving);
-    let rate = noising.graph.neg(still);
+    let moving = noising.rate(ell);
+    let rate = noising.of(moving - whole);
     let solved = with_rate(noising, ell, rate, &bridged);
     let claim = "the bridge has the acceleration of its reference";
     Ok(evidence.and(all_equal(&mut noising.graph, claim, &solved, force)?))
@@ -172,18 +144,15 @@ pub fn execute_newton(noising: &mut Noising, force: &[Expr]) -> Result<Evidence,
 
 /// Replaces the mixed derivatives `d_i ell_t` by those of `rate`.
 fn with_rate(noising: &mut Noising, ell: Expr, rate: Expr, field: &[Expr]) -> Vec<Expr> {
-    let moving = noising.graph.derivative(ell, noising.time);
-    let rate = noising.graph.expand(rate);
+    let graph = &mut noising.graph;
+    let moving = graph.derivative(ell, noising.time);
+    let rate = graph.expand(rate);
     let mut replacements = vec![(moving, rate)];
-    for x in noising.state.clone() {
-        let left = noising.graph.derivative(moving, x);
-        let right = noising.graph.derivative(rate, x);
-        replacements.push((left, right));
+    for x in &noising.state {
+        replacements.push((graph.derivative(moving, *x), graph.derivative(rate, *x)));
     }
-    field
-        .iter()
-        .map(|e| noising.graph.substitute(*e, &replacements))
-        .collect()
+    let replaced = field.iter().map(|e| graph.substitute(*e, &replacements));
+    replaced.collect()
 }
 
 /// The velocities.
@@ -192,43 +161,34 @@ fn with_rate(noising: &mut Noising, ell: Expr, rate: Expr, field: &[Expr]) -> Ve
 /// [`Refuted`] if they do not carry the law.
 pub fn velocity_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let p = exact.field("p");
-    let drift = exact.drift.clone();
-    let found = velocities(exact, &drift, p);
+    let found = velocities(exact, &exact.drift.clone(), p);
     let evidence = execute(exact, &found)?;
-    let spread = if exact.is_multiplicative() {
-        ("div D + ", "\\nabla \\cdot D + ")
+    let (minus, plus) = if exact.is_multiplicative() {
+        ("div D - ", "div D + ")
     } else {
         ("", "")
     };
-    Ok(Step::new(
-        "Nelson's velocities",
-        "nelson",
-        SOURCE,
-        "the current velocity carries the law; p u = 1/2 div(D p)",
-        evidence,
-    )
-    .line(
-        format!(
-            "b+ = b,   b- = b - {0}D grad log p   (b the drift of the process with law p)",
-            if spread.0.is_empty() { "" } else { "div D - " }
-        ),
-        format!(
-            "b_+ = b, \\qquad b_- = b - {0}D \\nabla \\log p",
-            if spread.1.is_empty() { "" } else { "\\nabla \\cdot D - " }
-        ),
-    )
-    .line(
-        format!(
-            "current v = (b+ + b-)/2,   osmotic u = (b+ - b-)/2 = 1/2 ({}D grad log p)",
-            spread.0
-        ),
-        format!(
-            "v = \\frac{{1}}{{2}}(b_+ + b_-), \\qquad u = \\frac{{1}}{{2}}(b_+ - b_-) = \\frac{{1}}{{2}} ({}D \\nabla \\log p)",
-            spread.1
-        ),
-    )
-    .line("p_t = -div(p v)", "\\partial_t p = -\\nabla \\cdot (p v)")
-    .assuming(&[Assumption::PositiveDensity]))
+    let backward = "b+ = b,   b- = b - {}D grad log p   `(b the drift of the process with law p)`";
+    let osmotic = "`current` v = (b+ + b-)/2,   `osmotic` u = (b+ - b-)/2 = 1/2 ({}D grad log p)";
+    let executes = "the current velocity carries the law; p u = 1/2 div(D p)";
+    Ok(Step::new("Nelson's velocities", "nelson", SOURCE)
+        .executed(executes, evidence)
+        .line(Formula::of(backward, &[&minus.into()]))
+        .line(Formula::of(osmotic, &[&plus.into()]))
+        .line("p_t = -div(p v)")
+        .assuming(&[Assumption::PositiveDensity]))
+}
+
+/// Whether the Jacobian of the drift is symmetric, provably.
+fn is_gradient(noising: &mut Noising) -> bool {
+    let (f, x) = (&noising.drift, &noising.state);
+    (0..f.len()).all(|i| {
+        (0..i).all(|j| {
+            let difference = partial(f[i], x[j]) - partial(f[j], x[i]);
+            let difference = noising.graph.of(difference);
+            noising.graph.is_provably_zero(difference)
+        })
+    })
 }
 
 /// Newton's law, for gradient drifts with constant isotropic noise; `None` otherwise.
@@ -239,17 +199,8 @@ pub fn newton_step(exact: &mut Noising, shown: &mut Noising) -> Result<Option<St
     let (Some(nu), Some(written_nu)) = (viscosity(exact), viscosity(shown)) else {
         return Ok(None);
     };
-    let d = exact.dimension();
-    for i in 0..d {
-        for j in 0..i {
-            let graph = &mut exact.graph;
-            let across = graph.derivative(exact.drift[i], exact.state[j]);
-            let back = graph.derivative(exact.drift[j], exact.state[i]);
-            let difference = graph.sub(across, back);
-            if !graph.is_provably_zero(difference) {
-                return Ok(None);
-            }
-        }
+    if !is_gradient(exact) {
+        return Ok(None);
     }
     let exact_force = force(exact, nu);
     let evidence = execute_newton(exact, &exact_force)?;
@@ -259,23 +210,14 @@ pub fn newton_step(exact: &mut Noising, shown: &mut Noising) -> Result<Option<St
         .iter()
         .map(|e| notation::tidy(&mut shown.graph, *e))
         .collect();
-    let mut step = Step::new(
-        "stochastic Newton law",
-        "newton",
-        SOURCE,
-        "mean derivatives of the drifts, with the equations of p and of phi put in",
-        evidence,
-    )
-    .line(
-        "D+ D+ X = D- D- X = f_t + grad Omega,   Omega = 1/2 |f|^2 + nu div f,   D = 2 nu I",
-        "D_+ D_+ X = D_- D_- X = \\partial_t f + \\nabla \\Omega, \\qquad \\Omega = \\frac{1}{2} |f|^2 + \\nu \\nabla \\cdot f, \\qquad D = 2 \\nu I",
-    );
-    let omega = notation::scalar(shown, &Formula::new("Omega", "\\Omega"), omega);
-    let name = Formula::new("acceleration", "a");
-    let line = notation::vector(shown, &name, &written);
-    step = step.lines([omega, line]);
-    Ok(Some(step.line(
-        "a bridge of this process has the same acceleration: it is free motion bent at the ends only",
-        "\\text{a bridge has the same acceleration}",
-    ).assuming(&[Assumption::ConstantNoise, Assumption::PositiveDensity])))
+    let executes = "mean derivatives of the drifts, with the equations of p and of phi put in";
+    Ok(Some(
+        Step::new("stochastic Newton law", "newton", SOURCE)
+            .executed(executes, evidence)
+            .line("D+ D+ X = D- D- X = f_t + grad Omega,   Omega = 1/2 |f|^2 + nu div f,   D = 2 nu I")
+            .line(notation::scalar(shown, "Omega", omega))
+            .line(notation::vector(shown, "acceleration", &written))
+            .line("`a bridge of this process has the same acceleration: it is free motion bent at the ends only`")
+            .assuming(&[Assumption::ConstantNoise, Assumption::PositiveDensity]),
+    ))
 }

@@ -28,11 +28,12 @@
 use crate::derivation::control::hamilton_jacobi_bellman as bellman;
 use crate::derivation::control::optimal_control::{execute_gap, execute_girsanov, optimal_control};
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
+use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
-use crate::derivation::ground::step::{Formula, Step};
+use crate::derivation::ground::step::Step;
 use crate::expr::Expr;
+use crate::expr::arithmetic::log;
 
 const SOURCE: &str = "Jarzynski (1997); Vargas, Grathwohl & Doucet (2023); Richter & Berner (2024)";
 
@@ -44,14 +45,10 @@ const SOURCE: &str = "Jarzynski (1997); Vargas, Grathwohl & Doucet (2023); Richt
 pub fn execute_shift(noising: &mut Noising, shift: Expr) -> Result<Evidence, Refuted> {
     let p = noising.field("p");
     let fokker_planck = noising.fokker_planck_residual(p);
-    let log = noising.graph.log(p);
-    let value = noising.graph.add(&[log, shift]);
-    let value = noising.graph.neg(value);
+    let value = noising.of(-(log(p) + shift));
     let residual = bellman::residual(noising, value);
-    let quotient = noising.graph.div(fokker_planck, p);
-    let expected = noising.graph.neg(quotient);
     let claim = "V = -log p - log Z solves the Hamilton-Jacobi-Bellman equation";
-    equal(&mut noising.graph, claim, residual, expected)
+    noising.equal(claim, residual, -(fokker_planck / p))
 }
 
 /// The step about the target.
@@ -65,24 +62,13 @@ pub fn target_step(
 ) -> Result<Step, Refuted> {
     let shift = exact.constant("log Z");
     let evidence = execute_shift(exact, shift)?;
-    let mut step = Step::new(
-        "target as a control problem",
-        "target",
-        SOURCE,
-        "-log p - log Z solves the Hamilton-Jacobi-Bellman equation wherever p solves Fokker-Planck",
-        evidence,
-    )
-    .assuming(&[Assumption::PositiveDataDensity, Assumption::Normalisable])
-    .line(
-        "p_0 = rho/Z,   Phi = -log rho,   V = -log p - log Z",
-        "p_0 = \\rho / Z, \\qquad \\Phi = -\\log \\rho, \\qquad V = -\\log p - \\log Z",
-    );
-    if let Some(log_density) = log_density {
-        let name = Formula::new("log rho", "\\log \\rho");
-        let value = notation::of_state(shown, log_density);
-        step.statement.push(notation::equality(&name, &value));
-    }
-    Ok(step)
+    let executes = "-log p - log Z solves the Hamilton-Jacobi-Bellman equation wherever p solves Fokker-Planck";
+    let density = log_density.map(|e| notation::of_state(shown, e));
+    Ok(Step::new("target as a control problem", "target", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::PositiveDataDensity, Assumption::Normalisable])
+        .line("p_0 = rho/Z,   Phi = -log rho,   V = -log p - log Z")
+        .lines(density.map(|value| notation::equality("log rho", &value))))
 }
 
 /// The drift and the martingale part of `w` after `V(Y_0)` and `log pi(Y_0)` are taken out.
@@ -99,16 +85,8 @@ pub fn execute_weight(noising: &mut Noising, best: &[Expr]) -> Result<Evidence, 
     let pulled = noising.through_noise(&slope);
     let graph = &mut noising.graph;
     // -dV - u . dB has the noise -(G' grad V + u) . dB.
-    let noise: Vec<Expr> = pulled
-        .iter()
-        .zip(&control)
-        .map(|(p, u)| graph.add(&[*p, *u]))
-        .collect();
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(best)
-        .map(|(u, v)| graph.sub(*u, *v))
-        .collect();
+    let noise = graph.pairwise(&pulled, &control, |p, u| p + u);
+    let missed = graph.pairwise(&control, best, |u, v| u - v);
     let claim = "the log weight has the noise -(u - u*).dB";
     let martingale = all_equal(graph, claim, &noise, &missed)?;
     Ok(gap.and(ratio).and(martingale))
@@ -122,36 +100,15 @@ pub fn normaliser_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let value = exact.field("V");
     let best = optimal_control(exact, value);
     let evidence = execute_weight(exact, &best)?;
-    Ok(Step::new(
-        "normaliser: an identity and two bounds",
-        "log-z",
-        SOURCE,
-        "Ito's rule for V plus the cost so far, its noise, and the likelihood ratio of one step",
-        evidence,
-    )
-    .line(
-        "w = log rho(Y_T) - log pi(Y_0) - int (1/2 |u|^2 + q) dtau - int u.dB",
-        "w = \\log \\rho(Y_T) - \\log \\pi(Y_0) - \\int \\left(\\frac{1}{2} |u|^2 + q\\right) d\\tau - \\int u \\cdot dB",
-    )
-    .line(
-        "  = log Z + log(p_T/pi)(Y_0) - 1/2 int |u - u*|^2 dtau - int (u - u*).dB",
-        "\\phantom{w} = \\log Z + \\log \\frac{p_T}{\\pi}(Y_0) - \\frac{1}{2} \\int |u - u^*|^2 \\, d\\tau - \\int (u - u^*) \\cdot dB",
-    )
-    .line(
-        "E_u exp(w) = Z for every u; w = log Z on every path at u = u*, pi = p_T",
-        "\\mathbb{E}_u \\, e^w = Z",
-    )
-    .line(
-        "lower:  E_u w = log Z - KL(pi || p_T) - 1/2 E_u int |u - u*|^2 dtau <= log Z",
-        "\\mathbb{E}_u w = \\log Z - \\mathrm{KL}(\\pi \\| p_T) - \\frac{1}{2} \\mathbb{E}_u \\int |u - u^*|^2 \\, d\\tau \\le \\log Z",
-    )
-    .line(
-        "upper:  E_P w = log Z + KL(p_T || pi) + 1/2 E_P int |u - u*|^2 dtau >= log Z   (P noises exact draws)",
-        "\\mathbb{E}_P w = \\log Z + \\mathrm{KL}(p_T \\| \\pi) + \\frac{1}{2} \\mathbb{E}_P \\int |u - u^*|^2 \\, d\\tau \\ge \\log Z",
-    )
-    .line(
-        "inf_u S[u] = -log Z + KL(pi || p_T)   (S with the cost log pi(Y_0) of the start)",
-        "\\inf_u S[u] = -\\log Z + \\mathrm{KL}(\\pi \\| p_T)",
-    )
-    .assuming(&[Assumption::SmoothValue, Assumption::Novikov]))
+    let executes =
+        "Ito's rule for V plus the cost so far, its noise, and the likelihood ratio of one step";
+    Ok(Step::new("normaliser: an identity and two bounds", "log-z", SOURCE)
+        .executed(executes, evidence)
+        .line("w = log rho(Y_T) - log pi(Y_0) - int (1/2 |u|^2 + q) dtau - int u.dB")
+        .line("  = log Z + log(p_T/pi)(Y_0) - 1/2 int |u - u*|^2 dtau - int (u - u*).dB")
+        .line("E_u exp(w) = Z `for every` u; w = log Z `on every path at` u = u*, pi = p_T")
+        .line("lower:  E_u w = log Z - KL(pi || p_T) - 1/2 E_u int |u - u*|^2 dtau <= log Z")
+        .line("upper:  E_P w = log Z + KL(p_T || pi) + 1/2 E_P int |u - u*|^2 dtau >= log Z   `(P noises exact draws)`")
+        .line("inf_u S[u] = -log Z + KL(pi || p_T)   `(S with the cost` log pi(Y_0) `of the start)`")
+        .assuming(&[Assumption::SmoothValue, Assumption::Novikov]))
 }

@@ -24,11 +24,12 @@
 //! `alpha`; the Legendre transform of the Lagrangian, completed to a square.
 
 use crate::derivation::ground::assumption::Assumption;
-use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
-use crate::derivation::ground::matrix::inverse;
-use crate::derivation::ground::noising::{Noising, dot};
-use crate::derivation::ground::step::{Formula, Step};
+use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
+use crate::derivation::ground::matrix::{self, inverse};
+use crate::derivation::ground::noising::Noising;
+use crate::derivation::ground::step::Step;
 use crate::expr::Expr;
+use crate::expr::arithmetic::{dot, power};
 
 const SOURCE: &str = "Onsager & Machlup (1953); Lau & Lubensky (2007); Hirono, Tanaka & Fukushima (2024), proposition 3.1";
 
@@ -44,22 +45,12 @@ pub struct PathWeight {
 /// The weight with coefficients at `x_k + alpha delta`; `alpha` is any expression free of the state.
 pub fn path_weight(noising: &mut Noising, alpha: Expr) -> PathWeight {
     let graph = &mut noising.graph;
-    let drift = noising
-        .drift
-        .iter()
-        .zip(&noising.diffusivity_divergence)
-        .map(|(f, e)| {
-            let shift = graph.mul(&[alpha, *e]);
-            graph.sub(*f, shift)
-        })
-        .collect();
-    let half = graph.rational(-1, 2);
-    let square = graph.powi(alpha, 2);
-    let first = graph.mul(&[alpha, noising.drift_divergence]);
-    let second = graph.mul(&[half, square, noising.double_divergence]);
+    let opened = &noising.diffusivity_divergence;
+    let drift = graph.pairwise(&noising.drift, opened, |f, e| f - alpha * e);
+    let second = power(alpha, 2) * noising.double_divergence / 2;
     PathWeight {
         drift,
-        jacobian: graph.add(&[first, second]),
+        jacobian: graph.of(alpha * noising.drift_divergence - second),
     }
 }
 
@@ -75,28 +66,15 @@ pub fn execute_path_weight(
 ) -> Result<Evidence, Refuted> {
     let phi = noising.field("phi");
     let slope = noising.gradient(phi);
-    let one = noising.graph.one();
-    let twice = noising.diffusivity_divergence.clone();
-    let effective = noising.combine(&[(one, &weight.drift), (alpha, &twice)]);
-    let carried = noising.dot(&effective, &slope);
-    let spread = noising.divergence(&weight.drift);
     let graph = &mut noising.graph;
-    let half = graph.rational(1, 2);
-    let square = graph.powi(alpha, 2);
-    let lost = graph.neg(weight.jacobian);
-    let gained = graph.mul(&[alpha, spread]);
-    let curved = graph.mul(&[half, square, noising.double_divergence]);
-    let rate = graph.add(&[lost, gained, curved]);
-    let killed = graph.mul(&[rate, phi]);
-    let left = graph.add(&[killed, carried]);
-    let drift = noising.drift.clone();
-    let right = noising.dot(&drift, &slope);
-    equal(
-        &mut noising.graph,
-        "K_alpha generates the noising process",
-        left,
-        right,
-    )
+    let opened = &noising.diffusivity_divergence;
+    let effective = graph.pairwise(&weight.drift, opened, |a, e| a + alpha * e);
+    let spread = noising.divergence(&weight.drift);
+    let curved = power(alpha, 2) * noising.double_divergence / 2;
+    let rate = -weight.jacobian + alpha * spread + curved;
+    let right = dot(&noising.drift, &slope);
+    let claim = "K_alpha generates the noising process";
+    noising.equal(claim, rate * phi + dot(&effective, &slope), right)
 }
 
 /// The step about the weight of a noising path.
@@ -109,38 +87,17 @@ pub fn path_weight_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let mut evidence = execute_path_weight(exact, alpha, &weight)?;
     let one = exact.graph.one();
     let anti = path_weight(exact, one);
-    let minus = exact.graph.integer(-1);
-    let b = exact.reverse_drift.clone();
-    let reversed = exact.combine(&[(minus, &b)]);
+    let reversed = exact.graph.each(exact.reverse_drift.iter().map(|b| -*b));
     let claim = "at alpha = 1 the weight read backwards is the reverse process with cost q";
     evidence = evidence.and(all_equal(&mut exact.graph, claim, &anti.drift, &reversed)?);
-    let q = exact.running_cost;
-    evidence = evidence.and(equal(&mut exact.graph, claim, anti.jacobian, q)?);
-    let statement = vec![
-        Formula::new(
-            "P[x] ~ p_0(x_0) prod_k exp( -|delta - A Delta|^2_{D^-1} / (2 Delta) - B Delta ),   delta = x_{k+1} - x_k, coefficients at x_k + alpha delta",
-            "P[x] \\propto p_0(x_0) \\prod_k \\exp\\left( -\\frac{1}{2\\Delta} (\\delta - A \\Delta)^\\top D^{-1} (\\delta - A \\Delta) - B \\Delta \\right), \\qquad \\delta = x_{k+1} - x_k",
-        ),
-        Formula::new(
-            "A = f - alpha div D,   B = alpha div f - 1/2 alpha^2 div div D   (alpha = 0 Ito, 1/2 midpoint, 1 anti-Ito)",
-            "A = f - \\alpha \\nabla \\cdot D, \\qquad B = \\alpha \\nabla \\cdot f - \\frac{1}{2} \\alpha^2 \\nabla\\nabla : D",
-        ),
-        Formula::new(
-            "alpha = 1: A = -b, B = q: read backwards it is the uncontrolled reverse process weighted by exp(-int q dtau)",
-            "\\alpha = 1: \\quad A = -b, \\qquad B = q",
-        ),
-    ];
-    Ok(Step {
-        number: 0,
-        name: "weight of a noising path",
-        rule: "path-weight",
-        executes: "the first moments of one step generate the noising process for every alpha; at alpha = 1 they are -b and q",
-        statement,
-        assumptions: vec![Assumption::SmoothCoefficients, Assumption::InvertibleNoise],
-        source: SOURCE,
-        equation: None,
-        evidence,
-    })
+    evidence = evidence.and(exact.equal(claim, anti.jacobian, exact.running_cost)?);
+    let executes = "the first moments of one step generate the noising process for every alpha; at alpha = 1 they are -b and q";
+    Ok(Step::new("weight of a noising path", "path-weight", SOURCE)
+        .executed(executes, evidence)
+        .line("P[x] ~ p_0(x_0) prod_k exp( -|delta - A Delta|^2_{D^-1} / (2 Delta) - B Delta ),   delta = x_{k+1} - x_k, `coefficients at` x_k + alpha delta")
+        .line("A = f - alpha div D,   B = alpha div f - 1/2 alpha^2 div div D   (alpha = 0 Ito, 1/2 midpoint, 1 anti-Ito)")
+        .line("alpha = 1: A = -b, B = q: `read backwards it is the uncontrolled reverse process weighted by` exp(-int q dtau)")
+        .assuming(&[Assumption::SmoothCoefficients, Assumption::InvertibleNoise]))
 }
 
 /// `(y' - b) D^-1 (y' - b) / 2` at `y' = b + G u`, if `D` is invertible in closed form.
@@ -148,18 +105,11 @@ fn velocity_effort(noising: &mut Noising, control: &[Expr]) -> Option<Expr> {
     if noising.noises() != noising.dimension() {
         return None;
     }
-    let diffusivity = noising.diffusivity.clone();
-    let inverse = inverse(&mut noising.graph, &diffusivity)?;
     let graph = &mut noising.graph;
-    let push: Vec<Expr> = noising
-        .diffusion
-        .iter()
-        .map(|row| dot(graph, row, control))
-        .collect();
-    let pulled: Vec<Expr> = inverse.iter().map(|row| dot(graph, row, &push)).collect();
-    let square = dot(graph, &push, &pulled);
-    let half = graph.rational(1, 2);
-    Some(graph.mul(&[half, square]))
+    let inverse = inverse(graph, &noising.diffusivity)?;
+    let push = matrix::apply(graph, &noising.diffusion, control);
+    let pulled = matrix::apply(graph, &inverse, &push);
+    Some(graph.of(dot(&push, &pulled) / 2))
 }
 
 /// `p . (b + G u) - (1/2 |u|^2 + q) = p . b + 1/2 p D p - q - 1/2 |u - G' p|^2` for every momentum `p`
@@ -167,37 +117,25 @@ fn velocity_effort(noising: &mut Noising, control: &[Expr]) -> Option<Expr> {
 ///
 /// # Errors
 /// [`Refuted`] if the Lagrangian and the Hamiltonian do not belong together.
-pub fn execute_lagrangian(noising: &mut Noising) -> Result<(Evidence, bool), Refuted> {
+fn execute_lagrangian(noising: &mut Noising) -> Result<(Evidence, bool), Refuted> {
     let (d, noises) = (noising.dimension(), noising.noises());
     let (momentum, control) = (noising.constants("m", d), noising.constants("u", noises));
     let effort = noising.half_square(&control);
-    let b = noising.reverse_drift.clone();
-    let along = noising.dot(&momentum, &b);
+    let along = noising.dot(&momentum, &noising.reverse_drift.clone());
     let pulled = noising.through_noise(&momentum);
     let pushed = noising.dot(&pulled, &control);
     let diffused = noising.diffuse(&momentum);
-    let kinetic = noising.dot(&momentum, &diffused);
-    let graph = &mut noising.graph;
-    let half = graph.rational(1, 2);
-    let kinetic = graph.mul(&[half, kinetic]);
-    let lagrangian = graph.add(&[effort, noising.running_cost]);
-    let power = graph.add(&[along, pushed]);
-    let left = graph.sub(power, lagrangian);
-    let missed: Vec<Expr> = control
-        .iter()
-        .zip(&pulled)
-        .map(|(u, p)| graph.sub(*u, *p))
-        .collect();
-    let potential = graph.neg(noising.running_cost);
-    let hamiltonian = graph.add(&[along, kinetic, potential]);
+    let missed = noising.graph.pairwise(&control, &pulled, |u, p| u - p);
     let waste = noising.half_square(&missed);
-    let right = noising.graph.sub(hamiltonian, waste);
+    let q = noising.running_cost;
+    let left = along + pushed - (effort + q);
+    let hamiltonian = along + dot(&momentum, &diffused) / 2 - q;
     let claim = "the Legendre transform of 1/2 |u|^2 + q is p.b + 1/2 p.Dp - q";
-    let mut evidence = equal(&mut noising.graph, claim, left, right)?;
+    let mut evidence = noising.equal(claim, left, hamiltonian - waste)?;
     let velocity = velocity_effort(noising, &control);
     if let Some(velocity) = velocity {
         let claim = "|u|^2 = (y' - b) D^-1 (y' - b)";
-        evidence = evidence.and(equal(&mut noising.graph, claim, effort, velocity)?);
+        evidence = evidence.and(noising.equal(claim, effort, velocity)?);
     }
     Ok((evidence, velocity.is_some()))
 }
@@ -208,44 +146,18 @@ pub fn execute_lagrangian(noising: &mut Noising) -> Result<(Evidence, bool), Ref
 /// [`Refuted`] if the Legendre transform fails.
 pub fn step(exact: &mut Noising) -> Result<Step, Refuted> {
     let (evidence, invertible) = execute_lagrangian(exact)?;
-    let mut statement = vec![
-        Formula::new(
-            "L(y,u,tau) = 1/2 |u|^2 + q(y)",
-            "L(y,u,\\tau) = \\frac{1}{2} |u|^2 + q(y)",
-        ),
-        Formula::new(
-            "S[u] = E[ -log p_0(Y_T) + int_0^T L dtau ],   V(y,tau) = min_u of the part after tau",
-            "S[u] = \\mathbb{E}\\left[ -\\log p_0(Y_T) + \\int_0^T L \\, d\\tau \\right]",
-        ),
-        Formula::new(
-            "H(y,p,tau) = p.b + 1/2 p.D p - q,   p = -grad V",
-            "H(y,p,\\tau) = p \\cdot b + \\frac{1}{2} p^\\top D p - q, \\qquad p = -\\nabla V",
-        ),
-        Formula::new(
-            "S_N = E[ sum_k ( 1/2 |u_k|^2 + q(y_k) ) Delta - log p_0(y_N) ],   y_{k+1} = y_k + (b + G u_k) Delta + sqrt(Delta) G xi_k",
-            "S_N = \\mathbb{E}\\left[ \\sum_k \\left( \\frac{1}{2} |u_k|^2 + q(y_k) \\right) \\Delta - \\log p_0(y_N) \\right], \\qquad y_{k+1} = y_k + (b + G u_k) \\Delta + \\sqrt{\\Delta} \\, G \\xi_k",
-        ),
-    ];
-    let mut assumptions = vec![Assumption::PositiveDataDensity];
+    let executes = "the Legendre transform of the Lagrangian, completed to a square";
+    let mut step = Step::new("action", "lagrangian", SOURCE)
+        .executed(executes, evidence)
+        .line("L(y,u,tau) = 1/2 |u|^2 + q(y)")
+        .assuming(&[Assumption::PositiveDataDensity]);
     if invertible {
-        statement.insert(
-            1,
-            Formula::new(
-                "L = 1/2 (y' - b).D^-1 (y' - b) + q   along y' = b + G u",
-                "L = \\frac{1}{2} (\\dot{y} - b)^\\top D^{-1} (\\dot{y} - b) + q, \\qquad \\dot{y} = b + G u",
-            ),
-        );
-        assumptions.push(Assumption::InvertibleNoise);
+        step = step
+            .line("L = 1/2 (y' - b).D^-1 (y' - b) + q   along y' = b + G u")
+            .assuming(&[Assumption::InvertibleNoise]);
     }
-    Ok(Step {
-        number: 0,
-        name: "action",
-        rule: "lagrangian",
-        executes: "the Legendre transform of the Lagrangian, completed to a square",
-        statement,
-        assumptions,
-        source: SOURCE,
-        equation: None,
-        evidence,
-    })
+    Ok(step
+        .line("S[u] = E[ -log p_0(Y_T) + int_0^T L dtau ],   V(y,tau) = min_u `of the part after` tau")
+        .line("H(y,p,tau) = p.b + 1/2 p.D p - q,   p = -grad V")
+        .line("S_N = E[ sum_k ( 1/2 |u_k|^2 + q(y_k) ) Delta - log p_0(y_N) ],   y_{k+1} = y_k + (b + G u_k) Delta + sqrt(Delta) G xi_k"))
 }

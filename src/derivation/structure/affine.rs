@@ -18,7 +18,7 @@ pub(super) fn nonaffine(noising: &mut Noising) -> Option<(usize, Expr)> {
 /// What is left of an expression without its terms that are not affine in the state.
 pub(super) fn affine_part(noising: &mut Noising, e: Expr) -> Expr {
     let terms = nonaffine_terms(noising, e);
-    let rest = noising.graph.sub(e, terms);
+    let rest = noising.of(e - terms);
     noising.graph.expand(rest)
 }
 

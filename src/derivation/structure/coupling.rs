@@ -2,41 +2,36 @@
 
 use super::finding::{Finding, Steering, Subject, shown};
 use crate::derivation::control::product_form::{self, Coupling};
-use crate::derivation::ground::controlled::take_apart;
-use crate::derivation::ground::evidence::Evidence;
 use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
 use crate::problem::meant::law::{Law, Mixture};
 
 /// More than one group of states that never meet.
 pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
-    let controlled = match subject.steering {
-        Steering::Stated(stated) => take_apart(stated).ok(),
-        _ => None,
-    };
-    let (groups, couplings, where_) = match controlled {
-        Some(mut controlled) => {
-            let (groups, couplings) = product_form::groups_of(&mut controlled);
-            (groups, couplings, "the dynamics or the costs")
-        }
-        None => {
-            let (groups, couplings) = {
-                let log_density = match subject.start {
-                    Some(Law::LogDensity(law)) => Some(law.log_density),
-                    _ => None,
-                };
-                product_form::groups_of_process(subject.process, log_density)
+    let (groups, couplings, place) = match subject.steering {
+        Steering::Stated {
+            facts: Ok(facts), ..
+        } => (
+            facts.groups.clone(),
+            facts.couplings.clone(),
+            "the dynamics or the costs",
+        ),
+        _ => {
+            let log_density = match subject.start {
+                Some(Law::LogDensity(law)) => Some(law.log_density),
+                _ => None,
             };
+            let (groups, couplings) = product_form::groups_of_process(subject.process, log_density);
             (groups, couplings, "f or D")
         }
     };
     let found = if groups.len() > 1 {
         let ends = [subject.start, subject.end];
-        let tangled = match subject.end {
-            // Bridges need both ends to factor too.
-            Some(_) => ends.into_iter().flatten().position(|law| !is_product(law)),
-            None => None,
-        };
+        // Bridges need both ends to factor too.
+        let tangled = subject.end.and_then(|_| {
+            let mut ends = ends.into_iter().flatten();
+            ends.position(|law| !is_product(law))
+        });
         match tangled {
             Some(end) => Finding::missing(
                 "separable",
@@ -46,11 +41,7 @@ pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
                 ),
                 "a product law: diagonal covariances, and components on a full grid",
             ),
-            None => Finding::found(
-                "separable",
-                Evidence::Proved,
-                apart(subject, &groups, where_),
-            ),
+            None => Finding::found("separable", apart(subject, &groups, place)),
         }
     } else {
         coupled(subject.process, couplings.first())
@@ -73,13 +64,8 @@ fn apart(subject: &Subject<'_>, groups: &[Vec<usize>], place: &str) -> String {
     if place == "f or D" {
         return format!("no two of the {d} states meet in f or D");
     }
-    let names: Vec<String> = subject
-        .process
-        .state
-        .iter()
-        .take(4)
-        .map(|x| subject.process.graph.text(*x))
-        .collect();
+    let states = subject.process.state.iter().take(4);
+    let names: Vec<String> = states.map(|x| subject.process.graph.text(*x)).collect();
     let more = if d > 4 { ", ..." } else { "" };
     format!("no term couples {}{more}", names.join(", "))
 }
@@ -95,15 +81,11 @@ fn coupled(noising: &Noising, first: Option<&Coupling>) -> Finding {
     } else {
         coupling.term.clone()
     };
+    let place = &coupling.place;
     Finding::missing(
         "separable",
-        format!(
-            "states {} and {} meet in {}: {term}",
-            name(i),
-            name(j),
-            coupling.place
-        ),
-        format!("{} without {term}", coupling.place),
+        format!("states {} and {} meet in {place}: {term}", name(i), name(j)),
+        format!("{place} without {term}"),
     )
 }
 
@@ -154,20 +136,17 @@ fn factors(mixture: &Mixture) -> bool {
 /// Named expressions of the dynamics and, where there are any, the costs.
 fn entries(noising: &Noising, steering: Steering<'_>) -> Vec<(String, Expr)> {
     let drift = match steering {
-        Steering::Stated(stated) => stated.drift.clone(),
-        _ => noising.drift.clone(),
+        Steering::Stated { stated, .. } => &stated.drift,
+        _ => &noising.drift,
     };
-    let mut all: Vec<(String, Expr)> = drift
-        .into_iter()
-        .enumerate()
-        .map(|(i, f)| (format!("f[{i}]"), f))
-        .collect();
+    let drift = drift.iter().enumerate();
+    let mut all: Vec<(String, Expr)> = drift.map(|(i, f)| (format!("f[{i}]"), *f)).collect();
     for (i, row) in noising.diffusion.iter().enumerate() {
         for (k, entry) in row.iter().enumerate() {
             all.push((format!("G[{i}][{k}]"), *entry));
         }
     }
-    if let Steering::Stated(stated) = steering {
+    if let Steering::Stated { stated, .. } = steering {
         all.push(("the running cost".to_owned(), stated.running));
         all.push(("the terminal cost".to_owned(), stated.terminal));
     }
@@ -183,10 +162,10 @@ pub(super) fn time_free(noising: &mut Noising, steering: Steering<'_>) -> Findin
     let found = match blocked {
         None => {
             let because = match steering {
-                Steering::Stated(_) => "neither the dynamics nor the costs contain t",
+                Steering::Stated { .. } => "neither the dynamics nor the costs contain t",
                 _ => "neither f nor G contains t",
             };
-            Finding::found("time-free", Evidence::Proved, because)
+            Finding::found("time-free", because)
         }
         Some((name, entry)) => {
             let zero = noising.graph.zero();
@@ -207,18 +186,17 @@ pub(super) fn time_free(noising: &mut Noising, steering: Steering<'_>) -> Findin
 
 /// Here "found" is a warning: derivatives of kinked coefficients hold off the kink only.
 pub(super) fn kinks(noising: &mut Noising, steering: Steering<'_>) -> Finding {
-    let mut first = None;
-    for (name, entry) in entries(noising, steering) {
-        if let Some(kink) = noising.graph.kink_list(entry).into_iter().next() {
-            first = Some((name, kink));
-            break;
-        }
-    }
+    let first = entries(noising, steering)
+        .into_iter()
+        .find_map(|(name, entry)| {
+            let kink = noising.graph.kink_list(entry).into_iter().next()?;
+            Some((name, kink))
+        });
     let found = match first {
         None => Finding::missing(
             "kinks",
             match steering {
-                Steering::Stated(_) => "the dynamics and the costs are smooth",
+                Steering::Stated { .. } => "the dynamics and the costs are smooth",
                 _ => "f and G are smooth",
             },
             "smooth coefficients are the better case: expect no kinks",
@@ -235,14 +213,8 @@ pub(super) fn kinks(noising: &mut Noising, steering: Steering<'_>) -> Finding {
             } else {
                 format!(" where {}", switches.join(" or "))
             };
-            Finding::found(
-                "kinks",
-                Evidence::Proved,
-                format!(
-                    "{} in {name} is not smooth{place}",
-                    shown(noising, kink.expression)
-                ),
-            )
+            let words = shown(noising, kink.expression);
+            Finding::found("kinks", format!("{words} in {name} is not smooth{place}"))
         }
     };
     found.unlocking(

@@ -1,12 +1,11 @@
 //! What the drift is: affine, a gradient, a gradient plus a field across it.
 
 use super::affine::{affine_part, nonaffine, nonaffine_terms};
-use super::finding::{Finding, shown};
+use super::finding::{Finding, Steering, shown};
+use super::gradient::{self, Asymmetry};
 use super::noise::{noise_without_state, state_in_noise};
 use crate::derivation::ground::as_typed::points;
-use crate::derivation::ground::evidence::{Evidence, equal};
-use crate::derivation::ground::matrix::{self, as_multiple_of_identity};
-use crate::derivation::ground::noising::{Noising, dot};
+use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
 use crate::problem::meant::law::Law;
 
@@ -51,7 +50,7 @@ pub(super) fn gaussian(noising: &mut Noising, start: Option<&Law>) -> Finding {
                     if count == 1 { "" } else { "s" }
                 )
             };
-            Finding::found("gaussian", Evidence::Proved, because)
+            Finding::found("gaussian", because)
         }
     };
     found.unlocking(
@@ -60,82 +59,30 @@ pub(super) fn gaussian(noising: &mut Noising, start: Option<&Law>) -> Finding {
     )
 }
 
-/// The first pair of a vector field whose Jacobian is not symmetric, with the difference.
-fn asymmetry(noising: &mut Noising, field: &[Expr]) -> Result<Evidence, (usize, usize, Expr)> {
-    let mut evidence = Evidence::Proved;
-    for i in 0..field.len() {
-        for j in 0..i {
-            let across = noising.graph.derivative(field[i], noising.state[j]);
-            let back = noising.graph.derivative(field[j], noising.state[i]);
-            if across == back {
-                continue;
-            }
-            let claim = "the Jacobian is symmetric";
-            match equal(&mut noising.graph, claim, across, back) {
-                Ok(found) => evidence = evidence.and(found),
-                Err(_) => {
-                    let difference = noising.graph.sub(across, back);
-                    return Err((i, j, difference));
-                }
-            }
+/// The drift is a gradient.
+pub(super) fn gradient(noising: &mut Noising, steering: Steering<'_>) -> Finding {
+    let known = match steering {
+        Steering::Stated {
+            facts: Ok(facts), ..
+        } => facts.gradient.clone(),
+        _ => gradient::gradient(noising),
+    };
+    let found = match known {
+        Ok(found) => Finding::found("gradient", found.because).by(found.evidence),
+        Err(Asymmetry {
+            pair: (i, j),
+            difference,
+        }) => {
+            let words = shown(noising, difference);
+            let because = format!("d f[{i}]/d x[{j}] - d f[{j}]/d x[{i}] = {words}");
+            let nearest = symmetric_drift(noising, difference, i, j);
+            Finding::missing("gradient", because, nearest).blocked_by(difference)
         }
-    }
-    Ok(evidence)
-}
-
-/// The Jacobian of `f` is symmetric, or that of `D^-1 f` for constant `D`.
-pub(super) fn gradient(noising: &mut Noising) -> Finding {
-    let drift = noising.drift.clone();
-    let found = match asymmetry(noising, &drift) {
-        Ok(evidence) => {
-            let because = if noising.dimension() == 1 {
-                "one state"
-            } else {
-                "the Jacobian of f is symmetric"
-            };
-            Finding::found("gradient", evidence, because)
-        }
-        Err((i, j, difference)) => match in_metric(noising) {
-            Some(evidence) => {
-                Finding::found("gradient", evidence, "the Jacobian of D^-1 f is symmetric")
-            }
-            None => {
-                let nearest = symmetric_drift(noising, difference, i, j);
-                Finding::missing(
-                    "gradient",
-                    format!(
-                        "d f[{i}]/d x[{j}] - d f[{j}]/d x[{i}] = {}",
-                        shown(noising, difference)
-                    ),
-                    nearest,
-                )
-                .blocked_by(difference)
-            }
-        },
     };
     found.unlocking(
         "Boltzmann law, potential",
         "d f[i]/d x[j] = d f[j]/d x[i] for every two states",
     )
-}
-
-/// Whether `D^-1 f` is a gradient, for a constant `D` that is no multiple of the identity.
-fn in_metric(noising: &mut Noising) -> Option<Evidence> {
-    let mut moving = noising.state.clone();
-    moving.push(noising.time);
-    let diffusivity = noising.diffusivity.clone();
-    let graph = &mut noising.graph;
-    let constant = !diffusivity
-        .iter()
-        .flatten()
-        .any(|e| graph.depends_on_any(*e, &moving));
-    if !constant || as_multiple_of_identity(graph, &diffusivity).is_some() {
-        return None;
-    }
-    let inverse = matrix::inverse(graph, &diffusivity)?;
-    let drift = noising.drift.clone();
-    let scaled = matrix::apply(graph, &inverse, &drift);
-    asymmetry(noising, &scaled).ok()
 }
 
 /// The change of `f[i]` that makes one pair of the Jacobian symmetric.
@@ -145,8 +92,7 @@ fn symmetric_drift(noising: &mut Noising, difference: Expr, i: usize, j: usize) 
     if noising.graph.depends_on_any(difference, &state) {
         return format!("d f[{i}]/d x[{j}] made equal to d f[{j}]/d x[{i}]");
     }
-    let rotation = noising.graph.mul(&[difference, state[j]]);
-    let balanced = noising.graph.sub(noising.drift[i], rotation);
+    let balanced = noising.of(noising.drift[i] - difference * state[j]);
     let balanced = noising.graph.expand(balanced);
     format!("f[{i}] = {}", shown(noising, balanced))
 }
@@ -156,15 +102,12 @@ pub(super) fn transverse(noising: &mut Noising, potentials: &[(String, Expr)]) -
     let mut best: Option<(f64, String, Expr)> = None;
     for (name, potential) in potentials {
         let residual = across(noising, *potential);
-        let zero = noising.graph.zero();
-        match equal(&mut noising.graph, "l . grad U = 0", residual, zero) {
+        match noising.equal("l . grad U = 0", residual, 0) {
             Ok(evidence) => {
-                return Finding::found(
-                    "transverse",
-                    evidence,
-                    format!("f = -grad {name} + l with l.grad {name} = 0"),
-                )
-                .unlocking(TRANSVERSE.0, TRANSVERSE.1);
+                let because = format!("f = -grad {name} + l with l.grad {name} = 0");
+                return Finding::found("transverse", because)
+                    .by(evidence)
+                    .unlocking(TRANSVERSE.0, TRANSVERSE.1);
             }
             Err(_) => {
                 let (size, place) = worst(noising, residual);
@@ -200,22 +143,15 @@ const TRANSVERSE: (&str, &str) = (
 pub fn across(noising: &mut Noising, potential: Expr) -> Expr {
     let slope = noising.gradient(potential);
     let graph = &mut noising.graph;
-    let rest: Vec<Expr> = noising
-        .drift
-        .iter()
-        .zip(&slope)
-        .map(|(f, s)| graph.add(&[*f, *s]))
-        .collect();
-    dot(graph, &rest, &slope)
+    let rest = graph.pairwise(&noising.drift, &slope, |f, s| f + s);
+    noising.dot(&rest, &slope)
 }
 
 /// The largest size of an expression at seeded points of the box `[-2, 2]^d`, and where.
 fn worst(noising: &Noising, e: Expr) -> (f64, String) {
     let mut largest = (0.0, String::new());
-    for at in points(&noising.state, noising.time, None, (0.0, 1.0))
-        .iter()
-        .take(64)
-    {
+    let places = points(&noising.state, noising.time, None, (0.0, 1.0));
+    for at in places.iter().take(64) {
         let Some(value) = noising.graph.evaluate(e, at) else {
             continue;
         };

@@ -1,8 +1,10 @@
 //! What is found of a structure, and in what it is looked for.
 
+use crate::derivation::ground::controlled::Obstacle;
 use crate::derivation::ground::evidence::Evidence;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
+use crate::derivation::structure::facts::Facts;
 use crate::expr::Expr;
 use crate::problem::meant::law::Law;
 
@@ -27,15 +29,11 @@ pub struct Finding {
 
 impl Finding {
     /// A structure that is there.
-    pub(super) fn found(
-        name: &'static str,
-        evidence: Evidence,
-        because: impl Into<String>,
-    ) -> Self {
+    pub(super) fn found(name: &'static str, because: impl Into<String>) -> Self {
         Self {
             name,
             found: true,
-            evidence,
+            evidence: Evidence::Proved,
             because: because.into(),
             unlocks: "",
             needed: "",
@@ -53,8 +51,14 @@ impl Finding {
         Self {
             found: false,
             nearest: nearest.into(),
-            ..Self::found(name, Evidence::Proved, because)
+            ..Self::found(name, because)
         }
+    }
+
+    /// How it was made sure of, if not by proof.
+    pub(super) fn by(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
     }
 
     pub(super) fn unlocking(mut self, unlocks: &'static str, needed: &'static str) -> Self {
@@ -76,8 +80,11 @@ pub enum Steering<'a> {
     None,
     /// Through its own noise at unit price: reverse diffusion, sampling, bridges.
     OwnNoise,
-    /// As typed.
-    Stated(&'a Stated),
+    /// As typed, with what is known of it where it can be taken apart.
+    Stated {
+        stated: &'a Stated,
+        facts: Result<&'a Facts, &'a Obstacle>,
+    },
 }
 
 /// What structure is looked for in.
@@ -98,12 +105,9 @@ pub struct Subject<'a> {
 /// A short form of an expression.
 pub(super) fn shown(noising: &Noising, e: Expr) -> String {
     let text = noising.graph.text(e);
-    if text.len() > 80 {
-        format!(
-            "an expression of {} nodes",
-            noising.graph.reachable(&[e]).len()
-        )
-    } else {
-        text
+    if text.len() <= 80 {
+        return text;
     }
+    let nodes = noising.graph.reachable(&[e]).len();
+    format!("an expression of {nodes} nodes")
 }

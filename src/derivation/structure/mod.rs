@@ -13,7 +13,9 @@
 mod affine;
 mod coupling;
 mod drift;
+pub mod facts;
 mod finding;
+pub mod gradient;
 mod noise;
 mod steering;
 
@@ -30,14 +32,14 @@ pub fn findings(subject: &mut Subject<'_>) -> Vec<Finding> {
         noise::commutative(subject.process),
         noise::linear(subject.process),
     ];
-    if let Steering::Stated(stated) = subject.steering {
+    if let Steering::Stated { stated, facts } = subject.steering {
         all.push(steering::control_affine(subject.process, stated));
         all.push(steering::quadratic_control(subject.process, stated));
-        all.push(steering::linear_quadratic(stated));
+        all.push(steering::linear_quadratic(facts));
     }
-    all.extend(steering::hopf_cole(subject.steering));
+    all.extend(steering::hopf_cole(subject.process, subject.steering));
     all.push(drift::gaussian(subject.process, subject.start));
-    all.push(drift::gradient(subject.process));
+    all.push(drift::gradient(subject.process, subject.steering));
     all.push(drift::transverse(subject.process, subject.potentials));
     all.push(coupling::separable(subject));
     all.push(coupling::time_free(subject.process, subject.steering));

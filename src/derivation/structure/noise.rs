@@ -2,8 +2,9 @@
 
 use super::affine::affine_part;
 use super::finding::{Finding, shown};
-use crate::derivation::ground::evidence::{Evidence, equal};
-use crate::derivation::ground::noising::{Noising, dot};
+use crate::derivation::ground::evidence::Evidence;
+use crate::derivation::ground::matrix::transpose;
+use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
 
 /// The first entry of `G` that contains a state, with that state.
@@ -44,11 +45,7 @@ fn at_rest(noising: &mut Noising, e: Expr) -> Expr {
 /// `S` contains no state.
 pub(super) fn additive(noising: &mut Noising) -> Finding {
     let found = match state_in_noise(noising) {
-        None => Finding::found(
-            "additive-noise",
-            Evidence::Proved,
-            "G does not contain the state",
-        ),
+        None => Finding::found("additive-noise", "G does not contain the state"),
         Some((i, k, name)) => {
             let entry = noising.diffusion[i][k];
             let because = format!("G[{i}][{k}] = {} contains {name}", shown(noising, entry));
@@ -77,26 +74,22 @@ pub(super) fn commutative(noising: &mut Noising) -> Finding {
         None
     };
     if let Some(because) = plain {
-        return Finding::found("commutative-noise", Evidence::Proved, because)
-            .unlocking(UNLOCKS.0, UNLOCKS.1);
+        return Finding::found("commutative-noise", because).unlocking(UNLOCKS.0, UNLOCKS.1);
     }
-    let column = |noising: &Noising, k: usize| -> Vec<Expr> {
-        noising.diffusion.iter().map(|row| row[k]).collect()
-    };
+    let columns = transpose(&noising.diffusion);
     let mut evidence = Evidence::Proved;
     let mut missing = None;
     'pairs: for k in 0..noises {
         for l in 0..k {
-            let (a, b) = (column(noising, k), column(noising, l));
+            let (a, b) = (&columns[k], &columns[l]);
             for i in 0..noising.dimension() {
                 let (onto, back) = (noising.gradient(b[i]), noising.gradient(a[i]));
-                let graph = &mut noising.graph;
-                let (left, right) = (dot(graph, &a, &onto), dot(graph, &b, &back));
-                match equal(graph, "the bracket vanishes", left, right) {
+                let (left, right) = (noising.dot(a, &onto), noising.dot(b, &back));
+                match noising.equal("the bracket vanishes", left, right) {
                     Ok(found) => evidence = evidence.and(found),
                     Err(_) => {
-                        let bracket = graph.sub(left, right);
-                        let bracket = graph.expand(bracket);
+                        let bracket = noising.of(left - right);
+                        let bracket = noising.graph.expand(bracket);
                         missing = Some((l, k, i, bracket));
                         break 'pairs;
                     }
@@ -107,9 +100,9 @@ pub(super) fn commutative(noising: &mut Noising) -> Finding {
     let found = match missing {
         None => Finding::found(
             "commutative-noise",
-            evidence,
             "the brackets of the noise columns vanish",
-        ),
+        )
+        .by(evidence),
         Some((l, k, i, bracket)) => Finding::missing(
             "commutative-noise",
             format!(
@@ -128,11 +121,8 @@ pub(super) fn commutative(noising: &mut Noising) -> Finding {
 /// `S` is affine in the state.
 pub(super) fn linear(noising: &mut Noising) -> Finding {
     let state = noising.state.clone();
-    let mut found = Finding::found(
-        "linear-noise-in-state",
-        Evidence::Proved,
-        "every entry of G is affine in the state",
-    );
+    const NAME: &str = "linear-noise-in-state";
+    let mut found = Finding::found(NAME, "every entry of G is affine in the state");
     'entries: for (i, row) in noising.diffusion.clone().iter().enumerate() {
         for (k, entry) in row.iter().enumerate() {
             if noising.graph.affine_coefficients(*entry, &state).is_none() {
@@ -142,8 +132,7 @@ pub(super) fn linear(noising: &mut Noising) -> Finding {
                     shown(noising, *entry)
                 );
                 let nearest = format!("G[{i}][{k}] = {} (its affine terms)", shown(noising, kept));
-                found =
-                    Finding::missing("linear-noise-in-state", because, nearest).blocked_by(*entry);
+                found = Finding::missing(NAME, because, nearest).blocked_by(*entry);
                 break 'entries;
             }
         }

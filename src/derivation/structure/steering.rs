@@ -1,18 +1,19 @@
 //! How control enters and what it costs.
 
 use super::finding::{Finding, Steering};
-use crate::derivation::control::{riccati, temperature};
-use crate::derivation::ground::controlled::{self, Obstacle, take_apart};
+use crate::derivation::control::temperature;
+use crate::derivation::ground::controlled::{self, Obstacle};
 use crate::derivation::ground::evidence::Evidence;
 use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::stated::Stated;
+use crate::derivation::structure::facts::Facts;
 
 /// The second derivative of the drift in the control vanishes.
 pub(super) fn control_affine(noising: &mut Noising, stated: &Stated) -> Finding {
     let found = match controlled::channel(&mut noising.graph, stated) {
-        Ok(_) => Finding::found("control-affine", Evidence::Proved, "d2 drift / du2 = 0"),
+        Ok(_) => Finding::found("control-affine", "d2 drift / du2 = 0"),
         Err(obstacle) => Finding::missing(
             "control-affine",
             obstacle.to_string(),
@@ -54,7 +55,7 @@ pub(super) fn quadratic_control(noising: &mut Noising, stated: &Stated) -> Findi
                 let because = format!("{matrix}, smallest eigenvalue at 64 points {smallest:.3}");
                 (tested, because)
             };
-            Finding::found("quadratic-control", evidence, because)
+            Finding::found("quadratic-control", because).by(evidence)
         }
         Err(obstacle) => {
             let nearest = match &obstacle {
@@ -77,33 +78,25 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A structure that needs a closed minimiser.
+fn obstructed(name: &'static str, obstacle: &Obstacle) -> Finding {
+    let nearest = "control-affine drift and quadratic effort come first";
+    Finding::missing(name, obstacle.to_string(), nearest)
+}
+
 /// Affine drift, noise free of the state, quadratic costs.
-pub(super) fn linear_quadratic(stated: &Stated) -> Finding {
-    let lowered = take_apart(stated);
-    let found = match lowered {
-        Err(obstacle) => Finding::missing(
-            "linear-quadratic",
-            obstacle.to_string(),
-            "control-affine drift and quadratic effort come first",
+pub(super) fn linear_quadratic(facts: Result<&Facts, &Obstacle>) -> Finding {
+    const NAME: &str = "linear-quadratic";
+    let found = match facts.map(|facts| &facts.quadratic) {
+        Err(obstacle) => obstructed(NAME, obstacle),
+        Ok(Ok(_)) => Finding::found(
+            NAME,
+            "drift affine, G, B and R free of the state, costs quadratic",
         ),
-        Ok(mut controlled) => match riccati::linear_quadratic(&mut controlled) {
-            Ok(_) => Finding::found(
-                "linear-quadratic",
-                Evidence::Proved,
-                "drift affine, G, B and R free of the state, costs quadratic",
-            ),
-            Err(blocked) => {
-                let found = Finding::missing(
-                    "linear-quadratic",
-                    blocked.words,
-                    "drop or linearise that term",
-                );
-                match blocked.term {
-                    Some(term) => found.blocked_by(term),
-                    None => found,
-                }
-            }
-        },
+        Ok(Err(blocked)) => {
+            Finding::missing(NAME, blocked.words.clone(), "drop or linearise that term")
+                .blocked_by(blocked.term)
+        }
     };
     found.unlocking(
         "Riccati equation",
@@ -112,43 +105,28 @@ pub(super) fn linear_quadratic(stated: &Stated) -> Finding {
 }
 
 /// `G G' = lambda B R^-1 B'`.
-pub(super) fn hopf_cole(steering: Steering<'_>) -> Option<Finding> {
-    let found = match steering {
+pub(super) fn hopf_cole(process: &Noising, steering: Steering<'_>) -> Option<Finding> {
+    const NAME: &str = "hopf-cole";
+    let facts = match steering {
         Steering::None => return None,
+        Steering::OwnNoise => None,
+        Steering::Stated { facts, .. } => Some(facts.map(|facts| &facts.temperature)),
+    };
+    let found = match facts {
         // Reverse diffusion controls through its own noise, so this holds by construction.
-        Steering::OwnNoise => Finding::found(
-            "hopf-cole",
-            Evidence::Proved,
-            "B = G and R = I: B R^-1 B' = G G', lambda = 1",
-        ),
-        Steering::Stated(stated) => match take_apart(stated) {
-            Err(obstacle) => Finding::missing(
-                "hopf-cole",
-                obstacle.to_string(),
-                "control-affine drift and quadratic effort come first",
-            ),
-            Ok(mut controlled) => match temperature::temperature(&mut controlled) {
-                Ok(found) => {
-                    let graph = &controlled.process.graph;
-                    let matrix = temperature::matrix_words(graph, &controlled.process.diffusivity);
-                    Finding::found(
-                        "hopf-cole",
-                        found.evidence,
-                        format!(
-                            "G G' = {matrix} = lambda B R^-1 B', lambda = {}",
-                            graph.text(found.value)
-                        ),
-                    )
-                }
-                Err(missing) => Finding::missing(
-                    "hopf-cole",
-                    missing.because,
-                    missing.nearest.unwrap_or_else(|| {
-                        "noise only where control acts, in proportion to B R^-1 B'".to_owned()
-                    }),
-                ),
-            },
-        },
+        None => Finding::found(NAME, "B = G and R = I: B R^-1 B' = G G', lambda = 1"),
+        Some(Err(obstacle)) => obstructed(NAME, obstacle),
+        Some(Ok(Ok(found))) => {
+            let matrix = temperature::matrix_words(&process.graph, &process.diffusivity);
+            let lambda = process.graph.text(found.value);
+            let because = format!("G G' = {matrix} = lambda B R^-1 B', lambda = {lambda}");
+            Finding::found(NAME, because).by(found.evidence.clone())
+        }
+        Some(Ok(Err(missing))) => {
+            let usual = "noise only where control acts, in proportion to B R^-1 B'";
+            let nearest = missing.nearest.as_deref().unwrap_or(usual);
+            Finding::missing(NAME, missing.because.clone(), nearest)
+        }
     };
     Some(found.unlocking(
         "linear equation for exp(-V), path integral",

@@ -470,7 +470,8 @@ fn read_reference(
 /// Quantities of a reverse run a known number may be compared with: entropies of the data and of the law at
 /// the end of the horizon, negative log-likelihood of the data under the reverse law (at every or at a
 /// given noise level), and 2-Wasserstein distance between that law and the data.
-pub const REFERENCES: [&str; 7] = [
+pub const REFERENCES: [&str; 8] = [
+    "value",
     "entropy_data",
     "entropy_end",
     "nll",

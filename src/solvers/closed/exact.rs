@@ -14,7 +14,7 @@ use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::kind::GENERATING;
 use crate::problem::meant::law::Mixture;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::action::end_law;
@@ -32,8 +32,8 @@ pub struct Exact;
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of("exact", include_str!("exact.md")),
-    kinds: REVERSE,
-    later: SAMPLE,
+    kinds: GENERATING,
+    later: &[],
     options: &[],
     settings: |_| "closed form".to_owned(),
 };

@@ -42,7 +42,7 @@ use crate::problem::format::key::Key;
 use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Fallback, Form, Names};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::law::Law;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::discrete::least_cost;
@@ -77,7 +77,7 @@ pub struct Riccati {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("riccati.md")),
-    kinds: CONTROL,
+    kinds: CONTROLLED,
     later: &[],
     options: &[
         Key::new(
@@ -144,7 +144,7 @@ fn escaped(escape: Escape) -> SolveError {
 }
 
 impl Method for Riccati {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 

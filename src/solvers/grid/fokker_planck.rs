@@ -25,7 +25,7 @@ use crate::numeric::tridiagonal::PivotError;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::Fallback;
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::kind::GENERATING;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, Work};
 use crate::solvers::grid::grid_ladder::{self, Admitted, GridEquation, Ladder};
@@ -44,8 +44,8 @@ pub struct FokkerPlanck {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of("fokker-planck", include_str!("fokker_planck.md")),
-    kinds: REVERSE,
-    later: SAMPLE,
+    kinds: GENERATING,
+    later: &[],
     options: &[
         points(Fallback::Found(
             "801, 256 or 57 for one, two or more states",

@@ -44,7 +44,7 @@ use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Fallback};
 use crate::problem::format::page::Page;
 use crate::problem::meant::grid::Scheme;
-use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -89,8 +89,8 @@ pub struct Hjb {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("hjb.md")),
-    kinds: CONTROL_AND_SAMPLE,
-    later: REVERSE,
+    kinds: CONTROLLED,
+    later: &[],
     options: &[
         points(LATTICE),
         steps(TIME_STEPS).less(half_steps),
@@ -147,7 +147,7 @@ pub struct State {
 }
 
 impl Method for Hjb {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 
@@ -162,10 +162,6 @@ impl Method for Hjb {
                 "it has no spectral scheme".to_owned(),
                 "scheme = \"monotone\" or \"central\"",
             ));
-        }
-        if !lowered.has_end_cost() {
-            let reason = "the density of the target is not an expression".to_owned();
-            return Err(refusal(reason, ACCEPTED));
         }
         let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);

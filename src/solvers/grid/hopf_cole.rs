@@ -222,7 +222,7 @@ pub struct State {
 }
 
 impl Method for HopfCole {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 
@@ -247,11 +247,6 @@ impl Method for HopfCole {
                 });
             }
         };
-        if !lowered.has_end_cost() {
-            return Err(refusal(
-                "the density of the target is not an expression".to_owned(),
-            ));
-        }
         let d = lowered.compiled.steered.dimension();
         if d > MOST_STATES {
             return Err(refusal(format!("{d} states are too many for its grid")));

@@ -37,7 +37,7 @@ use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::Fallback;
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -72,7 +72,7 @@ pub struct LongHorizon {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("long_horizon.md")),
-    kinds: CONTROL,
+    kinds: CONTROLLED,
     later: &[],
     options: &[
         points(Fallback::Found("801", |setup, _| {
@@ -148,7 +148,7 @@ pub struct State {
 }
 
 impl Method for LongHorizon {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 

@@ -27,7 +27,7 @@ use crate::problem::format::card::Card;
 use crate::problem::format::key::Fallback;
 use crate::problem::format::page::Page;
 use crate::problem::meant::grid::Scheme;
-use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::Riccati;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -64,7 +64,7 @@ pub struct Separable {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("separable.md")),
-    kinds: CONTROL,
+    kinds: CONTROLLED,
     later: &[],
     options: &[
         linear_scheme(),
@@ -108,7 +108,7 @@ pub struct State {
 }
 
 impl Method for Separable {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 

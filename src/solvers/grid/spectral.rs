@@ -89,7 +89,7 @@ pub struct State {
 }
 
 impl Method for Spectral {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 
@@ -111,10 +111,6 @@ impl Method for Spectral {
             Ok(value) => return Err(refusal(format!("the temperature is {value}"))),
             Err(missing) => return Err(refusal(missing.because.clone())),
         };
-        if !lowered.has_end_cost() {
-            let reason = "the density of the target is not an expression";
-            return Err(refusal(reason.to_owned()));
-        }
         if lowered.compiled.steered.diffusion().depends_on_state() {
             return Err(refusal("the noise depends on the state".to_owned()));
         }

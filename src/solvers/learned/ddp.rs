@@ -37,7 +37,7 @@ use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Fallback};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::moments;
@@ -113,7 +113,7 @@ pub struct State {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("ddp.md")),
-    kinds: CONTROL,
+    kinds: CONTROLLED,
     later: &[],
     options: &[
         steps(TIME_STEPS).less(half_steps),
@@ -319,7 +319,7 @@ fn compiled(parts: &ControlledDiffusion) -> Result<SteeredCurvature, Refusal> {
 }
 
 impl Method for Ddp {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = SteeredCurvature;
     type State = State;
 

@@ -37,6 +37,7 @@ mod refinement;
 mod steering;
 mod weighing;
 
+use crate::derivation::ground::stated::Clock;
 use crate::field::Field;
 use crate::field::hermite::HermiteTerms;
 use crate::field::peaks::Peaks;
@@ -45,11 +46,10 @@ use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::{Fallback, Form, Key, Names};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::{CONTROL_AND_SAMPLE, REVERSE};
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::options::Options;
 use crate::problem::meant::solver::SolverSpec;
-use crate::problem::meant::task::Task;
 use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason, Work};
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
 use crate::solvers::learned::path_integral::steering::Steering;
@@ -121,19 +121,13 @@ impl Named for PathKernel {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("path_integral.md")),
-    kinds: CONTROL_AND_SAMPLE,
-    later: REVERSE,
+    kinds: CONTROLLED,
+    later: &[],
     options: &[
         Key::new(
             "kernel",
             Form::Choice(Names::Fixed(PathKernel::names)),
-            Fallback::Found(
-                "monte-carlo; kinds reverse and sample up to two states transfer",
-                |setup, _| match setup.dimension {
-                    1 | 2 if !setup.kind.has_cost() => PathKernel::Transfer.name().into(),
-                    _ => PathKernel::MonteCarlo.name().into(),
-                },
-            ),
+            Fallback::Name("monte-carlo"),
             "composed kernels or weighted paths",
         ),
         steps(TIME_STEPS).less(half_steps),
@@ -153,9 +147,10 @@ pub static CARD: Card = Card {
             "rounds",
             Form::Count(0),
             Fallback::Found(
-                "16 for kind control without `use`, else 0",
+                "16 for kinds control and reverse without `use`, else 0",
                 |setup, options| {
-                    let plain = options.has("use") || !setup.kind.has_cost();
+                    let searches = setup.kind.has_cost() || setup.kind.is_reverse();
+                    let plain = options.has("use") || !searches;
                     if plain { 0 } else { 16_usize }.into()
                 },
             ),
@@ -521,18 +516,22 @@ impl PathIntegral<'_> {
                 );
             }
         };
-        match &lowered.problem.task {
-            Task::Sample(task) => {
-                let target = Target::new(&lowered.problem, NAME)?;
-                let Some(prior) = task.prior.mixture().filter(has_density) else {
+        match lowered.process.clock {
+            Clock::Reversed => {
+                let target = match lowered.has_end_cost() {
+                    true => None,
+                    false => Some(Target::new(&lowered.problem, NAME)?),
+                };
+                let Some(prior) = lowered.start().mixture().filter(has_density) else {
+                    let family = lowered.start().family();
                     return refuse(
-                        format!("the prior is a {} without a density", task.prior.family()),
+                        format!("the prior is a {family} without a density"),
                         "a gaussian or a mixture as [prior]",
                     );
                 };
                 Ok(Weighing::Sample {
                     prior: Peaks::of(&prior),
-                    target: (!lowered.has_end_cost()).then_some(target),
+                    target,
                 })
             }
             _ if lowered.start_point().is_some() => Ok(Weighing::Control { temperature }),

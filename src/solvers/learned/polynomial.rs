@@ -71,7 +71,7 @@ use crate::problem::format::card::Card;
 use crate::problem::format::key::Less;
 use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::CONTROL;
+use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
@@ -132,7 +132,7 @@ pub struct Polynomial {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of(NAME, include_str!("polynomial.md")),
-    kinds: CONTROL,
+    kinds: CONTROLLED,
     later: &[],
     options: &[
         Key::new(
@@ -243,7 +243,7 @@ fn refusal(reason: String, accepted: &str) -> Refusal {
 }
 
 impl Method for Polynomial {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = HermiteTerms;
     type State = State;
 

@@ -24,7 +24,7 @@ use crate::numeric::random::Streams;
 use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Coordinates, Fallback, Form, Key, Names};
 use crate::problem::format::page::Page;
-use crate::problem::meant::kind::{REVERSE, SAMPLE};
+use crate::problem::meant::kind::GENERATING;
 use crate::problem::meant::law::Mixture;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::options::FieldSpec;
@@ -98,8 +98,8 @@ pub fn score_field(setup: &Setup<'_>) -> FieldSpec {
 /// What the method is called, does and asks for.
 pub static CARD: Card = Card {
     page: Page::of("score-matching", include_str!("score_matching.md")),
-    kinds: REVERSE,
-    later: SAMPLE,
+    kinds: GENERATING,
+    later: &[],
     options: &[
         Key::new(
             "objective",

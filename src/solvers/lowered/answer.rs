@@ -97,6 +97,8 @@ pub struct Answer {
     pub value: Option<Arc<dyn Field + Send>>,
     /// `s(x, t)`, points × states.
     pub score: Option<Arc<dyn Differentiable + Send>>,
+    /// The score was made of the policy; its derivatives are differences.
+    pub is_score_of_policy: bool,
     pub law: LawFound,
     /// The optimal cost averaged over the start law, with the method's own error.
     pub cost: Option<Estimate>,

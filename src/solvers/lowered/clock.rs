@@ -42,6 +42,7 @@ pub fn complete(lowered: &Lowered, answer: &mut Answer) {
             }));
         }
         (Some(policy), None) => {
+            answer.is_score_of_policy = true;
             answer.score = Some(Arc::new(ScoreOfPolicy {
                 policy: policy.clone(),
                 noising: noising.clone(),

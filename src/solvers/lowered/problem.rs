@@ -88,6 +88,8 @@ pub struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     Control,
+    /// A control, and every cost as an expression.
+    WholeCost,
     NoControl,
     /// That it runs against a noising process whose noise is free of the state.
     AdditiveNoising,
@@ -223,6 +225,11 @@ impl Lowered {
         matches!(self.compiled.noising, Some(Ok(_)))
     }
 
+    /// Whether answers can be measured on draws of the noised data: additive noise, and a law that is drawn.
+    pub fn draws_noised_data(&self) -> bool {
+        self.undoes_additive_noise() && self.data().mixture().is_some()
+    }
+
     /// Whether the process has what a method asks for.
     ///
     /// # Errors
@@ -230,9 +237,16 @@ impl Lowered {
     pub fn provides(&self, asks: Asks, method: &'static str) -> Result<(), Refusal> {
         let kind = self.problem.kind();
         let (reason, accepted) = match asks {
-            Asks::Control if self.process.control.is_empty() => (
+            Asks::Control | Asks::WholeCost if self.process.control.is_empty() => (
                 format!("a problem of kind `{kind}` has no control"),
                 "kinds `control`, `reverse` and `sample`",
+            ),
+            Asks::WholeCost if !self.has_end_cost() => (
+                format!(
+                    "the density of a {} of this size is not written out as an end cost",
+                    self.data().family()
+                ),
+                "a mixture of few Gaussians, a density or a log-density; or path-integral",
             ),
             Asks::NoControl if self.compiled.uncontrolled.is_none() => (
                 format!("a problem of kind `{kind}` has a control"),

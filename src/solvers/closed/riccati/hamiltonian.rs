@@ -70,7 +70,7 @@ pub struct State {
 }
 
 impl Method for Hamiltonian {
-    const ASKS: Asks = Asks::Control;
+    const ASKS: Asks = Asks::WholeCost;
     type Admitted = Admitted;
     type State = State;
 
