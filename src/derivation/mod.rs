@@ -45,9 +45,10 @@ pub mod pages;
 pub mod paths;
 pub mod structure;
 
+pub use ground::as_typed::CrossCheck;
 pub use ground::assumption::Assumption;
 pub use ground::evidence::{Evidence, Refuted};
 pub use ground::step::{Equation, Formula, Step};
 pub use kind::dispatch::derive;
-pub use kind::whole::{CrossCheck, Derivation};
+pub use kind::whole::Derivation;
 pub use structure::Finding;

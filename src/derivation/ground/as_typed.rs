@@ -8,7 +8,6 @@
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
-use crate::derivation::kind::whole::CrossCheck;
 use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Function, Graph};
 use crate::numeric::batch::Batch;
@@ -28,6 +27,13 @@ const TOLERANCE: f64 = 1e-9;
 
 /// Half width of the box of points where the problem has no domain.
 const HALF_WIDTH: f64 = 2.0;
+
+/// Derived coefficients compared with the user's expressions, differentiated another way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrossCheck {
+    pub points: usize,
+    pub largest_relative_difference: f64,
+}
 
 /// A point: values of the symbols and unknown constants.
 pub type Point = Vec<(Expr, f64)>;

@@ -60,7 +60,7 @@ impl Formula {
         }
     }
 
-    /// A template in the text notation (see [`typeset`]) with parts in the places of its `{}`.
+    /// A template in the text notation of formulas with parts in the places of its `{}`.
     pub fn of(template: &str, parts: &[&Self]) -> Self {
         let (text, latex): (Vec<_>, Vec<_>) = parts
             .iter()

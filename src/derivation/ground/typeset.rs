@@ -408,7 +408,7 @@ mod tests {
             ("min_u { u }", "\\min_{u} \\left\\{ u \\right\\}"),
             ("sqrt(h) G dB", "\\sqrt{h} G \\, dB"),
             ("f = 0 along the path", "f = 0 \\text{ along the path}"),
-            ("at speed f", "\\text{at speed }f"),
+            ("at speed f", "\\text{at speed } f"),
             (
                 "|dx/ds| + d/dtau p",
                 "|\\frac{dx}{ds}| + \\frac{d}{d\\tau} p",

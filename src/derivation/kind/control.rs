@@ -3,11 +3,11 @@
 use crate::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
-use crate::derivation::ground::as_typed::{self, Point};
+use crate::derivation::ground::as_typed::{self, CrossCheck, Point};
 use crate::derivation::ground::controlled::{self, ControlledDiffusion, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::stated::Stated;
-use crate::derivation::kind::whole::{CrossCheck, Derivation, Outline};
+use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
 use crate::derivation::structure::facts::{Facts, Known};

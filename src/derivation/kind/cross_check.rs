@@ -6,11 +6,11 @@
 
 use crate::derivation::control::hamilton_jacobi_bellman as bellman;
 use crate::derivation::control::optimal_control::optimal_control;
-use crate::derivation::ground::as_typed::{Point, points, test_function};
+use crate::derivation::ground::as_typed::{CrossCheck, Point, points, test_function};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
-use crate::derivation::kind::whole::CrossCheck;
+
 use crate::expr::{Expr, Graph};
 
 /// Points of the comparison.

@@ -1,13 +1,13 @@
 //! The derivation of a least-action problem, step by step.
 
 use crate::derivation::control::classical_limit::{canonical, momentum};
-use crate::derivation::ground::as_typed::{self, Point};
+use crate::derivation::ground::as_typed::{self, CrossCheck, Point};
 use crate::derivation::ground::controlled;
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
-use crate::derivation::kind::whole::{CrossCheck, Derivation, Outline};
+use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::generator;
 use crate::derivation::paths::path_action::{self, Functional};
 use crate::derivation::structure::Finding;

@@ -1,15 +1,9 @@
 //! The whole derivation of a problem.
 
+use crate::derivation::ground::as_typed::CrossCheck;
 use crate::derivation::ground::step::{Equation, Step};
 use crate::derivation::structure::Finding;
 use crate::expr::Graph;
-
-/// Derived coefficients compared with the user's expressions, differentiated another way.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossCheck {
-    pub points: usize,
-    pub largest_relative_difference: f64,
-}
 
 /// A derivation: its steps, and the graph every expression in them lives in.
 #[derive(Clone, Debug)]
