@@ -7,7 +7,7 @@ use crate::derivation::Derivation;
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::model::Problem;
-use crate::problem::meant::task::{Duration, Task};
+use crate::problem::meant::task::Duration;
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
 use crate::study::exit::Exit;
@@ -50,12 +50,12 @@ fn heading(problem: &Problem) -> String {
     }
     parts.push(count(problem.dynamics.diffusion[0].len(), "noise"));
     let (start, end) = problem.dynamics.horizon;
-    parts.push(match &problem.task {
-        Task::Path(path) => match path.duration {
+    parts.push(match problem.task.path() {
+        Some(path) => match path.duration {
             Duration::Free => "free duration".to_owned(),
             Duration::Fixed(duration) => format!("duration {duration}"),
         },
-        _ => format!("t in [{start}, {end}]"),
+        None => format!("t in [{start}, {end}]"),
     });
     format!("{}   {}", problem.name, parts.join(", "))
 }

@@ -7,7 +7,7 @@ use crate::problem::format::key::Key;
 use crate::problem::format::schema::table;
 use crate::problem::format::tables::{Shape, TableSchema, tables};
 use crate::problem::format::vocabulary::{Vocabulary, with_code};
-use crate::problem::meant::task::Kind;
+use crate::problem::meant::kind::EVERY;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
@@ -61,7 +61,7 @@ fn header(table: &TableSchema) -> String {
 
 fn kinds(table: &TableSchema) -> String {
     let names: Vec<&str> = table.kinds.iter().map(|kind| kind.name()).collect();
-    if names.len() == Kind::ALL.len() {
+    if names.len() == EVERY.len() {
         "all kinds".to_owned()
     } else {
         names.join(", ")

@@ -8,7 +8,6 @@ use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::law::Law;
-use crate::problem::meant::task::Task;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::target::Target;
@@ -20,10 +19,7 @@ const DRAWS: usize = 48;
 
 /// Draws of the target, where the file has them.
 pub fn exact_draws(lowered: &Lowered, stream: &Stream, points: usize) -> Option<Batch> {
-    let Task::Sample(task) = &lowered.problem.task else {
-        return None;
-    };
-    match &task.target {
+    match lowered.problem.task.target()? {
         Law::LogDensity(law) => {
             let draws = law.exact.as_ref()?;
             let graph = &lowered.problem.graph;

@@ -11,7 +11,6 @@ use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
-use crate::problem::meant::task::Kind;
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::problem::Lowered;
@@ -159,7 +158,7 @@ fn name_policies(
         comparison.name(LOG_Z_UPPER, upper);
     }
     // Where draws are asked for, costs are of interest only beside a policy.
-    let is_asked = lowered.problem.kind() != Kind::Sample || trials.reference.is_some();
+    let is_asked = lowered.problem.task.target().is_none() || trials.reference.is_some();
     if !is_asked || !lowered.has_end_cost() {
         return;
     }

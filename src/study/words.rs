@@ -6,7 +6,7 @@ use crate::problem::format::codes::codes;
 use crate::problem::format::key::Names;
 use crate::problem::format::page::Page;
 use crate::problem::format::vocabulary::{with_code, working};
-use crate::problem::meant::task::Kind;
+use crate::problem::meant::kind::{EVERY, Kind};
 use crate::report::table::Table;
 use crate::study::examples::EXAMPLES;
 use crate::study::exit::Exit;
@@ -35,7 +35,7 @@ impl Registry {
         let (columns, rows): (&[&str], Vec<Vec<String>>) = match what {
             "kinds" => (
                 &["kind", "required tables", "asks for"],
-                Kind::ALL.into_iter().map(kind_row).collect(),
+                EVERY.iter().copied().map(kind_row).collect(),
             ),
             "methods" => (
                 &["method", "kinds", "what it does"],
@@ -78,7 +78,7 @@ impl Registry {
     /// Every name that has a page.
     pub fn names(&self) -> Vec<&'static str> {
         let pages = self.pages().into_iter().map(|(_, page)| page.name);
-        let kinds = Kind::ALL.into_iter().map(Kind::name);
+        let kinds = EVERY.iter().copied().map(Kind::name);
         kinds.chain([Exit::PAGE]).chain(pages).collect()
     }
 

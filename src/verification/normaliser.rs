@@ -5,7 +5,6 @@ use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::problem::meant::kind::SAMPLE;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::task::Task;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::answer::{LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::lowered::problem::Lowered;
@@ -23,10 +22,7 @@ const DISTANCE: f64 = 0.05;
 const DRAWS: usize = 32_768;
 
 fn target(lowered: &Lowered) -> Option<&Law> {
-    match &lowered.problem.task {
-        Task::Sample(task) => Some(&task.target),
-        _ => None,
-    }
+    lowered.problem.task.target()
 }
 
 /// `log Z` as the file states it; zero for a law that is normalised.

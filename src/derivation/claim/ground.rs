@@ -6,7 +6,6 @@ use crate::expr::arithmetic::dot;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
 use crate::problem::meant::law::Law as StatedLaw;
 use crate::problem::meant::model::Problem;
-use crate::problem::meant::task::Kind;
 use std::collections::BTreeMap;
 
 /// Names a `let` may not take: they mean something in every claim.
@@ -120,7 +119,7 @@ impl Ground {
         let horizon = (graph.number(start), graph.number(end));
         Self {
             horizon: Some(horizon),
-            reverses: matches!(problem.kind(), Kind::Reverse | Kind::Sample),
+            reverses: problem.task.prior().is_some(),
             ..Self::new(noising, scope)
         }
     }

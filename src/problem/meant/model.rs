@@ -322,10 +322,7 @@ impl Problem {
             grid: &self.grid,
             steps: self.time_settings.steps,
             paths: self.run.paths,
-            path: match &self.task {
-                Task::Path(path) => Some(path),
-                _ => None,
-            },
+            path: self.task.path(),
         }
     }
 

@@ -167,6 +167,23 @@ impl Task {
         }
     }
 
+    /// The law that a reverse process starts from.
+    pub fn prior(&self) -> Option<&Law> {
+        match self {
+            Self::Reverse(task) => Some(&task.prior),
+            Self::Sample(task) => Some(&task.prior),
+            _ => None,
+        }
+    }
+
+    /// The unnormalised density that draws are asked of.
+    pub fn target(&self) -> Option<&Law> {
+        match self {
+            Self::Sample(task) => Some(&task.target),
+            _ => None,
+        }
+    }
+
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(task) => Some(task),

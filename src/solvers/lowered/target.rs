@@ -5,7 +5,6 @@ use crate::field::peaks::Peaks;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::Problem;
-use crate::problem::meant::task::Task;
 use crate::solvers::lowered::refusal::Refusal;
 
 /// `log rho` with its gradient.
@@ -32,13 +31,13 @@ impl Target {
             accepted: "kind `sample` with a target that has a density: gaussian, mixture, curve, samples with a bandwidth, density, log-density".to_owned(),
         }
         };
-        let Task::Sample(task) = &problem.task else {
+        let Some(target) = problem.task.target() else {
             return Err(refuse(format!(
                 "a problem of kind `{}` has no target density",
                 problem.kind()
             )));
         };
-        match (&task.target, task.target.mixture()) {
+        match (target, target.mixture()) {
             (Law::LogDensity(law), _) => {
                 let mut graph = problem.graph.clone();
                 let mut outputs = vec![law.log_density];
@@ -50,7 +49,7 @@ impl Target {
             (_, Some(mixture)) if has_density(&mixture) => Ok(Self::Mixture(Peaks::of(&mixture))),
             _ => Err(refuse(format!(
                 "the target is a {} without a density everywhere",
-                task.target.family()
+                target.family()
             ))),
         }
     }

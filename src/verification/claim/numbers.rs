@@ -13,7 +13,6 @@ use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::{Covariance, Law, Mixture};
 use crate::problem::meant::model::Problem;
-use crate::problem::meant::task::Task;
 use crate::verification::claim::stencil;
 use nalgebra::DMatrix;
 
@@ -105,11 +104,7 @@ impl Numbers {
     /// else from `t_min`.
     pub fn new(problem: &Problem) -> Self {
         let data = problem.task.start_law().and_then(Law::mixture);
-        let prior = match &problem.task {
-            Task::Reverse(task) => task.prior.mixture(),
-            Task::Sample(task) => task.prior.mixture(),
-            _ => None,
-        };
+        let prior = problem.task.prior().and_then(Law::mixture);
         let (start, end) = horizon(problem);
         let exact = match (Noising::new(problem), &data) {
             (Ok(noising), Some(mixture)) => noising.transition().map(|transition| {
