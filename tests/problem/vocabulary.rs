@@ -321,7 +321,7 @@ fn said(output: &Output) -> (String, String) {
 fn names_are_listed_and_explained_and_wrong_ones_get_a_suggestion() {
     for (list, row) in [
         ("kinds", "simulate"),
-        ("methods", "light-bridge"),
+        ("methods", "long-horizon"),
         ("checks", "zero-variance"),
         ("structures", "hopf-cole"),
         ("examples", "problems/control/lq_oscillator.toml"),

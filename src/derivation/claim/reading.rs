@@ -5,7 +5,7 @@
 
 use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
 use crate::derivation::claim::ground::{Ground, Law, RESERVED};
-use crate::expr::syntax::{Kind, Syntax};
+use crate::expr::syntax::{Phrase, Syntax};
 use crate::expr::{Expr, ExprError, Scope, Value, elaborate, is_function};
 use crate::problem::meant::claim::Typed;
 use std::ops::Range;
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
             self.named += 1;
             let name = format!("#value{}", self.named);
             context.scope.bind(&name, value);
-            tree.kind = Kind::Name(name);
+            tree.kind = Phrase::Name(name);
             return Ok(());
         }
         let mut errors = Vec::new();
@@ -202,20 +202,20 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<Value>, Vec<ExprError>> {
         let span = &tree.span;
         match &tree.kind {
-            Kind::Index(base, arguments) if matches!(&base.kind, Kind::Name(n) if n == "E") => {
+            Phrase::Index(base, arguments) if matches!(&base.kind, Phrase::Name(n) if n == "E") => {
                 let [body] = arguments.as_slice() else {
                     let found = error("E134", span, "`E[...]` takes one expression", "here");
                     return Err(helped(found, "write E[ a ] + E[ b ] for several"));
                 };
                 self.mean(body, source, context, span).map(Some)
             }
-            Kind::Call {
+            Phrase::Call {
                 name, arguments, ..
             } if FUNCTIONALS.contains(&name.as_str()) => {
                 self.call(name, arguments, source, context, span).map(Some)
             }
-            Kind::Name(name) if name == "action" => self.action(context, span).map(Some),
-            Kind::Name(name) if name == "u" && context.scope.value("u").is_none() => {
+            Phrase::Name(name) if name == "action" => self.action(context, span).map(Some),
+            Phrase::Name(name) if name == "u" && context.scope.value("u").is_none() => {
                 let law = self.required_law(context, span)?;
                 let control = self.ground.control(&law);
                 Ok(Some(self.ground.noise_vector(control)))
@@ -461,11 +461,11 @@ impl<'a> Reader<'a> {
         context: &Context,
     ) -> Result<Law, Vec<ExprError>> {
         match &tree.kind {
-            Kind::Name(name) if name == "forward" => return Ok(Law::Forward),
-            Kind::Name(name) if name == "reverse" => {
+            Phrase::Name(name) if name == "forward" => return Ok(Law::Forward),
+            Phrase::Name(name) if name == "reverse" => {
                 return self.reversed(&tree.span).map(|()| Law::Reverse);
             }
-            Kind::Call {
+            Phrase::Call {
                 name, arguments, ..
             } if name == "controlled" && arguments.len() == 1 => {
                 let value = self.value(&arguments[0], source, context)?;
@@ -523,7 +523,7 @@ impl<'a> Reader<'a> {
         let [functional, field, at, direction] = arguments else {
             unreachable!("the caller counted four arguments");
         };
-        let Kind::Name(name) = &field.kind else {
+        let Phrase::Name(name) = &field.kind else {
             let message = "the second argument of `variation` is the name of the field that varies";
             return Err(vec![error("E134", &field.span, message, "expected a name")]);
         };
@@ -575,7 +575,7 @@ impl<'a> Reader<'a> {
 }
 
 fn is_name(tree: &Syntax, name: &str) -> bool {
-    matches!(&tree.kind, Kind::Name(found) if found == name)
+    matches!(&tree.kind, Phrase::Name(found) if found == name)
 }
 
 /// Both values, or the errors of both.
@@ -594,24 +594,24 @@ fn both<A, B>(
 }
 
 /// The direct children of a node.
-pub(crate) fn children(kind: &mut Kind) -> Vec<&mut Syntax> {
+pub(crate) fn children(kind: &mut Phrase) -> Vec<&mut Syntax> {
     match kind {
-        Kind::Number(_) | Kind::Name(_) => Vec::new(),
-        Kind::Call { arguments, .. } => arguments.iter_mut().collect(),
-        Kind::Fold { range, body, .. } => vec![&mut range.low, &mut range.high, body],
-        Kind::Index(base, indices) => {
+        Phrase::Number(_) | Phrase::Name(_) => Vec::new(),
+        Phrase::Call { arguments, .. } => arguments.iter_mut().collect(),
+        Phrase::Fold { range, body, .. } => vec![&mut range.low, &mut range.high, body],
+        Phrase::Index(base, indices) => {
             let mut all = vec![base.as_mut()];
             all.extend(indices);
             all
         }
-        Kind::List(items) => items.iter_mut().collect(),
-        Kind::Negate(a) | Kind::Not(a) | Kind::Transpose(a) => vec![a],
-        Kind::Chain(first, links) => {
+        Phrase::List(items) => items.iter_mut().collect(),
+        Phrase::Negate(a) | Phrase::Not(a) | Phrase::Transpose(a) => vec![a],
+        Phrase::Chain(first, links) => {
             let mut all = vec![first.as_mut()];
             all.extend(links.iter_mut().map(|link| &mut link.right));
             all
         }
-        Kind::Power(base, link) => vec![base, &mut link.right],
+        Phrase::Power(base, link) => vec![base, &mut link.right],
     }
 }
 

@@ -6,7 +6,7 @@ use crate::derivation::claim::ground::RESERVED;
 use crate::derivation::claim::identity::{Identity, Link, Side};
 use crate::derivation::claim::reading::{FUNCTIONALS, LawText, children};
 use crate::expr::Rational;
-use crate::expr::syntax::{Kind, Link as Operand, Syntax, tree};
+use crate::expr::syntax::{Link as Operand, Phrase, Syntax, tree};
 use std::ops::Range;
 
 /// Edits of one link beyond this many are not tried.
@@ -145,7 +145,7 @@ fn swapped_ends(side: &Side) -> Option<Edit> {
     let mut ends = 0;
     let mut open = vec![&mut tree];
     while let Some(node) = open.pop() {
-        if let Kind::Call { name, .. } = &mut node.kind
+        if let Phrase::Call { name, .. } = &mut node.kind
             && let Some(other) = [("start", "end"), ("end", "start")]
                 .iter()
                 .find_map(|(this, other)| (name == this).then_some(other))
@@ -181,7 +181,7 @@ struct Context {
 
 fn number(value: Rational, span: &Range<usize>) -> Syntax {
     Syntax {
-        kind: Kind::Number(value),
+        kind: Phrase::Number(value),
         span: span.clone(),
     }
 }
@@ -193,7 +193,7 @@ fn ratio(numerator: i64, denominator: i64) -> Rational {
 /// `factor * node`.
 fn scaled(factor: Rational, node: &Syntax) -> Syntax {
     Syntax {
-        kind: Kind::Chain(
+        kind: Phrase::Chain(
             Box::new(number(factor, &node.span)),
             vec![Operand {
                 operator: "*",
@@ -210,7 +210,7 @@ fn snippet<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
 }
 
 fn is_zero(node: &Syntax) -> bool {
-    matches!(&node.kind, Kind::Number(value) if value.is_zero())
+    matches!(&node.kind, Phrase::Number(value) if value.is_zero())
 }
 
 /// Edits of a node and of everything below it.
@@ -231,9 +231,9 @@ fn collect(
             span: span.clone(),
         });
     };
-    let is_sum = matches!(&node.kind, Kind::Chain(_, links) if links.iter().all(|l| matches!(l.operator, "+" | "-")));
+    let is_sum = matches!(&node.kind, Phrase::Chain(_, links) if links.iter().all(|l| matches!(l.operator, "+" | "-")));
     let names_only =
-        matches!(&node.kind, Kind::Name(name) if matches!(name.as_str(), "t" | "dX" | "dW"));
+        matches!(&node.kind, Phrase::Name(name) if matches!(name.as_str(), "t" | "dX" | "dW"));
     if !context.factor && !is_sum && !is_zero(node) && !names_only {
         push(
             Class::Factor,
@@ -255,19 +255,19 @@ fn collect(
         );
     }
     match &node.kind {
-        Kind::Chain(first, links) if is_sum => {
+        Phrase::Chain(first, links) if is_sum => {
             sum_edits(node, first, links, text, &mut push);
         }
-        Kind::Transpose(inner) => push(
+        Phrase::Transpose(inner) => push(
             Class::Transposition,
             (**inner).clone(),
             format!("transposed `{}`", snippet(text, &inner.span)),
             &node.span,
         ),
-        Kind::Chain(first, links) if links.iter().any(|l| l.operator == "@") => {
+        Phrase::Chain(first, links) if links.iter().any(|l| l.operator == "@") => {
             matrix_edits(node, first, links, text, &mut push);
         }
-        Kind::Call {
+        Phrase::Call {
             name,
             name_span,
             arguments,
@@ -280,25 +280,25 @@ fn collect(
 /// Goes on to the children that carry a value of their own.
 fn below(node: &Syntax, text: &str, path: &mut Vec<usize>, variants: &mut Vec<Variant>) {
     let mut copy = node.kind.clone();
-    let skip_first = matches!(&node.kind, Kind::Index(base, _) if matches!(&base.kind, Kind::Name(n) if n == "E"));
+    let skip_first = matches!(&node.kind, Phrase::Index(base, _) if matches!(&base.kind, Phrase::Name(n) if n == "E"));
     let factor = match &node.kind {
-        Kind::Chain(_, links) => !links.iter().all(|l| matches!(l.operator, "+" | "-")),
-        Kind::Power(..) | Kind::Negate(_) => true,
+        Phrase::Chain(_, links) => !links.iter().all(|l| matches!(l.operator, "+" | "-")),
+        Phrase::Power(..) | Phrase::Negate(_) => true,
         // A factor inside a linear call is the same slip as outside of it.
-        Kind::Call { name, .. } => {
+        Phrase::Call { name, .. } => {
             !FUNCTIONALS.contains(&name.as_str()) || name == "start" || name == "end"
         }
-        Kind::Index(base, _) => !matches!(&base.kind, Kind::Name(n) if n == "E"),
+        Phrase::Index(base, _) => !matches!(&base.kind, Phrase::Name(n) if n == "E"),
         _ => false,
     };
     // The field, its place and the laws of a call are names.
     let skipped = |i: usize| match &node.kind {
-        Kind::Call { name, .. } if name == "variation" => i == 1,
-        Kind::Call { name, .. } if name == "kl" => true,
-        Kind::Call { name, .. } if name == "D" => i == 1,
-        Kind::Call { .. } => false,
-        Kind::Index(..) => i > 0 && !skip_first || i == 0 && skip_first,
-        Kind::Fold { .. } => i < 2,
+        Phrase::Call { name, .. } if name == "variation" => i == 1,
+        Phrase::Call { name, .. } if name == "kl" => true,
+        Phrase::Call { name, .. } if name == "D" => i == 1,
+        Phrase::Call { .. } => false,
+        Phrase::Index(..) => i > 0 && !skip_first || i == 0 && skip_first,
+        Phrase::Fold { .. } => i < 2,
         _ => false,
     };
     for (i, child) in children(&mut copy).into_iter().enumerate() {
@@ -324,7 +324,7 @@ fn sum_edits(
         let mut flipped = links.to_vec();
         flipped[i].operator = if link.operator == "+" { "-" } else { "+" };
         let chain = |links: Vec<Operand>| Syntax {
-            kind: Kind::Chain(Box::new(first.clone()), links),
+            kind: Phrase::Chain(Box::new(first.clone()), links),
             span: node.span.clone(),
         };
         push(
@@ -349,7 +349,7 @@ fn sum_edits(
     }
     // Without its first term a sum begins with the second.
     let rest = Syntax {
-        kind: Kind::Chain(
+        kind: Phrase::Chain(
             Box::new(number(Rational::zero(), &first.span)),
             links.to_vec(),
         ),
@@ -373,12 +373,12 @@ fn matrix_edits(
     push: &mut impl FnMut(Class, Syntax, String, &Range<usize>),
 ) {
     let transposed = |factor: &Syntax| Syntax {
-        kind: Kind::Transpose(Box::new(factor.clone())),
+        kind: Phrase::Transpose(Box::new(factor.clone())),
         span: factor.span.clone(),
     };
-    let plain = |factor: &Syntax| !matches!(factor.kind, Kind::Transpose(_));
+    let plain = |factor: &Syntax| !matches!(factor.kind, Phrase::Transpose(_));
     if plain(first) {
-        let kind = Kind::Chain(Box::new(transposed(first)), links.to_vec());
+        let kind = Phrase::Chain(Box::new(transposed(first)), links.to_vec());
         let words = snippet(text, &first.span);
         let edited = Syntax {
             kind,
@@ -397,7 +397,7 @@ fn matrix_edits(
             changed[i].right = transposed(&link.right);
             let words = snippet(text, &link.right.span);
             let edited = Syntax {
-                kind: Kind::Chain(Box::new(first.clone()), changed),
+                kind: Phrase::Chain(Box::new(first.clone()), changed),
                 span: node.span.clone(),
             };
             push(
@@ -421,7 +421,7 @@ fn call_edits(
 ) {
     let words = snippet(text, &node.span);
     let renamed = |new: &str, arguments: Vec<Syntax>| Syntax {
-        kind: Kind::Call {
+        kind: Phrase::Call {
             name: new.to_owned(),
             name_span: name_span.clone(),
             arguments,
@@ -443,7 +443,7 @@ fn call_edits(
                 &node.span,
             );
         }
-        let swap = |e: &Syntax| matches!(&e.kind, Kind::Name(n) if n == "dX" || n == "dW");
+        let swap = |e: &Syntax| matches!(&e.kind, Phrase::Name(n) if n == "dX" || n == "dW");
         if let [integrand, against] = arguments
             && swap(against)
         {
@@ -453,7 +453,7 @@ fn call_edits(
                 "dX"
             };
             let changed = Syntax {
-                kind: Kind::Name(other.to_owned()),
+                kind: Phrase::Name(other.to_owned()),
                 span: against.span.clone(),
             };
             let sentence = format!("`{words}` runs against the wrong increment: {other} is meant");
@@ -514,7 +514,7 @@ fn missing_terms(side: &Side) -> Vec<Edit> {
                 };
                 let mut edited = side.tree.clone();
                 let sum = Syntax {
-                    kind: Kind::Chain(
+                    kind: Phrase::Chain(
                         Box::new(old.clone()),
                         vec![Operand {
                             operator,
@@ -549,18 +549,18 @@ fn node_at<'a>(tree: &'a Syntax, path: &[usize]) -> Option<&'a Syntax> {
 }
 
 /// As [`children`], without the right to change them.
-fn shared_children(kind: &Kind) -> Vec<&Syntax> {
+fn shared_children(kind: &Phrase) -> Vec<&Syntax> {
     match kind {
-        Kind::Number(_) | Kind::Name(_) => Vec::new(),
-        Kind::Call { arguments, .. } => arguments.iter().collect(),
-        Kind::Fold { range, body, .. } => vec![&range.low, &range.high, body],
-        Kind::Index(base, indices) => std::iter::once(base.as_ref()).chain(indices).collect(),
-        Kind::List(items) => items.iter().collect(),
-        Kind::Negate(a) | Kind::Not(a) | Kind::Transpose(a) => vec![a],
-        Kind::Chain(first, links) => std::iter::once(first.as_ref())
+        Phrase::Number(_) | Phrase::Name(_) => Vec::new(),
+        Phrase::Call { arguments, .. } => arguments.iter().collect(),
+        Phrase::Fold { range, body, .. } => vec![&range.low, &range.high, body],
+        Phrase::Index(base, indices) => std::iter::once(base.as_ref()).chain(indices).collect(),
+        Phrase::List(items) => items.iter().collect(),
+        Phrase::Negate(a) | Phrase::Not(a) | Phrase::Transpose(a) => vec![a],
+        Phrase::Chain(first, links) => std::iter::once(first.as_ref())
             .chain(links.iter().map(|link| &link.right))
             .collect(),
-        Kind::Power(base, link) => vec![base, &link.right],
+        Phrase::Power(base, link) => vec![base, &link.right],
     }
 }
 
@@ -569,8 +569,8 @@ fn integrands(node: &Syntax, path: &mut Vec<usize>, slots: &mut Vec<Vec<usize>>)
     let before = slots.len();
     let kids = shared_children(&node.kind);
     let wraps = match &node.kind {
-        Kind::Index(base, _) if matches!(&base.kind, Kind::Name(n) if n == "E") => Some(1),
-        Kind::Call { name, .. } if name == "int" => Some(0),
+        Phrase::Index(base, _) if matches!(&base.kind, Phrase::Name(n) if n == "E") => Some(1),
+        Phrase::Call { name, .. } if name == "int" => Some(0),
         _ => None,
     };
     for (i, child) in kids.iter().enumerate() {
@@ -626,7 +626,7 @@ fn names(tree: &Syntax) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     let mut open = vec![tree];
     while let Some(node) = open.pop() {
-        if let Kind::Name(name) = &node.kind {
+        if let Phrase::Name(name) = &node.kind {
             let fixed = RESERVED.contains(&name.as_str())
                 && !matches!(name.as_str(), "score" | "log_p" | "V");
             let known = found

@@ -331,9 +331,6 @@ impl Problem {
 
     /// The laws of a problem of kind `reverse`.
     pub fn reverse(&self) -> Option<&Reverse> {
-        match &self.task {
-            Task::Reverse(task) => Some(task),
-            _ => None,
-        }
+        self.task.reverse()
     }
 }

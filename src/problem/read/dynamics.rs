@@ -15,7 +15,7 @@ use crate::problem::text::resolved::{floats, quote};
 /// `[t0, t1]`. Noising processes and presets start at 0. A path has a duration instead.
 pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> (f64, f64) {
     let default = (0.0, 1.0);
-    if kind == Kind::Path {
+    if kind.is_path() {
         if let Some(entry) = section.take("horizon") {
             reader.push(
                 Diagnostic::error(
@@ -36,7 +36,7 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kin
     let Some((start, end)) = reader.interval_at(&entry.node, "dynamics.horizon") else {
         return default;
     };
-    let at_zero = section.has("preset") || matches!(kind, Kind::Reverse | Kind::Sample);
+    let at_zero = section.has("preset") || kind.generates();
     if start != 0.0 && at_zero {
         reader.push(
             Diagnostic::error(
@@ -153,7 +153,7 @@ fn read_boundary(
             return natural;
         };
         let found = boundary.name();
-        if boundary != Boundary::Natural && !matches!(kind, Kind::Control | Kind::Simulate) {
+        if boundary != Boundary::Natural && !kind.has_events() {
             reader.push(
                 Diagnostic::error(
                     "E023",
@@ -193,7 +193,7 @@ pub(crate) fn read_dynamics(
     let boundary = read_boundary(reader, section, kind, domain.is_some());
     let preset = section.take("preset");
     let dynamics = match preset {
-        Some(entry) if kind == Kind::Control => {
+        Some(entry) if kind.has_cost() => {
             reader.push(
                 Diagnostic::error(
                     "E016",

@@ -18,4 +18,5 @@ pub(crate) mod samples;
 pub mod settings;
 pub(crate) mod state;
 pub(crate) mod statements;
+pub(crate) mod task;
 pub(crate) mod units;
