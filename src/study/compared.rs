@@ -2,16 +2,9 @@
 
 use crate::comparison::quantities::numbers_of;
 use crate::comparison::{Comparison, compares_scores};
-use crate::derivation::Derivation;
 use crate::numeric::estimate::Estimate;
-use crate::numeric::random::Streams;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
-use crate::verification::control::verify_controls;
-use crate::verification::identity::CheckResult;
-use crate::verification::proofs::with_proofs;
-use crate::verification::simulate::verify_simulation;
-use crate::verification::verify;
 use crate::verification::work_precision::{CONTROL_ERROR, GAP};
 
 /// What an answer is.
@@ -34,25 +27,6 @@ impl Terms {
         } else {
             Self::Policies
         }
-    }
-}
-
-/// Executes the identities.
-pub(super) fn executed(
-    lowered: &Lowered,
-    derivation: &Derivation,
-    solutions: &[Solution],
-    comparison: &Comparison,
-    streams: &Streams,
-) -> Vec<CheckResult> {
-    let checks = &lowered.problem.checks;
-    match Terms::of(lowered) {
-        Terms::Scores => {
-            let found = verify(lowered, solutions, checks, streams);
-            with_proofs(found, derivation, checks)
-        }
-        Terms::Policies => verify_controls(lowered, derivation, solutions, comparison, streams),
-        Terms::Numbers => verify_simulation(lowered, derivation, solutions, streams),
     }
 }
 

@@ -7,12 +7,13 @@ use crate::report::record::Phase;
 use crate::solvers::driver::{Attempt, Registered, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::{Answers, solve_by};
-use crate::study::compared::executed;
 use crate::study::findings::Findings;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::{Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
+use crate::verification::bench::Bench;
 use crate::verification::references::check_references;
+use crate::verification::verify;
 use std::time::{Duration, Instant};
 
 /// Wall time of each phase.
@@ -91,7 +92,8 @@ fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<F
     );
     laps.lap("compare");
     let (checks, references) = told(watch, "verify", "executing the identities", || {
-        let checks = executed(&lowered, &derivation, solutions, &comparison, &streams);
+        let bench = Bench::new(&lowered, &derivation, solutions, &comparison, &streams);
+        let checks = verify(&bench, study.registry.checks(), &lowered.problem.checks);
         let references = &lowered.problem.references;
         (checks, check_references(references, &comparison.quantities))
     });

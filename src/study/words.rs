@@ -11,7 +11,6 @@ use crate::report::table::Table;
 use crate::study::examples::EXAMPLES;
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
-use crate::verification::claim::catalogue::text_of;
 
 impl Registry {
     /// What [`Registry::list`] can list.
@@ -70,14 +69,8 @@ impl Registry {
             texts.push(format!("kind {}", self.about_kind(kind)));
         }
         let pages = self.pages().into_iter();
-        for (what, page) in pages.filter(|(_, page)| page.name == name) {
-            texts.push(format!("{what} {}", page.text()));
-            if what == "check"
-                && let Some(text) = text_of(name)
-            {
-                texts.push(format!("In a problem file:\n\n{text}"));
-            }
-        }
+        let pages = pages.filter(|(_, page)| page.name == name);
+        texts.extend(pages.map(|(what, page)| format!("{what} {}", page.text())));
         (!texts.is_empty()).then(|| texts.join("\n"))
     }
 
