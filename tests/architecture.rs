@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Floors, lowest first.
-const FLOORS: [&str; 12] = [
+const FLOORS: [&str; 13] = [
     "numeric",
     "expr",
     "problem",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 12] = [
     "analysis",
     "verification",
     "report",
+    "study",
     "cli",
 ];
 

@@ -21,7 +21,9 @@ use crate::solvers::lowered::problem::Lowered;
 
 /// Whether answers are compared as scores.
 pub fn compares_scores(lowered: &Lowered) -> bool {
-    lowered.problem.reverse().is_some() && lowered.undoes_additive_noise()
+    let reverse = lowered.problem.reverse();
+    let is_drawn = reverse.is_some_and(|task| task.data.mixture().is_some());
+    is_drawn && lowered.undoes_additive_noise()
 }
 
 /// Measures every solution by code that did not produce it, on noise it has not seen.
