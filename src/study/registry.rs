@@ -10,18 +10,27 @@ use crate::problem::format::card::PresetCard;
 use crate::problem::format::vocabulary::Vocabulary;
 use crate::solvers::driver::Registered;
 use crate::solvers::registry::methods::METHODS;
+use crate::verification::catalogue::CHECKS;
+use crate::verification::identity::Check;
 use crate::verification::vocabulary::standard;
 
 /// What a registry can be given.
 #[derive(Clone, Copy)]
 pub enum Part {
     Method(Registered),
+    Check(&'static Check),
     Preset(&'static PresetCard),
 }
 
 impl From<Registered> for Part {
     fn from(method: Registered) -> Self {
         Self::Method(method)
+    }
+}
+
+impl From<&'static Check> for Part {
+    fn from(check: &'static Check) -> Self {
+        Self::Check(check)
     }
 }
 
@@ -36,6 +45,7 @@ impl From<&'static PresetCard> for Part {
 pub struct Registry {
     words: Vocabulary,
     methods: Vec<Registered>,
+    checks: Vec<&'static Check>,
 }
 
 impl Registry {
@@ -44,6 +54,7 @@ impl Registry {
         Self {
             words: standard(),
             methods: METHODS.to_vec(),
+            checks: CHECKS.to_vec(),
         }
     }
 
@@ -54,6 +65,10 @@ impl Registry {
             Part::Method(method) => {
                 self.words.methods.push(method.card);
                 self.methods.push(method);
+            }
+            Part::Check(check) => {
+                self.words.checks.push(&check.card);
+                self.checks.push(check);
             }
             Part::Preset(card) => self.words.presets.push(card),
         }
@@ -68,5 +83,10 @@ impl Registry {
     /// The methods with code.
     pub fn methods(&self) -> &[Registered] {
         &self.methods
+    }
+
+    /// The checks with code.
+    pub fn checks(&self) -> &[&'static Check] {
+        &self.checks
     }
 }

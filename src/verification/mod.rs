@@ -65,7 +65,10 @@ fn run(
     spec: &CheckSpec,
 ) -> (Vec<CheckResult>, &'static str) {
     let Some(identity) = identity(check, bench) else {
-        return (Vec::new(), "needs noise free of the state");
+        return (
+            Vec::new(),
+            "needs data that can be drawn, and noise free of the state",
+        );
     };
     let settings = Settings {
         spec,
@@ -172,11 +175,16 @@ fn wanting(residual: &Residual, confidence: f64) -> String {
     let bar = significant(residual.error_bar(confidence), 2);
     let limit = significant(residual.limit, 2);
     match residual.samples_needed(confidence) {
-        Some(factor) if factor > 1.0 => format!(
-            "error bar {bar} against tolerance {limit}: needs about {} times more samples (now {})",
-            significant(factor, 2),
-            residual.samples
-        ),
+        Some(factor) if factor > 1.0 => {
+            let now = match residual.samples {
+                0 => String::new(),
+                samples => format!(" (now {samples})"),
+            };
+            let factor = significant(factor, 2);
+            format!(
+                "error bar {bar} against tolerance {limit}: needs about {factor} times more samples{now}"
+            )
+        }
         _ => format!(
             "error bar {bar} (systematic part {}) against tolerance {limit}: needs a finer resolution",
             significant(residual.bias, 2)

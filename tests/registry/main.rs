@@ -1,14 +1,17 @@
-//! A method and a preset from outside the crate: listed, explained, checked by the schema and run.
+//! A method, a check and a preset from outside the crate: listed, explained, checked by the schema and run.
 
+mod toy_check;
 mod toy_method;
 mod toy_preset;
 
 use onsager::problem::format::json_schema::json_schema;
 use onsager::study::{Registry, Solvers, Study};
+use onsager::verification::verdict::Verdict;
 
 fn registry() -> Registry {
     Registry::standard()
         .with(toy_method::TOY)
+        .with(&toy_check::TOTAL_MASS)
         .with(&toy_preset::TOY)
 }
 
@@ -34,8 +37,11 @@ fn added_names_are_listed_and_explained() {
     assert!(methods.contains("fixed-gain"), "{methods}");
     let presets = registry.list("presets").expect("a list").render(100);
     assert!(presets.contains("pull"), "{presets}");
+    let checks = registry.list("checks").expect("a list").render(100);
+    assert!(checks.contains("total-mass"), "{checks}");
     for (name, says) in [
         ("fixed-gain", "never looks"),
+        ("total-mass", "trapezoidal"),
         ("pull", "towards the origin"),
     ] {
         let page = registry.explain(name).expect("a page");
@@ -47,7 +53,7 @@ fn added_names_are_listed_and_explained() {
 #[test]
 fn added_words_are_in_the_schema_and_others_are_refused() {
     let schema = json_schema(registry().words()).to_string();
-    for word in ["fixed-gain", "gain", "pull", "strength"] {
+    for word in ["fixed-gain", "gain", "total-mass", "pull", "strength"] {
         assert!(schema.contains(&format!("\"{word}\"")), "{word}");
     }
     let wrong = format!("{SPRING}[[solver]]\nmethod = \"fixed-gain\"\ngian = 2.0\n");
@@ -98,4 +104,25 @@ run = { checks = "none", solvers = ["moments"] }
     let variance = found.quantity("covariance_end").expect("a variance").value;
     let expected = (1.0 - (-3.0_f64).exp()) / 3.0;
     assert!((variance - expected).abs() < 1e-5, "{variance}");
+}
+
+#[test]
+fn an_added_check_judges_an_answer() {
+    let study = read(
+        r#"
+format = 1
+problem = { name = "toy", kind = "reverse" }
+data = { family = "gaussian", mean = 0.5, cov = 0.3 }
+dynamics = { preset = "ou", rate = 1.0, sigma = 1.0 }
+time = { steps = 20 }
+sample = { paths = 64, steps = 20 }
+run = { paths = 64, solvers = ["exact"], checks = ["total-mass"] }
+"#,
+    );
+    let found = study.solve(Solvers::File).expect("it runs");
+    let verdicts: Vec<_> = found
+        .verdicts()
+        .map(|v| (v.check.as_str(), v.verdict))
+        .collect();
+    assert_eq!(verdicts, [("total-mass", Verdict::Pass)]);
 }
