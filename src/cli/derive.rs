@@ -8,7 +8,7 @@ use crate::derivation::{Derivation, Evidence, Step};
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::html::typeset::Typesetter;
 use crate::study::exit::Exit;
-use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Prints the derivation of one file, or only the named steps of it.
@@ -97,123 +97,63 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-#[derive(Serialize)]
-struct JsonDerivation<'a> {
-    v: u32,
-    problem: &'a str,
-    steps: Vec<JsonStep<'a>>,
-    structure: Vec<JsonStructure<'a>>,
-    /// Comparison with the expressions as typed; null when no point gave finite values.
-    checked: Option<JsonCheck>,
-    /// What was not derived, and why.
-    notes: &'a [String],
-}
-
-#[derive(Serialize)]
-struct JsonStep<'a> {
-    id: &'a str,
-    number: usize,
-    title: &'a str,
-    rule: &'a str,
-    side_result: bool,
-    equations: Vec<JsonFormula<'a>>,
-    assumptions: Vec<&'a str>,
-    source: &'a str,
-    executes: &'a str,
-    evidence: JsonEvidence,
-}
-
-#[derive(Serialize)]
-struct JsonFormula<'a> {
-    text: &'a str,
-    latex: &'a str,
-}
-
-#[derive(Serialize)]
-struct JsonEvidence {
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    points: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    largest_relative_difference: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct JsonStructure<'a> {
-    name: &'a str,
-    found: bool,
-    evidence: &'static str,
-    because: &'a str,
-    nearest: &'a str,
-}
-
-#[derive(Serialize)]
-struct JsonCheck {
-    points: usize,
-    largest_relative_difference: f64,
-}
-
-impl From<&Evidence> for JsonEvidence {
-    fn from(evidence: &Evidence) -> Self {
-        let (points, largest) = match evidence {
-            Evidence::Tested {
-                points,
-                largest_relative_difference,
-            } => (Some(*points), Some(*largest_relative_difference)),
-            Evidence::Proved | Evidence::Stated | Evidence::Declared => (None, None),
-        };
-        Self {
-            kind: evidence.name(),
-            points,
-            largest_relative_difference: largest,
-        }
-    }
-}
-
 /// One object with all steps.
 fn json(derivation: &Derivation, problem: &str) -> String {
     let main = derivation.steps.iter().map(|step| json_step(step, false));
     let side = derivation.side_results.iter();
     let side = side.map(|step| json_step(step, true));
-    let structure = derivation.structure.iter().map(|finding| JsonStructure {
-        name: finding.name,
-        found: finding.found,
-        evidence: finding.evidence.name(),
-        because: &finding.because,
-        nearest: &finding.nearest,
+    let structure = derivation.structure.iter().map(|finding| {
+        json!({
+            "name": finding.name,
+            "found": finding.found,
+            "evidence": finding.evidence.name(),
+            "because": finding.because,
+            "nearest": finding.nearest,
+        })
     });
-    let whole = JsonDerivation {
-        v: 1,
-        problem,
-        steps: main.chain(side).collect(),
-        structure: structure.collect(),
-        checked: derivation.cross_check.map(|check| JsonCheck {
-            points: check.points,
-            largest_relative_difference: check.largest_relative_difference,
-        }),
-        notes: &derivation.notes,
-    };
-    serde_json::to_string_pretty(&whole).expect("strings and finite numbers have a JSON form")
+    // Comparison with the expressions as typed; null when no point gave finite values.
+    let checked = derivation.cross_check.map(|check| {
+        json!({
+            "points": check.points,
+            "largest_relative_difference": check.largest_relative_difference,
+        })
+    });
+    let whole = json!({
+        "v": 1,
+        "problem": problem,
+        "steps": main.chain(side).collect::<Vec<_>>(),
+        "structure": structure.collect::<Vec<_>>(),
+        "checked": checked,
+        // What was not derived, and why.
+        "notes": derivation.notes,
+    });
+    format!("{whole:#}")
 }
 
-fn json_step(step: &Step, side_result: bool) -> JsonStep<'_> {
-    JsonStep {
-        id: step.key(),
-        number: step.number,
-        title: step.name,
-        rule: step.rule,
-        side_result,
-        equations: step
-            .statement
-            .iter()
-            .map(|formula| JsonFormula {
-                text: &formula.text,
-                latex: &formula.latex,
-            })
-            .collect(),
-        assumptions: step.assumptions.iter().map(|a| a.sentence()).collect(),
-        source: step.source,
-        executes: step.executes,
-        evidence: JsonEvidence::from(&step.evidence),
+fn json_step(step: &Step, side_result: bool) -> Value {
+    let mut evidence = json!({ "kind": step.evidence.name() });
+    if let Evidence::Tested {
+        points,
+        largest_relative_difference,
+    } = step.evidence
+    {
+        evidence["points"] = points.into();
+        evidence["largest_relative_difference"] = largest_relative_difference.into();
     }
+    let equations = step.statement.iter();
+    let equations =
+        equations.map(|formula| json!({ "text": formula.text, "latex": formula.latex }));
+    let assumptions = step.assumptions.iter().map(|a| a.sentence());
+    json!({
+        "id": step.key(),
+        "number": step.number,
+        "title": step.name,
+        "rule": step.rule,
+        "side_result": side_result,
+        "equations": equations.collect::<Vec<_>>(),
+        "assumptions": assumptions.collect::<Vec<_>>(),
+        "source": step.source,
+        "executes": step.executes,
+        "evidence": evidence,
+    })
 }

@@ -4,7 +4,7 @@ use crate::cli::arguments::{Common, Overrides};
 use crate::cli::output::say;
 use crate::problem::Override;
 use crate::study::exit::Exit;
-use crate::study::{Request, Solvers, Study, Unable};
+use crate::study::{Registry, Request, Solvers, Study, Unable};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,8 @@ pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Resul
             value: seed.to_string(),
         });
     }
-    let study = Study::load_with(file, &replaced).map_err(|why| refuse(&why, common))?;
+    let study = Registry::standard().load(file, &replaced);
+    let study = study.map_err(|why| refuse(&why, common))?;
     if !common.quiet {
         let colour = common.color.holds(std::io::stderr().is_terminal());
         let loaded = study.loaded();

@@ -4,7 +4,6 @@ mod arguments;
 mod bench;
 mod check;
 mod derive;
-mod examples;
 mod explain;
 mod input;
 mod output;

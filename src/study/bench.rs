@@ -6,16 +6,15 @@ use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::solver::SolverSpec;
 use crate::report::work_precision::BenchRecord;
-use crate::solvers::driver::{Solution, Unsolved};
+use crate::solvers::driver::{Attempt as Trial, Registered, Solution, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::registry::run::solve;
+use crate::solvers::registry::run::solve_by;
 use crate::study::choose::known;
 use crate::study::compared::numbers;
 use crate::study::posed::{Study, Unable};
 use crate::study::record::{environment, identity};
 use crate::study::request::{Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
-use crate::verification::vocabulary::standard;
 use crate::verification::work_precision::{Attempt, CONTROL_ERROR, GAP, ladders};
 use std::time::{Duration, Instant};
 
@@ -54,9 +53,10 @@ impl Study {
         let specs = self.every_method(&loaded, request.solvers.only())?;
         self.on_threads(request, || {
             let lowered = Lowered::new(loaded.problem.clone())?;
+            let methods = self.registry.methods();
             let limit = request.max_time;
             let limit = limit.or(loaded.problem.run.max_time.map(Duration::from_secs_f64));
-            let (steps, solutions) = climb(&lowered, levels, limit, &specs, watch);
+            let (steps, solutions) = climb(methods, &lowered, levels, limit, &specs, watch);
             let streams = Streams::new(lowered.problem.run.seed);
             let comparison = told(
                 watch,
@@ -75,7 +75,7 @@ impl Study {
             let mut known = specs.iter();
             known.any(|spec| spec.method() == name || spec.id == name)
         };
-        let mut others = working(&standard().methods, loaded.problem.kind());
+        let mut others = working(&self.registry.words().methods, loaded.problem.kind());
         others.retain(|name| !is_known(name));
         specs.extend(self.with(&others, "", false)?.problem.solvers);
         known(&specs, only)?;
@@ -130,6 +130,7 @@ impl Study {
 
 /// Solves with all work first, so that methods that use another one's policy find it.
 fn climb(
+    methods: &[Registered],
     lowered: &Lowered,
     levels: u32,
     limit: Option<Duration>,
@@ -154,15 +155,21 @@ fn climb(
             let (name, doing) = (rung.id.as_str(), "solving");
             watch(Moment::Begins { name, doing });
             let started = Instant::now();
-            let first = solve(lowered, &rung, &solutions, remaining(), &mut |_| ());
+            let trial = |found| {
+                let trial = Trial {
+                    lowered,
+                    spec: &rung,
+                    found,
+                    deadline: remaining(),
+                };
+                solve_by(methods, &trial, &mut |_| ())
+            };
+            let first = trial(&solutions);
             let ended = if first.is_ok() { "done" } else { "no answer" };
             watch(Moment::Ends(ended));
             let (seconds, failure) = match first {
                 Ok(solution) => {
-                    let again = || {
-                        let again = solve(lowered, &rung, &solutions, remaining(), &mut |_| ());
-                        again.ok().map(|solution| solution.seconds)
-                    };
+                    let again = || Some(trial(&solutions).ok()?.seconds);
                     let seconds = median(solution.seconds, again);
                     solutions.push(solution);
                     (seconds, None)

@@ -8,7 +8,6 @@ use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::choice::automatic;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::Solvers;
-use crate::verification::vocabulary::standard;
 
 impl Study {
     /// The problem with the solvers that are asked for.
@@ -38,12 +37,14 @@ impl Study {
             tables,
             beside,
         };
-        self.loaded.clone().with_solvers(&choice, &standard())
+        self.loaded
+            .clone()
+            .with_solvers(&choice, self.registry.words())
     }
 
     /// What the reader of the file knows to choose without a derivation.
     fn without_derivation(&self) -> Option<Vec<&'static str>> {
-        (standard().automatic)(&self.loaded.problem.setup())
+        (self.registry.words().automatic)(&self.loaded.problem.setup())
     }
 
     /// What the structure of the problem admits.

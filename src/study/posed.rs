@@ -12,9 +12,9 @@ use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::{Loaded, Override, load, parse_text};
 use crate::solvers::lowered::problem::LoweringError;
 use crate::study::exit::Exit;
+use crate::study::registry::Registry;
 use crate::verification::claim::numbers::Numbers;
 use crate::verification::claim::{Decided, Effort, Undecided, decide};
-use crate::verification::vocabulary::standard;
 use std::path::Path;
 
 /// Most paths and steps with which a stated identity is measured.
@@ -57,13 +57,43 @@ impl Unable {
 }
 
 /// A problem to be studied.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Study {
     pub(super) loaded: Loaded,
     /// The file as it was named.
     pub(super) file: String,
     /// Whether values replaced those of the file.
     pub(super) changed: bool,
+    pub(super) registry: Registry,
+}
+
+impl Registry {
+    /// Reads the text of a problem file against the words of this registry.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(self, text: &str) -> Result<Study, Unable> {
+        let file = "problem.toml";
+        Ok(Study {
+            loaded: parse_text(file, text, Path::new("."), &[], self.words())?,
+            file: file.to_owned(),
+            changed: false,
+            registry: self,
+        })
+    }
+
+    /// Reads a problem file, values of which are replaced, against the words of this registry.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(self, path: &Path, overrides: &[Override]) -> Result<Study, Unable> {
+        Ok(Study {
+            loaded: load(path, overrides, self.words())?,
+            file: path.to_string_lossy().into_owned(),
+            changed: !overrides.is_empty(),
+            registry: self,
+        })
+    }
 }
 
 impl Study {
@@ -72,12 +102,7 @@ impl Study {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Unable> {
-        let file = "problem.toml";
-        Ok(Self {
-            loaded: parse_text(file, text, Path::new("."), &[], &standard())?,
-            file: file.to_owned(),
-            changed: false,
-        })
+        Registry::standard().parse(text)
     }
 
     /// Reads a problem file.
@@ -85,19 +110,7 @@ impl Study {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Unable> {
-        Self::load_with(path, &[])
-    }
-
-    /// Reads a problem file, values of which are replaced.
-    ///
-    /// # Errors
-    /// As [`Study::load`].
-    pub fn load_with(path: &Path, overrides: &[Override]) -> Result<Self, Unable> {
-        Ok(Self {
-            loaded: load(path, overrides, &standard())?,
-            file: path.to_string_lossy().into_owned(),
-            changed: !overrides.is_empty(),
-        })
+        Registry::standard().load(path, &[])
     }
 
     /// The problem as it was read, with warnings and every default filled in.

@@ -4,15 +4,14 @@ use crate::comparison::compare;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
 use crate::report::record::Phase;
-use crate::solvers::driver::Unsolved;
+use crate::solvers::driver::{Attempt, Registered, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::registry::run::{Answers, solve};
+use crate::solvers::registry::run::{Answers, solve_by};
 use crate::study::findings::Findings;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::{Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
 use crate::verification::bench::Bench;
-use crate::verification::catalogue::CHECKS;
 use crate::verification::references::check_references;
 use crate::verification::verify;
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ impl Study {
     /// # Errors
     /// As [`Study::solve`].
     pub fn run(&self, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<Findings, Unable> {
-        self.on_threads(request, || self.find(request, watch))
+        self.on_threads(request, || find(self, request, watch))
     }
 
     /// Does the work on the threads that are asked for.
@@ -63,59 +62,61 @@ impl Study {
         let threads = request.threads.unwrap_or(self.loaded.problem.run.threads);
         with_pool(threads, request.block, work)
     }
+}
 
-    fn find(&self, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<Findings, Unable> {
-        let mut laps = Laps {
-            last: Instant::now(),
-            phases: Vec::new(),
-        };
-        let loaded = self.choose(request.solvers)?;
-        let derivation = self.derive()?;
-        laps.lap("derive");
-        let mut problem = loaded.problem.clone();
-        if self.changed && !request.keep_references {
-            // References describe the file as written.
-            problem.references.clear();
-        }
-        let lowered = Lowered::new(problem)?;
-        let only = request.solvers.only();
-        let answers = solve_all(&lowered, only, request.max_time, watch);
-        laps.lap("solve");
-        let streams = Streams::new(lowered.problem.run.seed);
-        let solutions = &answers.solutions;
-        let comparison = told(
-            watch,
-            "compare",
-            "measuring every answer on fresh noise",
-            || compare(&lowered, solutions, &streams),
-        );
-        laps.lap("compare");
-        let (checks, references) = told(watch, "verify", "executing the identities", || {
-            let bench = Bench::new(&lowered, &derivation, solutions, &comparison, &streams);
-            let checks = verify(&bench, CHECKS, &lowered.problem.checks);
-            let references = &lowered.problem.references;
-            (checks, check_references(references, &comparison.quantities))
-        });
-        laps.lap("verify");
-        Ok(Findings {
-            file: self.file.clone(),
-            only: only.iter().map(|id| (*id).to_owned()).collect(),
-            threads: rayon::current_num_threads(),
-            block: request.block,
-            loaded,
-            lowered,
-            derivation,
-            answers,
-            comparison,
-            checks,
-            references,
-            phases: laps.phases,
-        })
+fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<Findings, Unable> {
+    let mut laps = Laps {
+        last: Instant::now(),
+        phases: Vec::new(),
+    };
+    let loaded = study.choose(request.solvers)?;
+    let derivation = study.derive()?;
+    laps.lap("derive");
+    let mut problem = loaded.problem.clone();
+    if study.changed && !request.keep_references {
+        // References describe the file as written.
+        problem.references.clear();
     }
+    let lowered = Lowered::new(problem)?;
+    let only = request.solvers.only();
+    let methods = study.registry.methods();
+    let answers = solve_all(methods, &lowered, only, request.max_time, watch);
+    laps.lap("solve");
+    let streams = Streams::new(lowered.problem.run.seed);
+    let solutions = &answers.solutions;
+    let comparison = told(
+        watch,
+        "compare",
+        "measuring every answer on fresh noise",
+        || compare(&lowered, solutions, &streams),
+    );
+    laps.lap("compare");
+    let (checks, references) = told(watch, "verify", "executing the identities", || {
+        let bench = Bench::new(&lowered, &derivation, solutions, &comparison, &streams);
+        let checks = verify(&bench, study.registry.checks(), &lowered.problem.checks);
+        let references = &lowered.problem.references;
+        (checks, check_references(references, &comparison.quantities))
+    });
+    laps.lap("verify");
+    Ok(Findings {
+        file: study.file.clone(),
+        only: only.iter().map(|id| (*id).to_owned()).collect(),
+        threads: rayon::current_num_threads(),
+        block: request.block,
+        loaded,
+        lowered,
+        derivation,
+        answers,
+        comparison,
+        checks,
+        references,
+        phases: laps.phases,
+    })
 }
 
 /// Every requested solver, one after another; each may use all threads and the solutions before it.
 fn solve_all(
+    methods: &[Registered],
     lowered: &Lowered,
     only: &[&str],
     limit: Option<Duration>,
@@ -129,16 +130,15 @@ fn solve_all(
     for spec in problem.solvers.iter().filter(|spec| asked(&spec.id)) {
         let (name, doing) = (spec.id.as_str(), "");
         watch(Moment::Begins { name, doing });
-        let deadline = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-        let result = solve(
+        let attempt = Attempt {
             lowered,
             spec,
-            &answers.solutions,
-            deadline,
-            &mut |progress| {
-                watch(Moment::Goes(progress));
-            },
-        );
+            found: &answers.solutions,
+            deadline: limit.map(|limit| limit.saturating_sub(began.elapsed())),
+        };
+        let result = solve_by(methods, &attempt, &mut |progress| {
+            watch(Moment::Goes(progress));
+        });
         watch(Moment::Ends(match &result {
             Ok(_) => "done",
             Err(Unsolved::Refused(_)) => "refused",

@@ -8,4 +8,3 @@ mod reference_section01;
 mod reference_section03;
 mod reference_section05;
 mod score_and_action;
-mod toy_check;

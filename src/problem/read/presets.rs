@@ -1,8 +1,7 @@
 //! Presets: named noising processes, their keys, and their coefficients as symbols.
 
 use crate::expr::{Expr, Graph};
-use crate::problem::format::key::Bound;
-use crate::problem::format::names::PRESETS;
+use crate::problem::format::key::{Bound, Names};
 use crate::problem::meant::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Value};
@@ -24,7 +23,8 @@ pub(crate) fn preset_dynamics(
         reader.wrong_type(section, entry, "the name of a preset");
         return None;
     };
-    let name = reader.named_choice(&entry.node, name, "dynamics.preset", &PRESETS)?;
+    let known = reader.vocabulary.names(Names::Presets);
+    let name = reader.named_choice(&entry.node, name, "dynamics.preset", &known)?;
     let preset = match name {
         "vp" => Preset::VariancePreserving {
             beta: read_beta(reader, section, horizon)?,
