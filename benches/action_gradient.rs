@@ -5,13 +5,16 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use onsager::discretization::noising::Noising;
 use onsager::discretization::schedule::{Schedule, TimeFunction};
 use onsager::discretization::time_grid::TimeGrid;
+use onsager::field::draws::draw_mixture;
 use onsager::field::family::Family;
 use onsager::field::noised_mixture::NoisedMixture;
 use onsager::field::{mixture_potential, rbf};
 use onsager::numeric::random::Streams;
 use onsager::problem::meant::law::{Covariance, Mixture};
 use onsager::problem::meant::model::Spacing;
-use onsager::solvers::learned::path_cost::{ControlVariate, PathCost};
+use onsager::solvers::learned::path_cost::{ControlVariate, Normals, PathCost};
+use onsager::solvers::learned::reverse_walk::ReverseWalk;
+use std::sync::Arc;
 
 const T_MIN: f64 = 1e-3;
 const PATHS: usize = 1024;
@@ -37,7 +40,11 @@ fn gradients(criterion: &mut Criterion) {
     let prior = Mixture::gaussian(vec![0.0; 2], Covariance::Isotropic(1.0));
     let grid = TimeGrid::new(&noising, T_MIN, STEPS, Spacing::LogSnr);
     let streams = Streams::new(1);
-    let paths = PathCost::new(&law, &prior, &grid, PATHS, &streams);
+    let paths = PathCost::new(
+        Arc::new(ReverseWalk::new(&law, &grid)),
+        draw_mixture(&prior, &streams.role("path-start"), 0, PATHS),
+        Normals::Drawn(streams.role("path-noise")),
+    );
     let mut group = criterion.benchmark_group("action-gradient");
     group.throughput(Throughput::Elements((PATHS * STEPS) as u64));
     group.sample_size(10);

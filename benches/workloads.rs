@@ -21,7 +21,8 @@ use onsager::numeric::blocks::{BLOCK, with_threads};
 use onsager::numeric::random::Streams;
 use onsager::problem::load;
 use onsager::problem::meant::solver::SolverSpec;
-use onsager::solvers::learned::path_cost::{ControlVariate, PathCost};
+use onsager::solvers::learned::ground::{grid, reverse_paths};
+use onsager::solvers::learned::path_cost::ControlVariate;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::solve;
 use onsager::solvers::walk::reverse_sampling::Walk;
@@ -155,9 +156,8 @@ fn gradient(name: &'static str, file: &str, limits: &Limits) -> Workload {
     let (paths, steps) = (options.count("paths"), options.count("steps"));
     let law = lowered.facts.marginals.as_ref().expect("a closed form");
     let settings = &lowered.problem.time_settings;
-    let grid = TimeGrid::new(lowered.noising(), settings.t_min, steps, settings.spacing);
     let streams = Streams::new(1);
-    let cost = PathCost::new(law, lowered.prior(), &grid, paths, &streams);
+    let cost = reverse_paths(&lowered, &grid(&lowered, steps), paths, false, &streams);
     let mut family =
         Family::new(&field, lowered.noising(), law, settings.t_min, &streams).expect("two states");
     family.prepare(&cost.times());

@@ -127,9 +127,10 @@ impl ReverseStep {
         }
     }
 
-    /// `log det A = ∫ div f dt` over the step.
-    pub fn log_det(&self) -> f64 {
-        self.log_det
+    /// `log det A − Σ log κ`, where `log det A = ∫ div f dt` over the step.
+    pub fn log_jacobian(&self) -> f64 {
+        let narrowing: f64 = self.narrow.iter().map(|k| k.ln()).sum();
+        self.log_det - narrowing
     }
 
     /// κ per noise component.
@@ -252,10 +253,10 @@ mod tests {
         };
         let noising = Noising::isotropic(Schedule::VariancePreserving(beta), 2, 0.0, 1.0);
         let steps = reverse_steps(noising.transition().expect("affine"), &grid(&noising), law);
-        let total: f64 = steps.iter().map(ReverseStep::log_det).sum();
+        let total: f64 = steps.iter().map(|step| step.log_det).sum();
         assert!((total + 0.9 * (0.1 + 0.5 * 3.0 * 1.1)).abs() < 1e-12);
         let steps = reverse_steps(&linear(), &grid(&noising), law);
-        let total: f64 = steps.iter().map(ReverseStep::log_det).sum();
+        let total: f64 = steps.iter().map(|step| step.log_det).sum();
         assert!((total + 0.9 * 0.8).abs() < 1e-12, "trace times duration");
     }
 

@@ -8,7 +8,7 @@ use crate::field::network::{self, Network};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::rbf::{self, RadialBasis};
 use crate::field::time_nodes::{Basis, NodeField, TimeNodes};
-use crate::field::{Differentiable, FieldFamily};
+use crate::field::{Differentiable, FieldFamily, ScoreFamily};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::format::card::FieldCard;
 use crate::problem::meant::options::FieldSpec;
@@ -93,15 +93,17 @@ impl Family {
             "rbf" => {
                 let stream = streams.role("rbf-centres");
                 let pool = pool(&nodes, &stream);
-                let centers = options.count("centers");
-                let basis = RadialBasis::from_pool(dimension, &pool, centers, &stream);
+                let basis =
+                    RadialBasis::from_pool(dimension, &pool, options.count("centers"), &stream);
                 Self::Radial(started(basis, nodes))
             }
-            "chebyshev" if dimension > 2 => return Err(FamilyError::TooManyStates(dimension)),
-            "chebyshev" => {
-                let basis = Chebyshev::new(dimension, options.count("degree"));
-                Self::Chebyshev(started(basis, nodes))
+            "chebyshev" if dimension > 2 => {
+                return Err(FamilyError::TooManyStates(dimension));
             }
+            "chebyshev" => Self::Chebyshev(started(
+                Chebyshev::new(dimension, options.count("degree")),
+                nodes,
+            )),
             "network" => {
                 let layers = options.counts("layers");
                 let stream = streams.role("network-start");
@@ -111,7 +113,7 @@ impl Family {
         })
     }
 
-    pub fn get(&self) -> &dyn FieldFamily {
+    pub fn get(&self) -> &dyn ScoreFamily {
         match self {
             Self::Affine(field) => field,
             Self::Radial(field) => field,
@@ -121,7 +123,7 @@ impl Family {
         }
     }
 
-    pub fn get_mut(&mut self) -> &mut dyn FieldFamily {
+    pub fn get_mut(&mut self) -> &mut dyn ScoreFamily {
         match self {
             Self::Affine(field) => field,
             Self::Radial(field) => field,

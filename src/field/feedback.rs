@@ -4,7 +4,7 @@
 //! u_i(x, t) = sum_a theta_ai(t) phi_a(xi),      xi = (x - mean) / scale
 //! ```
 //!
-//! and `theta(t)` interpolates linearly between uniformly spaced nodes. All controls share their features:
+//! and `theta(t)` interpolates linearly between nodes. All controls share their features:
 //!
 //! | family | features |
 //! |---|---|
@@ -15,9 +15,9 @@
 //! The last family has no products of states: it is made for many states with little coupling. A control that is known
 //! to depend on some states only can be kept from seeing the features of others; their coefficients stay zero.
 
-use crate::field::Field;
 use crate::field::rbf::{spread_out, widths};
 use crate::field::time_nodes::blend;
+use crate::field::{Field, FieldFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::random::Stream;
 use crate::numeric::sums::{add_scaled, dot};
@@ -45,9 +45,8 @@ pub struct Feedback {
     controls: usize,
     mean: Vec<f64>,
     scale: Vec<f64>,
-    start: f64,
-    end: f64,
-    nodes: usize,
+    /// Times of the nodes, ascending.
+    times: Vec<f64>,
     /// Features each control sees.
     seen: Vec<Vec<usize>>,
     /// Node by node, control by control.
@@ -78,8 +77,7 @@ impl Feedback {
         features: Features,
         controls: usize,
         (mean, scale): (Vec<f64>, Vec<f64>),
-        (start, end): (f64, f64),
-        nodes: usize,
+        times: Vec<f64>,
     ) -> Self {
         assert_eq!(mean.len(), scale.len(), "one scale per state");
         let mut feedback = Self {
@@ -87,14 +85,12 @@ impl Feedback {
             controls,
             mean,
             scale,
-            start,
-            end,
-            nodes: nodes.max(1),
+            times,
             seen: Vec::new(),
             theta: Vec::new(),
         };
         feedback.seen = vec![(0..feedback.features()).collect(); controls];
-        feedback.theta = vec![0.0; feedback.features() * controls * feedback.nodes];
+        feedback.theta = vec![0.0; feedback.features() * controls * feedback.nodes()];
         feedback
     }
 
@@ -129,7 +125,7 @@ impl Feedback {
 
     /// Coefficients that may differ from zero.
     pub fn unknowns(&self) -> usize {
-        self.nodes * self.seen.iter().map(Vec::len).sum::<usize>()
+        self.nodes() * self.seen.iter().map(Vec::len).sum::<usize>()
     }
 
     /// Features in all.
@@ -148,32 +144,28 @@ impl Feedback {
     }
 
     pub fn nodes(&self) -> usize {
-        self.nodes
+        self.times.len()
     }
 
-    pub fn parameters(&self) -> &[f64] {
-        &self.theta
+    /// Times of the nodes, ascending.
+    pub fn times(&self) -> &[f64] {
+        &self.times
     }
 
-    pub fn set_parameters(&mut self, theta: &[f64]) {
-        self.theta.copy_from_slice(theta);
+    /// Mean and scale of every state, which the features see.
+    pub fn whitening(&self) -> (&[f64], &[f64]) {
+        (&self.mean, &self.scale)
     }
 
-    /// The node before `t`; times outside the horizon are clamped.
+    /// The node before `t`; times beyond the nodes are clamped.
     pub fn locate(&self, t: f64) -> Share {
-        if self.nodes == 1 {
-            return Share {
-                node: 0,
-                share: 0.0,
-            };
-        }
-        let last = (self.nodes - 1) as f64;
-        let position = ((t - self.start) / (self.end - self.start)).clamp(0.0, 1.0) * last;
-        let node = (position as usize).min(self.nodes - 2);
-        Share {
-            node,
-            share: position - node as f64,
-        }
+        let after = self.times.partition_point(|node| *node <= t);
+        let node = after.clamp(1, self.nodes().max(2) - 1) - 1;
+        let share = match self.times[node..] {
+            [here, next, ..] => ((t - here) / (next - here)).clamp(0.0, 1.0),
+            _ => 0.0,
+        };
+        Share { node, share }
     }
 
     /// `phi_a` at every point, one column a feature.
@@ -249,8 +241,8 @@ impl Feedback {
         }
     }
 
-    /// Adds `sum over points (du/dtheta)' cotangent` to `gradient`.
-    pub fn pull_back(
+    /// Adds `sum over points (du/dtheta)' cotangent` to `gradient`, at points whose features are known.
+    pub fn pull_back_features(
         &self,
         at: Share,
         design: &Batch,
@@ -272,8 +264,8 @@ impl Feedback {
         }
     }
 
-    /// Adds `(du/dx)' cotangent` to `out`, point by point.
-    pub fn pull_back_state(
+    /// `out = (du/dx)' cotangent`, point by point.
+    fn pull_back_slopes(
         &self,
         at: Share,
         design: &Batch,
@@ -282,6 +274,7 @@ impl Feedback {
     ) {
         let (count, states, points) = (self.features(), self.mean.len(), design.points());
         let coefficients = self.coefficients(at);
+        out.fill(0.0);
         // Sum over controls: the cotangent of each feature.
         let lifted = |a: usize, into: &mut [f64]| {
             into.fill(0.0);
@@ -365,6 +358,33 @@ impl Field for Feedback {
     }
 }
 
+impl FieldFamily for Feedback {
+    fn parameters(&self) -> &[f64] {
+        &self.theta
+    }
+
+    fn set_parameters(&mut self, theta: &[f64]) {
+        self.theta.copy_from_slice(theta);
+    }
+
+    fn carry_back(
+        &self,
+        t: f64,
+        x: BatchRef<'_>,
+        cotangent: BatchRef<'_>,
+        gradient: Option<&mut [f64]>,
+        out: Option<BatchMut<'_>>,
+    ) {
+        let (at, design) = (self.locate(t), self.design(x));
+        if let Some(gradient) = gradient {
+            self.pull_back_features(at, &design, cotangent, gradient);
+        }
+        if let Some(out) = out {
+            self.pull_back_slopes(at, &design, cotangent, out);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,8 +406,7 @@ mod tests {
             features,
             3,
             (vec![0.1, -0.4], vec![0.7, 1.9]),
-            (0.5, 2.0),
-            4,
+            vec![0.5, 1.0, 1.5, 2.0],
         );
         let theta: Vec<f64> = (0..field.parameters().len())
             .map(|i| (0.7 * i as f64).sin())
@@ -411,9 +430,8 @@ mod tests {
         let (t, h) = (1.13, 1e-6);
         for features in families() {
             let mut field = field(features.clone());
-            let (at, design) = (field.locate(t), field.design(x.as_ref()));
             let mut gradient = vec![0.0; field.parameters().len()];
-            field.pull_back(at, &design, cotangent.as_ref(), &mut gradient);
+            field.pull_back(t, x.as_ref(), cotangent.as_ref(), &mut gradient);
             let theta = field.parameters().to_vec();
             for (i, g) in gradient.iter().enumerate() {
                 let [up, down] = [h, -h].map(|h| {
@@ -429,7 +447,7 @@ mod tests {
             }
             field.set_parameters(&theta);
             let mut slope = Batch::zeros(9, 2);
-            field.pull_back_state(at, &design, cotangent.as_ref(), slope.as_mut());
+            field.pull_back_state(t, x.as_ref(), cotangent.as_ref(), slope.as_mut());
             for l in 0..2 {
                 for i in 0..9 {
                     let [up, down] = [h, -h].map(|h| {
@@ -479,8 +497,7 @@ mod tests {
             zeroed.eval(1.3, x.as_ref(), b.as_mut());
             assert_eq!(a, b);
             let mut gradient = vec![0.0; theta.len()];
-            let (at, design) = (some.locate(1.3), some.design(x.as_ref()));
-            some.pull_back(at, &design, cotangent.as_ref(), &mut gradient);
+            some.pull_back(1.3, x.as_ref(), cotangent.as_ref(), &mut gradient);
             for (g, t) in gradient.iter().zip(&theta) {
                 assert!(*t != 0.0 || *g == 0.0);
             }

@@ -8,7 +8,7 @@ use crate::field::draws::draw_mixture;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::peaks::{Peak, PeakGradient, Peaks};
 use crate::field::rbf::spread_out;
-use crate::field::{Differentiable, Field, FieldFamily};
+use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::random::Stream;
 use crate::problem::format::card::FieldCard;
@@ -424,7 +424,9 @@ impl FieldFamily for MixturePotential {
             None => s.peaks.hessian_times(x, cotangent, out),
         });
     }
+}
 
+impl ScoreFamily for MixturePotential {
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {
         self.with_snapshot(t, |s| {
             let local = s.peaks.pull_back(x, None, Some(weight), None);

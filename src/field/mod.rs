@@ -91,12 +91,12 @@ pub trait LogDensity: Sync {
 }
 
 /// An unknown with parameters theta.
-pub trait FieldFamily: Differentiable {
+pub trait FieldFamily: Field {
     fn parameters(&self) -> &[f64];
     fn set_parameters(&mut self, theta: &[f64]);
 
-    /// Both pull-backs in one sweep, those that are wanted: adds `Σ_points (∂s/∂θ)ᵀ cotangent` to `gradient`, and
-    /// writes `(∂s/∂x)ᵀ cotangent`, point by point, to `out`.
+    /// Both pull-backs in one sweep, those that are wanted: adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`, and
+    /// writes `(∂f/∂x)ᵀ cotangent`, point by point, to `out`.
     fn carry_back(
         &self,
         t: f64,
@@ -106,16 +106,19 @@ pub trait FieldFamily: Differentiable {
         out: Option<BatchMut<'_>>,
     );
 
-    /// Adds `Σ_points (∂s/∂θ)ᵀ cotangent` to `gradient`.
+    /// Adds `Σ_points (∂f/∂θ)ᵀ cotangent` to `gradient`.
     fn pull_back(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, gradient: &mut [f64]) {
         self.carry_back(t, x, cotangent, Some(gradient), None);
     }
 
-    /// `out = (∂s/∂x)ᵀ cotangent`, point by point.
+    /// `out = (∂f/∂x)ᵀ cotangent`, point by point.
     fn pull_back_state(&self, t: f64, x: BatchRef<'_>, cotangent: BatchRef<'_>, out: BatchMut<'_>) {
         self.carry_back(t, x, cotangent, None, Some(out));
     }
+}
 
+/// An unknown score.
+pub trait ScoreFamily: FieldFamily + Differentiable {
     /// Adds the parameter gradient of `Σ_points weight · ∇·s` to `gradient`.
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]);
 }

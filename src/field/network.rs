@@ -12,7 +12,7 @@
 //! are evaluated again on the way back, so that paths keep their states only.
 
 use crate::field::time_nodes::{Located, TimeNodes};
-use crate::field::{Differentiable, Field, FieldFamily};
+use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
 use crate::numeric::elementary::tanh_in_place;
@@ -321,7 +321,9 @@ impl FieldFamily for Network {
         }
         at.divide(out);
     }
+}
 
+impl ScoreFamily for Network {
     /// Backwards through the tangents of each coordinate and through the values they depend on.
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {
         let at = self.nodes.locate(t);

@@ -12,7 +12,7 @@
 use crate::discretization::noising::Noising;
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::{Differentiable, Field, FieldFamily};
+use crate::field::{Differentiable, Field, FieldFamily, ScoreFamily};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::sums::add_scaled;
 use crate::problem::format::key::{Fallback, Form, Key, Names};
@@ -364,7 +364,9 @@ impl<B: Basis> FieldFamily for NodeField<B> {
             self.spread(&at, &local, gradient);
         }
     }
+}
 
+impl<B: Basis> ScoreFamily for NodeField<B> {
     fn pull_back_divergence(&self, t: f64, x: BatchRef<'_>, weight: &[f64], gradient: &mut [f64]) {
         let at = self.nodes.locate(t);
         let xi = at.whiten(x);

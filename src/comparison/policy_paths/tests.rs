@@ -13,6 +13,7 @@ const STATES_AND_NOISE: &str = r#"
 state = "x[2]"
 control = "u[2]"
 drift = ["x[1] + u[0]", "-x[0] + (1 + 0.2*t)*u[1]"]
+calculus = "ito"
 diffusion = [["1 + 0.3*sin(x[0])", "0.1"], ["0", "0.7 + 0.2*t"]]
 horizon = [0.5, 2.0]
 "#;

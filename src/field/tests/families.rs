@@ -5,7 +5,7 @@ use crate::discretization::schedule::{Schedule, TimeFunction};
 use crate::field::family::Family;
 use crate::field::mixture_potential::MixturePotential;
 use crate::field::noised_mixture::NoisedMixture;
-use crate::field::{Differentiable, FieldFamily};
+use crate::field::{Differentiable, ScoreFamily};
 use crate::field::{affine, chebyshev, mixture_potential, network, rbf};
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
@@ -69,7 +69,7 @@ fn points(d: usize, n: usize) -> Batch {
     x
 }
 
-fn objective(family: &dyn FieldFamily, t: f64, x: &Batch, c: &Batch, weight: &[f64]) -> f64 {
+fn objective(family: &dyn ScoreFamily, t: f64, x: &Batch, c: &Batch, weight: &[f64]) -> f64 {
     let mut s = Batch::zeros(x.points(), x.columns());
     let mut divergence = vec![0.0; x.points()];
     family.eval_with_divergence(t, x.as_ref(), s.as_mut(), &mut divergence);

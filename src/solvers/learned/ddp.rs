@@ -38,14 +38,12 @@ use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Fallback};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROLLED;
-use crate::problem::meant::model::Boundary;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::moments;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::learned::steered::fresh_cost;
-use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::learned::fresh_cost::fresh_cost;
+use crate::solvers::learned::unhindered::unhindered;
+use crate::solvers::lowered::answer::{Answer, HistoryEntry, Quantity};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{TIME_STEPS, half_steps, most_iterations, steps, tolerance};
@@ -311,10 +309,12 @@ impl State {
 }
 
 fn compiled(parts: &ControlledDiffusion) -> Result<SteeredCurvature, Refusal> {
-    SteeredCurvature::new(parts).map_err(|error| Refusal {
-        method: NAME,
-        reason: format!("second derivatives do not compile: {error}"),
-        accepted: "expressions that can be differentiated twice".to_owned(),
+    SteeredCurvature::new(parts).map_err(|error| {
+        Refusal::new(
+            NAME,
+            format!("second derivatives do not compile: {error}"),
+            "expressions that can be differentiated twice",
+        )
     })
 }
 
@@ -324,22 +324,8 @@ impl Method for Ddp {
     type State = State;
 
     fn admit(&self, lowered: &Lowered) -> Result<SteeredCurvature, Refusal> {
-        let refuse = |reason: &str| Refusal {
-            method: NAME,
-            reason: reason.to_owned(),
-            accepted: "no bounds on the control, natural boundaries, no stopping event".to_owned(),
-        };
-        if lowered.problem.control_bounds.is_some() {
-            return Err(refuse("the control is bounded"));
-        }
-        let dynamics = &lowered.problem.dynamics;
-        let edges =
-            dynamics.domain.is_some() && dynamics.boundary.iter().any(|b| *b != Boundary::Natural);
-        if edges || lowered.problem.task.events().iter().any(|e| e.stop) {
-            return Err(refuse(
-                "a path that stops or meets an edge has no smooth cost",
-            ));
-        }
+        let accepted = "no bounds on the control, natural boundaries, no stopping event";
+        unhindered(lowered, NAME, accepted)?;
         compiled(&lowered.process)
     }
 

@@ -8,13 +8,16 @@
 //! Amari (1998) for the metric; `G` is the second variation of the gap identity at `u = u*`.
 
 use crate::discretization::noising::Noising;
+use crate::field::FieldFamily;
 use crate::field::draws::draw_noised;
 use crate::field::family::Family;
+use crate::field::feedback::Feedback;
 use crate::field::noised_mixture::NoisedMixture;
 use crate::field::time_nodes::{Basis, NodeField, Regressors};
 use crate::numeric::dense::Cholesky;
 use crate::numeric::random::{Stream, Streams};
 use crate::solvers::learned::gram::gram;
+use crate::solvers::learned::layout::Layout;
 use crate::solvers::learned::path_cost::PathCost;
 use nalgebra::{DMatrix, DVector};
 
@@ -25,7 +28,7 @@ const RIDGE: f64 = 1e-4;
 const DRAWS_PER_COEFFICIENT: usize = 4;
 const MIN_DRAWS: usize = 512;
 /// Largest number of parameters for which the whole matrix is formed by probing.
-pub const PROBED_PARAMETERS: usize = 600;
+const PROBED_PARAMETERS: usize = 600;
 
 /// `θ = origin + L⁻ᵀ η`, block by block.
 #[derive(Clone, Debug)]
@@ -44,13 +47,6 @@ enum Factor {
 }
 
 impl Factor {
-    fn size(&self) -> usize {
-        match self {
-            Self::Lower(l) => l.nrows(),
-            Self::Diagonal(l) => l.len(),
-        }
-    }
-
     /// `L⁻ᵀ v`.
     fn solve_transposed(&self, v: &mut DVector<f64>) {
         match self {
@@ -73,10 +69,10 @@ impl Factor {
     }
 }
 
-/// Parameters from `first` on have the matrix `scale · L Lᵀ`.
+/// The parameters at some places have the matrix `scale · L Lᵀ`.
 #[derive(Clone, Debug)]
 struct Block {
-    first: usize,
+    places: Vec<usize>,
     factor: usize,
     scale: f64,
 }
@@ -100,7 +96,12 @@ impl Metric {
             Family::Affine(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Radial(field) => Self::of_nodes(field, noising, law, &stream),
             Family::Chebyshev(field) => Self::of_nodes(field, noising, law, &stream),
-            Family::Mixture(_) | Family::Network(_) => Self::probed(family, paths, frozen),
+            Family::Mixture(_) | Family::Network(_) => {
+                let (field, origin) = (family.get(), family.get().parameters().to_vec());
+                Self::probed(origin, frozen, |size, collect| {
+                    paths.probe(field, size, collect)
+                })
+            }
         };
         metric.origin = family.get().parameters().to_vec();
         metric
@@ -134,7 +135,7 @@ impl Metric {
             let offset = node * basis.coefficients();
             let components = if shared { d } else { 1 };
             blocks.extend((0..components).map(|j| Block {
-                first: offset + j * count,
+                places: (offset + j * count..offset + (j + 1) * count).collect(),
                 factor: node,
                 scale: if shared {
                     weight / (at.scale[j] * at.scale[j])
@@ -150,13 +151,30 @@ impl Metric {
         }
     }
 
-    fn probed(family: &Family, paths: &PathCost, frozen: &[usize]) -> Self {
-        let p = family.get().parameters().len();
-        if p <= PROBED_PARAMETERS {
-            Self::of_matrix(Vec::new(), paths.fisher(family.get()), frozen)
-        } else {
-            Self::of_diagonal(Vec::new(), paths.fisher_diagonal(family.get()), frozen)
+    /// From pulled-back random probes, whose products have the matrix as their mean: `probe` sums what is collected of
+    /// each, as many numbers as it is told.
+    pub fn probed(
+        origin: Vec<f64>,
+        frozen: &[usize],
+        probe: impl Fn(usize, fn(&[f64], f64, &mut [f64])) -> Vec<f64>,
+    ) -> Self {
+        let p = origin.len();
+        if p > PROBED_PARAMETERS {
+            let squares = probe(p, |g, scale, out| {
+                out.iter_mut()
+                    .zip(g)
+                    .for_each(|(o, a)| *o += scale * (a * a));
+            });
+            return Self::of_diagonal(origin, squares, frozen);
         }
+        let products = probe(p * p, |g, scale, out| {
+            for (row, a) in out.chunks_exact_mut(g.len()).zip(g) {
+                row.iter_mut()
+                    .zip(g)
+                    .for_each(|(o, b)| *o += scale * (a * b));
+            }
+        });
+        Self::of_matrix(origin, DMatrix::from_vec(p, p, products), frozen)
     }
 
     /// No couplings: for parameters too many for a matrix.
@@ -171,18 +189,34 @@ impl Metric {
 
     fn one_block(origin: Vec<f64>, factor: Factor) -> Self {
         Self {
-            origin,
-            factors: vec![factor],
             blocks: vec![Block {
-                first: 0,
+                places: (0..origin.len()).collect(),
                 factor: 0,
                 scale: 1.0,
             }],
+            origin,
+            factors: vec![factor],
+        }
+    }
+
+    /// The metric of a feedback control with a form of its coefficients.
+    pub fn of_form(field: &Feedback, layout: &Layout, form: &[f64]) -> Self {
+        let views = layout.views().iter();
+        Self {
+            origin: field.parameters().to_vec(),
+            factors: views.map(|view| lower(&layout.dense(form, view))).collect(),
+            blocks: (layout.controls())
+                .map(|(factor, places)| Block {
+                    places,
+                    factor,
+                    scale: 1.0,
+                })
+                .collect(),
         }
     }
 
     /// One block.
-    pub fn of_matrix(origin: Vec<f64>, mut matrix: DMatrix<f64>, frozen: &[usize]) -> Self {
+    fn of_matrix(origin: Vec<f64>, mut matrix: DMatrix<f64>, frozen: &[usize]) -> Self {
         for i in frozen {
             matrix.row_mut(*i).fill(0.0);
             matrix.column_mut(*i).fill(0.0);
@@ -194,29 +228,35 @@ impl Metric {
     /// The parameters at η.
     pub fn parameters(&self, eta: &[f64]) -> Vec<f64> {
         let mut theta = self.origin.clone();
-        for block in &self.blocks {
-            let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.size();
-            let mut part = DVector::from_column_slice(&eta[range.clone()]);
-            l.solve_transposed(&mut part);
-            let scale = 1.0 / block.scale.sqrt();
-            for (t, e) in theta[range].iter_mut().zip(part.iter()) {
-                *t += scale * e;
-            }
-        }
+        self.each(eta, Factor::solve_transposed, |place, moved| {
+            theta[place] += moved;
+        });
         theta
     }
 
     /// The gradient in θ turned into the gradient in η, in place.
     pub fn pull_back(&self, gradient: &mut [f64]) {
+        let raw = gradient.to_vec();
+        self.each(&raw, Factor::solve, |place, pulled| {
+            gradient[place] = pulled;
+        });
+    }
+
+    /// `solve` of every block, scaled, place by place.
+    fn each(
+        &self,
+        values: &[f64],
+        solve: impl Fn(&Factor, &mut DVector<f64>),
+        mut put: impl FnMut(usize, f64),
+    ) {
         for block in &self.blocks {
-            let l = &self.factors[block.factor];
-            let range = block.first..block.first + l.size();
-            let mut part = DVector::from_column_slice(&gradient[range.clone()]);
-            l.solve(&mut part);
+            let places = block.places.iter();
+            let mut part =
+                DVector::from_iterator(block.places.len(), places.map(|place| values[*place]));
+            solve(&self.factors[block.factor], &mut part);
             let scale = 1.0 / block.scale.sqrt();
-            for (g, e) in gradient[range].iter_mut().zip(part.iter()) {
-                *g = scale * e;
+            for (place, value) in block.places.iter().zip(part.iter()) {
+                put(*place, scale * value);
             }
         }
     }
@@ -229,10 +269,14 @@ fn factor(mut matrix: DMatrix<f64>) -> Factor {
     for i in 0..n {
         matrix[(i, i)] += ridge;
     }
-    match Cholesky::new(&matrix) {
+    lower(&matrix)
+}
+
+fn lower(matrix: &DMatrix<f64>) -> Factor {
+    match Cholesky::new(matrix) {
         Ok(cholesky) => Factor::Lower(cholesky.lower()),
         // Not finite: the identity leaves the coordinates alone.
-        Err(_) => Factor::Diagonal(vec![1.0; n]),
+        Err(_) => Factor::Diagonal(vec![1.0; matrix.nrows()]),
     }
 }
 
@@ -252,12 +296,12 @@ mod tests {
             factors: vec![factor(matrix)],
             blocks: vec![
                 Block {
-                    first: 0,
+                    places: vec![0, 1],
                     factor: 0,
                     scale: 1.0,
                 },
                 Block {
-                    first: 2,
+                    places: vec![2, 3],
                     factor: 0,
                     scale: 3.0,
                 },

@@ -474,56 +474,42 @@ fn stepper(
     settings: &DescentSettings,
 ) -> Box<dyn Stepper + Send> {
     let x = Point(start.to_vec());
-    let first_order = || {
-        IterState::<Point, Point, (), (), (), f64>::new()
-            .param(x.clone())
-            .cost(value)
-            .gradient(Point(gradient.clone()))
-    };
-    let second_order = || {
-        IterState::<Point, Point, (), Curvature, (), f64>::new()
-            .param(x.clone())
-            .cost(value)
-            .gradient(Point(gradient.clone()))
-    };
+    fn begun<H>(
+        x: &Point,
+        value: f64,
+        gradient: Vec<f64>,
+    ) -> IterState<Point, Point, (), H, (), f64> {
+        let state = IterState::new().param(x.clone()).cost(value);
+        state.gradient(Point(gradient))
+    }
     match settings.optimizer {
-        Optimizer::Lbfgs => argmin_stepper(
-            LBFGS::new(line_search(0.9), MEMORY),
-            shared,
-            false,
-            first_order(),
-        ),
+        Optimizer::Lbfgs => {
+            let solver = LBFGS::new(line_search(0.9), MEMORY);
+            argmin_stepper(solver, shared, false, begun::<()>(&x, value, gradient))
+        }
         // In the metric of the Gauss–Newton matrix, which the caller's coordinates provide, the
         // Gauss–Newton direction is the steepest descent.
-        Optimizer::GaussNewton => argmin_stepper(
-            SteepestDescent::new(line_search(0.5)),
-            shared,
-            false,
-            first_order(),
-        ),
-        Optimizer::NonlinearCg => argmin_stepper(
-            NonlinearConjugateGradient::new(line_search(0.1), PolakRibierePlus::new()),
-            shared,
-            false,
-            first_order(),
-        ),
-        Optimizer::NewtonCg => argmin_stepper(
-            NewtonCG::new(line_search(0.5)),
-            shared,
-            false,
-            second_order(),
-        ),
-        Optimizer::TrustRegion => argmin_stepper(
-            TrustRegion::new(
-                Steihaug::new()
-                    .with_max_iters(INNER_STEPS)
-                    .with_epsilon(INNER_TOLERANCE)
-                    .expect("a positive tolerance"),
-            ),
-            shared,
-            false,
-            second_order(),
-        ),
+        Optimizer::GaussNewton => {
+            let solver = SteepestDescent::new(line_search(0.5));
+            argmin_stepper(solver, shared, false, begun::<()>(&x, value, gradient))
+        }
+        Optimizer::NonlinearCg => {
+            let update = PolakRibierePlus::new();
+            let solver = NonlinearConjugateGradient::new(line_search(0.1), update);
+            argmin_stepper(solver, shared, false, begun::<()>(&x, value, gradient))
+        }
+        Optimizer::NewtonCg => {
+            let solver = NewtonCG::new(line_search(0.5));
+            let state = begun::<Curvature>(&x, value, gradient);
+            argmin_stepper(solver, shared, false, state)
+        }
+        Optimizer::TrustRegion => {
+            let inner = Steihaug::new().with_max_iters(INNER_STEPS);
+            let inner = inner.with_epsilon(INNER_TOLERANCE);
+            let solver = TrustRegion::new(inner.expect("a positive tolerance"));
+            let state = begun::<Curvature>(&x, value, gradient);
+            argmin_stepper(solver, shared, false, state)
+        }
         Optimizer::NelderMead => {
             let mut corners = vec![x.clone()];
             corners.extend((0..start.len()).map(|i| {
@@ -531,12 +517,8 @@ fn stepper(
                 corner.0[i] += SIMPLEX * (1.0 + corner.0[i].abs());
                 corner
             }));
-            argmin_stepper(
-                NelderMead::new(corners),
-                shared,
-                true,
-                IterState::<Point, (), (), (), (), f64>::new(),
-            )
+            let state = IterState::<Point, (), (), (), (), f64>::new();
+            argmin_stepper(NelderMead::new(corners), shared, true, state)
         }
     }
 }

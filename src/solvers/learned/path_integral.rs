@@ -54,9 +54,9 @@ use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason,
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
 use crate::solvers::learned::path_integral::steering::Steering;
 use crate::solvers::learned::path_integral::weighing::Weighing;
-use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Quantity;
-use crate::solvers::lowered::answer::{Answer, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
+use crate::solvers::lowered::answer::{
+    Answer, HistoryEntry, LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE, Quantity,
+};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::target::{Target, has_density};
@@ -252,11 +252,7 @@ struct Rounds {
 }
 
 fn refuse<T>(reason: String, accepted: &str) -> Result<T, Refusal> {
-    Err(Refusal {
-        method: NAME,
-        reason,
-        accepted: accepted.to_owned(),
-    })
+    Err(Refusal::new(NAME, reason, accepted))
 }
 
 impl Method for PathIntegral<'_> {
@@ -356,7 +352,7 @@ impl Method for PathIntegral<'_> {
         }
     }
 
-    fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
+    fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
         if state.fine.is_empty() {
             // Out of time during the rounds: a policy, and no value.
             return Ok(Answer {
@@ -394,47 +390,63 @@ impl Method for PathIntegral<'_> {
                 name: "ess".to_owned(),
                 value: share,
             }],
-            history: state.history,
+            history: std::mem::take(&mut state.history),
             facts,
             ..Answer::default()
         };
-        let rounds = state.rounds;
-        if let Some(first) = rounds.first_share {
-            answer.facts.extend([
-                ("rounds", rounds.done as f64),
-                ("terms", state.terms.terms() as f64),
-                ("ess before the rounds", first),
-                ("power of the last weights", rounds.power),
-            ]);
+        if let Some(first) = state.rounds.first_share {
+            answer.facts.extend(state.round_facts(first));
             answer.history.push(HistoryEntry {
-                iteration: rounds.done as u64,
+                iteration: state.rounds.done as u64,
                 objective: -state.weighing.temperature() * fine.value,
                 measured: 1.0 / effective - 1.0,
             });
         }
-        match state.weighing {
+        let value = Estimate::new(fine.value, error, kind);
+        state.say(lowered, value, &mut answer);
+        answer.policy = self.fitted(state.rounds.correction);
+        answer.log_weights = state.fine;
+        Ok(answer)
+    }
+}
+
+impl State {
+    /// What the rounds came to.
+    fn round_facts(&self, first_share: f64) -> [(&'static str, f64); 4] {
+        [
+            ("rounds", self.rounds.done as f64),
+            ("terms", self.terms.terms() as f64),
+            ("ess before the rounds", first_share),
+            ("power of the last weights", self.rounds.power),
+        ]
+    }
+
+    /// Says what the logarithm of the mean weight means.
+    fn say(&self, lowered: &Lowered, log_mean: Estimate, answer: &mut Answer) {
+        let quantity = |name: &str, value: Estimate| Quantity {
+            name: name.to_owned(),
+            value,
+        };
+        match self.weighing {
             Weighing::Control { temperature } => {
-                let value = Estimate::new(-temperature * fine.value, temperature * error, kind);
-                answer.cost = Some(value);
-                if rounds.first_share.is_some() {
-                    answer.quantities.push(Quantity {
-                        name: "upper_bound".to_owned(),
-                        value: upper_bound(&state.costs),
-                    });
+                let value = -temperature * log_mean.value;
+                let error = temperature * log_mean.error;
+                answer.cost = Some(Estimate::new(value, error, log_mean.kind));
+                if self.rounds.first_share.is_some() {
+                    let bound = upper_bound(&self.costs);
+                    answer.quantities.push(quantity("upper_bound", bound));
                 }
             }
             Weighing::Sample { .. } => {
-                answer.quantities.push(Quantity {
-                    name: "log_z".to_owned(),
-                    value: Estimate::new(fine.value, error, kind),
-                });
-                let bounds = bracket(&state.fine, &state.coarse);
+                answer.quantities.push(quantity("log_z", log_mean));
+                let bounds = bracket(&self.fine, &self.coarse);
                 answer.quantities.extend(bounds);
+                // That of the fitted control: the value is wanted at every start.
+                if lowered.problem.reverse().is_some() {
+                    answer.cost = Some(upper_bound(&self.costs));
+                }
             }
         }
-        answer.policy = self.fitted(rounds.correction);
-        answer.log_weights = state.fine;
-        Ok(answer)
     }
 }
 

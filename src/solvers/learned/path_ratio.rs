@@ -1,112 +1,143 @@
 //! The action seen through the likelihood ratio of paths that stay where they are.
 //!
-//! On paths drawn under one control, any other control has the log ratio
+//! On paths drawn under one control, any other control has the log ratio to the best law
 //!
 //! ```text
-//! r(θ) = log dP^u/dP = Σ ( ½|n|² − ½|z_θ|² − Σ log κ + log det A ) + log prior(Y_0) − log p_{t_min}(Y_N)
+//! r(θ) = log dP^u/dP* = const + Σ ( ½|n|² − ½|z_θ|² ) + (state costs)/lambda + log prior(Y_0)
 //! z_θ  = (n − v_θ) / κ,     n = v + κ z  as drawn
+//! log-variance:  Var r,        moment:  E (r + y)²
 //! ```
 //!
-//! to the noising law. At the optimum it is the same number for every path, up to the step, so half its
-//! variance is an objective with the optimum of the action. Where the paths are those of θ itself, its
-//! gradient has the mean of the action's gradient; its noise vanishes at the optimum.
+//! At the optimum it is the same number for every path, up to the step, so both are objectives with the optimum of the
+//! action, whatever control drew the paths. Where the paths are those of θ itself, the gradient of half the variance has the
+//! mean of the action's gradient over lambda; its noise vanishes at the optimum. The prior is there where the starts of
+//! the best law are not those of the paths: in reverse time they are those of the noised data.
 //!
 //! The derivative along the paths sees a path change its mode only through its last moment of doubt;
 //! the ratio sees the weight of every path, so it settles the weights of modes that no path connects.
 //!
 //! # Source
-//! Richter, Boustati, Nüsken, Ruiz, Akyildiz (2020) for the equality of the gradients; Nüsken and Richter
-//! (2021) for the log-variance objective on path space.
+//! Richter, Boustati, Nüsken, Ruiz, Akyildiz (2020) for the equality of the gradients; Nüsken and Richter, *Partial
+//! Differ. Equ. Appl.* 2 (2021), sections 3.2 and 4.
 //!
 //! # Checked by
-//! Central differences; the mean gradient against the discrete adjoint's; zero at the optimum of a
-//! Gaussian.
+//! `s08.lq_losses` of the reference numbers; central differences; the mean gradient against the discrete adjoint's; zero at
+//! the optimum of a Gaussian.
 
-use crate::discretization::path_action::ReverseStep;
-use crate::field::peaks::Peaks;
 use crate::field::{Field, FieldFamily};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{map_blocks, pairwise_add, pairwise_sum};
-use crate::solvers::learned::path_cost::{PathCost, Trace};
+use crate::solvers::learned::path_cost::{Block, PathCost};
 
-/// Fixed paths, chunk by chunk.
-#[derive(Clone, Debug)]
+/// Paths that stay.
 pub struct PathRatio {
-    steps: Vec<ReverseStep>,
-    traces: Vec<Trace>,
-    /// Per chunk and path: what no control changes.
-    fixed: Vec<Vec<f64>>,
-    paths: usize,
+    paths: PathCost,
+    chunks: Vec<Recorded>,
+}
+
+/// What of a chunk of paths enters the ratio.
+struct Recorded {
+    /// Before each step.
+    states: Vec<Batch>,
+    /// `v + κ z` of each step.
+    noises: Vec<Batch>,
+    /// Per path: what no control changes.
+    fixed: Vec<f64>,
 }
 
 impl PathRatio {
-    /// Draws the paths of `cost` under `score`.
-    pub fn new(cost: &PathCost, prior: &Peaks, score: &dyn Field) -> Self {
-        let traces = cost.traces(score);
-        let steps = cost.steps().to_vec();
-        let fixed = traces
-            .iter()
-            .map(|trace| fixed_part(&steps, trace, prior))
-            .collect();
+    /// Draws the paths under `field`; `start` is what their starts add to the ratio. The walk has a temperature.
+    pub fn new(paths: &PathCost, start: &[f64], field: &dyn Field) -> Self {
+        let walk = paths.walk();
+        let temperature = walk.temperature().expect("weights need a temperature");
+        let chunks = paths.each_block(|range, mut block| {
+            let mut fixed = start[range].to_vec();
+            let mut noises = Vec::with_capacity(walk.steps());
+            let watch = |_: usize, block: &Block| {
+                let mut noise = block.noise.clone();
+                noise.add_scaled(1.0, &block.v);
+                for j in 0..noise.columns() {
+                    for (f, n) in fixed.iter_mut().zip(noise.column(j)) {
+                        *f += 0.5 * n * n;
+                    }
+                }
+                noises.push(noise);
+            };
+            let tape = paths.watched(field, &mut block, watch);
+            for (fixed, cost) in fixed.iter_mut().zip(&block.state) {
+                *fixed += cost / temperature;
+            }
+            Recorded {
+                states: tape.states,
+                noises,
+                fixed,
+            }
+        });
         Self {
-            steps,
-            traces,
-            fixed,
-            paths: cost.paths(),
+            paths: paths.clone(),
+            chunks,
         }
     }
 
-    /// `r` of every path.
-    pub fn log_ratios(&self, score: &dyn Field) -> Vec<f64> {
-        map_blocks(self.traces.len(), 1, |chunk| {
-            self.chunk_ratios(score, chunk.start).0
-        })
-        .concat()
+    /// `r` of every path, up to a constant.
+    pub fn log_ratios(&self, field: &dyn Field) -> Vec<f64> {
+        self.each_chunk(|chunk| self.chunk_ratios(field, chunk).0)
+            .concat()
     }
 
-    /// Half the variance of `r` over the paths.
-    pub fn half_variance(&self, score: &dyn Field) -> f64 {
-        let ratios = self.log_ratios(score);
-        let mean = pairwise_sum(&ratios) / self.paths as f64;
-        half_square(&ratios, mean) / self.paths as f64
-    }
-
-    /// Half the variance and its derivative in the parameters, which overwrites `gradient`.
-    pub fn half_variance_and_gradient(
+    /// `E (r + y)²` and its derivative in `y`; without `y` the variance. The derivative in the parameters overwrites
+    /// `gradient`.
+    pub fn square(
         &self,
         family: &dyn FieldFamily,
-        gradient: &mut [f64],
-    ) -> f64 {
-        let chunks = map_blocks(self.traces.len(), 1, |chunk| {
-            self.chunk_ratios(family, chunk.start)
-        });
+        offset: Option<f64>,
+        gradient: Option<&mut [f64]>,
+    ) -> (f64, f64) {
+        let chunks = self.each_chunk(|chunk| self.chunk_ratios(family, chunk));
         let (ratios, slopes): (Vec<Vec<f64>>, Vec<Vec<Batch>>) = chunks.into_iter().unzip();
-        let all = ratios.concat();
-        let mean = pairwise_sum(&all) / self.paths as f64;
-        let partials = map_blocks(self.traces.len(), 1, |chunk| {
-            self.chunk_gradient(family, chunk.start, &ratios, &slopes, mean, gradient.len())
-        });
-        gradient.fill(0.0);
-        if let Some(total) = pairwise_add(partials) {
+        let paths = self.paths.paths() as f64;
+        let mean = pairwise_sum(&ratios.concat()) / paths;
+        let shift = offset.unwrap_or(-mean);
+        let residuals: Vec<Vec<f64>> = (ratios.iter())
+            .map(|chunk| chunk.iter().map(|r| r + shift).collect())
+            .collect();
+        if let Some(gradient) = gradient {
+            let partials = self.each_chunk(|chunk| {
+                let mut partial = vec![0.0; gradient.len()];
+                self.pull_back(
+                    family,
+                    chunk,
+                    &residuals[chunk],
+                    &slopes[chunk],
+                    &mut partial,
+                );
+                partial
+            });
+            let total = pairwise_add(partials).unwrap_or_default();
             for (g, t) in gradient.iter_mut().zip(total) {
-                *g = t / self.paths as f64;
+                *g = 2.0 * t / paths;
             }
         }
-        half_square(&all, mean) / self.paths as f64
+        let squares: Vec<f64> = residuals.iter().flatten().map(|r| r * r).collect();
+        (pairwise_sum(&squares) / paths, 2.0 * (mean + shift))
+    }
+
+    fn each_chunk<T: Send>(&self, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        map_blocks(self.chunks.len(), 1, |chunk| work(chunk.start))
     }
 
     /// `r` of the chunk's paths, and `∂r/∂v = z_θ / κ` of every step.
-    fn chunk_ratios(&self, score: &dyn Field, chunk: usize) -> (Vec<f64>, Vec<Batch>) {
-        let trace = &self.traces[chunk];
-        let mut ratios = self.fixed[chunk].clone();
-        let mut value = Batch::zeros(ratios.len(), trace.end.columns());
-        let slopes = self.steps.iter().enumerate().map(|(k, step)| {
-            score.eval(step.late, trace.states[k].as_ref(), value.as_mut());
-            let mut slope = Batch::zeros(ratios.len(), value.columns());
-            step.control(value.as_ref(), slope.as_mut());
-            for (j, kappa) in step.narrow().iter().enumerate() {
-                let noise = trace.noises[k].column(j);
-                let pairs = slope.column_mut(j).iter_mut().zip(noise);
+    fn chunk_ratios(&self, field: &dyn Field, chunk: usize) -> (Vec<f64>, Vec<Batch>) {
+        let (walk, recorded) = (self.paths.walk(), &self.chunks[chunk]);
+        let mut ratios = recorded.fixed.clone();
+        let mut unknown = Batch::zeros(ratios.len(), walk.outputs());
+        let steps = recorded.states.iter().zip(&recorded.noises).enumerate();
+        let slopes = steps.map(|(k, (x, noise))| {
+            field.eval(walk.time(k), x.as_ref(), unknown.as_mut());
+            let mut slope = Batch::zeros(ratios.len(), walk.noises());
+            walk.shift(k, unknown.as_ref(), &mut slope);
+            for (j, kappa) in walk.narrow(k).iter().enumerate() {
+                let pairs = slope.column_mut(j).iter_mut().zip(noise.column(j));
                 for ((v, n), r) in pairs.zip(&mut ratios) {
                     let z = (n - *v) / kappa;
                     *r -= 0.5 * z * z;
@@ -119,59 +150,25 @@ impl PathRatio {
         (ratios, slopes)
     }
 
-    fn chunk_gradient(
+    /// Adds `Σ residual ∂r/∂θ` over the paths of a chunk.
+    fn pull_back(
         &self,
         family: &dyn FieldFamily,
         chunk: usize,
-        ratios: &[Vec<f64>],
-        slopes: &[Vec<Batch>],
-        mean: f64,
-        parameters: usize,
-    ) -> Vec<f64> {
-        let (trace, ratios) = (&self.traces[chunk], &ratios[chunk]);
-        let mut gradient = vec![0.0; parameters];
-        let (n, d) = (ratios.len(), trace.end.columns());
-        let (mut direct, mut none, mut score) =
-            (Batch::zeros(n, d), Batch::zeros(n, d), Batch::zeros(n, d));
-        for (k, step) in self.steps.iter().enumerate() {
-            for j in 0..d {
-                let slope = slopes[chunk][k].column(j);
-                let pairs = direct.column_mut(j).iter_mut().zip(slope);
-                for ((o, slope), r) in pairs.zip(ratios) {
-                    *o = (r - mean) * slope;
-                }
+        residuals: &[f64],
+        slopes: &[Batch],
+        gradient: &mut [f64],
+    ) {
+        let walk = self.paths.walk();
+        let mut cotangent = Batch::zeros(residuals.len(), walk.outputs());
+        for (k, (x, slope)) in self.chunks[chunk].states.iter().zip(slopes).enumerate() {
+            let mut weighted = slope.clone();
+            for j in 0..weighted.columns() {
+                let pairs = weighted.column_mut(j).iter_mut().zip(residuals);
+                pairs.for_each(|(w, r)| *w *= r);
             }
-            none.fill(0.0);
-            step.adjoint(direct.as_ref(), none.as_mut(), score.as_mut());
-            let x = trace.states[k].as_ref();
-            family.pull_back(step.late, x, score.as_ref(), &mut gradient);
-        }
-        gradient
-    }
-}
-
-/// `Σ ( ½|n|² − Σ log κ + log det A ) + log prior(Y_0) − log p_{t_min}(Y_N)`.
-fn fixed_part(steps: &[ReverseStep], trace: &Trace, prior: &Peaks) -> Vec<f64> {
-    let mut out: Vec<f64> = match trace.states.first() {
-        Some(start) => prior.log_density(start.as_ref()),
-        None => vec![0.0; trace.end.points()],
-    };
-    for (o, l) in out.iter_mut().zip(&trace.end_log_density) {
-        *o -= l;
-    }
-    for (step, noise) in steps.iter().zip(&trace.noises) {
-        let narrowing: f64 = step.narrow().iter().map(|k| k.ln()).sum();
-        for (i, o) in out.iter_mut().enumerate() {
-            let square: f64 = (0..noise.columns())
-                .map(|j| noise.column(j)[i] * noise.column(j)[i])
-                .sum();
-            *o += 0.5 * square - narrowing + step.log_det();
+            walk.shift_back(k, weighted.as_ref(), &mut cotangent);
+            family.pull_back(walk.time(k), x.as_ref(), cotangent.as_ref(), gradient);
         }
     }
-    out
-}
-
-fn half_square(ratios: &[f64], mean: f64) -> f64 {
-    let squares: Vec<f64> = ratios.iter().map(|r| 0.5 * (r - mean).powi(2)).collect();
-    pairwise_sum(&squares)
 }

@@ -69,22 +69,19 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::numeric::runge_kutta::{DenseSolution, Escape, Integration, Piece, Rates};
 use crate::problem::format::card::Card;
-use crate::problem::format::key::Less;
-use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
+use crate::problem::format::key::{Bound, Fallback, Form, Key, Less, Names};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::CONTROLLED;
-use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::polynomial::law::{BLOCK, clouds};
-use crate::solvers::learned::polynomial::rates::{Cloud, Falling};
+use crate::solvers::learned::polynomial::rates::{Cloud, Falling, Projection};
 use crate::solvers::learned::polynomial::value::{
     Axes, Chart, PolynomialPolicy, PolynomialValue, Stretch, moments,
 };
-use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::answer::HistoryEntry;
-use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::learned::unhindered::unhindered;
+use crate::solvers::lowered::answer::{Answer, HistoryEntry, Quantity};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{half, most_iterations, paths, paths_text, steps, tolerance};
@@ -234,31 +231,13 @@ impl State {
     }
 }
 
-fn refusal(reason: String, accepted: &str) -> Refusal {
-    Refusal {
-        method: NAME,
-        reason,
-        accepted: accepted.to_owned(),
-    }
-}
-
 impl Method for Polynomial {
     const ASKS: Asks = Asks::WholeCost;
     type Admitted = HermiteTerms;
     type State = State;
 
     fn admit(&self, lowered: &Lowered) -> Result<HermiteTerms, Refusal> {
-        if lowered.problem.control_bounds.is_some() {
-            return Err(refusal("the control is bounded".to_owned(), ACCEPTED));
-        }
-        if lowered.problem.task.events().iter().any(|event| event.stop) {
-            return Err(refusal("an event ends a path".to_owned(), ACCEPTED));
-        }
-        let dynamics = &lowered.problem.dynamics;
-        let acts = |b: &Boundary| *b != Boundary::Natural;
-        if dynamics.domain.is_some() && dynamics.boundary.iter().any(acts) {
-            return Err(refusal("an edge acts on the paths".to_owned(), ACCEPTED));
-        }
+        unhindered(lowered, NAME, ACCEPTED)?;
         let d = lowered.compiled.steered.dimension();
         let terms =
             HermiteTerms::new(d, self.degree, self.interaction, MOST_TERMS).map_err(|e| {
@@ -269,7 +248,7 @@ impl Method for Polynomial {
                     e.degree
                 );
                 let accepted = format!("degree = {}, or a smaller interaction", e.degree - 1);
-                refusal(reason, &accepted)
+                Refusal::new(NAME, reason, accepted)
             })?;
         let least = PATHS_A_TERM * terms.terms();
         if self.paths < least {
@@ -279,7 +258,7 @@ impl Method for Polynomial {
                 terms.terms()
             );
             let accepted = format!("paths = {least} or more, or a smaller degree or interaction");
-            return Err(refusal(reason, &accepted));
+            return Err(Refusal::new(NAME, reason, accepted));
         }
         Ok(terms)
     }
@@ -512,33 +491,9 @@ impl Polynomial {
         if let Some(bad) = coefficients.iter().find(|c| !c.is_finite()) {
             return Err(escape(*bad, to));
         }
-        // Near the solution the limit would only act where the old value was extended beyond its points.
-        let near = state.measured <= SETTLED;
-        let mut found = Err(Escape {
-            time: to,
-            value: f64::INFINITY,
-        });
-        for limited in [!near, true] {
-            let falling = Falling {
-                cloud: &mut cloud,
-                projection: &projection,
-                limited,
-            };
-            let mut integration = Integration::new(
-                falling,
-                to,
-                from,
-                coefficients.clone(),
-                self.relative_tolerance,
-            )
-            .starting_with(state.length);
-            found = through(&mut integration);
-            if found.is_ok() {
-                state.length = integration.next_length();
-                break;
-            }
-        }
-        let pieces = found.map_err(|escaped| escape(escaped.value, escaped.time))?;
+        let pieces = self
+            .fall(state, (to, from), &mut cloud, &projection, &coefficients)
+            .map_err(|escaped| escape(escaped.value, escaped.time))?;
         work.field_points += cloud.evaluations * points.points() as u64;
         work.linear_solves += cloud.evaluations;
         work.unknowns = work.unknowns.max(count as u64);
@@ -549,6 +504,40 @@ impl Polynomial {
             coefficients: DenseSolution::new(pieces),
         });
         Ok(())
+    }
+
+    /// Integrates the coefficients back over a stretch.
+    fn fall(
+        &self,
+        state: &mut State,
+        (to, from): (f64, f64),
+        cloud: &mut Cloud,
+        projection: &Projection,
+        coefficients: &[f64],
+    ) -> Result<Vec<Piece>, Escape> {
+        // Near the solution the limit would only act where the old value was extended beyond its points.
+        let near = state.measured <= SETTLED;
+        let mut found = Err(Escape {
+            time: to,
+            value: f64::INFINITY,
+        });
+        for limited in [!near, true] {
+            let falling = Falling {
+                cloud,
+                projection,
+                limited,
+            };
+            let start = coefficients.to_vec();
+            let accuracy = self.relative_tolerance;
+            let mut integration =
+                Integration::new(falling, to, from, start, accuracy).starting_with(state.length);
+            found = through(&mut integration);
+            if found.is_ok() {
+                state.length = integration.next_length();
+                break;
+            }
+        }
+        found
     }
 
     /// Takes the value of a round and decides whether there is another.

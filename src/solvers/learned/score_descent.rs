@@ -4,9 +4,8 @@ use crate::field::family::Family;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{CHUNK, pairwise_add, pairwise_sum};
 use crate::numeric::random::Streams;
-use crate::solvers::learned::metric::{Metric, PROBED_PARAMETERS};
+use crate::solvers::learned::metric::Metric;
 use crate::solvers::learned::optimizer::Objective;
-use nalgebra::DMatrix;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -45,20 +44,9 @@ impl ScoreDescent {
             metric: Metric::of_diagonal(origin.clone(), vec![1.0; origin.len()], &[]),
             family: Mutex::new(family),
         };
-        let p = origin.len();
-        objective.metric = if p <= PROBED_PARAMETERS {
-            let products = objective.probe(streams, p * p, |g, out| {
-                for (row, a) in out.chunks_exact_mut(p).zip(g) {
-                    row.iter_mut().zip(g).for_each(|(o, b)| *o = a * b);
-                }
-            });
-            Metric::of_matrix(origin, DMatrix::from_vec(p, p, products), &[])
-        } else {
-            let squares = objective.probe(streams, p, |g, out| {
-                out.iter_mut().zip(g).for_each(|(o, a)| *o = a * a);
-            });
-            Metric::of_diagonal(origin, squares, &[])
-        };
+        objective.metric = Metric::probed(origin, &[], |size, collect| {
+            objective.probe(streams, size, collect)
+        });
         objective
     }
 
@@ -71,13 +59,13 @@ impl ScoreDescent {
         self.metric.parameters(eta)
     }
 
-    /// `Σ weight E (∂s/∂θ)ᵀ (∂s/∂θ)` with one random probe per chunk: `collect` writes the products of a pulled-back
+    /// `Σ weight E (∂s/∂θ)ᵀ (∂s/∂θ)` with one random probe per chunk: `collect` adds the products of a pulled-back
     /// probe that are wanted.
     fn probe(
         &self,
         streams: &Streams,
         size: usize,
-        collect: impl Fn(&[f64], &mut [f64]) + Sync,
+        collect: fn(&[f64], f64, &mut [f64]),
     ) -> Vec<f64> {
         let stream = streams.role("metric-probe");
         let family = self.family.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,8 +81,7 @@ impl ScoreDescent {
                 family.pull_back(time.time, x, probe.as_ref(), &mut g);
                 let scale = time.weight / time.x.points() as f64;
                 let mut products = vec![0.0; size];
-                collect(&g, &mut products);
-                products.iter_mut().for_each(|p| *p *= scale);
+                collect(&g, scale, &mut products);
                 products
             })
             .collect();

@@ -32,12 +32,11 @@ use crate::problem::meant::setup::Setup;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::learned::gram;
-use crate::solvers::learned::optimizer::{Descent, DescentSettings};
-use crate::solvers::learned::optimizer::{OPTIMIZER, Optimizer};
+use crate::solvers::learned::ground::law;
+use crate::solvers::learned::optimizer::{Descent, DescentSettings, OPTIMIZER, Optimizer};
 use crate::solvers::learned::score_descent::{ScoreDescent, ScoreTime};
 use crate::solvers::learned::score_samples::{NoisingPaths, ScoreSample, moments};
-use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::answer::HistoryEntry;
+use crate::solvers::lowered::answer::{Answer, HistoryEntry};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{field_text, most_iterations, quarter, tolerance};
@@ -216,11 +215,7 @@ struct NodeFit {
 }
 
 fn refusal(reason: impl Into<String>, accepted: &str) -> Refusal {
-    Refusal {
-        method: "score-matching",
-        reason: reason.into(),
-        accepted: accepted.to_owned(),
-    }
+    Refusal::new("score-matching", reason, accepted)
 }
 
 impl ScoreMatching {
@@ -439,13 +434,8 @@ impl ScoreMatching {
         family: &mut Family,
         streams: &Streams,
     ) -> Result<Fitting, SolveError> {
-        let law = lowered
-            .facts
-            .marginals
-            .as_ref()
-            .expect("admission saw the law");
         let t_min = lowered.problem.time_settings.t_min;
-        let nodes = TimeNodes::new(lowered.noising(), law, t_min, TRAINING_TIMES);
+        let nodes = TimeNodes::new(lowered.noising(), law(lowered), t_min, TRAINING_TIMES);
         let points = self.points_per_time(nodes.count());
         let times = (0..nodes.count())
             .map(|node| {

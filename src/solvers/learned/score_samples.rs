@@ -2,7 +2,7 @@
 
 use crate::discretization::noising::{GaussianKernel, Noising};
 use crate::field::draws::{CovarianceRoot, draw_mixture};
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::law::Mixture;
 use nalgebra::DMatrix;
@@ -127,19 +127,11 @@ impl<'a> NoisingPaths<'a> {
             self.noising
                 .noise(from)
                 .add_times(dt.sqrt(), z.as_ref(), self.x.as_mut());
-            add_scaled(dt, drift.as_ref(), self.x.as_mut());
+            self.x.add_scaled(dt, &drift);
             self.step += 1;
         }
         self.time = t;
         &self.x
-    }
-}
-
-fn add_scaled(scale: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
-    for j in 0..x.columns() {
-        for (o, x) in out.column_mut(j).iter_mut().zip(x.column(j)) {
-            *o += scale * x;
-        }
     }
 }
 

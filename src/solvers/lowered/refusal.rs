@@ -8,3 +8,17 @@ pub struct Refusal {
     pub reason: String,
     pub accepted: String,
 }
+
+impl Refusal {
+    pub fn new(
+        method: &'static str,
+        reason: impl Into<String>,
+        accepted: impl Into<String>,
+    ) -> Self {
+        Self {
+            method,
+            reason: reason.into(),
+            accepted: accepted.into(),
+        }
+    }
+}

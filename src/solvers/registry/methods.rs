@@ -4,7 +4,6 @@ use crate::derivation::ground::stated::Clock;
 use crate::field::family::FAMILIES;
 use crate::problem::format::vocabulary::Vocabulary;
 use crate::problem::meant::setup::Setup;
-use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::bridge::{self, Bridge};
 use crate::solvers::closed::exact::{self, Exact};
 use crate::solvers::closed::moments::{self, Moments};
@@ -21,13 +20,11 @@ use crate::solvers::grid::long_horizon::{self, LongHorizon};
 use crate::solvers::grid::noised_value::HopfCole as NoisedValue;
 use crate::solvers::grid::separable::{self, Separable};
 use crate::solvers::grid::spectral::Spectral;
-use crate::solvers::learned::action::Action;
+use crate::solvers::learned::action::{self, Action};
 use crate::solvers::learned::ddp::{self, Ddp};
 use crate::solvers::learned::path_integral::{self, PathIntegral};
 use crate::solvers::learned::polynomial::{self, Polynomial};
 use crate::solvers::learned::score_matching::{self, ScoreMatching};
-use crate::solvers::learned::steered::objective::PathObjective;
-use crate::solvers::learned::steered::{self, Learned};
 use crate::solvers::registry::reserved::RESERVED;
 use crate::solvers::sampling::annealed::{self, Annealed};
 use crate::solvers::sampling::chains::{self, Chains};
@@ -40,8 +37,8 @@ pub static METHODS: &[Registered] = &[
         solve: |attempt, watch| attempt.drive(&Exact, watch),
     },
     Registered {
-        card: &steered::CARD,
-        solve: action,
+        card: &action::CARD,
+        solve: |a, watch| a.drive_read(Action::new(a.spec), watch),
     },
     Registered {
         card: &score_matching::CARD,
@@ -143,15 +140,6 @@ fn is_noised(attempt: &Attempt<'_>) -> bool {
     lowered.process.clock == Clock::Reversed
         && lowered.undoes_additive_noise()
         && lowered.problem.reverse().is_some()
-}
-
-fn action(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {
-    let spec: &SolverSpec = attempt.spec;
-    let objective: PathObjective = spec.options.one("objective");
-    if is_noised(attempt) && objective == PathObjective::RelativeEntropy {
-        return attempt.drive_read(Action::new(spec), watch);
-    }
-    attempt.drive_read(Learned::new(spec), watch)
 }
 
 fn hopf_cole(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {

@@ -73,41 +73,21 @@ const OPTIONS: &[Key] = &[
     steps(TIME_STEPS).less(half_steps),
 ];
 
-/// What the scheme is called and does.
-pub static EULER_MARUYAMA: Card = Card {
-    page: Page::of("euler-maruyama", include_str!("paths.md")),
-    kinds: SIMULATE,
-    later: &[],
-    options: OPTIONS,
-    settings: paths_text,
-};
+/// What a scheme is called and does.
+const fn card(name: &'static str) -> Card {
+    Card {
+        page: Page::of(name, include_str!("paths.md")),
+        kinds: SIMULATE,
+        later: &[],
+        options: OPTIONS,
+        settings: paths_text,
+    }
+}
 
-/// What the scheme is called and does.
-pub static HEUN: Card = Card {
-    page: Page::of("heun", include_str!("paths.md")),
-    kinds: SIMULATE,
-    later: &[],
-    options: OPTIONS,
-    settings: paths_text,
-};
-
-/// What the scheme is called and does.
-pub static MILSTEIN: Card = Card {
-    page: Page::of("milstein", include_str!("paths.md")),
-    kinds: SIMULATE,
-    later: &[],
-    options: OPTIONS,
-    settings: paths_text,
-};
-
-/// What the scheme is called and does.
-pub static EXPONENTIAL_EULER: Card = Card {
-    page: Page::of("exponential-euler", include_str!("paths.md")),
-    kinds: SIMULATE,
-    later: &[],
-    options: OPTIONS,
-    settings: paths_text,
-};
+pub static EULER_MARUYAMA: Card = card("euler-maruyama");
+pub static HEUN: Card = card("heun");
+pub static MILSTEIN: Card = card("milstein");
+pub static EXPONENTIAL_EULER: Card = card("exponential-euler");
 
 /// Scheme, paths and steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,14 +158,12 @@ impl Method for Paths {
 
     fn admit(&self, lowered: &Lowered) -> Result<Self::Admitted, Refusal> {
         let name = self.stepper.name();
-        scheme(self.stepper, lowered).map_err(|refusal| Refusal {
-            method: name,
-            reason: refusal.to_string(),
-            accepted: match refusal {
+        scheme(self.stepper, lowered).map_err(|refusal| {
+            let accepted = match refusal {
                 SchemeRefusal::NotAdditive { .. } => "noise free of the state; or heun, milstein",
                 SchemeRefusal::NotCommutative { .. } => "commutative noise; or euler-maruyama",
-            }
-            .to_owned(),
+            };
+            Refusal::new(name, refusal.to_string(), accepted)
         })
     }
 

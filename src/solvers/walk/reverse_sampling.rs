@@ -152,7 +152,7 @@ impl Walk<'_> {
     /// Strong order 1 for additive noise, weak order 1.
     fn euler_maruyama(&self, late: f64, step: f64, y: &mut Batch, scratch: &mut Scratch) {
         self.reverse_drift(late, y.as_ref(), &mut scratch.score, scratch.drift.as_mut());
-        add_scaled(step, &scratch.drift, y);
+        y.add_scaled(step, &scratch.drift);
         if self.noise_level > 0.0 {
             self.noising.noise(late).add_times(
                 (self.noise_level * step).sqrt(),
@@ -175,15 +175,15 @@ impl Walk<'_> {
             }
         }
         scratch.trial.as_mut().copy_from(y.as_ref());
-        add_scaled(step, &scratch.drift, &mut scratch.trial);
+        scratch.trial.add_scaled(step, &scratch.drift);
         self.reverse_drift(
             early,
             scratch.trial.as_ref(),
             &mut scratch.score,
             scratch.second_drift.as_mut(),
         );
-        add_scaled(0.5 * step, &scratch.drift, y);
-        add_scaled(0.5 * step, &scratch.second_drift, y);
+        y.add_scaled(0.5 * step, &scratch.drift);
+        y.add_scaled(0.5 * step, &scratch.second_drift);
     }
 
     /// `y ← c + state (y − c) + score s + spread z` with the score at the late end.
@@ -251,13 +251,6 @@ impl Walk<'_> {
             score.as_ref(),
             out,
         );
-    }
-}
-
-/// `y += scale · x`.
-fn add_scaled(scale: f64, x: &Batch, y: &mut Batch) {
-    for (y, x) in y.as_mut_slice().iter_mut().zip(x.as_slice()) {
-        *y += scale * x;
     }
 }
 

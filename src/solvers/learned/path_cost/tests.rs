@@ -1,15 +1,22 @@
 use super::*;
-use crate::discretization::noising::Noising;
+use crate::discretization::noising::{Noising, Transition};
 use crate::discretization::schedule::{Schedule, TimeFunction};
+use crate::discretization::time_grid::TimeGrid;
+use crate::field::draws::draw_mixture;
 use crate::field::family::Family;
 use crate::field::mixture_potential::MixturePotential;
+use crate::field::noised_mixture::NoisedMixture;
+use crate::field::peaks::Peaks;
 use crate::field::{affine, chebyshev, mixture_potential, network, rbf};
 use crate::numeric::blocks::with_threads;
 use crate::numeric::estimate::Estimate;
+use crate::numeric::random::Streams;
+use crate::problem::meant::law::{Covariance, Mixture};
 use crate::problem::meant::model::Spacing;
 use crate::problem::meant::options::FieldSpec;
 use crate::solvers::learned::path_ratio::PathRatio;
-use nalgebra::DVector;
+use crate::solvers::learned::reverse_walk::ReverseWalk;
+use nalgebra::{DMatrix, DVector};
 
 fn noising(d: usize) -> Noising {
     let beta = TimeFunction::Linear {
@@ -43,7 +50,21 @@ fn path_cost(transition: Transition, law: Mixture, paths: usize, steps: usize) -
     let d = law.dimension();
     let grid = TimeGrid::new(&noising(d), 1e-2, steps, Spacing::LogSnr);
     let law = NoisedMixture::new(law, transition, 0.0);
-    PathCost::new(&law, &standard_normal(d), &grid, paths, &Streams::new(21))
+    reverse_paths(&law, &grid, paths, &Streams::new(21))
+}
+
+fn reverse_paths(
+    law: &NoisedMixture,
+    grid: &TimeGrid,
+    paths: usize,
+    streams: &Streams,
+) -> PathCost {
+    let prior = standard_normal(law.mixture().dimension());
+    PathCost::new(
+        Arc::new(ReverseWalk::new(law, grid)),
+        draw_mixture(&prior, &streams.role("path-start"), 0, paths),
+        Normals::Drawn(streams.role("path-noise")),
+    )
 }
 
 fn stirred(spec: &FieldSpec, d: usize) -> Family {
@@ -225,9 +246,9 @@ fn log_ratios_are_path_actions_over_the_prior() {
         let paths = path_cost(transition, two_peaks(2), 70, 9);
         let family = stirred(&mixture_potential::spec(2), 2);
         let prior = Peaks::of(&standard_normal(2));
-        let ratio = PathRatio::new(&paths, &prior, family.get());
-        let costs = paths.costs(family.get(), ControlVariate::Own);
         let log_prior = prior.log_density(paths.start().as_ref());
+        let ratio = PathRatio::new(&paths, &log_prior, family.get());
+        let costs = paths.costs(family.get(), ControlVariate::Own);
         let found = ratio.log_ratios(family.get());
         for ((r, c), l) in found.iter().zip(costs).zip(log_prior) {
             assert!((r - c - l).abs() < 1e-11 * (1.0 + r.abs()), "{r} {c} {l}");
@@ -235,14 +256,14 @@ fn log_ratios_are_path_actions_over_the_prior() {
     }
 }
 
-/// Half the variance of the log ratio: its gradient against central differences, away from the control
+/// The variance of the log ratio: its gradient against central differences, away from the control
 /// that drew the paths.
 #[test]
-fn gradients_are_the_derivatives_of_half_the_variance() {
+fn gradients_are_the_derivatives_of_the_variance() {
     let paths = path_cost(linear_transition(), two_peaks(2), 70, 9);
     let drawn = stirred(&mixture_potential::spec(2), 2);
-    let prior = Peaks::of(&standard_normal(2));
-    let ratio = PathRatio::new(&paths, &prior, drawn.get());
+    let log_prior = Peaks::of(&standard_normal(2)).log_density(paths.start().as_ref());
+    let ratio = PathRatio::new(&paths, &log_prior, drawn.get());
     let mut family = drawn.clone();
     let theta: Vec<f64> = drawn
         .get()
@@ -253,15 +274,15 @@ fn gradients_are_the_derivatives_of_half_the_variance() {
         .collect();
     family.get_mut().set_parameters(&theta);
     let mut gradient = vec![f64::NAN; theta.len()];
-    let value = ratio.half_variance_and_gradient(family.get(), &mut gradient);
-    assert_eq!(value, ratio.half_variance(family.get()));
+    let (value, _) = ratio.square(family.get(), None, Some(&mut gradient));
+    assert_eq!(value, ratio.square(family.get(), None, None).0);
     for i in 0..theta.len() {
         let at = |h: f64| {
             let mut moved = family.clone();
             let mut theta = theta.clone();
             theta[i] += h;
             moved.get_mut().set_parameters(&theta);
-            ratio.half_variance(moved.get())
+            ratio.square(moved.get(), None, None).0
         };
         let slope = |h: f64| (at(h) - at(-h)) / (2.0 * h);
         let numeric = (4.0 * slope(3e-5) - slope(6e-5)) / 3.0;
@@ -287,14 +308,15 @@ fn the_ratio_has_the_gradient_of_the_action() {
     for outer in names {
         for inner in &names[..5] {
             let streams = Streams::new(21).scoped(outer).scoped(inner);
-            let paths = PathCost::new(&law, &standard_normal(1), &grid, 2000, &streams);
-            let ratio = PathRatio::new(&paths, &prior, family.get());
+            let paths = reverse_paths(&law, &grid, 2000, &streams);
+            let log_prior = prior.log_density(paths.start().as_ref());
+            let ratio = PathRatio::new(&paths, &log_prior, family.get());
             let mut along = vec![0.0; differences.len()];
             let mut across = along.clone();
             paths.mean_and_gradient(family.get(), ControlVariate::Own, &mut along);
-            ratio.half_variance_and_gradient(family.get(), &mut across);
+            ratio.square(family.get(), None, Some(&mut across));
             for (d, (a, b)) in differences.iter_mut().zip(along.iter().zip(across)) {
-                d.push(a - b);
+                d.push(a - 0.5 * b);
             }
         }
     }

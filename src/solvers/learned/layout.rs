@@ -1,11 +1,10 @@
-//! The quadratic form `E int |u_theta|^2 dt` of the coefficients, and coordinates in which it is the square length.
+//! The quadratic form `E int |u_theta|^2 dt` of the coefficients of a feedback control.
 //!
 //! Features of one time node meet those of the same and of the next node only: two blocks per node. Controls that see
 //! the same features share a form.
 
 use crate::field::feedback::{Feedback, Share};
 use crate::numeric::batch::Batch;
-use crate::numeric::dense::{Cholesky, DenseError};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, Par};
 use nalgebra::DMatrix;
@@ -61,15 +60,13 @@ impl Layout {
     }
 
     /// Adds `sum over points of weight phi phi'`.
-    pub fn add(&self, at: Share, design: &Batch, weight: Option<&[f64]>, blocks: &mut [f64]) {
+    pub fn add(&self, at: Share, design: &Batch, weight: &[f64], blocks: &mut [f64]) {
         let p = self.features;
         let (square, half) = (p * p, self.nodes * p * p);
         let mut weighted = design.clone();
-        if let Some(weight) = weight {
-            for a in 0..p {
-                for (v, w) in weighted.column_mut(a).iter_mut().zip(weight) {
-                    *v *= w;
-                }
+        for a in 0..p {
+            for (v, w) in weighted.column_mut(a).iter_mut().zip(weight) {
+                *v *= w;
             }
         }
         let (left, right) = (weighted.as_ref().faer(), design.as_ref().faer());
@@ -128,67 +125,20 @@ impl Layout {
         }
     }
 
-    fn place(&self, view: &View, row: usize, column: usize) -> usize {
-        let (node, feature) = (row / view.seen.len(), view.seen[row % view.seen.len()]);
-        (node * self.controls + view.controls[column]) * self.features + feature
-    }
-}
-
-/// `theta = L^-T z` with the form `L L'`, view by view.
-#[derive(Clone, Debug)]
-pub struct Metric {
-    layout: Layout,
-    factors: Vec<Factor>,
-}
-
-#[derive(Clone, Debug)]
-struct Factor {
-    inverse_lower: DMatrix<f64>,
-    lower: DMatrix<f64>,
-}
-
-impl Metric {
-    /// From the blocks of a form.
-    ///
-    /// # Errors
-    /// A form that is not positive.
-    pub fn new(layout: Layout, blocks: &[f64]) -> Result<Self, DenseError> {
-        let factor = |view: &View| {
-            let factor = Cholesky::new(&layout.dense(blocks, view))?;
-            Ok(Factor {
-                inverse_lower: factor.inverse_lower(),
-                lower: factor.lower(),
+    /// Places of the coefficients of every control, with the view it is in.
+    pub fn controls(&self) -> impl Iterator<Item = (usize, Vec<usize>)> {
+        let views = self.views.iter().enumerate();
+        views.flat_map(move |(at, view)| {
+            let rows = self.nodes * view.seen.len();
+            (0..view.controls.len()).map(move |column| {
+                let places = (0..rows).map(|row| self.place(view, row, column));
+                (at, places.collect())
             })
-        };
-        let factors = layout.views.iter().map(factor).collect::<Result<_, _>>()?;
-        Ok(Self { layout, factors })
-    }
-
-    pub fn parameters(&self, z: &[f64]) -> Vec<f64> {
-        self.map(z, |factor, z| factor.inverse_lower.tr_mul(&z))
-    }
-
-    pub fn coordinates(&self, theta: &[f64]) -> Vec<f64> {
-        self.map(theta, |factor, theta| factor.lower.tr_mul(&theta))
-    }
-
-    /// A gradient in the parameters becomes one in the coordinates.
-    pub fn pull_back(&self, gradient: &[f64]) -> Vec<f64> {
-        self.map(gradient, |factor, gradient| {
-            &factor.inverse_lower * gradient
         })
     }
 
-    fn map(
-        &self,
-        values: &[f64],
-        times: impl Fn(&Factor, DMatrix<f64>) -> DMatrix<f64>,
-    ) -> Vec<f64> {
-        let mut out = vec![0.0; values.len()];
-        for (view, factor) in self.layout.views.iter().zip(&self.factors) {
-            let table = times(factor, self.layout.table(values, view));
-            self.layout.write(&table, view, &mut out);
-        }
-        out
+    fn place(&self, view: &View, row: usize, column: usize) -> usize {
+        let (node, feature) = (row / view.seen.len(), view.seen[row % view.seen.len()]);
+        (node * self.controls + view.controls[column]) * self.features + feature
     }
 }

@@ -1,7 +1,12 @@
 //! Reference numbers made with other software, central differences, and the gain of `riccati`.
 
 use super::*;
+use crate::field::feedback::{Features, Feedback};
+use crate::numeric::batch::Batch;
 use crate::numeric::random::Stream;
+use crate::solvers::learned::euler_walk::EulerWalk;
+use crate::solvers::learned::path_cost::Normals;
+use crate::solvers::learned::path_ratio::PathRatio;
 use crate::solvers::lowered::fixture::lowered;
 use crate::solvers::registry::run::solve as run;
 use serde_json::Value;
@@ -30,27 +35,33 @@ fn file(state: &str, dynamics: &str, at: &str, cost: &str, rest: &str) -> String
     )
 }
 
-fn replay(lowered: &Lowered, paths: usize, steps: usize, stream: Stream) -> Replay {
-    Replay {
-        process: lowered.compiled.steered.clone(),
-        slopes: SteeredSlopes::new(&lowered.process).expect("derivatives compile"),
-        start: lowered.draw_start(&stream, 0, paths),
-        steps,
-        noise: Noise::Drawn(stream),
-    }
+fn walked(lowered: &Lowered, steps: usize, temperature: Option<f64>) -> Arc<EulerWalk> {
+    let slopes = SteeredSlopes::new(&lowered.process).expect("derivatives compile");
+    let process = lowered.compiled.steered.clone();
+    Arc::new(EulerWalk::new(process, slopes, steps, temperature))
+}
+
+fn replay(
+    lowered: &Lowered,
+    (paths, steps): (usize, usize),
+    temperature: Option<f64>,
+    stream: Stream,
+) -> PathCost {
+    let start = lowered.draw_start(&stream, 0, paths);
+    let walk = walked(lowered, steps, temperature);
+    PathCost::new(walk, start, Normals::Drawn(stream))
 }
 
 fn unit(features: Features, lowered: &Lowered, nodes: usize) -> Feedback {
-    let states = lowered.compiled.steered.dimension();
+    let process = &lowered.compiled.steered;
+    let (states, length) = (process.dimension(), process.end() - process.start());
+    let times =
+        (0..nodes).map(|node| process.start() + length * node as f64 / (nodes.max(2) - 1) as f64);
     Feedback::new(
         features,
-        lowered.compiled.steered.controls(),
+        process.controls(),
         (vec![0.0; states], vec![1.0; states]),
-        (
-            lowered.compiled.steered.start(),
-            lowered.compiled.steered.end(),
-        ),
-        nodes,
+        times.collect(),
     )
 }
 
@@ -83,21 +94,20 @@ fn the_discrete_adjoint_is_that_of_the_reference() {
         "",
     );
     let lowered = lowered(&text);
-    let mut replay = replay(&lowered, 1, noise.len(), Streams::new(0).role("none"));
-    replay.noise = Noise::Given(noise.iter().map(|z| Batch::from_rows(1, &[[*z]])).collect());
+    let normals = noise.iter().map(|z| Batch::from_rows(1, &[[*z]]));
+    let start = Batch::from_rows(1, &[[number("x0")]]);
+    let walk = walked(&lowered, noise.len(), None);
+    let replay = PathCost::new(walk, start, Normals::Given(normals.collect()));
     // x^3 = 27/4 (T_3(s) + 3 s) with s = x/3.
     let cubic = 27.0 / 4.0;
     let mut policy = unit(Features::Chebyshev { degree: 3 }, &lowered, 1);
     policy.set_parameters(&[theta[0], theta[1] + cubic * theta[2], 0.0, cubic * theta[2]]);
     let mut raw = [0.0; 4];
-    let cost = replay.mean_and_gradient(&policy, None, &mut raw);
+    let cost = replay.mean_and_gradient(&policy, ControlVariate::Absent, &mut raw);
     let mut got = vec![cost, raw[0], raw[1], cubic * (raw[1] + raw[3])];
-    let (mut block, mut tape) = (replay.block(0..1), Tape::default());
-    replay.forward(&policy, &mut block, |_, _| (), Some(&mut tape));
-    let mut adjoints = Vec::new();
-    let watch = |_: usize, a: &Batch| adjoints.push(a.get(0, 0));
-    replay.backward(&policy, None, &mut block, &tape, &mut [0.0; 4], watch);
-    adjoints.reverse();
+    let adjoints: Vec<f64> = (replay.adjoints(&policy).iter())
+        .map(|a| a.get(0, 0))
+        .collect();
     got.push(adjoints[0]);
     got.extend(adjoints);
     assert_eq!(got.len(), value.len());
@@ -165,27 +175,26 @@ fn gradients_of_the_cost_are_central_differences() {
         .replace("(1 + x[1]^2)*u[0]", "u[0]");
     for (text, anchored) in [(crooked(), false), (additive, true)] {
         let lowered = lowered(&text);
-        let replay = replay(&lowered, 150, 12, stream);
+        let temperature = anchored.then_some(0.6);
+        let replay = replay(&lowered, (150, 12), temperature, stream);
         let field = moved(&unit(radial.clone(), &lowered, 3), &stream);
         let mut other = field.clone();
         let theta: Vec<f64> = field.parameters().iter().map(|t| t * t - 0.1).collect();
         other.set_parameters(&theta);
-        let anchor = Anchor {
-            control: other,
-            temperature: 0.6,
+        let variates = match anchored {
+            true => vec![ControlVariate::Anchored(&other), ControlVariate::Own],
+            false => vec![ControlVariate::Absent],
         };
-        let anchor = anchored.then_some(&anchor);
-        let mut gradient = vec![0.0; field.parameters().len()];
-        let value = replay.mean_and_gradient(&field, anchor, &mut gradient);
-        let costs = replay.costs(&field, anchor);
-        let mean = costs.iter().sum::<f64>() / costs.len() as f64;
-        assert!((mean - value).abs() < 1e-12 * value.abs());
-        is_gradient(field.parameters(), &gradient, |theta| {
-            let mut field = field.clone();
-            field.set_parameters(theta);
-            let costs = replay.costs(&field, anchor);
-            costs.iter().sum::<f64>() / costs.len() as f64
-        });
+        for variate in variates {
+            let mut gradient = vec![0.0; field.parameters().len()];
+            let value = replay.mean_and_gradient(&field, variate, &mut gradient);
+            assert_eq!(value, replay.mean(&field, variate));
+            is_gradient(field.parameters(), &gradient, |theta| {
+                let mut field = field.clone();
+                field.set_parameters(theta);
+                replay.mean(&field, variate)
+            });
+        }
     }
 }
 
@@ -223,19 +232,22 @@ fn measured(
     steps: usize,
     seed: u64,
 ) -> [f64; 5] {
-    let replay = replay(problem, REPLAYED, steps, Streams::new(seed).role("paths"));
+    let stream = Streams::new(seed).role("paths");
+    let replay = replay(problem, (REPLAYED, steps), Some(lambda), stream);
     let zero = vec![0.0; REPLAYED];
     let mut gradient = [0.0; 2];
-    let cost = replay.mean_and_gradient(policy, None, &mut gradient);
+    let cost = replay.mean_and_gradient(policy, ControlVariate::Absent, &mut gradient);
     let idle = unit(Features::Affine, problem, 1);
     let spread = |v: &Feedback| {
-        let ratio = Ratio::new(&replay, v, lambda, &zero);
+        let ratio = PathRatio::new(&replay, &zero, v);
         ratio.square(policy, None, None).0
     };
-    let weights = smoothed(&log_weights(&replay, policy, lambda, &zero));
+    let costs = replay.costs(policy, ControlVariate::Own);
+    let log_weights: Vec<f64> = costs.iter().map(|cost| -cost / lambda).collect();
+    let weights = smoothed(&log_weights);
     assert_eq!(weights.power, 1.0);
     let objective = PathObjective::CrossEntropy;
-    let normal = Normal::new(&replay, policy, objective, Some(&weights.weights));
+    let normal = Normal::new(&replay, policy, objective, &weights.weights);
     let best = normal.moments[1] / normal.form[3];
     [cost, gradient[1], best, spread(&idle), spread(policy)]
 }
@@ -268,8 +280,8 @@ fn losses_of_a_scalar_problem_are_those_of_the_reference() {
 fn gradients_of_the_spread_are_central_differences() {
     let (problem, lambda, policy, _) = scalar();
     let stream = Streams::new(2).role("paths");
-    let replay = replay(&problem, 150, 10, stream);
-    let ratio = Ratio::new(&replay, &policy, lambda, &vec![0.0; 150]);
+    let replay = replay(&problem, (150, 10), Some(lambda), stream);
+    let ratio = PathRatio::new(&replay, &[0.0; 150], &policy);
     let field = moved(
         &unit(Features::Chebyshev { degree: 3 }, &problem, 2),
         &stream,

@@ -1,19 +1,22 @@
-//! The action of a found control on noise the minimisation has not seen.
+//! The cost of a found control on noise the fit has not seen.
 
 use crate::discretization::time_grid::TimeGrid;
-use crate::field::family::Family;
+use crate::field::Field;
 use crate::field::peaks::Peaks;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::solvers::driver::SolveError;
 use crate::solvers::learned::path_cost::{ControlVariate, PathCost};
+use crate::solvers::learned::unknown::Unknown;
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::walk::steered_walk::SteeredWalk;
 
-/// Largest number of fresh paths.
-const FRESH_PATHS: usize = 4096;
+/// Largest number of fresh paths of reverse diffusion, and their number elsewhere.
+const REVERSE_PATHS: usize = 4096;
+const PATHS: usize = 16384;
 
-/// The cost on noise the minimisation has not seen, at three step sizes.
+/// The action of reverse diffusion at three step sizes.
 pub struct FreshCost {
     /// Extrapolated to zero step.
     pub cost: Estimate,
@@ -26,41 +29,29 @@ pub struct FreshCost {
 }
 
 impl FreshCost {
-    /// From `grid`, the one of the minimisation, refined twice.
+    /// From `grid`, the one of the fit, refined twice; `walk` gives that many paths on a grid.
     pub fn new(
         lowered: &Lowered,
         mut grid: TimeGrid,
         paths: usize,
-        family: &mut Family,
-        streams: &Streams,
+        unknown: &mut Unknown,
+        walk: impl Fn(&TimeGrid, usize, &str) -> PathCost,
     ) -> Result<Self, SolveError> {
-        let law = lowered
-            .facts
-            .marginals
-            .as_ref()
-            .expect("admission saw the end law");
         let start = lowered.problem.time_settings.t_min;
-        let paths = paths.min(FRESH_PATHS);
+        let paths = paths.min(REVERSE_PATHS);
         let prior = Peaks::of(lowered.prior());
         let mut levels = Vec::new();
         let mut excess = Vec::new();
         let mut gain = 1.0;
-        for level in 0..3 {
-            let streams = streams.scoped(["fresh-0", "fresh-1", "fresh-2"][level]);
-            let walk = PathCost::new(law, lowered.prior(), &grid, paths, &streams);
-            family.prepare(&walk.times());
-            let score = family.get();
-            let costs = walk.costs(score, ControlVariate::Own);
+        for level in ["fresh-0", "fresh-1", "fresh-2"] {
+            let walk = walk(&grid, paths, level);
+            unknown.prepare(&walk.times());
+            let costs = walk.costs(unknown.get(), ControlVariate::Own);
             if let Some(bad) = costs.iter().find(|c| !c.is_finite()) {
-                return Err(SolveError::NotFinite {
-                    what: "the action of a fresh path",
-                    value: *bad,
-                    time: start,
-                    suggestion: "more paths or a smaller field".to_owned(),
-                });
+                return Err(not_finite(*bad, start));
             }
-            if level == 0 {
-                let plain = walk.costs(score, ControlVariate::Absent);
+            if levels.is_empty() {
+                let plain = walk.costs(unknown.get(), ControlVariate::Absent);
                 let ratio =
                     Estimate::from_samples(&plain).error / Estimate::from_samples(&costs).error;
                 gain = ratio * ratio;
@@ -73,15 +64,10 @@ impl FreshCost {
         let second = 2.0 * levels[2].value - levels[1].value;
         let noise = (2.0 * levels[2].error).hypot(levels[1].error);
         let step = (second - first).abs() / 3.0;
-        let kind = if noise >= step {
-            ErrorKind::StandardError
-        } else {
-            ErrorKind::Step
-        };
         let duration = lowered.noising().end() - start;
         let variance = 2.0 * excess[2] - excess[1];
         Ok(Self {
-            cost: Estimate::new(second, noise.hypot(step), kind),
+            cost: with_step(second, noise, step),
             step_bias: levels[0].value - second,
             gain,
             control_error: (variance > 0.0).then(|| (variance / duration).sqrt()),
@@ -97,4 +83,53 @@ fn variance_over_start(costs: &[f64], start: &Batch, prior: &Peaks) -> f64 {
     let values: Vec<f64> = costs.iter().zip(log_prior).map(|(c, l)| c + l).collect();
     let estimate = Estimate::from_samples(&values);
     estimate.error * estimate.error * values.len() as f64
+}
+
+/// The cost of a policy: the limit of small steps from two of them on the same Brownian paths, with half the last change
+/// in the error.
+///
+/// # Errors
+/// A cost that is no number.
+pub fn fresh_cost(
+    lowered: &Lowered,
+    policy: &dyn Field,
+    steps: usize,
+    streams: &Streams,
+) -> Result<Estimate, SolveError> {
+    let streams = streams.scoped("fresh");
+    let start = lowered.draw_start(&streams.role("start"), 0, PATHS);
+    let stream = streams.role("noise");
+    let walk = SteeredWalk {
+        lowered,
+        policy,
+        steps,
+        finest: 1,
+        stream: &stream,
+    };
+    let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));
+    let limit = fine.limit_cost(&coarse);
+    if !limit.value.is_finite() {
+        let end = lowered.compiled.steered.end();
+        return Err(not_finite(limit.value, end));
+    }
+    let bias = 0.5 * (limit.value - Estimate::from_samples(&fine.cost).value).abs();
+    Ok(with_step(limit.value, limit.error, bias))
+}
+
+fn with_step(value: f64, noise: f64, step: f64) -> Estimate {
+    let kind = if noise >= step {
+        ErrorKind::StandardError
+    } else {
+        ErrorKind::Step
+    };
+    Estimate::new(value, noise.hypot(step), kind)
+}
+
+fn not_finite(value: f64, time: f64) -> SolveError {
+    SolveError::NotFinite {
+        what: "the cost of a fresh path",
+        value,
+        time,
+        suggestion: "more paths, or a smaller field".to_owned(),
+    }
 }
