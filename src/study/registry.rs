@@ -80,13 +80,13 @@ impl Registry {
         &self.words
     }
 
-    /// The checks with code.
-    pub fn checks(&self) -> &[&'static Check] {
-        &self.checks
-    }
-
     /// The methods with code.
     pub fn methods(&self) -> &[Registered] {
         &self.methods
+    }
+
+    /// The checks with code.
+    pub fn checks(&self) -> &[&'static Check] {
+        &self.checks
     }
 }

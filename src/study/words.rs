@@ -69,9 +69,8 @@ impl Registry {
             texts.push(format!("kind {}", self.about_kind(kind)));
         }
         let pages = self.pages().into_iter();
-        for (what, page) in pages.filter(|(_, page)| page.name == name) {
-            texts.push(format!("{what} {}", page.text()));
-        }
+        let pages = pages.filter(|(_, page)| page.name == name);
+        texts.extend(pages.map(|(what, page)| format!("{what} {}", page.text())));
         (!texts.is_empty()).then(|| texts.join("\n"))
     }
 

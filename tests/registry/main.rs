@@ -11,7 +11,7 @@ use onsager::verification::verdict::Verdict;
 fn registry() -> Registry {
     Registry::standard()
         .with(toy_method::TOY)
-        .with(&toy_check::TOY)
+        .with(&toy_check::TOTAL_MASS)
         .with(&toy_preset::TOY)
 }
 
@@ -41,7 +41,7 @@ fn added_names_are_listed_and_explained() {
     assert!(checks.contains("total-mass"), "{checks}");
     for (name, says) in [
         ("fixed-gain", "never looks"),
-        ("total-mass", "trapezoidal rule"),
+        ("total-mass", "trapezoidal"),
         ("pull", "towards the origin"),
     ] {
         let page = registry.explain(name).expect("a page");
@@ -86,20 +86,6 @@ fn an_added_method_runs_with_its_options() {
     assert!(found.answer("hjb").is_err());
 }
 
-#[test]
-fn an_added_check_runs_with_those_of_the_program() {
-    let asked = "checks = [\"total-mass\", \"derivatives\"]";
-    let text = toy_check::LINE.replace("checks = [\"derivatives\"]", asked);
-    let found = read(&text).solve(Solvers::Named(&["exact"]));
-    let found = found.expect("it runs");
-    for name in ["total-mass", "derivatives"] {
-        let mut verdicts = found.verdicts();
-        let passed = verdicts.any(|r| r.check == name && r.verdict == Verdict::Pass);
-        assert!(passed, "{name}");
-    }
-    assert!(Study::parse(&text).is_err());
-}
-
 /// `dX = -k X dt + dW` has the variance `(1 - exp(-2 k t)) / (2 k)` from a point.
 #[test]
 fn an_added_preset_is_the_process_it_states() {
@@ -118,4 +104,25 @@ run = { checks = "none", solvers = ["moments"] }
     let variance = found.quantity("covariance_end").expect("a variance").value;
     let expected = (1.0 - (-3.0_f64).exp()) / 3.0;
     assert!((variance - expected).abs() < 1e-5, "{variance}");
+}
+
+#[test]
+fn an_added_check_judges_an_answer() {
+    let study = read(
+        r#"
+format = 1
+problem = { name = "toy", kind = "reverse" }
+data = { family = "gaussian", mean = 0.5, cov = 0.3 }
+dynamics = { preset = "ou", rate = 1.0, sigma = 1.0 }
+time = { steps = 20 }
+sample = { paths = 64, steps = 20 }
+run = { paths = 64, solvers = ["exact"], checks = ["total-mass"] }
+"#,
+    );
+    let found = study.solve(Solvers::File).expect("it runs");
+    let verdicts: Vec<_> = found
+        .verdicts()
+        .map(|v| (v.check.as_str(), v.verdict))
+        .collect();
+    assert_eq!(verdicts, [("total-mass", Verdict::Pass)]);
 }

@@ -1,6 +1,8 @@
-//! A check of the mass that a density claims.
+//! A check from outside: one file, added to those of the program.
 
+use onsager::comparison::Comparison;
 use onsager::comparison::reference_law::ReferenceLaw;
+use onsager::derivation::derive;
 use onsager::field::LogDensity;
 use onsager::numeric::batch::{Batch, BatchRef};
 use onsager::numeric::random::Streams;
@@ -9,11 +11,12 @@ use onsager::problem::format::page::Page;
 use onsager::problem::meant::kind::REVERSE;
 use onsager::problem::parse_text;
 use onsager::solvers::lowered::problem::Lowered;
-use onsager::verification::check_claim;
+use onsager::study::Registry;
+use onsager::verification::bench::Bench;
 use onsager::verification::identity::{Check, Finding, Identity, Measure, Measured, Settings};
 use onsager::verification::subject::{Claims, Scope, Subject};
 use onsager::verification::verdict::{Residual, Verdict};
-use onsager::verification::vocabulary::standard;
+use onsager::verification::{check_claim, verify};
 use std::path::Path;
 
 const BOOK: &str = "# total-mass
@@ -26,7 +29,7 @@ int p_t dx = 1 in one state, by the trapezoidal rule.
 ";
 
 /// `∫ p_T dx = 1` on a line.
-pub static TOY: Check = Check {
+pub static TOTAL_MASS: Check = Check {
     card: CheckCard {
         page: Page::of("total-mass", BOOK),
         kinds: REVERSE,
@@ -54,7 +57,7 @@ fn total_mass(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
     ))
 }
 
-pub const LINE: &str = r#"
+const LINE: &str = r#"
 format = 1
 [problem]
 name = "toy"
@@ -68,7 +71,7 @@ preset = "ou"
 rate   = 1.0
 sigma  = 1.0
 [run]
-checks = ["derivatives"]
+checks = ["total-mass", "derivatives"]
 "#;
 
 /// A density with a wrong normaliser.
@@ -82,15 +85,31 @@ impl LogDensity for Heavy<'_> {
 }
 
 #[test]
-fn a_density_with_a_wrong_normaliser_fails() {
-    let problem = parse_text("toy.toml", LINE, Path::new("."), &[], &standard())
+fn a_check_from_outside_is_read_and_run_with_those_of_the_program() {
+    let registry = Registry::standard().with(&TOTAL_MASS);
+    let problem = parse_text("toy.toml", LINE, Path::new("."), &[], registry.words())
         .unwrap_or_else(|report| panic!("{report}"))
         .problem;
+    let derivation = derive(&problem).expect("true steps");
     let lowered = Lowered::new(problem).expect("a mixture");
+    let comparison = Comparison::default();
+    let bench = Bench::new(&lowered, &derivation, &[], &comparison, &Streams::new(1));
+    let found = verify(&bench, registry.checks(), &lowered.problem.checks);
+    let told: Vec<(&str, Verdict)> = found
+        .iter()
+        .map(|r| (r.check.as_str(), r.verdict))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("total-mass", Verdict::Pass),
+            ("derivatives", Verdict::Pass)
+        ]
+    );
     let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
     let exact = lowered.facts.marginals.as_ref().expect("a mixture");
     let heavy = Heavy(exact);
-    let subject = Subject {
+    let wrong = Subject {
         name: "heavy",
         lowered: &lowered,
         law: Some(&law),
@@ -105,6 +124,6 @@ fn a_density_with_a_wrong_normaliser_fails() {
         spec: &lowered.problem.checks[0],
         streams: Streams::new(1),
     };
-    let failed = check_claim(&TOY, &subject, &settings);
+    let failed = check_claim(&TOTAL_MASS, &wrong, &settings);
     assert_eq!(failed.verdict, Verdict::Fail, "{failed:?}");
 }
