@@ -282,14 +282,14 @@ fn pathwise(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
         })
         .collect();
     let slope = Estimate::from_samples(&slopes);
-    let mut residual = Residual::statistical(
+    let residual = Residual::statistical(
         slope.value,
         slope.error,
         0.0,
         settings.limit(ORDER_TOLERANCE, 1.0),
         levels[0].len(),
-    );
-    residual.target = 0.5;
+    )
+    .about(0.5);
     let [coarse, middle, fine] = [0, 1, 2].map(|level: usize| significant(rms(&levels[level]), 3));
     Ok(Finding::new(
         residual,

@@ -45,8 +45,8 @@ fn grid_order(_: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Op
     let own = fact(EXPECTED_ORDER_FACT).unwrap_or(GRID_ORDER_OF_SCHEME);
     let target = settings.spec.order.unwrap_or(own);
     let change = unsettled(order, coarser, target);
-    let mut residual = Residual::deterministic(order, change, settings.tolerance(ORDER_TOLERANCE));
-    residual.target = target;
+    let residual =
+        Residual::deterministic(order, change, settings.tolerance(ORDER_TOLERANCE)).about(target);
     let verdict = residual.verdict(settings.spec.confidence);
     let note = match verdict {
         Verdict::Inconclusive => format!(
@@ -186,8 +186,7 @@ fn order(settings: &Settings<'_>, distances: &[Vec<f64>], target: f64) -> Findin
         0.0
     };
     let limit = settings.tolerance(ORDER_TOLERANCE);
-    let mut residual = Residual::statistical(slopes[last], error, settled, limit, count);
-    residual.target = target;
+    let residual = Residual::statistical(slopes[last], error, settled, limit, count).about(target);
     let shown: Vec<String> = slopes.iter().map(|s| format!("{s:.2}")).collect();
     let shown = shown.join(", ");
     Finding::new(

@@ -184,8 +184,7 @@ fn zero_variance(
         0.0
     };
     let bias = (1.0 / paths as f64).sqrt() / 2.0_f64.ln() + change;
-    let mut residual = Residual::deterministic(slope, bias, settings.tolerance(0.15));
-    residual.target = target;
+    let residual = Residual::deterministic(slope, bias, settings.tolerance(0.15)).about(target);
     let [coarse, middle, fine] = spreads;
     Some(Finding {
         equation: blind.then_some(BLIND_EQUATION),
@@ -284,8 +283,7 @@ fn girsanov(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> 
     let effective = effective_share(walked.log_ratio()) * paths as f64;
     let weights: Vec<f64> = walked.log_ratio().iter().map(|r| r.exp()).collect();
     let mean = Estimate::from_samples(&weights);
-    let mut residual = Residual::statistical(mean.value, mean.error, 0.0, 0.05, paths);
-    residual.target = 1.0;
+    let residual = Residual::statistical(mean.value, mean.error, 0.0, 0.05, paths).about(1.0);
     let (verdict, warning) = if effective < FEW {
         let warning = ": its error bar cannot be trusted";
         (Verdict::Inconclusive, warning)
@@ -313,10 +311,8 @@ fn effective(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) ->
     let share = own.or(weights.map(|weights| weights.effective_sample_size))?;
     let smallest = settings.tolerance(0.05);
     // Everything from the smallest acceptable share to 1.
-    let residual = Residual {
-        target: 0.5 * (1.0 + smallest),
-        ..Residual::deterministic(share, 0.0, 0.5 * (1.0 - smallest) + 1e-12)
-    };
+    let room = 0.5 * (1.0 - smallest) + 1e-12;
+    let residual = Residual::deterministic(share, 0.0, room).about(0.5 * (1.0 + smallest));
     let note = format!("share of effective paths; at least {smallest} is asked for");
     Some(Finding::new(residual, note))
 }

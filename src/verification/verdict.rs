@@ -73,6 +73,11 @@ impl Residual {
         }
     }
 
+    /// The same with a target other than 0.
+    pub fn about(self, target: f64) -> Self {
+        Self { target, ..self }
+    }
+
     /// Half-width of the error bar at `confidence` standard errors.
     pub fn error_bar(&self, confidence: f64) -> f64 {
         confidence * self.standard_error.unwrap_or(0.0) + self.bias
