@@ -8,6 +8,8 @@ use onsager::numeric::random::Streams;
 use onsager::problem::load;
 use onsager::solvers::lowered::problem::Lowered;
 use onsager::solvers::registry::run::{Answers, solve};
+use onsager::verification::bench::Bench;
+use onsager::verification::catalogue::CHECKS;
 use onsager::verification::verify;
 use onsager::verification::vocabulary::standard;
 use std::path::Path;
@@ -41,7 +43,7 @@ fn main() {
 fn run(file: &Path) {
     let began = Instant::now();
     let loaded = load(file, &[], &standard()).unwrap_or_else(|report| panic!("{report}"));
-    derive(&loaded.problem).expect("the shipped lowered derives");
+    let derivation = derive(&loaded.problem).expect("the shipped lowered derives");
     let lowered = Lowered::new(loaded.problem).expect("the shipped lowered lowers");
     let mut answers = Answers::default();
     for spec in &lowered.problem.solvers {
@@ -49,14 +51,16 @@ fn run(file: &Path) {
     }
     let solved = began.elapsed().as_secs_f64();
     let streams = Streams::new(lowered.problem.run.seed);
-    compare(&lowered, &answers.solutions, &streams);
+    let comparison = compare(&lowered, &answers.solutions, &streams);
     let compared = began.elapsed().as_secs_f64();
-    verify(
+    let bench = Bench::new(
         &lowered,
+        &derivation,
         &answers.solutions,
-        &lowered.problem.checks,
+        &comparison,
         &streams,
     );
+    verify(&bench, CHECKS, &lowered.problem.checks);
     let total = began.elapsed().as_secs_f64();
     let solvers: Vec<String> = answers
         .solutions

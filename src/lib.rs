@@ -1,6 +1,55 @@
 //! Stochastic control from a problem file: the action principle derived symbolically, discretized,
 //! solved in several independent ways, compared and verified.
 //!
+//! ```
+//! use onsager::study::{Solvers, Study};
+//!
+//! let text = r#"
+//!     format = 1
+//!     problem = { name = "spring", kind = "control" }
+//!     dynamics = { state = "x", control = "u", horizon = [0.0, 1.0], drift = "-x + u", diffusion = 1.0 }
+//!     initial = { family = "delta", at = [1.0] }
+//!     cost = { running = "(x^2 + u^2)/2", terminal = "x^2" }
+//!     time = { steps = 40 }
+//!     run = { paths = 512 }
+//!     grid = { points = 201 }
+//! "#;
+//! let found = Study::parse(text)?.solve(Solvers::Auto)?;
+//! let (feedback, grid) = (found.answer("riccati")?, found.answer("hopf-cole")?);
+//! let [control, other] = [feedback, grid].map(|a| a.policy().map(|u| u.at(0.5, &[1.0])[0]));
+//! assert!((control? - other?).abs() < 1e-2);
+//! println!("V(1, 0.5) = {}", feedback.value()?.at(0.5, &[1.0]));
+//! for check in found.verdicts() {
+//!     println!("{} on {}: {}", check.check, check.on, check.verdict.name());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same problem from code, and one method with options of its own:
+//!
+//! ```
+//! use onsager::study::{Pose, Solvers};
+//!
+//! let spring = Pose::new("control", "spring")
+//!     .set("dynamics.state", "x")
+//!     .set("dynamics.control", "u")
+//!     .set("dynamics.horizon", vec![0.0, 1.0])
+//!     .set("dynamics.drift", "-x + u")
+//!     .set("dynamics.diffusion", 1.0)
+//!     .set("initial.family", "delta")
+//!     .set("initial.at", vec![1.0])
+//!     .set("cost.running", "(x^2 + u^2)/2")
+//!     .set("cost.terminal", "x^2")
+//!     .set("time.steps", 40)
+//!     .set("run.paths", 512)
+//!     .set("run.checks", "none");
+//! let solver = "[[solver]]\nmethod = \"hjb\"\npoints = 101\nsteps = 50";
+//! let found = spring.read()?.solve(Solvers::Stated(solver))?;
+//! let cost = found.answer("hjb")?.cost().expect("hjb finds the optimal cost");
+//! assert!(cost.value > 0.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The one object behind every problem is a controlled diffusion and its action,
 //!
 //! ```text
@@ -23,7 +72,8 @@
 //! | 7 | [`comparison`] | distances between answers |
 //! | 9 | [`verification`] | identities with residuals and verdicts |
 //! | 10 | [`report`] | one record and its views |
-//! | 11 | [`cli`] | the command line |
+//! | 11 | [`study`] | the whole run: load, choose, solve, compare, verify, record |
+//! | 12 | [`cli`] | the command line |
 
 pub mod cli;
 pub mod comparison;
@@ -35,4 +85,5 @@ pub mod numeric;
 pub mod problem;
 pub mod report;
 pub mod solvers;
+pub mod study;
 pub mod verification;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Floors, lowest first.
-const FLOORS: [&str; 12] = [
+const FLOORS: [&str; 13] = [
     "numeric",
     "expr",
     "problem",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 12] = [
     "analysis",
     "verification",
     "report",
+    "study",
     "cli",
 ];
 
@@ -255,6 +256,42 @@ fn target(path: &[String], files: &[File], exports: &Exports) -> Option<Vec<Stri
     Some(exported.unwrap_or(&file.module).clone())
 }
 
+/// The simulators that measure answers, and what they must not name: the code that makes answers.
+const JUDGES: [(&str, &[&str]); 3] = [
+    ("comparison/controlled_paths.rs", &["solvers"]),
+    ("comparison/policy_paths.rs", &MAKERS),
+    ("comparison/path_ends.rs", &MAKERS),
+];
+const MAKERS: [&str; 4] = [
+    "discretization",
+    "solvers::walk",
+    "solvers::learned",
+    "solvers::grid",
+];
+
+/// Where a simulator that measures answers names what makes them, or the other way round.
+fn entangled(files: &[File]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in files {
+        let mentions = paths(file.production(), "crate");
+        let mut forbidden: Vec<&str> = Vec::new();
+        if file.module.first().is_some_and(|floor| floor == "solvers") {
+            forbidden.push("comparison");
+        }
+        for (judge, makers) in JUDGES {
+            if file.path == judge {
+                forbidden.extend(makers);
+            }
+        }
+        for mention in mentions.iter().map(|path| path.join("::")) {
+            if forbidden.iter().any(|name| mention.starts_with(name)) {
+                broken.push(format!("{}: names `{mention}`", file.path));
+            }
+        }
+    }
+    broken
+}
+
 type Exports = BTreeMap<(Vec<String>, String), Vec<String>>;
 
 /// `pub use graph::Expr` in `expr/mod.rs`: (`expr`, `Expr`) stands in `expr::graph`.
@@ -402,8 +439,16 @@ fn no_modules_form_a_circle() {
 }
 
 #[test]
+fn what_measures_answers_makes_none() {
+    assert_none(entangled(&sources()));
+}
+
+#[test]
 fn the_sources_are_all_read() {
     let files = sources();
+    for (judge, _) in JUDGES {
+        assert!(files.iter().any(|f| f.path == judge), "{judge} is missing");
+    }
     for floor in FLOORS.iter().filter(|floor| **floor != "analysis") {
         assert!(
             files.iter().any(|f| f.path == format!("{floor}/mod.rs")),
@@ -453,6 +498,36 @@ fn a_wholesale_import_is_caught() {
 fn a_nameless_room_is_caught() {
     assert_eq!(nameless(&[File::new("solvers/utils.rs", "")]).len(), 1);
     assert_eq!(nameless(&[File::new("expr/types/mod.rs", "")]).len(), 1);
+}
+
+#[test]
+fn a_judge_that_shares_code_is_caught() {
+    let planted = [
+        (
+            "comparison/policy_paths.rs",
+            "use crate::solvers::walk::steered_walk::SteeredWalk;",
+        ),
+        (
+            "comparison/path_ends.rs",
+            "use crate::discretization::steered::SteeredProcess;",
+        ),
+        (
+            "comparison/controlled_paths.rs",
+            "use crate::solvers::walk::reverse_sampling::Walk;",
+        ),
+        (
+            "solvers/learned/ddp.rs",
+            "use crate::comparison::policy_paths::Simulator;",
+        ),
+    ];
+    for (path, text) in planted {
+        assert_eq!(entangled(&[File::new(path, text)]).len(), 1, "{path}");
+    }
+    let innocent = "use crate::solvers::lowered::problem::Lowered;\n#[cfg(test)]\nmod tests { use crate::solvers::walk::W; }";
+    assert_none(entangled(&[File::new(
+        "comparison/policy_paths.rs",
+        innocent,
+    )]));
 }
 
 #[test]

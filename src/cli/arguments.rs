@@ -71,7 +71,7 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Names, one per row: kinds, methods, checks, structures, examples or codes
+    /// Names, one per row: kinds, methods, checks, presets, structures, examples or codes
     List { what: String },
     /// One page about a code, check, method, structure or kind, or `exit-codes`
     Explain { name: String },

@@ -1,10 +1,8 @@
 //! `check`: parse, validate, find structure, print the plan; solve nothing.
 
 use crate::cli::arguments::{Common, Overrides};
-use crate::cli::exit::Exit;
-use crate::cli::input::{derive_problem, load_problem};
+use crate::cli::input::{read, refuse};
 use crate::cli::output::say;
-use crate::cli::record;
 use crate::derivation::Derivation;
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
@@ -12,6 +10,8 @@ use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::{Duration, Task};
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
+use crate::study::exit::Exit;
+use crate::study::structures;
 use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,13 @@ use std::path::{Path, PathBuf};
 pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &Common) -> Exit {
     let mut exits = Vec::new();
     for file in files {
-        match load_problem(file, overrides, common) {
-            Ok(loaded) => {
-                match derive_problem(&loaded, common) {
-                    Err(exit) => exits.push(exit),
+        match read(file, overrides, common) {
+            Ok(study) => {
+                let loaded = study.loaded();
+                match study.derive() {
+                    Err(why) => exits.push(refuse(&why, common)),
                     Ok(_) if resolved => say(&loaded.resolved),
-                    Ok(derivation) => describe(file, &loaded, &derivation, common),
+                    Ok(derivation) => describe(file, loaded, &derivation, common),
                 }
                 if common.strict && !loaded.warnings.is_empty() {
                     exits.push(Exit::Inconclusive);
@@ -65,7 +66,7 @@ fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Comm
     say(&format!("{}\n\n", heading(problem)));
     say(&format!(
         "{}\n",
-        terminal::structures(&record::structures(derivation), style)
+        terminal::structures(&structures(derivation), style)
     ));
     let mut plan = Table::new(&["plan", "method", "size"]);
     for solver in &problem.solvers {

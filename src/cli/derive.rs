@@ -1,13 +1,13 @@
 //! `derive`: the derivation with named steps, each executed.
 
 use crate::cli::arguments::{Common, Format, Overrides};
-use crate::cli::exit::Exit;
-use crate::cli::input::{derive_problem, load_problem};
+use crate::cli::input::{read, refuse};
 use crate::cli::output::say;
 use crate::derivation::kind::print;
 use crate::derivation::{Derivation, Evidence, Step};
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::html::typeset::Typesetter;
+use crate::study::exit::Exit;
 use serde::Serialize;
 use std::path::Path;
 
@@ -19,14 +19,15 @@ pub fn derive(
     overrides: &Overrides,
     common: &Common,
 ) -> Exit {
-    let loaded = match load_problem(file, overrides, common) {
-        Ok(loaded) => loaded,
+    let study = match read(file, overrides, common) {
+        Ok(study) => study,
         Err(exit) => return exit,
     };
-    let mut derivation = match derive_problem(&loaded, common) {
+    let mut derivation = match study.derive() {
         Ok(derivation) => derivation,
-        Err(exit) => return exit,
+        Err(why) => return refuse(&why, common),
     };
+    let name = &study.loaded().problem.name;
     if let Err(message) = select(&mut derivation, only) {
         eprintln!("error: {message}");
         return Exit::BadInput;
@@ -34,8 +35,8 @@ pub fn derive(
     match format {
         Format::Text => say(&print::text(&derivation)),
         Format::Latex => say(&print::latex(&derivation)),
-        Format::Mathml => say(&mathml(&derivation, &loaded.problem.name)),
-        Format::Json => say(&format!("{}\n", json(&derivation, &loaded.problem.name))),
+        Format::Mathml => say(&mathml(&derivation, name)),
+        Format::Json => say(&format!("{}\n", json(&derivation, name))),
     }
     Exit::Solved
 }

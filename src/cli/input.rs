@@ -1,37 +1,24 @@
-//! Problem files on their way in: loaded, derived, or refused with everything that is wrong.
+//! Problem files on their way in: read, or refused with everything that is wrong.
 
 use crate::cli::arguments::{Common, Overrides};
-use crate::cli::exit::Exit;
 use crate::cli::output::say;
-use crate::derivation::claim::identity::read_identities;
-use crate::derivation::ground::definedness::undefined;
-use crate::derivation::kind::dispatch::stated;
-use crate::derivation::kind::expectation::unmet;
-use crate::derivation::{Derivation, derive};
-use crate::problem::text::diagnostic::Report;
-use crate::problem::{Loaded, Override, load};
-use crate::verification::vocabulary::standard;
+use crate::problem::Override;
+use crate::study::exit::Exit;
+use crate::study::{Registry, Request, Solvers, Study, Unable};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Loads a problem and prints its warnings, or everything that is wrong with it.
-pub(super) fn load_problem(
-    file: &Path,
-    overrides: &Overrides,
-    common: &Common,
-) -> Result<Loaded, Exit> {
-    let colour = common.color.holds(std::io::stderr().is_terminal());
+/// Reads a problem file and prints its warnings, or everything that is wrong with it.
+pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Result<Study, Exit> {
     let mut replaced = Vec::new();
     for text in &overrides.set {
-        match Override::parse(text) {
-            Some(value) => replaced.push(value),
-            None => {
-                eprintln!(
-                    "error: `--set {text}` has no `=`; write --set table.key=value or --set name=value"
-                );
-                return Err(Exit::BadInput);
-            }
-        }
+        let Some(value) = Override::parse(text) else {
+            eprintln!(
+                "error: `--set {text}` has no `=`; write --set table.key=value or --set name=value"
+            );
+            return Err(Exit::BadInput);
+        };
+        replaced.push(value);
     }
     if let Some(seed) = common.seed {
         replaced.push(Override {
@@ -39,47 +26,24 @@ pub(super) fn load_problem(
             value: seed.to_string(),
         });
     }
-    match load(file, &replaced, &standard()) {
-        Ok(loaded) => {
-            if !common.quiet {
-                for warning in &loaded.warnings {
-                    eprintln!("{}\n", warning.render(&loaded.source, colour));
-                }
-            }
-            Ok(loaded)
+    let study = Registry::standard().load(file, &replaced);
+    let study = study.map_err(|why| refuse(&why, common))?;
+    if !common.quiet {
+        let colour = common.color.holds(std::io::stderr().is_terminal());
+        let loaded = study.loaded();
+        for warning in &loaded.warnings {
+            eprintln!("{}\n", warning.render(&loaded.source, colour));
         }
-        Err(report) => Err(refuse(&report, common)),
     }
+    Ok(study)
 }
 
-/// Derives a loaded problem, unless it lacks a structure its file expects or states an identity that cannot be
-/// read.
-pub(super) fn derive_problem(loaded: &Loaded, common: &Common) -> Result<Derivation, Exit> {
-    let stated = stated(&loaded.problem);
-    let undefined = undefined(&loaded.problem, &stated);
-    if !undefined.is_empty() {
-        return Err(refuse(
-            &Report::new(loaded.source.clone(), undefined),
-            common,
-        ));
-    }
-    let derivation = derive(&loaded.problem).map_err(|error| {
-        eprintln!("error: {error}");
-        Exit::BadInput
-    })?;
-    let mut wrong = unmet(&loaded.problem.expect, &derivation.structure);
-    if let Err(misread) = read_identities(&loaded.problem, &loaded.source) {
-        wrong.extend(misread);
-    }
-    if wrong.is_empty() {
-        Ok(derivation)
-    } else {
-        Err(refuse(&Report::new(loaded.source.clone(), wrong), common))
-    }
-}
-
-/// Says everything that is wrong with a file.
-pub(super) fn refuse(report: &Report, common: &Common) -> Exit {
+/// Says why nothing was found.
+pub(super) fn refuse(why: &Unable, common: &Common) -> Exit {
+    let Unable::Wrong(report) = why else {
+        eprintln!("error: {why}");
+        return why.exit();
+    };
     if common.json {
         for diagnostic in &report.diagnostics {
             say(&format!("{}\n", diagnostic.to_json(&report.source)));
@@ -87,9 +51,57 @@ pub(super) fn refuse(report: &Report, common: &Common) -> Exit {
     }
     let colour = common.color.holds(std::io::stderr().is_terminal());
     eprint!("{}", report.render(colour));
-    if report.exit_code() == Exit::InputOutput.code() {
-        Exit::InputOutput
-    } else {
-        Exit::BadInput
+    why.exit()
+}
+
+/// What the command line asks of a run; no id asks for all solvers.
+pub(super) fn request<'a>(
+    only: &'a [&'a str],
+    keep_references: bool,
+    common: &Common,
+) -> Request<'a> {
+    Request {
+        solvers: match only {
+            [] => Solvers::File,
+            ids => Solvers::Only(ids),
+        },
+        keep_references,
+        max_time: common.max_time,
+        threads: common.threads,
+        block: common.block,
     }
+}
+
+/// Files, and the problem files of folders.
+pub(super) fn problem_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let found = files_of(path).map_err(|error| {
+            eprintln!("error: cannot list {}: {error}", path.display());
+            Exit::InputOutput
+        })?;
+        if found.is_empty() {
+            eprintln!("error: no problem files in {}", path.display());
+            return Err(Exit::BadInput);
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// The `.toml` files of a folder, by name.
+fn files_of(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "toml") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }

@@ -3,30 +3,20 @@
 mod arguments;
 mod bench;
 mod check;
-mod control_figures;
-mod control_record;
 mod derive;
-mod examples;
-mod exit;
 mod explain;
-mod figures;
 mod input;
 mod output;
 mod progress;
-mod record;
 mod schema;
-mod session;
 mod solve;
-mod solve_control;
-mod solve_reverse;
-mod solve_simulate;
 mod verify;
 
+use crate::study::exit::Exit;
 use arguments::{Arguments, Command};
-use bench::BenchRequest;
+use bench::Bench;
 use clap::Parser;
-use exit::Exit;
-use session::Request;
+use solve::Solve;
 use std::process::ExitCode;
 
 /// Runs one command line.
@@ -63,13 +53,12 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             only,
             overrides,
             keep_references,
-        } => solve::solve(&Request {
+        } => solve::solve(&Solve {
             file,
             only,
             overrides,
             keep_references: *keep_references,
             common,
-            identities_only: false,
         }),
         Command::Verify { file, overrides } => verify::verify(file, overrides, common),
         Command::Bench {
@@ -77,7 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             only,
             levels,
             overrides,
-        } => bench::bench(&BenchRequest {
+        } => bench::bench(&Bench {
             paths,
             only,
             levels: *levels,

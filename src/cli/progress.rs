@@ -1,14 +1,51 @@
 //! Progress on standard error: one animated line per solver on a terminal, rare plain lines elsewhere.
 
+use crate::cli::arguments::{Common, When};
 use crate::solvers::driver::Progress;
+use crate::study::Moment;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Steps of a bar; fractions are shown to this resolution.
 const RESOLUTION: u64 = 1000;
 
+/// The progress of a run, a line for each part of it.
+pub struct ProgressLines {
+    wanted: bool,
+    line: ProgressLine,
+}
+
+impl ProgressLines {
+    pub fn new(common: &Common) -> Self {
+        Self {
+            wanted: match common.progress {
+                When::Always => true,
+                When::Never => false,
+                When::Auto => !common.quiet,
+            },
+            line: ProgressLine::Silent,
+        }
+    }
+
+    /// Shows a moment of a run.
+    pub fn tell(&mut self, moment: Moment<'_>) {
+        match moment {
+            Moment::Begins { name, doing } => {
+                let terminal = std::io::stderr().is_terminal();
+                self.line = ProgressLine::begin(name, self.wanted, terminal);
+                self.line.show(0.0, doing);
+            }
+            Moment::Goes(progress) => self.line.solver(progress),
+            Moment::Ends(outcome) => {
+                std::mem::replace(&mut self.line, ProgressLine::Silent).end(outcome);
+            }
+        }
+    }
+}
+
 /// Where progress goes.
-pub enum ProgressLine {
+enum ProgressLine {
     /// Nowhere.
     Silent,
     /// An animated line, at most ten updates a second.
@@ -24,7 +61,7 @@ pub enum ProgressLine {
 
 impl ProgressLine {
     /// Begins a line for one named piece of work.
-    pub fn begin(name: &str, wanted: bool, terminal: bool) -> Self {
+    fn begin(name: &str, wanted: bool, terminal: bool) -> Self {
         if !wanted {
             return Self::Silent;
         }
@@ -51,7 +88,7 @@ impl ProgressLine {
     }
 
     /// Shows a solver's progress.
-    pub fn solver(&mut self, progress: &Progress) {
+    fn solver(&mut self, progress: &Progress) {
         if let Progress::Going {
             fraction,
             objective,
@@ -68,7 +105,7 @@ impl ProgressLine {
     }
 
     /// Shows a fraction done with a message.
-    pub fn show(&mut self, fraction: f64, message: &str) {
+    fn show(&mut self, fraction: f64, message: &str) {
         match self {
             Self::Silent => {}
             Self::Animated(bar) => {
@@ -88,7 +125,7 @@ impl ProgressLine {
     }
 
     /// Ends the line; the result itself goes to standard output elsewhere.
-    pub fn end(self, outcome: &str) {
+    fn end(self, outcome: &str) {
         match self {
             Self::Silent => {}
             Self::Animated(bar) => bar.finish_and_clear(),

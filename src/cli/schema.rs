@@ -1,7 +1,6 @@
 //! `schema`: the tables and keys of the format.
 
 use crate::cli::arguments::Common;
-use crate::cli::exit::Exit;
 use crate::cli::output::say;
 use crate::problem::format::json_schema::{form_text, json_schema, json_schema_of};
 use crate::problem::format::key::Key;
@@ -12,6 +11,7 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
+use crate::study::exit::Exit;
 use crate::verification::vocabulary::standard;
 use std::io::IsTerminal;
 

@@ -1,131 +1,90 @@
 //! The main job: derive, solve, compare, verify, report.
 
-use crate::cli::arguments::Common;
-use crate::cli::exit::Exit;
-use crate::cli::input::{derive_problem, load_problem, refuse};
-use crate::cli::session::{Clock, Request};
-use crate::cli::solve_control::run_control;
-use crate::cli::solve_reverse::run_reverse;
-use crate::cli::solve_simulate::run_simulation;
-use crate::numeric::blocks::with_pool;
-use crate::problem::Loaded;
-use crate::problem::meant::solver::SolverSpec;
-use crate::problem::meant::task::Kind;
-use crate::problem::text::diagnostic::{Diagnostic, Report};
-use crate::problem::text::suggest::did_you_mean;
-use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::registry::choice::automatic;
-use crate::solvers::registry::choice_simulate::automatic as simulation_methods;
+use crate::cli::arguments::{Common, Overrides};
+use crate::cli::input::{read, refuse, request};
+use crate::cli::output::say;
+use crate::cli::progress::ProgressLines;
+use crate::report::events::EventLog;
+use crate::report::run_folder::{WriteError, write_run};
+use crate::report::terminal::{self, Style};
+use crate::study::exit::Exit;
+use crate::study::{Findings, Study};
+use std::io::IsTerminal;
+use std::path::Path;
 
-/// `onsager solve` and `onsager verify`.
-pub fn solve(request: &Request<'_>) -> Exit {
-    let loaded = load_problem(request.file, request.overrides, request.common)
-        .and_then(|loaded| with_solvers(request, loaded));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    if let Some(exit) = unknown_solver(&loaded.problem.solvers, request.only) {
-        return exit;
-    }
-    let threads = request.common.threads.unwrap_or(loaded.problem.run.threads);
-    with_pool(threads, request.common.block, || run(request, &loaded))
+/// What the command line asked for.
+pub struct Solve<'a> {
+    pub file: &'a Path,
+    pub only: &'a [String],
+    pub overrides: &'a Overrides,
+    pub keep_references: bool,
+    pub common: &'a Common,
 }
 
-/// Where the file leaves the choice of solvers to the structure of the problem: the same file with the choice
-/// in it, so that their options get the defaults of the format.
-pub(super) fn with_solvers(request: &Request<'_>, loaded: Loaded) -> Result<Loaded, Exit> {
-    let problem = &loaded.problem;
-    if !problem.automatic {
-        return Ok(loaded);
+/// `onsager solve`: everything, and the run folder.
+pub fn solve(asked: &Solve<'_>) -> Exit {
+    match read(asked.file, asked.overrides, asked.common) {
+        Ok(study) => run(asked, &study, "solve"),
+        Err(exit) => exit,
     }
-    let names = match problem.kind() {
-        Kind::Control | Kind::Sample => control_methods(request, &loaded)?,
-        Kind::Simulate => {
-            let lowered = Lowered::new(problem.clone()).map_err(|error| {
-                eprintln!("error: {error}");
-                Exit::BadInput
-            })?;
-            simulation_methods(&lowered)
-        }
-        Kind::Reverse | Kind::Bridge | Kind::Path => return Ok(loaded),
-    };
-    let mut overrides = request.overrides.clone();
-    overrides.set.push(format!("run.solvers={names:?}"));
-    let quiet = Common {
-        quiet: true,
-        ..request.common.clone()
-    };
-    load_problem(request.file, &overrides, &quiet)
 }
 
-/// What the structure of a control problem admits.
-fn control_methods(request: &Request<'_>, loaded: &Loaded) -> Result<Vec<&'static str>, Exit> {
-    let problem = &loaded.problem;
-    let lowered = Lowered::new(problem.clone()).map_err(|error| {
+/// Solves and reports; only `solve` writes the run folder.
+pub(super) fn run(asked: &Solve<'_>, study: &Study, verb: &str) -> Exit {
+    let common = asked.common;
+    let only: Vec<&str> = asked.only.iter().map(String::as_str).collect();
+    let request = request(&only, asked.keep_references, common);
+    let mut lines = ProgressLines::new(common);
+    let found = study.run(&request, &mut |moment| lines.tell(moment));
+    let written = match found {
+        Ok(found) => tell(&found, asked, verb),
+        Err(why) => return refuse(&why, common),
+    };
+    written.unwrap_or_else(|error| {
         eprintln!("error: {error}");
-        Exit::BadInput
-    })?;
-    automatic(&lowered).map_err(|refusal| {
-        let drift = problem
-            .places
-            .iter()
-            .find(|(key, _)| key.starts_with("dynamics.drift"));
-        let span = drift.map_or(0..0, |(_, span)| span.clone());
-        let diagnostic = Diagnostic::error("E320", span, "no method applies to this problem")
-            .note(refusal.reason)
-            .help(format!(
-                "nearest that would be solved: {}",
-                refusal.accepted
-            ));
-        let report = Report::new(loaded.source.clone(), vec![diagnostic]);
-        refuse(&report, request.common)
+        Exit::InputOutput
     })
 }
 
-/// `--only` names that no solver has.
-pub(super) fn unknown_solver(solvers: &[SolverSpec], only: &[String]) -> Option<Exit> {
-    let ids: Vec<&str> = solvers.iter().map(|s| s.id.as_str()).collect();
-    let wrong = only.iter().find(|id| !ids.contains(&id.as_str()))?;
-    let hint = did_you_mean(wrong, ids.iter().copied());
-    eprintln!(
-        "error: no solver `{wrong}` in this problem{}; it has {}",
-        hint.map_or(String::new(), |hint| format!(", {hint}")),
-        ids.join(", ")
-    );
-    Some(Exit::BadInput)
-}
-
-fn run(request: &Request<'_>, loaded: &Loaded) -> Exit {
-    let mut clock = Clock::start();
-    let derivation = match derive_problem(loaded, request.common) {
-        Ok(derivation) => derivation,
-        Err(exit) => return exit,
+fn tell(found: &Findings, asked: &Solve<'_>, verb: &str) -> Result<Exit, WriteError> {
+    let common = asked.common;
+    let record = found.record(&command_line(asked, verb), common.strict);
+    let events = EventLog::of(&record);
+    if common.json {
+        say(&events.text());
+    }
+    let folder = if verb == "solve" {
+        let parent = common.out.as_deref().unwrap_or(found.directory());
+        Some(write_run(&record, &events, found.parts(), parent)?)
+    } else {
+        None
     };
-    clock.lap("derive");
-    let mut lowered = loaded.problem.clone();
-    if !request.overrides.set.is_empty() && !request.keep_references {
-        // References describe the file as written.
-        lowered.references.clear();
+    if !common.json {
+        let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
+        say(&terminal::summary(&record, folder.as_deref(), style));
     }
-    match lowered.kind() {
-        Kind::Control | Kind::Sample => run_control(request, loaded, lowered, &derivation, clock),
-        Kind::Reverse if !draws_noised_data(&lowered) => {
-            run_control(request, loaded, lowered, &derivation, clock)
-        }
-        Kind::Simulate => run_simulation(request, loaded, lowered, &derivation, clock),
-        _ => run_reverse(request, loaded, lowered, &derivation, clock),
-    }
+    Ok(found.exit(common.strict))
 }
 
-/// Whether answers can be measured on draws of the noised data: additive noise, and a law that is drawn.
-fn draws_noised_data(problem: &crate::problem::meant::model::Problem) -> bool {
-    let entries = problem.dynamics.diffusion.iter().flatten();
-    let moved = entries
-        .into_iter()
-        .any(|entry| problem.graph.depends_on_any(*entry, &problem.state));
-    !moved
-        && problem
-            .reverse()
-            .is_some_and(|task| task.data.mixture().is_some())
+/// The command that gives this run again.
+fn command_line(asked: &Solve<'_>, verb: &str) -> String {
+    let mut command = format!("onsager {verb} {}", asked.file.display());
+    command.push_str(&chosen(asked.overrides, asked.only));
+    if let Some(seed) = asked.common.seed {
+        command.push_str(&format!(" --seed {seed}"));
+    }
+    if asked.keep_references {
+        command.push_str(" --keep-references");
+    }
+    command
+}
+
+/// The options of a command line that choose values and solvers.
+pub(super) fn chosen(overrides: &Overrides, only: &[String]) -> String {
+    let sets = overrides.set.iter().map(|set| format!(" --set '{set}'"));
+    let mut text: String = sets.collect();
+    if !only.is_empty() {
+        text.push_str(&format!(" --only {}", only.join(",")));
+    }
+    text
 }

@@ -1,141 +1,75 @@
 //! `verify`: the identities of a file, or of every file of a folder.
 
 use crate::cli::arguments::{Common, Overrides};
-use crate::cli::exit::Exit;
-use crate::cli::input::{load_problem, refuse};
+use crate::cli::input::{problem_files, read, refuse};
 use crate::cli::output::say;
-use crate::cli::session::Request;
-use crate::cli::solve::solve;
-use crate::derivation::claim::ground::Ground;
-use crate::derivation::claim::identity::{Identity, Mode, read_identities};
+use crate::cli::solve::{Solve, run};
+use crate::derivation::claim::identity::{Identity, Mode};
 use crate::derivation::claim::slip::Place;
-use crate::numeric::blocks::with_threads;
 use crate::problem::Loaded;
-use crate::problem::text::diagnostic::{Diagnostic, Report};
+use crate::problem::text::diagnostic::Diagnostic;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
-use crate::verification::claim::numbers::Numbers;
-use crate::verification::claim::{Decided, Effort, Undecided, decide};
+use crate::study::exit::Exit;
+use crate::verification::claim::Decided;
 use crate::verification::verdict::Verdict;
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Most paths and steps of a measurement.
-const EFFORT: Effort = Effort {
-    paths: 1 << 17,
-    steps: 64,
-};
 /// Characters of a claim in the table.
 const CLAIM_WIDTH: usize = 68;
 
 /// Decides the identities of one file, or of every problem file of a folder.
 pub fn verify(path: &Path, overrides: &Overrides, common: &Common) -> Exit {
-    if !path.is_dir() {
-        return verify_file(path, overrides, common);
-    }
-    let files = match problem_files(path) {
+    let files = match problem_files(&[path.to_owned()]) {
         Ok(files) => files,
-        Err(error) => {
-            eprintln!("error: cannot list {}: {error}", path.display());
-            return Exit::InputOutput;
-        }
+        Err(exit) => return exit,
     };
-    if files.is_empty() {
-        eprintln!("error: no problem files in {}", path.display());
-        return Exit::BadInput;
-    }
-    let exits: Vec<Exit> = files
+    let exits = files
         .iter()
-        .map(|file| verify_file(file, overrides, common))
-        .collect();
-    Exit::worst(exits)
-}
-
-/// The `.toml` files of a folder, by name.
-pub(super) fn problem_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "toml") && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+        .map(|file| verify_file(file, overrides, common));
+    Exit::worst(exits.collect::<Vec<_>>())
 }
 
 fn verify_file(file: &Path, overrides: &Overrides, common: &Common) -> Exit {
-    let loaded = match load_problem(file, overrides, common) {
-        Ok(loaded) => loaded,
+    let study = match read(file, overrides, common) {
+        Ok(study) => study,
         Err(exit) => return exit,
     };
-    let catalogue = || {
-        solve(&Request {
-            file,
-            only: &[],
-            overrides,
-            keep_references: false,
-            common,
-            identities_only: true,
-        })
+    let asked = Solve {
+        file,
+        only: &[],
+        overrides,
+        keep_references: false,
+        common,
     };
-    if loaded.problem.identities.is_empty() {
-        return catalogue();
+    let problem = &study.loaded().problem;
+    if problem.identities.is_empty() {
+        return run(&asked, &study, "verify");
     }
-    let own = match read_identities(&loaded.problem, &loaded.source) {
-        Err(diagnostics) => refuse(&Report::new(loaded.source.clone(), diagnostics), common),
-        Ok((ground, identities)) => {
-            let threads = loaded.problem.run.threads;
-            with_threads(threads, || {
-                decide_all(file, &loaded, &ground, &identities, common)
-            })
+    let own = match study.identities() {
+        Err(why) => refuse(&why, common),
+        Ok(decided) => {
+            if common.json {
+                print_json(file, &decided);
+            } else {
+                print_table(file, study.loaded(), &decided, common);
+            }
+            judge(&decided, common)
         }
     };
     // A file that lists its solvers wants the catalogue too; a derivation alone does not.
-    if loaded.problem.automatic || loaded.problem.solvers.is_empty() {
+    if problem.automatic || problem.solvers.is_empty() {
         own
     } else {
-        Exit::worst([own, catalogue()])
+        Exit::worst([own, run(&asked, &study, "verify")])
     }
 }
 
-fn decide_all(
-    file: &Path,
-    loaded: &Loaded,
-    ground: &Ground,
-    identities: &[Identity],
-    common: &Common,
-) -> Exit {
-    let numbers = Numbers::new(&loaded.problem);
-    let mut decided = Vec::with_capacity(identities.len());
-    for identity in identities {
-        match decide(identity, ground, &numbers, EFFORT) {
-            Ok(links) => decided.push((identity, links)),
-            Err(Undecided::Misread(errors)) => {
-                let found = errors
-                    .iter()
-                    .map(|e| e.diagnostic(&loaded.source, &identity.span))
-                    .collect();
-                return refuse(&Report::new(loaded.source.clone(), found), common);
-            }
-            Err(error @ Undecided::Contradiction { .. }) => {
-                eprintln!("error: {}: {error}", identity.name);
-                return Exit::CheckFailed;
-            }
-        }
-    }
-    if common.json {
-        print_json(file, &decided);
-    } else {
-        print_table(file, loaded, &decided, common);
-    }
-    judge(&decided, common)
-}
+type AllDecided = [(Identity, Vec<Decided>)];
 
-type AllDecided<'a> = [(&'a Identity, Vec<Decided>)];
-
-fn judge(decided: &AllDecided<'_>, common: &Common) -> Exit {
+fn judge(decided: &AllDecided, common: &Common) -> Exit {
     let verdicts = || {
         decided
             .iter()
@@ -173,7 +107,7 @@ fn shortened(text: &str) -> String {
     format!("{kept}...")
 }
 
-fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided<'_>, common: &Common) {
+fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided, common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     say(&format!(
         "{}   {}\n\n",
@@ -257,7 +191,7 @@ fn failure(identity: &Identity, i: usize, link: &Decided, loaded: &Loaded) -> Di
     diagnostic
 }
 
-fn print_json(file: &Path, decided: &AllDecided<'_>) {
+fn print_json(file: &Path, decided: &AllDecided) {
     for (identity, links) in decided {
         for (i, link) in links.iter().enumerate() {
             let proof = link.evidence.proof.as_ref();

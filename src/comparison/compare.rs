@@ -1,20 +1,55 @@
-//! Every solution of a reverse diffusion against the best answer there is.
+//! Every solution against the best answer there is, for problems of every kind.
+//!
+//! | process | what is compared |
+//! |---|---|
+//! | runs against noise that is free of the state | scores, under the law of the noised data |
+//! | any other with a control | policies, simulated on the time of the control |
+//! | none to control | numbers by name |
 
-use crate::comparison::control_error::{
-    Clouds, Uncontrolled, control_error, measure_action, value,
-};
+use crate::comparison::control_error::{Clouds, control_error};
 use crate::comparison::generated::{TrueSamples, generate};
 use crate::comparison::likelihood::Likelihood;
-use crate::comparison::quantities::quantities;
+use crate::comparison::performance::{of_score, value};
+use crate::comparison::policies::compare_policies;
+use crate::comparison::quantities::{of_scores, of_simulation};
 use crate::comparison::reference_law::{ReferenceLaw, reference_answer};
 use crate::comparison::rows::{Comparison, ComparisonRow};
+use crate::field::idle::Idle;
 use crate::numeric::random::Streams;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
 
+/// Whether answers are compared as scores.
+pub fn compares_scores(lowered: &Lowered) -> bool {
+    let reverse = lowered.problem.reverse();
+    let is_drawn = reverse.is_some_and(|task| task.data.mixture().is_some());
+    is_drawn && lowered.undoes_additive_noise()
+}
+
 /// Measures every solution by code that did not produce it, on noise it has not seen.
 pub fn compare(lowered: &Lowered, solutions: &[Solution], streams: &Streams) -> Comparison {
     let streams = streams.scoped("comparison");
+    let mut comparison = Comparison {
+        rows: solutions.iter().map(ComparisonRow::of).collect(),
+        ..Comparison::default()
+    };
+    if lowered.process.control.is_empty() {
+        let stopped = !lowered.free().stops.is_empty();
+        of_simulation(solutions, stopped, &mut comparison);
+    } else if compares_scores(lowered) {
+        compare_scores(lowered, solutions, &streams, &mut comparison);
+    } else {
+        compare_policies(lowered, solutions, &streams, &mut comparison);
+    }
+    comparison
+}
+
+fn compare_scores(
+    lowered: &Lowered,
+    solutions: &[Solution],
+    streams: &Streams,
+    comparison: &mut Comparison,
+) {
     let reference = reference_answer(lowered, solutions);
     let law = ReferenceLaw::new(lowered, solutions);
     let clouds = law
@@ -22,53 +57,37 @@ pub fn compare(lowered: &Lowered, solutions: &[Solution], streams: &Streams) -> 
         .map(|law| Clouds::new(lowered, law, &streams.scoped("clouds")));
     let truth = law
         .as_ref()
-        .map(|law| TrueSamples::new(lowered, law, &streams));
-    let likelihood = Likelihood::new(lowered, law.as_ref(), &streams);
-    let rows: Vec<ComparisonRow> = solutions
-        .iter()
-        .map(|solution| {
-            let score = solution.answer.score();
-            ComparisonRow {
-                solver: solution.id.clone(),
-                method: solution.method,
-                control_error: reference
-                    .as_ref()
-                    .zip(clouds.as_ref())
-                    .map(|(reference, clouds)| control_error(lowered, score, reference, clouds)),
-                action: reference
-                    .as_ref()
-                    .and_then(|reference| measure_action(lowered, score, reference, &streams)),
-                negative_log_likelihood: likelihood
-                    .as_ref()
-                    .and_then(|likelihood| likelihood.of(lowered, score).ok()),
-                generated: truth.as_ref().map_or(Vec::new(), |truth| {
-                    generate(lowered, score, truth, &streams.scoped("generation"))
-                }),
-                work: solution.work,
-                seconds: solution.seconds,
-                stopped: solution.stopped,
-            }
-        })
-        .collect();
-    let uncontrolled = reference.as_ref().and_then(|reference| {
-        let dimension = lowered.noising().dimension();
-        measure_action(lowered, &Uncontrolled { dimension }, reference, &streams)
-    });
-    let value = reference
-        .as_ref()
-        .and_then(|r| r.log_density)
-        .map(|density| value(lowered, density, &streams));
-    let quantities = quantities(lowered, &rows, value, &streams);
-    Comparison {
-        reference: reference.map(|r| r.name.to_owned()),
-        value,
-        uncontrolled,
-        likelihood_on: likelihood.as_ref().map_or("no data", Likelihood::on),
-        closed_form_nll: likelihood.as_ref().and_then(Likelihood::closed_form),
-        true_samples: truth.map(|t| t.data),
-        rows,
-        quantities,
+        .map(|law| TrueSamples::new(lowered, law, streams));
+    let likelihood = Likelihood::new(lowered, law.as_ref(), streams);
+    for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
+        let Some(score) = solution.answer.score.as_deref() else {
+            continue;
+        };
+        if let Some(reference) = &reference {
+            let error = |clouds| control_error(lowered, score, reference, clouds);
+            row.control_error = clouds.as_ref().map(error);
+            row.performance = of_score(lowered, score, reference, streams);
+        }
+        if let Some(likelihood) = &likelihood {
+            row.negative_log_likelihood = likelihood.of(lowered, score).ok();
+        }
+        if let Some(truth) = &truth {
+            row.generated = generate(lowered, score, truth, &streams.scoped("generation"));
+        }
     }
+    if let Some(reference) = &reference {
+        let (states, controls) = (lowered.dimension(), lowered.dimension());
+        let idle = Idle { states, controls };
+        comparison.uncontrolled = of_score(lowered, &idle, reference, streams).map(|p| p.cost);
+        comparison.value = reference
+            .log_density
+            .map(|density| value(lowered, density, streams));
+    }
+    comparison.reference = reference.map(|r| r.name.to_owned());
+    comparison.likelihood_on = likelihood.as_ref().map(Likelihood::on);
+    comparison.closed_form_nll = likelihood.as_ref().and_then(Likelihood::closed_form);
+    comparison.true_samples = truth.map(|t| t.data);
+    of_scores(lowered, comparison, streams);
 }
 
 #[cfg(test)]
@@ -147,7 +166,7 @@ paths = 2048
         assert!((error.relative.value - 0.1).abs() < 1e-9, "{error:?}");
         // The gap two ways.
         for row in [right, long] {
-            let action = row.action.as_ref().expect("measured");
+            let action = row.performance.as_ref().expect("measured");
             let (direct, integral) = (action.gap.unwrap(), action.gap_integral.unwrap());
             let allowed = 5.0 * direct.error.hypot(integral.error) + action.step_bias;
             assert!(
@@ -155,9 +174,10 @@ paths = 2048
                 "{action:?}"
             );
         }
-        let uncontrolled = comparison.uncontrolled.as_ref().expect("measured");
-        let gap = long.action.as_ref().and_then(|a| a.gap_integral).unwrap();
-        assert!(uncontrolled.gap_integral.unwrap().value > 20.0 * gap.value);
+        let uncontrolled = comparison.uncontrolled.expect("measured");
+        let value = comparison.value.expect("a density is known");
+        let gap = long.performance.as_ref().and_then(|p| p.gap_integral);
+        assert!(uncontrolled.value - value.value > 20.0 * gap.unwrap().value);
         // The exact flow has the closed-form likelihood; the prior mismatch is 2.9e-6 nats.
         let flow = right.negative_log_likelihood.unwrap();
         let closed = comparison.closed_form_nll.unwrap();

@@ -1,7 +1,6 @@
 //! Distances between answers, each with its error. No verdicts.
 
 pub mod compare;
-pub mod control;
 pub mod control_error;
 pub mod controlled_paths;
 pub mod effort;
@@ -11,13 +10,15 @@ pub mod flow_likelihood;
 pub mod gaussian_family;
 pub mod generated;
 pub mod likelihood;
-pub mod policy_portraits;
+mod path_ends;
+pub mod performance;
+pub mod policies;
+pub mod policy_paths;
 pub mod portraits;
 pub mod quantities;
 pub mod reference_law;
 pub mod rows;
-pub mod simulate;
 pub mod transport;
 
-pub use compare::compare;
+pub use compare::{compare, compares_scores};
 pub use rows::{Comparison, ComparisonRow};

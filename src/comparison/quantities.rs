@@ -4,71 +4,171 @@ use crate::comparison::expectation::clouds;
 use crate::comparison::gaussian_family::{GeneratedGaussian, covariance_of};
 use crate::comparison::generated::mixture_log_density;
 use crate::comparison::reference_law::ReferenceLaw;
-use crate::comparison::rows::ComparisonRow;
-use crate::field::LogDensity;
+use crate::comparison::rows::Comparison;
+use crate::expr::Kernel;
+use crate::field::{Field, LogDensity};
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::Covariance;
-use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::answer::{Answer, Quantity};
 use crate::solvers::lowered::problem::Lowered;
 use nalgebra::DVector;
 
-/// Every named number this run produced.
+/// Name of the cost of no control.
+pub(super) const UNCONTROLLED: &str = "uncontrolled_cost";
+
+/// Names what a comparison of scores found.
 ///
 /// | name | meaning |
 /// |---|---|
 /// | `value` | `E_prior[−log p_T]` |
+/// | `uncontrolled_cost` | the action of no control |
 /// | `entropy_data`, `entropy_end` | differential entropies of `p_0` and `p_T` |
 /// | `kl_end` | `KL(p_T ‖ prior)` |
 /// | `mean_factor_end` | `alpha_T` of an isotropic schedule |
 /// | `w_hH`, `nll_hH`, `w2_hH` | one Gaussian as data: generated variance (one state), cross entropy and distance to the data at noise level H (0, 0.2 as `0_2`, 1 and those of `[sample]`), in closed form |
 /// | `nll` | `−E log q` of the data under the law the exact score generates at h = 0 |
 /// | `control_error_ID`, `action_ID`, `gap_ID`, `nll_ID` | the comparison row of a solver |
-pub fn quantities(
-    lowered: &Lowered,
-    rows: &[ComparisonRow],
-    value: Option<Estimate>,
-    streams: &Streams,
-) -> Vec<Quantity> {
-    let mut out = Vec::new();
-    let mut push = |name: String, estimate: Option<Estimate>| {
-        if let Some(estimate) = estimate {
-            out.push(Quantity {
-                name,
-                value: estimate,
-            });
-        }
-    };
-    push("value".to_owned(), value);
-    if let Some(schedule) = lowered.noising().schedule() {
-        let factor = schedule.mean_factor(lowered.noising().start(), lowered.noising().end());
-        push(
-            "mean_factor_end".to_owned(),
-            Some(Estimate::closed_form(factor)),
-        );
-    }
+pub(super) fn of_scores(lowered: &Lowered, comparison: &mut Comparison, streams: &Streams) {
+    let noising = lowered.noising();
+    let mut found: Vec<(String, Option<Estimate>)> = vec![
+        ("value".to_owned(), comparison.value),
+        (UNCONTROLLED.to_owned(), comparison.uncontrolled),
+    ];
+    let factor = noising.schedule().map(|schedule| {
+        Estimate::closed_form(schedule.mean_factor(noising.start(), noising.end()))
+    });
+    found.push(("mean_factor_end".to_owned(), factor));
     for (name, estimate) in entropies(lowered, streams) {
-        push(name.to_owned(), Some(estimate));
+        found.push((name.to_owned(), Some(estimate)));
     }
     for (name, estimate) in gaussian_numbers(lowered) {
-        push(name, Some(estimate));
+        found.push((name, Some(estimate)));
     }
-    for row in rows {
+    for row in &comparison.rows {
         let id = &row.solver;
-        let error = row.control_error.as_ref().map(|e| e.absolute);
-        push(format!("control_error_{id}"), error);
-        push(
-            format!("action_{id}"),
-            row.action.as_ref().map(|a| a.action),
-        );
-        push(
-            format!("gap_{id}"),
-            row.action.as_ref().and_then(|a| a.gap_integral),
-        );
-        push(format!("nll_{id}"), row.negative_log_likelihood);
+        let error = row.control_error.as_ref();
+        let performance = row.performance.as_ref();
+        found.extend([
+            (format!("control_error_{id}"), error.map(|e| e.absolute)),
+            (format!("action_{id}"), performance.map(|p| p.cost)),
+            (
+                format!("gap_{id}"),
+                performance.and_then(|p| p.gap_integral),
+            ),
+            (format!("nll_{id}"), row.negative_log_likelihood),
+        ]);
         if row.method == "exact" {
-            push("nll".to_owned(), row.negative_log_likelihood);
+            found.push(("nll".to_owned(), row.negative_log_likelihood));
         }
+    }
+    for (name, estimate) in found {
+        if let Some(estimate) = estimate {
+            comparison.name(name, estimate);
+        }
+    }
+}
+
+/// Names what the methods found of a process without control.
+///
+/// | name | meaning |
+/// |---|---|
+/// | `mode`, `mean`, `mean_square`, `variance` | of the stationary law |
+/// | `stationary_NAME` | an observable under it |
+/// | `passage_time` | mean time until an event that ends a path |
+/// | an observable, `mean_end`, `mean_square_end`, `covariance_end` | at the end of the horizon |
+/// | `NAME_t1.5` | the same at a recorded time |
+/// | `mass` | of the density at the end |
+/// | any of them with `_ID` | as the solver of that id found it |
+///
+/// Where several methods give a number, the one with the smallest error of its own does. A path ends at an event
+/// that stops it, so observables of paths are of stopped paths, while those of densities are not: where the file has
+/// such an event, observables go by the names with `_ID` only.
+pub(super) fn of_simulation(solutions: &[Solution], stopped: bool, comparison: &mut Comparison) {
+    const LAW_FREE: [&str; 6] = [
+        "mode",
+        "mean",
+        "mean_square",
+        "variance",
+        "passage_time",
+        "mass",
+    ];
+    for solution in solutions {
+        for Quantity { name, value } in &solution.answer.quantities {
+            comparison.name(format!("{name}_{}", solution.id), *value);
+        }
+    }
+    for quantity in surest(solutions) {
+        let name = quantity.name.as_str();
+        if !stopped || LAW_FREE.contains(&name) || name.starts_with("stationary_") {
+            comparison.name(name, quantity.value);
+        }
+    }
+}
+
+/// Numbers of all methods; of several under one name first the one that knows itself best.
+pub(super) fn surest(solutions: &[Solution]) -> Vec<&Quantity> {
+    let all = solutions.iter().flat_map(|s| &s.answer.quantities);
+    let mut all: Vec<&Quantity> = all.collect();
+    all.sort_by(|a, b| a.value.error.total_cmp(&b.value.error));
+    all
+}
+
+/// The numbers of one answer by name: `value`, at a start point `control` by component, and what the method calls its
+/// quantities.
+pub fn numbers_of(lowered: &Lowered, answer: &Answer) -> Vec<(String, Estimate)> {
+    let mut out = Vec::new();
+    if let Some(value) = answer.cost {
+        out.push(("value".to_owned(), value));
+    }
+    if let (Some(point), Some(policy)) = (lowered.start_point(), &answer.policy) {
+        out.extend(first_control(lowered, policy.as_ref(), point, answer.cost));
+    }
+    let quantities = answer.quantities.iter();
+    out.extend(quantities.map(|quantity| (quantity.name.clone(), quantity.value)));
+    out
+}
+
+/// The control at the start, by component.
+fn first_control(
+    lowered: &Lowered,
+    policy: &dyn Field,
+    point: &[f64],
+    cost: Option<Estimate>,
+) -> Vec<(String, Estimate)> {
+    let mut u = Batch::zeros(1, policy.outputs());
+    let at = Batch::from_rows(point.len(), &[point]);
+    policy.eval(lowered.process.horizon.0, at.as_ref(), u.as_mut());
+    // The control follows from the slope of the value: its relative error is taken to be the value's.
+    let relative = cost.map_or(0.0, |cost| {
+        cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
+    });
+    let mut out = Vec::new();
+    for (j, value) in u.as_slice().iter().enumerate() {
+        let estimate = Estimate::new(*value, relative * value.abs(), ErrorKind::Grid);
+        if u.columns() == 1 {
+            out.push(("control".to_owned(), estimate));
+        }
+        out.push((format!("control[{j}]"), estimate));
+    }
+    out
+}
+
+/// Means of `[observe]` at the end of the horizon over the ends of paths.
+pub(super) fn observed(lowered: &Lowered, end: &Batch) -> Vec<(String, Estimate)> {
+    let stated = &lowered.stated;
+    let mut out = Vec::new();
+    for (name, observable) in &lowered.problem.observe {
+        let Ok(kernel) = Kernel::compile(&stated.graph, &[*observable], stated.time, &stated.state)
+        else {
+            // An observable of the control has no value at the end of the horizon.
+            continue;
+        };
+        let mut values = Batch::zeros(end.points(), 1);
+        kernel.eval(lowered.process.horizon.1, end.as_ref(), values.as_mut());
+        out.push((name.clone(), Estimate::from_samples(values.column(0))));
     }
     out
 }
@@ -102,7 +202,7 @@ fn entropies(lowered: &Lowered, streams: &Streams) -> Vec<(&'static str, Estimat
     out
 }
 
-fn minus_log(density: &dyn LogDensity, t: f64, x: crate::numeric::batch::BatchRef<'_>) -> Vec<f64> {
+fn minus_log(density: &dyn LogDensity, t: f64, x: BatchRef<'_>) -> Vec<f64> {
     let mut out = vec![0.0; x.points()];
     density.log_density(t, x, &mut out);
     out.iter_mut().for_each(|l| *l = -*l);

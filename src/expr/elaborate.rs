@@ -6,7 +6,7 @@ use super::linear::transposed;
 use super::origin::SourceId;
 use super::rational::Rational;
 use super::scope::{Definition, Scope, Value};
-use super::syntax::{DEEPEST, Kind, Link, LoopRange, Syntax};
+use super::syntax::{DEEPEST, Link, LoopRange, Phrase, Syntax};
 use super::vocabulary::is_function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -178,14 +178,14 @@ impl<'a> Elaborator<'a> {
 
     fn item_inside(&mut self, syntax: &Syntax) -> Option<Value> {
         match &syntax.kind {
-            Kind::Number(value) => Some(Value::Scalar(self.graph.exact(value.clone()))),
-            Kind::Name(name) => self.name(name, &syntax.span),
-            Kind::Call {
+            Phrase::Number(value) => Some(Value::Scalar(self.graph.exact(value.clone()))),
+            Phrase::Name(name) => self.name(name, &syntax.span),
+            Phrase::Call {
                 name,
                 name_span,
                 arguments,
             } => self.call(name, name_span, arguments, &syntax.span),
-            Kind::Fold { name, range, body } => {
+            Phrase::Fold { name, range, body } => {
                 let values = self.unroll(range, body, &syntax.span)?;
                 let mut terms = Vec::with_capacity(values.len());
                 for value in values {
@@ -203,17 +203,17 @@ impl<'a> Elaborator<'a> {
                 }
                 self.reduce(name, &terms, &syntax.span).map(Value::Scalar)
             }
-            Kind::Index(base, indices) => self.index(base, indices, &syntax.span),
-            Kind::List(items) => self.list(items, &syntax.span),
-            Kind::Negate(inner) => {
+            Phrase::Index(base, indices) => self.index(base, indices, &syntax.span),
+            Phrase::List(items) => self.list(items, &syntax.span),
+            Phrase::Negate(inner) => {
                 let value = self.value(inner)?;
                 Some(self.map(&value, Graph::neg))
             }
-            Kind::Not(inner) => {
+            Phrase::Not(inner) => {
                 let condition = self.condition(inner)?;
                 Some(Value::Scalar(self.graph.not(condition)))
             }
-            Kind::Transpose(inner) => match self.value(inner)? {
+            Phrase::Transpose(inner) => match self.value(inner)? {
                 Value::Matrix(rows) => Some(Value::Matrix(transposed(&rows))),
                 other => {
                     let error = other.unfit("only a matrix has a transpose", &inner.span);
@@ -225,8 +225,8 @@ impl<'a> Elaborator<'a> {
                     })
                 }
             },
-            Kind::Chain(first, links) => self.chain(first, links),
-            Kind::Power(base, link) => {
+            Phrase::Chain(first, links) => self.chain(first, links),
+            Phrase::Power(base, link) => {
                 let left = self.value(base);
                 let right = self.value(&link.right);
                 self.binary(link, (left?, &base.span), right?)
@@ -549,7 +549,7 @@ impl<'a> Elaborator<'a> {
     fn index(&mut self, base: &Syntax, indices: &[Syntax], span: &Range<usize>) -> Option<Value> {
         // A plain name is not marked as read: `x[0]` stands at `x[0]`, not at `x`.
         let value = match &base.kind {
-            Kind::Name(name) => self.name(name, &base.span),
+            Phrase::Name(name) => self.name(name, &base.span),
             _ => self.value(base),
         };
         if let Some(value) = &value {
@@ -559,7 +559,7 @@ impl<'a> Elaborator<'a> {
         let numbers: Vec<_> = indices.iter().map(|i| self.integer(i)).collect();
         let numbers: Option<Vec<_>> = numbers.into_iter().collect();
         let (mut value, numbers) = (value?, numbers?);
-        if let (Value::Scalar(_), Kind::Name(name)) = (&value, &base.kind)
+        if let (Value::Scalar(_), Phrase::Name(name)) = (&value, &base.kind)
             && self.scope.indexable.contains(name)
         {
             value = Value::Vector(value.components());

@@ -42,7 +42,7 @@ pub struct ExprError {
 }
 
 impl ExprError {
-    pub(super) fn new(
+    pub(crate) fn new(
         code: &'static str,
         span: Range<usize>,
         message: impl Into<String>,
@@ -59,7 +59,7 @@ impl ExprError {
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<Box<str>>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -16,14 +16,14 @@ pub(super) const DEEPEST: usize = 1000;
 /// A node of the tree of a source.
 #[derive(Clone, Debug)]
 pub struct Syntax {
-    pub kind: Kind,
+    pub kind: Phrase,
     /// Bytes of the source, parentheses included.
     pub span: Range<usize>,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum Phrase {
     Number(Rational),
     Name(String),
     Call {
@@ -280,7 +280,7 @@ impl<'a> Parser<'a> {
             let inner = self.nested(|p| p.level(2))?;
             let span = start..inner.span.end;
             return Ok(Syntax {
-                kind: Kind::Not(Box::new(inner)),
+                kind: Phrase::Not(Box::new(inner)),
                 span,
             });
         }
@@ -309,7 +309,7 @@ impl<'a> Parser<'a> {
         };
         let span = first.span.start..last.right.span.end;
         Ok(Syntax {
-            kind: Kind::Chain(Box::new(first), links),
+            kind: Phrase::Chain(Box::new(first), links),
             span,
         })
     }
@@ -320,7 +320,7 @@ impl<'a> Parser<'a> {
             let inner = self.nested(Self::unary)?;
             let span = start..inner.span.end;
             return Ok(Syntax {
-                kind: Kind::Negate(Box::new(inner)),
+                kind: Phrase::Negate(Box::new(inner)),
                 span,
             });
         }
@@ -339,7 +339,7 @@ impl<'a> Parser<'a> {
                     right,
                 };
                 return Ok(Syntax {
-                    kind: Kind::Power(Box::new(base), Box::new(link)),
+                    kind: Phrase::Power(Box::new(base), Box::new(link)),
                     span,
                 });
             }
@@ -359,14 +359,14 @@ impl<'a> Parser<'a> {
             if self.peek().token == Token::Mark("'") {
                 let end = self.advance().span.end;
                 base = Syntax {
-                    kind: Kind::Transpose(Box::new(base)),
+                    kind: Phrase::Transpose(Box::new(base)),
                     span: start..end,
                 };
             } else if self.take("[") {
                 let indices = self.arguments("]")?;
                 let end = self.lexemes[self.position - 1].span.end;
                 base = Syntax {
-                    kind: Kind::Index(Box::new(base), indices),
+                    kind: Phrase::Index(Box::new(base), indices),
                     span: start..end,
                 };
             } else {
@@ -410,7 +410,7 @@ impl<'a> Parser<'a> {
                     ExprError::new("E102", span.clone(), message, label)
                 })?;
                 Ok(Syntax {
-                    kind: Kind::Number(value),
+                    kind: Phrase::Number(value),
                     span,
                 })
             }
@@ -421,7 +421,7 @@ impl<'a> Parser<'a> {
                     return self.call(name, span);
                 }
                 Ok(Syntax {
-                    kind: Kind::Name(name),
+                    kind: Phrase::Name(name),
                     span,
                 })
             }
@@ -437,7 +437,7 @@ impl<'a> Parser<'a> {
                 let items = self.arguments("]")?;
                 let end = self.lexemes[self.position - 1].span.end;
                 Ok(Syntax {
-                    kind: Kind::List(items),
+                    kind: Phrase::List(items),
                     span: span.start..end,
                 })
             }
@@ -461,14 +461,14 @@ impl<'a> Parser<'a> {
             self.expect(":", "`:` and the term")?;
             let body = Box::new(self.expression()?);
             self.expect(")", "an operator or `)`")?;
-            Kind::Fold { name, range, body }
+            Phrase::Fold { name, range, body }
         } else {
             let arguments = if self.take(")") {
                 Vec::new()
             } else {
                 self.arguments(")")?
             };
-            Kind::Call {
+            Phrase::Call {
                 name,
                 name_span,
                 arguments,

@@ -93,15 +93,17 @@ impl Family {
             "rbf" => {
                 let stream = streams.role("rbf-centres");
                 let pool = pool(&nodes, &stream);
-                let centers = options.count("centers");
-                let basis = RadialBasis::from_pool(dimension, &pool, centers, &stream);
+                let basis =
+                    RadialBasis::from_pool(dimension, &pool, options.count("centers"), &stream);
                 Self::Radial(started(basis, nodes))
             }
-            "chebyshev" if dimension > 2 => return Err(FamilyError::TooManyStates(dimension)),
-            "chebyshev" => {
-                let basis = Chebyshev::new(dimension, options.count("degree"));
-                Self::Chebyshev(started(basis, nodes))
+            "chebyshev" if dimension > 2 => {
+                return Err(FamilyError::TooManyStates(dimension));
             }
+            "chebyshev" => Self::Chebyshev(started(
+                Chebyshev::new(dimension, options.count("degree")),
+                nodes,
+            )),
             "network" => {
                 let layers = options.counts("layers");
                 let stream = streams.role("network-start");

@@ -10,6 +10,7 @@ pub mod family;
 pub mod feedback;
 pub mod grid_field;
 pub mod hermite;
+pub mod idle;
 mod mixture_components;
 mod mixture_few;
 pub mod mixture_potential;

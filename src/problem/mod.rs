@@ -31,5 +31,6 @@ pub mod meant;
 pub(crate) mod read;
 pub mod text;
 
+pub use read::chosen::Choice;
 pub use read::load::{Loaded, load, parse_text};
 pub use text::document::Override;

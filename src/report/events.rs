@@ -6,7 +6,6 @@
 use crate::report::encoding::Number;
 use crate::report::record::{CheckRow, Record, SolverOutcome, SolverRow, StructureFinding};
 use serde_json::{Map, Value, json};
-use std::io::Write;
 
 /// Version of the event layout; a field never changes its meaning within one.
 pub const EVENT_VERSION: u32 = 1;
@@ -110,37 +109,30 @@ impl From<&CheckRow> for Event {
     }
 }
 
-/// Keeps the lines of a run for its folder and passes each on at once.
+/// The lines of a run.
 #[derive(Default)]
 pub struct EventLog {
     lines: Vec<String>,
-    sink: Option<Box<dyn Write + Send>>,
 }
 
 impl EventLog {
-    /// Keeps lines only.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Also writes each line to `sink`, such as standard output under `--json`.
-    pub fn echoing(sink: Box<dyn Write + Send>) -> Self {
-        let (lines, sink) = (Vec::new(), Some(sink));
-        Self { lines, sink }
+    /// Everything a run found, in its order.
+    pub fn of(record: &Record) -> Self {
+        let mut log = Self::default();
+        log.push(Event::start(record));
+        record
+            .structures
+            .iter()
+            .for_each(|finding| log.push(finding));
+        record.solvers.iter().for_each(|row| log.push(row));
+        record.checks.iter().for_each(|row| log.push(row));
+        log.push(Event::end(record));
+        log
     }
 
     /// Appends an event.
-    ///
-    /// # Errors
-    /// When the sink does not take the line; it is kept all the same.
-    pub fn push(&mut self, event: impl Into<Event>) -> std::io::Result<()> {
-        let line = event.into().0.to_string();
-        let written = match &mut self.sink {
-            Some(sink) => writeln!(sink, "{line}").and_then(|()| sink.flush()),
-            None => Ok(()),
-        };
-        self.lines.push(line);
-        written
+    pub fn push(&mut self, event: impl Into<Event>) {
+        self.lines.push(event.into().0.to_string());
     }
 
     /// All lines so far, each ended.
@@ -167,8 +159,8 @@ mod tests {
             },
             ..Record::default()
         };
-        let mut log = EventLog::new();
-        log.push(Event::start(&record)).expect("no sink");
+        let mut log = EventLog::default();
+        log.push(Event::start(&record));
         log.push(&CheckRow {
             check: "girsanov".into(),
             on: "mc".into(),
@@ -184,9 +176,8 @@ mod tests {
             verdict: Verdict::Inconclusive,
             reason: String::new(),
             hints: Vec::new(),
-        })
-        .expect("no sink");
-        log.push(Event::end(&record)).expect("no sink");
+        });
+        log.push(Event::end(&record));
         assert_eq!(
             log.text(),
             concat!(

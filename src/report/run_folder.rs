@@ -178,8 +178,13 @@ mod tests {
     fn a_run_replaces_the_one_before_it_and_leaves_nothing_else() {
         let parent = tempfile::tempdir().expect("temporary folder");
         for text in ["first", "second"] {
-            let folder = write_run(&record(text), &EventLog::new(), Parts::ALL, parent.path())
-                .expect("writable");
+            let folder = write_run(
+                &record(text),
+                &EventLog::default(),
+                Parts::ALL,
+                parent.path(),
+            )
+            .expect("writable");
             assert_eq!(
                 std::fs::read_to_string(folder.join("problem.toml")).expect("written"),
                 text
@@ -193,7 +198,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("temporary folder");
         write_run(
             &record("first"),
-            &EventLog::new(),
+            &EventLog::default(),
             Parts::ALL,
             parent.path(),
         )
@@ -201,7 +206,7 @@ mod tests {
         let mut bad = record("second");
         let array = NamedArray::new("a", &[("n", 1)], "", vec![1.0]);
         bad.arrays = vec![array.clone(), array];
-        let error = write_run(&bad, &EventLog::new(), Parts::ALL, parent.path());
+        let error = write_run(&bad, &EventLog::default(), Parts::ALL, parent.path());
         assert!(matches!(error, Err(WriteError::Arrays(_))));
         assert_eq!(names(parent.path()), [bad.folder_name()]);
         let text =

@@ -5,6 +5,7 @@
 
 use crate::numeric::digits::significant;
 use crate::numeric::random::Streams;
+use crate::problem::format::card::Card;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::clock::complete;
@@ -181,28 +182,67 @@ pub enum Unsolved {
 }
 
 /// One solver about to run; its random numbers depend on the seed and its id only.
-pub(crate) struct Attempt<'a> {
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
     pub lowered: &'a Lowered,
     pub spec: &'a SolverSpec,
-    pub seed: u64,
+    /// Solutions so far: a method may use the policy of another (`use = "id"`).
+    pub found: &'a [Solution],
     pub deadline: Option<Duration>,
 }
 
+/// Whoever sees the progress of a method.
+pub type Watch<'a> = dyn FnMut(&Progress) + 'a;
+
+/// A method with its card: what a registry holds.
+#[derive(Clone, Copy)]
+pub struct Registered {
+    pub card: &'static Card,
+    /// Reads the options and drives the method.
+    pub solve: fn(&Attempt<'_>, &mut Watch<'_>) -> Result<Solution, Unsolved>,
+}
+
 impl Attempt<'_> {
+    /// Drives a method that the options describe.
+    ///
+    /// # Errors
+    /// [`Unsolved`]: refused, with what would be accepted, or failed.
     pub fn drive<M: Method>(
         &self,
         method: &M,
-        watch: &mut dyn FnMut(&Progress),
+        watch: &mut Watch<'_>,
     ) -> Result<Solution, Unsolved> {
+        let seed = self.lowered.problem.run.seed;
         drive(
             method,
             self.lowered,
             &self.spec.id,
             self.spec.method(),
-            &Streams::new(self.seed).scoped(&self.spec.id),
+            &Streams::new(seed).scoped(&self.spec.id),
             self.deadline,
             watch,
         )
+    }
+
+    /// The same with a method that was read from the options.
+    pub(crate) fn drive_read<M: Method>(
+        &self,
+        method: Option<M>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Solution, Unsolved> {
+        match method {
+            Some(method) => self.drive(&method, watch),
+            None => Err(self.refuse()),
+        }
+    }
+
+    pub(crate) fn refuse(&self) -> Unsolved {
+        let kind = self.lowered.problem.kind();
+        Unsolved::Refused(Refusal {
+            method: self.spec.method(),
+            reason: format!("this version does not have it for kind `{kind}`"),
+            accepted: "the methods that `onsager list methods` shows".to_owned(),
+        })
     }
 }
 

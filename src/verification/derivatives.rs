@@ -5,14 +5,21 @@ use crate::discretization::noising::Noise;
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
+use crate::problem::format::card::CheckCard;
+use crate::problem::meant::kind::{PINNED, SOLVED};
+use crate::verification::bench::Bench;
 use crate::verification::differences::{
     Stencil, Unknown, check_points, local_length, nan_max, noise_columns, norm, refined,
     relative_rms,
 };
-use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
-use crate::verification::subject::Subject;
+use crate::verification::identity::{
+    Check, DERIVATION, Finding, Identity, Measure, Measured, Settings, card,
+};
+use crate::verification::subject::{Scope, Subject};
+use crate::verification::verdict::Residual;
 
-/// The score is the gradient of the log density, and its divergence is its divergence.
+/// The score is the gradient of the log density, and its divergence is its divergence; where nobody claims a score,
+/// derived coefficients are derivatives.
 ///
 /// ```text
 /// s = ∇ log p,      D : ∇s = Σ_k g_k·∂_{g_k} s
@@ -20,34 +27,38 @@ use crate::verification::subject::Subject;
 ///
 /// Executed: the claimed score along the columns of G against differences of the claimed log density,
 /// and the claimed weighted divergence against differences of the claimed score, at draws of `p_t`.
-pub struct Derivatives;
+pub static DERIVATIVES: Check = Check {
+    card: CheckCard {
+        later: PINNED,
+        ..card("derivatives", SOLVED)
+    },
+    identities: &[
+        Identity {
+            equation: "s = grad log p,  D:grad s = sum_k g_k . d_{g_k} s",
+            source: "definition; closed-form derivatives against finite differences",
+            measure: Measure::claim(Scope::Ingredients, &[], derivatives),
+        },
+        Identity {
+            equation: "derived coefficients = forward-mode derivatives of the expressions as typed",
+            source: "definition",
+            measure: Measure::Problem {
+                on: DERIVATION,
+                needs: "no random point gave finite values",
+                residual: cross_checked,
+            },
+        },
+    ],
+};
 
-impl Identity for Derivatives {
-    fn id(&self) -> &'static str {
-        "derivatives"
-    }
-
-    fn equation(&self) -> &'static str {
-        "s = grad log p,  D:grad s = sum_k g_k . d_{g_k} s"
-    }
-
-    fn source(&self) -> &'static str {
-        "definition; closed-form derivatives against finite differences"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Ingredients
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let cost = 8 * subject.lowered.noising().noises();
-        let clouds = check_points(subject, settings, cost)?;
-        let limit = settings.limit(if subject.closed_form { 1e-6 } else { 3e-2 }, 1.0);
-        let residual = refined(subject.closed_form, limit, settings.confidence, |step| {
+fn derivatives(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let cost = 8 * subject.lowered.noising().noises();
+    let clouds = check_points(subject, settings, cost)?;
+    let limit = settings.limit(if subject.closed_form { 1e-6 } else { 3e-2 }, 1.0);
+    let residual = refined(
+        subject.closed_form,
+        limit,
+        settings.spec.confidence,
+        |step| {
             let worst = clouds.iter().map(|(t, x)| {
                 let divergence = divergence_error(subject, *t, x, step);
                 match subject.log_density {
@@ -58,19 +69,19 @@ impl Identity for Derivatives {
                 }
             });
             worst.fold(0.0, nan_max)
-        });
-        Ok(Finding {
-            residual,
-            note: format!(
-                "{} against differences, relative",
-                if subject.log_density.is_some() {
-                    "score and divergence"
-                } else {
-                    "divergence of the score"
-                }
-            ),
-        })
-    }
+        },
+    );
+    Ok(Finding::new(
+        residual,
+        format!(
+            "{} against differences, relative",
+            if subject.log_density.is_some() {
+                "score and divergence"
+            } else {
+                "divergence of the score"
+            }
+        ),
+    ))
 }
 
 fn gradient_error(
@@ -166,4 +177,14 @@ fn divergence_error(subject: &Subject<'_>, t: f64, x: &Batch, step: f64) -> f64 
     }
     let residuals: Vec<f64> = claimed.iter().zip(&measured).map(|(a, b)| a - b).collect();
     relative_rms(&residuals, &measured)
+}
+
+/// Derived coefficients against forward-mode derivatives of the expressions as typed.
+fn cross_checked(bench: &Bench<'_>, settings: &Settings<'_>) -> Option<Finding> {
+    let check = bench.derivation.cross_check.as_ref()?;
+    let difference = check.largest_relative_difference;
+    Some(Finding::new(
+        Residual::deterministic(difference, 0.0, settings.tolerance(1e-9)),
+        format!("largest relative difference at {} points", check.points),
+    ))
 }

@@ -7,8 +7,8 @@ use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::problem::meant::model::Spacing;
-use crate::verification::identity::{NotApplicable, Settings};
-use crate::verification::subject::Subject;
+use crate::verification::identity::Settings;
+use crate::verification::subject::{NotApplicable, Subject};
 use crate::verification::verdict::{Residual, Verdict};
 
 /// Times at which equations are evaluated.
@@ -30,15 +30,13 @@ pub fn check_times(subject: &Subject<'_>, count: usize) -> Vec<f64> {
 /// Draws of the noised law at the check times.
 pub(super) fn check_points(
     subject: &Subject<'_>,
-    settings: &Settings,
+    settings: &Settings<'_>,
     cost: usize,
 ) -> Result<Vec<(f64, Batch)>, NotApplicable> {
-    let law = subject
-        .law
-        .ok_or(NotApplicable::Needs("draws of the noised law"))?;
+    let law = subject.law()?;
     let times = check_times(subject, TIMES);
     let budget = Effort::new(subject.lowered).evaluations / (TIMES * cost);
-    let points = settings.samples.unwrap_or(budget.clamp(4, POINTS));
+    let points = settings.spec.samples.unwrap_or(budget.clamp(4, POINTS));
     let draws = law.draws(&times, points, &settings.streams);
     Ok(times.into_iter().zip(draws).collect())
 }

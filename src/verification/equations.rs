@@ -1,18 +1,39 @@
-//! Identities of the equations: HJB and Hopf–Cole.
+//! Identities of the equations: HJB, of log densities and of values, and Hopf–Cole.
 
-use crate::field::LogDensity;
+use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::pairwise_sum;
+use crate::numeric::digits::significant;
+use crate::problem::meant::kind::{CONTROL, CONTROLLED};
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::problem::Lowered;
+use crate::verification::bench::{Bench, POINTS};
 use crate::verification::differences::{
     Stencil, Unknown, check_points, local_length, nan_max, noise_columns, norm, refined,
     relative_rms,
 };
-use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
-use crate::verification::subject::{Claims, Subject};
+use crate::verification::identity::{Check, Finding, Identity, Measure, Measured, Settings, card};
+use crate::verification::subject::{Claims, Scope, Subject};
 use crate::verification::verdict::Residual;
 
 /// Rms difference allowed between log densities of two routes.
 const ROUTES: f64 = 1e-2;
+
+/// Step of a difference in time, as a share of the horizon.
+const TIME_STEP: f64 = 0.01;
+/// Step of a difference in a state, as a share of the spread of the points.
+const STATE_STEP: f64 = 0.05;
+/// The least spread, where all points coincide.
+const LEAST_SPREAD: f64 = 0.1;
+
+/// Central differences of fourth order: offsets with weights of the first and the second derivative.
+const STENCIL: [(f64, f64, f64); 4] = [
+    (-2.0, 1.0 / 12.0, -1.0 / 12.0),
+    (-1.0, -8.0 / 12.0, 16.0 / 12.0),
+    (1.0, 8.0 / 12.0, 16.0 / 12.0),
+    (2.0, -1.0 / 12.0, -1.0 / 12.0),
+];
+const CENTRE: f64 = -30.0 / 12.0;
 
 /// The terms of the Fokker–Planck equation divided by p, by differences of one unknown.
 struct Terms {
@@ -107,7 +128,7 @@ impl Terms {
     }
 }
 
-/// The HJB equation of the value `V = −log p`.
+/// The HJB equation: of `V = −log p` where answers claim a density, else of V, whatever it belongs to.
 ///
 /// ```text
 /// ∂_τ V = −½ D:∇∇V + ½ |Gᵀ∇V|² + f·∇V − ∇·f
@@ -119,65 +140,78 @@ impl Terms {
 /// # Source
 /// Berner, Richter, Ullrich, *An optimal control perspective on diffusion-based generative
 /// modeling* (2022), lemma 2.3.
-pub struct HjbResidual;
+pub static HJB_RESIDUAL: Check = Check {
+    card: card("hjb-residual", CONTROLLED),
+    identities: &[
+        Identity {
+            equation: "dV/dtau = -1/2 D:hess V + 1/2 |G' grad V|^2 + f.grad V - div f,  V = -log p",
+            source: "Fokker-Planck equation under V = -log p; Berner, Richter, Ullrich (2022), lemma 2.3",
+            measure: Measure::claim(Scope::Densities, &["eliminate-u"], hjb_residual),
+        },
+        Identity {
+            equation: BELLMAN,
+            source: BELLMAN_SOURCE,
+            measure: Measure::Answer {
+                needs: bellman_needs,
+                residual: |bench, solution, settings| {
+                    let zero_noise = solution.method == "ddp";
+                    (!zero_noise).then(|| bellman(bench, solution, settings, 1e-2))?
+                },
+            },
+        },
+    ],
+};
 
-impl Identity for HjbResidual {
-    fn id(&self) -> &'static str {
-        "hjb-residual"
-    }
+const BELLMAN: &str = "-V_t = b.grad V + 1/2 D:hess V + q - 1/2 grad V'B R^-1 B' grad V - rho V";
+const BELLMAN_SOURCE: &str = "Bellman; Fleming & Soner (2006), chapter IV";
 
-    fn equation(&self) -> &'static str {
-        "dV/dtau = -1/2 D:hess V + 1/2 |G' grad V|^2 + f.grad V - div f,  V = -log p"
+fn bellman_needs(lowered: &Lowered) -> &'static str {
+    match lowered.problem.control_bounds {
+        Some(_) => "the equation it evaluates is that of a control without bounds",
+        None => "no answer it is about",
     }
+}
 
-    fn source(&self) -> &'static str {
-        "Fokker-Planck equation under V = -log p; Berner, Richter, Ullrich (2022), lemma 2.3"
-    }
+/// The same on the answer of `riccati`, which is a polynomial.
+pub static RICCATI_RESIDUAL: Check = Check {
+    card: card("riccati-residual", CONTROL),
+    identities: &[Identity {
+        equation: BELLMAN,
+        source: BELLMAN_SOURCE,
+        measure: Measure::Answer {
+            needs: |_| "no riccati solution",
+            residual: |bench, solution, settings| {
+                let riccati = solution.method == "riccati";
+                riccati.then(|| bellman(bench, solution, settings, 1e-6))?
+            },
+        },
+    }],
+};
 
-    fn scope(&self) -> Scope {
-        Scope::Densities
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["eliminate-u"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let density = subject
-            .log_density
-            .ok_or(NotApplicable::Needs("a log density"))?;
-        let cost = 4 * (subject.lowered.noising().noises() + 2);
-        let clouds = check_points(subject, settings, cost)?;
-        let limit = settings.limit(if subject.closed_form { 1e-5 } else { 1e-2 }, 1.0);
-        let residual = refined(subject.closed_form, limit, settings.confidence, |step| {
-            let worst = clouds.iter().map(|(t, x)| {
-                let terms = Terms::new(subject, density, Unknown::LogDensity, *t, x.as_ref(), step);
-                let (residuals, scales): (Vec<f64>, Vec<f64>) = (0..x.points())
-                    .map(|i| {
-                        let right = terms.hjb(&subject.claims, i);
-                        let largest = right
-                            .iter()
-                            .fold(terms.rate[i].abs(), |m, v| m.max(v.abs()));
-                        (terms.rate[i] - right.iter().sum::<f64>(), largest)
-                    })
-                    .unzip();
-                relative_rms(&residuals, &scales)
-            });
-            worst.fold(0.0, nan_max)
-        });
-        Ok(Finding {
-            residual,
-            note: format!(
-                "relative to the largest term, worst of {} times x {} points",
-                clouds.len(),
-                clouds[0].1.points()
-            ),
-        })
-    }
+fn hjb_residual(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let density = subject.density()?;
+    let cost = 4 * (subject.lowered.noising().noises() + 2);
+    let clouds = check_points(subject, settings, cost)?;
+    let limit = settings.limit(if subject.closed_form { 1e-5 } else { 1e-2 }, 1.0);
+    let residual = worst(subject, settings, &clouds, limit, |t, x, step| {
+        let terms = Terms::new(subject, density, Unknown::LogDensity, t, x, step);
+        move |i| {
+            let right = terms.hjb(&subject.claims, i);
+            let rate = terms.rate[i];
+            (
+                rate - right.iter().sum::<f64>(),
+                largest(&right).max(rate.abs()),
+            )
+        }
+    });
+    Ok(Finding::new(
+        residual,
+        format!(
+            "relative to the largest term, worst of {} times x {} points",
+            clouds.len(),
+            clouds[0].1.points()
+        ),
+    ))
 }
 
 /// The Hopf–Cole transform: the nonlinear equation of V and the linear one of `p = e^{−V}` are one.
@@ -192,71 +226,74 @@ impl Identity for HjbResidual {
 ///
 /// # Source
 /// Fleming, *Exit probabilities and optimal stochastic control* (1978).
-pub struct HopfCole;
+pub static HOPF_COLE: Check = Check {
+    card: card("hopf-cole", CONTROLLED),
+    identities: &[
+        Identity {
+            equation: "exp(V) (-div(f p) + 1/2 div div (D p)) = 1/2 D:hess log p + 1/2 |G' grad log p|^2 - f.grad log p - div f",
+            source: "Hopf-Cole transform p = exp(-V); Fleming (1978)",
+            measure: Measure::claim(Scope::Densities, &["hopf-cole"], hopf_cole),
+        },
+        Identity {
+            equation: "V by this method = V by another",
+            source: "uniqueness of the value function",
+            measure: Measure::answer(|_| "needs two methods with a value", two_routes),
+        },
+    ],
+};
 
-impl Identity for HopfCole {
-    fn id(&self) -> &'static str {
-        "hopf-cole"
+fn hopf_cole(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let density = subject.density()?;
+    if let Some(reference) = subject.reference_density {
+        return density_agreement(subject, density, reference, settings);
     }
-
-    fn equation(&self) -> &'static str {
-        "exp(V) (-div(f p) + 1/2 div div (D p)) = 1/2 D:hess log p + 1/2 |G' grad log p|^2 - f.grad log p - div f"
-    }
-
-    fn source(&self) -> &'static str {
-        "Hopf-Cole transform p = exp(-V); Fleming (1978)"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Densities
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["hopf-cole"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let density = subject
-            .log_density
-            .ok_or(NotApplicable::Needs("a log density"))?;
-        if let Some(reference) = subject.reference_density {
-            return density_agreement(subject, density, reference, settings);
+    let cost = 8 * (subject.lowered.noising().noises() + 2);
+    let clouds = check_points(subject, settings, cost)?;
+    let limit = settings.limit(if subject.closed_form { 1e-5 } else { 5e-3 }, 1.0);
+    let residual = worst(subject, settings, &clouds, limit, |t, x, step| {
+        let terms = |unknown| Terms::new(subject, density, unknown, t, x, step);
+        let (nonlinear, linear) = (terms(Unknown::LogDensity), terms(Unknown::Density));
+        move |i| {
+            let left = nonlinear.hjb(&subject.claims, i);
+            let right = linear.linear(i).iter().sum::<f64>();
+            (left.iter().sum::<f64>() - right, largest(&left))
         }
-        let cost = 8 * (subject.lowered.noising().noises() + 2);
-        let clouds = check_points(subject, settings, cost)?;
-        let limit = settings.limit(if subject.closed_form { 1e-5 } else { 5e-3 }, 1.0);
-        let residual = refined(subject.closed_form, limit, settings.confidence, |step| {
-            let worst = clouds.iter().map(|(t, x)| {
-                let terms = |unknown| Terms::new(subject, density, unknown, *t, x.as_ref(), step);
-                let (nonlinear, linear) = (terms(Unknown::LogDensity), terms(Unknown::Density));
-                let (residuals, scales): (Vec<f64>, Vec<f64>) = (0..x.points())
-                    .map(|i| {
-                        let left = nonlinear.hjb(&subject.claims, i);
-                        let right = linear.linear(i);
-                        let largest = left.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-                        (
-                            left.iter().sum::<f64>() - right.iter().sum::<f64>(),
-                            largest,
-                        )
-                    })
-                    .unzip();
+    });
+    Ok(Finding::new(
+        residual,
+        format!(
+            "linear against nonlinear operator, worst of {} times x {} points",
+            clouds.len(),
+            clouds[0].1.points()
+        ),
+    ))
+}
+
+fn largest(terms: &[f64]) -> f64 {
+    terms.iter().fold(0.0, |m, v| m.max(v.abs()))
+}
+
+/// The rms over points of residuals, over that of their scales, at the worst time: `terms` gives both at a point.
+fn worst<'x, F: Fn(usize) -> (f64, f64)>(
+    subject: &Subject<'_>,
+    settings: &Settings<'_>,
+    clouds: &'x [(f64, Batch)],
+    limit: f64,
+    terms: impl Fn(f64, BatchRef<'x>, f64) -> F,
+) -> Residual {
+    refined(
+        subject.closed_form,
+        limit,
+        settings.spec.confidence,
+        |step| {
+            let at_time = |(t, x): &'x (f64, Batch)| {
+                let (residuals, scales): (Vec<f64>, Vec<f64>) =
+                    (0..x.points()).map(terms(*t, x.as_ref(), step)).unzip();
                 relative_rms(&residuals, &scales)
-            });
-            worst.fold(0.0, nan_max)
-        });
-        Ok(Finding {
-            residual,
-            note: format!(
-                "linear against nonlinear operator, worst of {} times x {} points",
-                clouds.len(),
-                clouds[0].1.points()
-            ),
-        })
-    }
+            };
+            clouds.iter().map(at_time).fold(0.0, nan_max)
+        },
+    )
 }
 
 /// Two routes to one density: rms difference of log densities at draws of `p_t`, worst of the times.
@@ -264,8 +301,8 @@ fn density_agreement(
     subject: &Subject<'_>,
     density: &(dyn LogDensity + Send),
     reference: &(dyn LogDensity + Send),
-    settings: &Settings,
-) -> Result<Finding, NotApplicable> {
+    settings: &Settings<'_>,
+) -> Measured {
     let clouds = check_points(subject, settings, 2)?;
     let worst = clouds.iter().map(|(t, x)| {
         let (mut a, mut b) = (vec![0.0; x.points()], vec![0.0; x.points()]);
@@ -275,8 +312,234 @@ fn density_agreement(
         (pairwise_sum(&squares) / squares.len() as f64).sqrt()
     });
     let limit = settings.limit(ROUTES, 1.0);
-    Ok(Finding {
-        residual: Residual::deterministic(worst.fold(0.0, nan_max), 0.0, limit),
-        note: "rms difference of log densities by two routes, worst time".to_owned(),
-    })
+    Ok(Finding::new(
+        Residual::deterministic(worst.fold(0.0, nan_max), 0.0, limit),
+        "rms difference of log densities by two routes, worst time",
+    ))
+}
+
+/// The equation at points where the optimal process goes, a quarter, a half and three quarters through.
+fn bellman(
+    bench: &Bench<'_>,
+    solution: &Solution,
+    settings: &Settings<'_>,
+    relative: f64,
+) -> Option<Finding> {
+    if bench.lowered.problem.control_bounds.is_some() {
+        // With bounds the minimum has another form.
+        return None;
+    }
+    let value = solution.answer.value.as_deref()?;
+    let terms = BellmanTerms::new(bench.lowered, value);
+    let (mut residual, mut largest) = (0.0, 0.0);
+    for share in [0.25, 0.5, 0.75] {
+        let (t, cloud) = bench.cloud(share);
+        let (r, l) = terms.squares(t, &cloud);
+        residual += r;
+        largest += l;
+    }
+    let measured: f64 = (residual / largest).sqrt();
+    Some(Finding::new(
+        Residual::deterministic(measured, 0.0, settings.limit(relative, 1.0)),
+        format!(
+            "rms residual over the rms of the largest term at {} points",
+            3 * POINTS
+        ),
+    ))
+}
+
+/// The values of two methods at the start and on the way.
+fn two_routes(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Option<Finding> {
+    let other = bench.against(settings.spec, bench.best())?;
+    let (known, own) = (other.answer.value.as_deref()?, &solution.answer.value);
+    let own = own.as_deref().filter(|_| solution.id != other.id)?;
+    let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
+    for share in [0.0, 0.5] {
+        let (t, cloud) = bench.cloud(share);
+        for (a, b) in at(own, t, &cloud).into_iter().zip(at(known, t, &cloud)) {
+            difference = difference.max((a - b).abs());
+            scale = scale.max(b.abs());
+        }
+    }
+    let error = other.answer.cost.map_or(0.0, |cost| cost.error);
+    Some(Finding::new(
+        Residual::deterministic(difference, error, settings.limit(1e-4, scale)),
+        format!(
+            "largest difference of V from `{}` where |V| reaches {}",
+            other.id,
+            significant(scale, 3)
+        ),
+    ))
+}
+
+/// A value function to be put into the equation.
+struct BellmanTerms<'a> {
+    lowered: &'a Lowered,
+    value: &'a dyn Field,
+}
+
+impl<'a> BellmanTerms<'a> {
+    fn new(lowered: &'a Lowered, value: &'a dyn Field) -> Self {
+        Self { lowered, value }
+    }
+
+    /// Sums over the points of the squares of the residual and of its largest term.
+    fn squares(&self, t: f64, x: &Batch) -> (f64, f64) {
+        let process = &self.lowered.compiled.steered;
+        let (points, d) = (x.points(), x.columns());
+        let steps = state_steps(x);
+        // Hundreds of batches at one time.
+        let still = self.value.frozen(t);
+        let value = still.as_deref().unwrap_or(self.value);
+        let centre = at(value, t, x);
+        let mut slope = Batch::zeros(points, d);
+        let mut diffusion = vec![0.0; points];
+        let noise = Noise::new(self.lowered, t, x);
+        for (j, step) in steps.iter().enumerate() {
+            let shifted: Vec<Vec<f64>> = STENCIL
+                .iter()
+                .map(|(offset, ..)| at(value, t, &moved(x, &[(j, offset * step)])))
+                .collect();
+            for i in 0..points {
+                let mut first = 0.0;
+                let mut second = CENTRE * centre[i];
+                for ((_, a, b), v) in STENCIL.iter().zip(&shifted) {
+                    first += a * v[i];
+                    second += b * v[i];
+                }
+                slope.column_mut(j)[i] = first / step;
+                diffusion[i] += 0.5 * noise.entry(i, j, j) * second / (step * step);
+            }
+        }
+        for (j, k) in noise.pairs() {
+            let mixed = mixed((value, t), x, (j, k), &steps);
+            for i in 0..points {
+                diffusion[i] += noise.entry(i, j, k) * mixed[i];
+            }
+        }
+        let length = process.end() - process.start();
+        let dt = TIME_STEP * length;
+        let mut rate = vec![0.0; points];
+        for (offset, weight, _) in STENCIL {
+            for (rate, v) in rate.iter_mut().zip(at(self.value, t + offset * dt, x)) {
+                *rate += weight * v / dt;
+            }
+        }
+        let mut drift = Batch::zeros(points, d);
+        process.drift(t, x.as_ref(), drift.as_mut());
+        let mut running = vec![0.0; points];
+        process.running(t, x.as_ref(), &mut running);
+        let mut control = Batch::zeros(points, process.controls());
+        process.best_response(t, x.as_ref(), slope.as_ref(), control.as_mut());
+        let mut saved = vec![0.0; points];
+        process.effort_rate(t, x.as_ref(), control.as_ref(), &mut saved);
+        let (mut residual, mut largest) = (0.0, 0.0);
+        for i in 0..points {
+            let carried: f64 = (0..d)
+                .map(|j| drift.column(j)[i] * slope.column(j)[i])
+                .sum();
+            let terms = [
+                rate[i],
+                carried,
+                diffusion[i],
+                running[i],
+                -saved[i],
+                -process.discount() * centre[i],
+            ];
+            let sum: f64 = terms.iter().sum();
+            let most = terms.iter().fold(0.0_f64, |m, t| m.max(t.abs()));
+            residual += sum * sum;
+            largest += most * most;
+        }
+        (residual, largest)
+    }
+}
+
+fn at(value: &dyn Field, t: f64, x: &Batch) -> Vec<f64> {
+    let mut out = Batch::zeros(x.points(), 1);
+    value.eval(t, x.as_ref(), out.as_mut());
+    out.column(0).to_vec()
+}
+
+/// `∂_j ∂_k V` by four corners.
+fn mixed(
+    (value, t): (&dyn Field, f64),
+    x: &Batch,
+    (j, k): (usize, usize),
+    steps: &[f64],
+) -> Vec<f64> {
+    let mut out = vec![0.0; x.points()];
+    for (a, b, sign) in [
+        (1.0, 1.0, 1.0),
+        (1.0, -1.0, -1.0),
+        (-1.0, 1.0, -1.0),
+        (-1.0, -1.0, 1.0),
+    ] {
+        let corner = at(value, t, &moved(x, &[(j, a * steps[j]), (k, b * steps[k])]));
+        for (o, v) in out.iter_mut().zip(corner) {
+            *o += sign * v / (4.0 * steps[j] * steps[k]);
+        }
+    }
+    out
+}
+
+/// `D = G G'` at every point.
+struct Noise {
+    matrices: Vec<nalgebra::DMatrix<f64>>,
+}
+
+impl Noise {
+    fn new(lowered: &Lowered, t: f64, x: &Batch) -> Self {
+        let diffusion = lowered.compiled.steered.diffusion();
+        let at = |i: usize| {
+            let g = diffusion.at(t, &x.as_ref().row(i));
+            &g * g.transpose()
+        };
+        let count = if diffusion.depends_on_state() {
+            x.points()
+        } else {
+            1
+        };
+        Self {
+            matrices: (0..count).map(at).collect(),
+        }
+    }
+
+    fn entry(&self, point: usize, j: usize, k: usize) -> f64 {
+        self.matrices[point.min(self.matrices.len() - 1)][(j, k)]
+    }
+
+    /// Pairs `j < k` whose entry does not vanish everywhere.
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let d = self.matrices[0].nrows();
+        let mut pairs = Vec::new();
+        for j in 0..d {
+            for k in j + 1..d {
+                if self.matrices.iter().any(|m| m[(j, k)] != 0.0) {
+                    pairs.push((j, k));
+                }
+            }
+        }
+        pairs
+    }
+}
+
+fn state_steps(x: &Batch) -> Vec<f64> {
+    (0..x.columns())
+        .map(|j| {
+            let column = x.column(j);
+            let n = column.len() as f64;
+            let mean = column.iter().sum::<f64>() / n;
+            let variance = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+            STATE_STEP * variance.sqrt().max(LEAST_SPREAD)
+        })
+        .collect()
+}
+
+fn moved(x: &Batch, by: &[(usize, f64)]) -> Batch {
+    let mut out = x.clone();
+    for (j, step) in by {
+        out.column_mut(*j).iter_mut().for_each(|v| *v += step);
+    }
+    out
 }

@@ -1,51 +1,110 @@
-//! The shape of an identity and of a check of it.
+//! The shape of a check: a card, the identity behind its name, and what becomes of it.
 
 use crate::numeric::random::Streams;
+use crate::problem::format::card::CheckCard;
+use crate::problem::format::page::Page;
+use crate::problem::meant::kind::Kind;
 use crate::problem::meant::model::{CheckSpec, Severity};
-use crate::verification::subject::Subject;
+use crate::solvers::driver::Solution;
+use crate::solvers::lowered::problem::Lowered;
+use crate::verification::bench::Bench;
+use crate::verification::subject::{NotApplicable, Scope, Subject};
 use crate::verification::verdict::{Residual, Verdict};
 
-/// Which answers an identity is about, when the file does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// True of the optimal answer only: run on the reference.
-    Optimum,
-    /// True of every field: run on the reference (with a perturbed field) and on every solver.
-    EveryField,
-    /// About the ingredients of every answer.
-    Ingredients,
-    /// About every answer with a log density.
-    Densities,
+/// A check is one of these in a file of its subject, and a line in [`crate::verification::catalogue`].
+#[derive(Debug)]
+pub struct Check {
+    pub card: CheckCard,
+    /// The first that is about the problem is executed.
+    pub identities: &'static [Identity],
 }
 
-/// Settings of one check.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Absolute tolerance asked for.
-    pub tolerance: Option<f64>,
-    /// Relative tolerance asked for; every identity names its scale.
-    pub relative_tolerance: Option<f64>,
-    pub confidence: f64,
-    /// Paths or draws asked for; `None`: from the cost of a point.
-    pub samples: Option<usize>,
-    pub streams: Streams,
+/// A claim with two sides, evaluated by code that shares nothing between them.
+#[derive(Debug)]
+pub struct Identity {
+    /// The equation, in the notation of the derivation.
+    pub equation: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    pub measure: Measure,
 }
 
-impl Settings {
-    pub fn new(spec: &CheckSpec, streams: Streams) -> Self {
-        Self {
-            tolerance: spec.tolerance,
-            relative_tolerance: spec.relative_tolerance,
-            confidence: spec.confidence,
-            samples: spec.samples,
-            streams,
+/// How the difference of the two sides is measured.
+#[derive(Debug)]
+pub enum Measure {
+    /// On the ingredients that an answer claims, of a problem that undoes additive noise.
+    Claim {
+        scope: Scope,
+        /// Rules of the derivation steps that together prove it, where the derivation executes a proof;
+        /// empty for what is only ever measured.
+        proved_by: &'static [&'static str],
+        residual: fn(&Subject<'_>, &Settings<'_>) -> Measured,
+    },
+    /// On every answer; `None` where it says nothing about one.
+    Answer {
+        /// What is missing where it says nothing about any.
+        needs: fn(&Lowered) -> &'static str,
+        residual: fn(&Bench<'_>, &Solution, &Settings<'_>) -> Option<Finding>,
+    },
+    /// On the problem, under a name that is no answer's.
+    Problem {
+        on: &'static str,
+        needs: &'static str,
+        residual: fn(&Bench<'_>, &Settings<'_>) -> Option<Finding>,
+    },
+}
+
+impl Measure {
+    pub const fn claim(
+        scope: Scope,
+        proved_by: &'static [&'static str],
+        residual: fn(&Subject<'_>, &Settings<'_>) -> Measured,
+    ) -> Self {
+        Self::Claim {
+            scope,
+            proved_by,
+            residual,
         }
     }
 
-    /// The absolute limit: as asked, else relative to `scale`.
+    pub const fn answer(
+        needs: fn(&Lowered) -> &'static str,
+        residual: fn(&Bench<'_>, &Solution, &Settings<'_>) -> Option<Finding>,
+    ) -> Self {
+        Self::Answer { needs, residual }
+    }
+}
+
+/// What measuring a claim gives.
+pub type Measured = Result<Finding, NotApplicable>;
+
+/// The card of a check; its page is the section of its name.
+pub(super) const fn card(name: &'static str, kinds: &'static [Kind]) -> CheckCard {
+    CheckCard {
+        page: Page::of(name, include_str!("checks.md")),
+        kinds,
+        later: &[],
+        tables_only: false,
+    }
+}
+
+/// What the file asks of one check, and its random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    pub spec: &'a CheckSpec,
+    pub streams: Streams,
+}
+
+impl Settings<'_> {
+    /// The absolute limit: as asked, else relative to `scale`, which every identity names.
     pub fn limit(&self, default_relative: f64, scale: f64) -> f64 {
-        self.tolerance
-            .unwrap_or_else(|| self.relative_tolerance.unwrap_or(default_relative) * scale)
+        let relative = self.spec.relative_tolerance.unwrap_or(default_relative);
+        self.tolerance(relative * scale)
+    }
+
+    /// The absolute tolerance as asked.
+    pub fn tolerance(&self, default: f64) -> f64 {
+        self.spec.tolerance.unwrap_or(default)
     }
 }
 
@@ -55,35 +114,28 @@ pub struct Finding {
     pub residual: Residual,
     /// What was measured, in words with numbers.
     pub note: String,
+    /// The verdict, where more than the residual decides.
+    pub verdict: Option<Verdict>,
+    /// The equation, where it is a special case.
+    pub equation: Option<&'static str>,
 }
 
-/// Why an identity says nothing about a subject.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotApplicable {
-    #[error("needs {0}")]
-    Needs(&'static str),
-}
-
-/// A claim with two sides, evaluated by code that shares nothing between them.
-pub trait Identity: Sync {
-    /// The name in the file.
-    fn id(&self) -> &'static str;
-    /// The equation, in the notation of the derivation.
-    fn equation(&self) -> &'static str;
-    /// Where it comes from.
-    fn source(&self) -> &'static str;
-    fn scope(&self) -> Scope;
-    /// Rules of the derivation steps that together prove it, where the derivation executes a proof;
-    /// empty for what is only ever measured.
-    fn proved_by(&self) -> &'static [&'static str] {
-        &[]
+impl Finding {
+    pub fn new(residual: Residual, note: impl Into<String>) -> Self {
+        Self {
+            residual,
+            note: note.into(),
+            verdict: None,
+            equation: None,
+        }
     }
-    /// Measures the difference of the two sides.
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable>;
+
+    pub(super) fn judged(self, verdict: Verdict) -> Self {
+        Self {
+            verdict: Some(verdict),
+            ..self
+        }
+    }
 }
 
 /// One slip tried after a failure.
@@ -100,7 +152,7 @@ pub struct ProbeLine {
 pub struct CheckResult {
     /// Id of the check in the file.
     pub id: String,
-    /// Name of the identity.
+    /// Name of the check.
     pub check: String,
     /// Solver id, `exact`, `all`, or [`DERIVATION`].
     pub on: String,
@@ -110,8 +162,6 @@ pub struct CheckResult {
     pub verdict: Verdict,
     /// One line: what was measured, what would decide an inconclusive check, why it was skipped.
     pub reason: String,
-    /// Chance that a true identity is reported as failed; `None` for deterministic checks.
-    pub false_alarm: Option<f64>,
     pub probe: Vec<ProbeLine>,
     pub severity: Severity,
     pub equation: &'static str,
@@ -143,23 +193,6 @@ impl CheckResult {
     }
 }
 
-/// Every check of a list; one that is about nothing here is skipped with the reason.
-pub(super) fn run_all(
-    checks: &[CheckSpec],
-    run: impl Fn(&CheckSpec) -> Vec<CheckResult>,
-    why_not: impl Fn(&str) -> &'static str,
-) -> Vec<CheckResult> {
-    let mut results = Vec::new();
-    for spec in checks {
-        let found = run(spec);
-        if found.is_empty() {
-            results.push(skipped(spec, "all", why_not(&spec.check)));
-        }
-        results.extend(found);
-    }
-    results
-}
-
 /// A check that did not run; the start of the answer of one that did.
 pub fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
     CheckResult {
@@ -170,7 +203,6 @@ pub fn skipped(spec: &CheckSpec, on: &str, reason: &str) -> CheckResult {
         confidence: spec.confidence,
         verdict: Verdict::Skipped,
         reason: reason.to_owned(),
-        false_alarm: None,
         probe: Vec::new(),
         severity: spec.severity,
         equation: "",

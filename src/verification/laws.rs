@@ -13,13 +13,14 @@ use crate::numeric::blocks::block;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Streams;
+use crate::problem::meant::kind::REVERSE;
 use crate::problem::meant::law::Covariance;
 use crate::problem::meant::model::{Integrator, Spacing};
 use crate::solvers::walk::reverse_sampling::Walk;
 use crate::verification::differences::nan_max;
-use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
-use crate::verification::subject::Subject;
-use crate::verification::trial::{Direction, Scales, Trial};
+use crate::verification::identity::{Check, Finding, Identity, Measure, Measured, Settings, card};
+use crate::verification::subject::{NotApplicable, Scope, Subject};
+use crate::verification::trial::tried;
 use crate::verification::verdict::Residual;
 use nalgebra::DMatrix;
 
@@ -38,116 +39,92 @@ use nalgebra::DMatrix;
 /// # Source
 /// Girsanov's theorem; Song, Durkan, Murray, Ermon, *Maximum likelihood training of score-based
 /// diffusion models* (2021), theorem 1.
-pub struct PathDivergence;
+pub static PATH_DIVERGENCE: Check = Check {
+    card: card("path-kl", REVERSE),
+    identities: &[Identity {
+        equation: "E log dP/dQ = KL(p_T || prior) + 1/2 int E (v - s)' D (v - s) dt",
+        source: "Girsanov's theorem; Song, Durkan, Murray, Ermon (2021), theorem 1",
+        measure: Measure::claim(
+            Scope::EveryField,
+            &["verification", "girsanov"],
+            path_divergence,
+        ),
+    }],
+};
 
 const STEPS: usize = 24;
 const TOLERANCE: f64 = 2e-2;
 /// Size of the perturbation of the score on the reference: log weights spread like it.
 const AMPLITUDE: f64 = 0.25;
 
-impl Identity for PathDivergence {
-    fn id(&self) -> &'static str {
-        "path-kl"
-    }
-
-    fn equation(&self) -> &'static str {
-        "E log dP/dQ = KL(p_T || prior) + 1/2 int E (v - s)' D (v - s) dt"
-    }
-
-    fn source(&self) -> &'static str {
-        "Girsanov's theorem; Song, Durkan, Murray, Ermon (2021), theorem 1"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::EveryField
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["verification", "girsanov"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let density = subject
-            .log_density
-            .ok_or(NotApplicable::Needs("a log density"))?;
-        let transition = subject
-            .lowered
-            .noising()
-            .transition()
-            .ok_or(NotApplicable::Needs("an affine drift (exact chains)"))?;
-        let law = subject
-            .law
-            .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let scales = Scales::new(subject, &settings.streams)?;
-        let stream = settings.streams.role("directions");
-        let perturbed = Trial::new(
-            subject.score,
-            &scales,
-            AMPLITUDE,
-            Direction::Waves(1),
-            &stream,
+fn path_divergence(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let density = subject.density()?;
+    let transition = subject
+        .lowered
+        .noising()
+        .transition()
+        .ok_or(NotApplicable::Needs("an affine drift (exact chains)"))?;
+    let law = subject.law()?;
+    let trial = tried(subject, &settings.streams, AMPLITUDE)?;
+    // One chain at a quarter of the coarse step serves all three step sizes.
+    let (steps, paths) = Effort::new(subject.lowered).simulation(STEPS, 1);
+    let paths = settings.spec.samples.unwrap_or(paths);
+    let coarse = TimeGrid::new(
+        subject.lowered.noising(),
+        subject.t_min(),
+        steps,
+        Spacing::LogSnr,
+    );
+    let fine = coarse.refined().refined();
+    let start = law
+        .draws(&[subject.t_min()], paths, &settings.streams)
+        .pop()
+        .expect("one time was asked for");
+    let chain = forward_chain(transition, fine.nodes(), start, &settings.streams);
+    let (mut divergence, mut effort) = (0.0, 0.0);
+    let levels = [4, 2, 1].map(|stride| {
+        let nodes: Vec<f64> = fine.nodes().iter().step_by(stride).copied().collect();
+        let states: Vec<&Batch> = chain.iter().step_by(stride).collect();
+        let sides = Sides::new(
+            subject,
+            density,
+            transition,
+            trial.as_ref(),
+            &nodes,
+            &states,
         );
-        let trial: &dyn Differentiable = match subject.trial {
-            Some(field) => field,
-            None => &perturbed,
-        };
-        // One chain at a quarter of the coarse step serves all three step sizes.
-        let (steps, paths) = Effort::new(subject.lowered).simulation(STEPS, 1);
-        let paths = settings.samples.unwrap_or(paths);
-        let coarse = TimeGrid::new(
-            subject.lowered.noising(),
-            subject.t_min(),
-            steps,
-            Spacing::LogSnr,
-        );
-        let fine = coarse.refined().refined();
-        let start = law
-            .draws(&[subject.t_min()], paths, &settings.streams)
-            .pop()
-            .expect("one time was asked for");
-        let chain = forward_chain(transition, fine.nodes(), start, &settings.streams);
-        let (mut divergence, mut effort) = (0.0, 0.0);
-        let levels = [4, 2, 1].map(|stride| {
-            let nodes: Vec<f64> = fine.nodes().iter().step_by(stride).copied().collect();
-            let states: Vec<&Batch> = chain.iter().step_by(stride).collect();
-            let sides = Sides::new(subject, density, transition, trial, &nodes, &states);
-            divergence = Estimate::from_samples(&sides.right).value;
-            effort = Estimate::from_samples(&sides.effort).value;
-            sides
-                .left
-                .iter()
-                .zip(&sides.right)
-                .map(|(l, r)| l - r)
-                .collect::<Vec<f64>>()
-        });
-        // Romberg at orders 1 and 2; the last change bounds the remaining bias.
-        let combine = |weights: [f64; 3]| -> Estimate {
-            let values: Vec<f64> = (0..paths)
-                .map(|i| (0..3).map(|l| weights[l] * levels[l][i]).sum())
-                .collect();
-            Estimate::from_samples(&values)
-        };
-        let estimate = combine([1.0 / 3.0, -2.0, 8.0 / 3.0]);
-        let change = combine([1.0 / 3.0, -1.0, 2.0 / 3.0]);
-        let limit = settings.limit(TOLERANCE, effort + divergence.abs());
-        Ok(Finding {
-            residual: Residual::statistical(
-                estimate.value,
-                estimate.error,
-                change.value.abs(),
-                limit,
-                paths,
-            ),
-            note: format!(
-                "log weights against weighted score error; path divergence {}",
-                significant(divergence, 4)
-            ),
-        })
-    }
+        divergence = Estimate::from_samples(&sides.right).value;
+        effort = Estimate::from_samples(&sides.effort).value;
+        sides
+            .left
+            .iter()
+            .zip(&sides.right)
+            .map(|(l, r)| l - r)
+            .collect::<Vec<f64>>()
+    });
+    // Romberg at orders 1 and 2; the last change bounds the remaining bias.
+    let combine = |weights: [f64; 3]| -> Estimate {
+        let values: Vec<f64> = (0..paths)
+            .map(|i| (0..3).map(|l| weights[l] * levels[l][i]).sum())
+            .collect();
+        Estimate::from_samples(&values)
+    };
+    let estimate = combine([1.0 / 3.0, -2.0, 8.0 / 3.0]);
+    let change = combine([1.0 / 3.0, -1.0, 2.0 / 3.0]);
+    let limit = settings.limit(TOLERANCE, effort + divergence.abs());
+    Ok(Finding::new(
+        Residual::statistical(
+            estimate.value,
+            estimate.error,
+            change.value.abs(),
+            limit,
+            paths,
+        ),
+        format!(
+            "log weights against weighted score error; path divergence {}",
+            significant(divergence, 4)
+        ),
+    ))
 }
 
 /// Chains of the noising process through the exact transitions, one table per node.
@@ -322,7 +299,14 @@ fn add_quadratic(
 ///
 /// # Source
 /// Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9.
-pub struct NoiseInvariance;
+pub static NOISE_INVARIANCE: Check = Check {
+    card: card("h-invariance", REVERSE),
+    identities: &[Identity {
+        equation: "dY = (-f + (1+h)/2 D s) dtau + sqrt(h) G dB, Y_0 ~ p_T  =>  Y_tau ~ p_{T-tau} for every h >= 0",
+        source: "Fokker-Planck equation of the h-family; Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9",
+        measure: Measure::claim(Scope::Optimum, &["h-transform"], noise_invariance),
+    }],
+};
 
 const NOISE_LEVELS: [f64; 4] = [0.0, 0.5, 1.0, 2.0];
 /// Coordinates whose moments are compared, at most.
@@ -331,97 +315,69 @@ const GENERATION_STEPS: usize = 64;
 /// In standard deviations of the compared function.
 const MOMENT_TOLERANCE: f64 = 0.1;
 
-impl Identity for NoiseInvariance {
-    fn id(&self) -> &'static str {
-        "h-invariance"
-    }
-
-    fn equation(&self) -> &'static str {
-        "dY = (-f + (1+h)/2 D s) dtau + sqrt(h) G dB, Y_0 ~ p_T  =>  Y_tau ~ p_{T-tau} for every h >= 0"
-    }
-
-    fn source(&self) -> &'static str {
-        "Fokker-Planck equation of the h-family; Hirono, Tanaka, Fukushima (arXiv 2403.11262), equation 9"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Optimum
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["h-transform"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let law = subject
-            .law
-            .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let problem = subject.lowered;
-        // Four levels, two step counts with Heun's two evaluations: 24 per coarse step.
-        let budget = 8 * Effort::new(problem).evaluations;
-        let steps = GENERATION_STEPS
-            .min(((budget / 24) as f64).sqrt() as usize)
-            .max(16);
-        let paths = (budget / (24 * steps)).clamp(64, DRAWS);
-        let paths = settings.samples.unwrap_or(paths);
-        let ends = law.draws(
-            &[problem.noising().end()],
-            paths,
-            &settings.streams.scoped("end"),
-        );
-        let reference = &clouds(
-            problem,
-            law,
-            &[subject.t_min()],
-            1,
-            Some((4 * paths).min(DRAWS)),
-            &settings.streams.scoped("truth"),
-        )[0];
-        let truth = feature_moments(reference);
-        let coarse = TimeGrid::new(problem.noising(), subject.t_min(), steps, Spacing::LogSnr);
-        let fine = coarse.refined();
-        let score = subject.claimed_score();
-        let mut worst: Option<(Residual, f64)> = None;
-        for (n, h) in NOISE_LEVELS.into_iter().enumerate() {
-            let run = |grid: &TimeGrid| {
-                let samples = Walk {
-                    noising: problem.noising(),
-                    score: &score,
-                    grid,
-                    noise_level: h,
-                    integrator: Integrator::Heun,
-                    stream: &settings.streams.role(&format!("family-{n}")),
-                    block: block(),
-                }
-                .run(ends[0].as_ref());
-                feature_moments(&Cloud::draws(samples))
-            };
-            let (rough, finer) = (run(&coarse), run(&fine));
-            for ((rough, finer), truth) in rough.iter().zip(&finer).zip(&truth) {
-                let residual = compare_moments(rough, finer, truth, paths, settings);
-                let larger = worst.as_ref().is_none_or(|(w, _)| {
-                    residual.measured.is_nan()
-                        || residual.distance() - residual.error_bar(settings.confidence)
-                            > w.distance() - w.error_bar(settings.confidence)
-                });
-                if larger {
-                    worst = Some((residual, h));
-                }
+fn noise_invariance(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let law = subject.law()?;
+    let problem = subject.lowered;
+    // Four levels, two step counts with Heun's two evaluations: 24 per coarse step.
+    let budget = 8 * Effort::new(problem).evaluations;
+    let steps = GENERATION_STEPS
+        .min(((budget / 24) as f64).sqrt() as usize)
+        .max(16);
+    let paths = (budget / (24 * steps)).clamp(64, DRAWS);
+    let paths = settings.spec.samples.unwrap_or(paths);
+    let ends = law.draws(
+        &[problem.noising().end()],
+        paths,
+        &settings.streams.scoped("end"),
+    );
+    let reference = &clouds(
+        problem,
+        law,
+        &[subject.t_min()],
+        1,
+        Some((4 * paths).min(DRAWS)),
+        &settings.streams.scoped("truth"),
+    )[0];
+    let truth = feature_moments(reference);
+    let coarse = TimeGrid::new(problem.noising(), subject.t_min(), steps, Spacing::LogSnr);
+    let fine = coarse.refined();
+    let score = subject.claimed_score();
+    let mut worst: Option<(Residual, f64)> = None;
+    for (n, h) in NOISE_LEVELS.into_iter().enumerate() {
+        let run = |grid: &TimeGrid| {
+            let samples = Walk {
+                noising: problem.noising(),
+                score: &score,
+                grid,
+                noise_level: h,
+                integrator: Integrator::Heun,
+                stream: &settings.streams.role(&format!("family-{n}")),
+                block: block(),
+            }
+            .run(ends[0].as_ref());
+            feature_moments(&Cloud::draws(samples))
+        };
+        let (rough, finer) = (run(&coarse), run(&fine));
+        for ((rough, finer), truth) in rough.iter().zip(&finer).zip(&truth) {
+            let residual = compare_moments(rough, finer, truth, paths, settings);
+            let larger = worst.as_ref().is_none_or(|(w, _)| {
+                residual.measured.is_nan()
+                    || residual.distance() - residual.error_bar(settings.spec.confidence)
+                        > w.distance() - w.error_bar(settings.spec.confidence)
+            });
+            if larger {
+                worst = Some((residual, h));
             }
         }
-        let (residual, h) = worst.expect("there are noise levels");
-        Ok(Finding {
-            residual,
-            note: format!(
-                "worst of {} moments at h = 0, 0.5, 1, 2 (at h = {h}), in standard deviations; {paths} paths",
-                truth.len()
-            ),
-        })
     }
+    let (residual, h) = worst.expect("there are noise levels");
+    Ok(Finding::new(
+        residual,
+        format!(
+            "worst of {} moments at h = 0, 0.5, 1, 2 (at h = {h}), in standard deviations; {paths} paths",
+            truth.len()
+        ),
+    ))
 }
 
 /// Draws behind a comparison of moments, at most.
@@ -466,13 +422,13 @@ fn compare_moments(
     finer: &FeatureMoment,
     truth: &FeatureMoment,
     paths: usize,
-    settings: &Settings,
+    settings: &Settings<'_>,
 ) -> Residual {
     let deviation = truth.deviation.max(f64::MIN_POSITIVE);
     let change = (finer.mean.value - rough.mean.value).abs() / deviation;
     let error = finer.mean.error.hypot(truth.mean.error) / deviation;
     // With noise the change of step also re-draws the path, within its statistical error.
-    let bias = (change - settings.confidence * error).max(0.0) / 3.0;
+    let bias = (change - settings.spec.confidence * error).max(0.0) / 3.0;
     Residual::statistical(
         (finer.mean.value - truth.mean.value) / deviation,
         error,
@@ -493,60 +449,34 @@ fn compare_moments(
 ///
 /// # Source
 /// Song et al. (2021), appendix D.2.
-pub struct Likelihood;
+pub static LIKELIHOOD: Check = Check {
+    card: card("likelihood", REVERSE),
+    identities: &[Identity {
+        equation: "log p_T(x(T)) + int (div f - 1/2 D:grad s) dt = log p_tmin(x),  dx/dt = f - 1/2 D s",
+        source: "instantaneous change of variables; Song et al. (2021), appendix D.2",
+        measure: Measure::claim(Scope::Optimum, &["probability-flow"], likelihood),
+    }],
+};
 
 const FLOW_TOLERANCE: f64 = 1e-9;
 const LIKELIHOOD_TOLERANCE: f64 = 1e-5;
 
-impl Identity for Likelihood {
-    fn id(&self) -> &'static str {
-        "likelihood"
-    }
-
-    fn equation(&self) -> &'static str {
-        "log p_T(x(T)) + int (div f - 1/2 D:grad s) dt = log p_tmin(x),  dx/dt = f - 1/2 D s"
-    }
-
-    fn source(&self) -> &'static str {
-        "instantaneous change of variables; Song et al. (2021), appendix D.2"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Optimum
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["probability-flow"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let law = subject
-            .law
-            .ok_or(NotApplicable::Needs("draws of the noised law"))?;
-        let points = settings
-            .samples
-            .unwrap_or((Effort::new(subject.lowered).evaluations / 2000).clamp(8, 128));
-        let x = law
-            .draws(&[subject.t_min()], points, &settings.streams)
-            .pop()
-            .expect("one time was asked for");
-        flow_against_density(subject, settings, &x)
-    }
+fn likelihood(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let law = subject.law()?;
+    let points = settings
+        .spec
+        .samples
+        .unwrap_or((Effort::new(subject.lowered).evaluations / 2000).clamp(8, 128));
+    let x = law
+        .draws(&[subject.t_min()], points, &settings.streams)
+        .pop()
+        .expect("one time was asked for");
+    flow_against_density(subject, settings, &x)
 }
 
 /// The comparison at given points, also used on held-out rows.
-pub fn flow_against_density(
-    subject: &Subject<'_>,
-    settings: &Settings,
-    x: &Batch,
-) -> Result<Finding, NotApplicable> {
-    let density = subject
-        .log_density
-        .ok_or(NotApplicable::Needs("a log density"))?;
+pub fn flow_against_density(subject: &Subject<'_>, settings: &Settings<'_>, x: &Batch) -> Measured {
+    let density = subject.density()?;
     let (t_min, end) = (subject.t_min(), subject.lowered.noising().end());
     let score = subject.claimed_score();
     let tolerance = if subject.closed_form {
@@ -573,10 +503,10 @@ pub fn flow_against_density(
         Ok(carried) => carried,
         // A flow that cannot be followed has no likelihood: the claim fails.
         Err(error) => {
-            return Ok(Finding {
-                residual: Residual::deterministic(f64::NAN, 0.0, limit),
-                note: error.to_string(),
-            });
+            return Ok(Finding::new(
+                Residual::deterministic(f64::NAN, 0.0, limit),
+                error.to_string(),
+            ));
         }
     };
     let (mut last, mut first) = (vec![0.0; points], vec![0.0; points]);
@@ -589,8 +519,8 @@ pub fn flow_against_density(
         worst = nan_max(worst, difference);
     }
     let nll = -first.iter().sum::<f64>() / points as f64;
-    Ok(Finding {
-        residual: Residual::deterministic(worst, 0.0, limit),
-        note: format!("largest relative difference at {points} points; mean -log p = {nll:.4}"),
-    })
+    Ok(Finding::new(
+        Residual::deterministic(worst, 0.0, limit),
+        format!("largest relative difference at {points} points; mean -log p = {nll:.4}"),
+    ))
 }

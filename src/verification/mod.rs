@@ -1,25 +1,25 @@
-//! Claims with residuals: the catalogue of identities, verdicts, and probes for the usual slips.
+//! Claims with residuals: the catalogue of checks, verdicts, and probes for the usual slips.
 //!
 //! An identity has two sides that share no code; their difference is measured with an error and judged.
 //! Nothing here tunes a solver to pass.
 
-pub mod bellman_terms;
+pub mod bench;
 pub mod catalogue;
 pub mod claim;
-pub mod control;
+pub mod densities;
 pub mod derivatives;
 mod differences;
 pub mod equations;
-mod grid_order;
 pub mod identity;
 pub mod laws;
 pub mod losses;
 pub mod normaliser;
 pub mod optimality;
-pub mod pages;
-pub mod proofs;
+pub mod orders;
+pub mod policies;
 pub mod references;
-pub mod simulate;
+
+mod slips;
 pub mod subject;
 pub mod tables;
 pub mod trial;
@@ -27,154 +27,159 @@ pub mod verdict;
 pub mod vocabulary;
 pub mod work_precision;
 
-use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
-use crate::numeric::random::Streams;
+use crate::numeric::digits::significant;
 use crate::problem::meant::model::CheckSpec;
-use crate::solvers::driver::Solution;
-use crate::solvers::lowered::problem::Lowered;
-use crate::verification::catalogue::{check, identity};
-use crate::verification::grid_order::grid_order;
-use crate::verification::identity::{CheckResult, Identity, Scope, Settings, skipped};
-use crate::verification::subject::{Claims, Subject};
+use crate::verification::bench::Bench;
+use crate::verification::catalogue::{find, identity, with_proofs};
+use crate::verification::identity::{
+    Check, CheckResult, Finding, Identity, Measure, Measured, Settings, skipped,
+};
+use crate::verification::slips::probe;
+use crate::verification::subject::Subject;
+use crate::verification::verdict::{Residual, Verdict};
 
-/// Runs every check on every answer it is about.
+/// Runs every check that is asked for on every answer it is about.
 pub fn verify(
-    lowered: &Lowered,
-    solutions: &[Solution],
-    checks: &[CheckSpec],
-    streams: &Streams,
+    bench: &Bench<'_>,
+    checks: &[&'static Check],
+    asked: &[CheckSpec],
 ) -> Vec<CheckResult> {
-    let reference = reference_answer(lowered, solutions);
-    let law = ReferenceLaw::new(lowered, solutions);
-    let bench = Bench {
-        lowered,
-        solutions,
-        reference,
-        law: law.as_ref(),
-    };
     let mut results = Vec::new();
-    for spec in checks {
-        if spec.check == "grid-order" {
-            let facts = solutions
-                .iter()
-                .map(|s| (s.id.as_str(), s.answer.facts.as_slice()));
-            let found = grid_order(spec, facts);
-            if found.is_empty() {
-                let reason = "no grid method recorded several levels";
-                results.push(skipped(spec, "all", reason));
-            }
-            results.extend(found);
-            continue;
-        }
-        let Some(identity) = identity(&spec.check) else {
-            results.push(skipped(
-                spec,
-                "all",
-                "no identity of that name in this version",
-            ));
-            continue;
+    for spec in asked {
+        let (found, reason) = match find(checks, &spec.check) {
+            Some(check) => run(bench, check, spec),
+            None => (Vec::new(), "no check of that name in this version"),
         };
-        let subjects = bench.subjects(identity, spec);
-        if subjects.is_empty() {
-            results.push(skipped(
-                spec,
-                "all",
-                "no answer it is about (a closed form, or a solver with a log density)",
-            ));
+        if found.is_empty() {
+            results.push(skipped(spec, "all", reason));
         }
-        for subject in &subjects {
-            let streams = streams.scoped("verification").scoped(&spec.id);
-            let settings = Settings::new(spec, streams.scoped(subject.name));
-            results.push(check(identity, subject, spec, &settings));
-        }
+        results.extend(found);
     }
-    results
+    with_proofs(results, bench, checks, asked)
 }
 
-/// What subjects are made from.
-struct Bench<'a> {
-    lowered: &'a Lowered,
-    solutions: &'a [Solution],
-    reference: Option<ReferenceAnswer<'a>>,
-    law: Option<&'a ReferenceLaw<'a>>,
-}
-
-impl<'a> Bench<'a> {
-    /// The answers a check is about: those listed in the file, else by the scope of the identity.
-    fn subjects(&self, identity: &dyn Identity, spec: &CheckSpec) -> Vec<Subject<'a>> {
-        let listed = |id: &str| spec.on.is_empty() || spec.on.iter().any(|on| on == id);
-        let mut subjects = Vec::new();
-        if let Some(optimum) = self.optimum()
-            && listed(optimum.name)
-        {
-            subjects.push(optimum);
-        }
-        let explicit = !spec.on.is_empty();
-        for solution in self.solutions {
-            if !listed(&solution.id) || subjects.iter().any(|s| s.name == solution.id) {
-                continue;
-            }
-            let subject = match identity.scope() {
-                Scope::Optimum if explicit => Some(self.answer(solution, true)),
-                Scope::Optimum => None,
-                Scope::EveryField => self.trial(solution),
-                Scope::Ingredients => Some(self.answer(solution, false)),
-                Scope::Densities => solution
-                    .answer
-                    .law
-                    .log_density
-                    .is_some()
-                    .then(|| self.answer(solution, false)),
+/// One check on all it is about, with what it needs where that is nothing.
+fn run(
+    bench: &Bench<'_>,
+    check: &'static Check,
+    spec: &CheckSpec,
+) -> (Vec<CheckResult>, &'static str) {
+    let Some(identity) = identity(check, bench) else {
+        return (Vec::new(), "needs noise free of the state");
+    };
+    let settings = Settings {
+        spec,
+        streams: bench.streams,
+    };
+    match &identity.measure {
+        Measure::Claim {
+            scope, residual, ..
+        } => {
+            let streams = bench.streams.scoped(&spec.id);
+            let judged = |subject: &Subject<'_>| {
+                let streams = streams.scoped(subject.name);
+                judge_claim(identity, *residual, subject, &Settings { spec, streams })
             };
-            subjects.extend(subject);
+            let rows = bench.subjects(*scope, spec).iter().map(judged).collect();
+            let needs = "no answer it is about (a closed form, or a solver with a log density)";
+            (rows, needs)
         }
-        subjects
-    }
-
-    /// The reference, under the id of the exact solver if there is one.
-    fn optimum(&self) -> Option<Subject<'a>> {
-        let reference = self.reference?;
-        let name = self
-            .solutions
-            .iter()
-            .find(|s| self.lowered.facts.marginals.is_some() && s.method == "exact")
-            .map_or(reference.name, |s| s.id.as_str());
-        Some(Subject {
-            name,
-            lowered: self.lowered,
-            law: self.law,
-            score: reference.score,
-            log_density: reference.log_density,
-            reference_density: None,
-            trial: None,
-            claims: Claims::default(),
-            closed_form: self.lowered.facts.marginals.is_some(),
-        })
-    }
-
-    /// A solver's field as a trial against the reference score.
-    fn trial(&self, solution: &'a Solution) -> Option<Subject<'a>> {
-        Some(Subject {
-            name: &solution.id,
-            trial: Some(solution.answer.score()),
-            ..self.optimum()?
-        })
-    }
-
-    /// A solver's own ingredients; `borrow` lends it the reference density if it has none.
-    fn answer(&self, solution: &'a Solution, borrow: bool) -> Subject<'a> {
-        let own = solution.answer.law.log_density.as_deref();
-        let reference = self.reference.and_then(|r| r.log_density);
-        Subject {
-            name: &solution.id,
-            lowered: self.lowered,
-            law: self.law,
-            score: solution.answer.score(),
-            log_density: if borrow { own.or(reference) } else { own },
-            reference_density: own.and(reference),
-            trial: None,
-            claims: Claims::default(),
-            closed_form: solution.answer.law.grid.is_none() && !solution.answer.is_score_of_policy,
+        Measure::Answer { needs, residual } => {
+            let rows = bench.listed(spec).filter_map(|solution| {
+                let finding = residual(bench, solution, &settings)?;
+                Some(judge(identity, &solution.id, finding, spec))
+            });
+            (rows.collect(), needs(bench.lowered))
         }
+        Measure::Problem {
+            on,
+            needs,
+            residual,
+        } => {
+            let finding = residual(bench, &settings);
+            let row = finding.map(|finding| judge(identity, on, finding, spec));
+            (row.into_iter().collect(), needs)
+        }
+    }
+}
+
+/// Runs a check of claims on one subject and judges it; a failure is probed for the usual slips.
+///
+/// # Panics
+/// If the check is of no claims.
+pub fn check_claim(
+    check: &'static Check,
+    subject: &Subject<'_>,
+    settings: &Settings<'_>,
+) -> CheckResult {
+    let measures = check.identities.iter().map(|i| (i, &i.measure));
+    let mut claims = measures.filter_map(|(identity, measure)| match measure {
+        Measure::Claim { residual, .. } => Some((identity, *residual)),
+        _ => None,
+    });
+    let (identity, residual) = claims.next().expect("a check of claims");
+    judge_claim(identity, residual, subject, settings)
+}
+
+fn judge_claim(
+    identity: &'static Identity,
+    residual: fn(&Subject<'_>, &Settings<'_>) -> Measured,
+    subject: &Subject<'_>,
+    settings: &Settings<'_>,
+) -> CheckResult {
+    let finding = match residual(subject, settings) {
+        Ok(finding) => finding,
+        Err(reason) => {
+            return CheckResult {
+                equation: identity.equation,
+                source: identity.source,
+                ..skipped(settings.spec, subject.name, &reason.to_string())
+            };
+        }
+    };
+    let mut result = judge(identity, subject.name, finding, settings.spec);
+    if result.verdict == Verdict::Fail {
+        result.probe = probe(residual, subject, settings);
+        let cause = result.likely_causes().next();
+        if let Some(cause) = cause {
+            result.reason = format!("{}; likely: {cause}", result.reason);
+        }
+    }
+    result
+}
+
+/// The verdict of a finding.
+fn judge(identity: &'static Identity, on: &str, finding: Finding, spec: &CheckSpec) -> CheckResult {
+    let residual = finding.residual;
+    let own = residual.verdict(spec.confidence);
+    let reason = match (finding.verdict, own) {
+        (None, Verdict::Inconclusive) => {
+            format!("{}; {}", finding.note, wanting(&residual, spec.confidence))
+        }
+        _ => finding.note,
+    };
+    CheckResult {
+        residual: Some(residual),
+        verdict: finding.verdict.unwrap_or(own),
+        equation: finding.equation.unwrap_or(identity.equation),
+        source: identity.source,
+        ..skipped(spec, on, &reason)
+    }
+}
+
+/// What would decide an inconclusive residual.
+fn wanting(residual: &Residual, confidence: f64) -> String {
+    let bar = significant(residual.error_bar(confidence), 2);
+    let limit = significant(residual.limit, 2);
+    match residual.samples_needed(confidence) {
+        Some(factor) if factor > 1.0 => format!(
+            "error bar {bar} against tolerance {limit}: needs about {} times more samples (now {})",
+            significant(factor, 2),
+            residual.samples
+        ),
+        _ => format!(
+            "error bar {bar} (systematic part {}) against tolerance {limit}: needs a finer resolution",
+            significant(residual.bias, 2)
+        ),
     }
 }

@@ -1,23 +1,16 @@
 //! Checks of sampling: the normaliser `Z = ∫ rho` and the draws.
-//!
-//! | check | two sides |
-//! |---|---|
-//! | `log-z` | `log Z` by the method and as the file states it |
-//! | `evidence-bracket` | `log Z` and its bounds from below, `E log w`, and from above, `E_target log w`; their distance |
-//! | `quantiles`, `exact-draws` | marginals of the draws and of exact draws, largest distance of distribution functions |
 
-use crate::comparison::control::ControlRow;
 use crate::comparison::evidence::exact_draws;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
-use crate::numeric::random::Stream;
+use crate::problem::meant::kind::SAMPLE;
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::CheckSpec;
 use crate::problem::meant::task::Task;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::answer::{LOG_Z_LOWER, LOG_Z_UPPER_ESTIMATE};
 use crate::solvers::lowered::problem::Lowered;
-use crate::verification::identity::{CheckResult, skipped};
+use crate::verification::bench::Bench;
+use crate::verification::identity::{Check, Finding, Identity, Measure, Settings, card};
 use crate::verification::verdict::{Residual, Verdict};
 
 /// Nats.
@@ -44,83 +37,78 @@ fn known(lowered: &Lowered) -> Option<f64> {
     }
 }
 
-fn quantity(solution: &Solution, name: &str) -> Option<Estimate> {
-    let mut quantities = solution.answer.quantities.iter();
-    quantities.find(|q| q.name == name).map(|q| q.value)
-}
+/// `log Z` by the method and as the file states it.
+pub static LOG_Z: Check = Check {
+    card: card("log-z", SAMPLE),
+    identities: &[Identity {
+        equation: "Z = E[w]",
+        source: "definition of the normaliser",
+        measure: Measure::answer(
+            |_| "needs a method with log_z, and target.log_z in the file",
+            log_z,
+        ),
+    }],
+};
 
-/// The method's `log Z` against the file's.
-pub(super) fn log_z(
-    lowered: &Lowered,
-    spec: &CheckSpec,
-    solution: &Solution,
-) -> Option<CheckResult> {
-    let (found, truth) = (quantity(solution, "log_z")?, known(lowered)?);
-    let residual = Residual::statistical(
-        found.value - truth,
-        found.error,
-        0.0,
-        spec.tolerance.unwrap_or(LOG_TOLERANCE),
-        0,
-    );
-    Some(CheckResult {
-        residual: Some(residual),
-        verdict: residual.verdict(spec.confidence),
-        reason: format!(
+fn log_z(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Option<Finding> {
+    let found = solution.answer.quantity("log_z")?;
+    let truth = known(bench.lowered)?;
+    let limit = settings.tolerance(LOG_TOLERANCE);
+    Some(Finding::new(
+        Residual::statistical(found.value - truth, found.error, 0.0, limit, 0),
+        format!(
             "computed {:.5} nats, known {truth:.5}; its own standard error is {:.2}",
             found.value, found.error
         ),
-        false_alarm: residual.false_alarm(spec.confidence),
-        equation: "Z = E[w]",
-        source: "definition of the normaliser",
-        ..skipped(spec, &solution.id, "")
-    })
+    ))
 }
 
-/// The normaliser must lie between the bounds, and these close together.
+/// The normaliser must lie between the bounds, `E log w` from below and `E_target log w` from above, and these close
+/// together.
 ///
 /// The upper one comes from draws of the target where there are any. Without, the method's own estimate of it is
 /// judged only against a known normaliser: it misses what the lower bound misses.
-pub(super) fn bracket(
-    lowered: &Lowered,
-    spec: &CheckSpec,
-    solution: &Solution,
-    row: &ControlRow,
-) -> Option<CheckResult> {
-    let lower = quantity(solution, LOG_Z_LOWER);
-    let (upper, from) = match row.log_z_upper {
+pub static EVIDENCE_BRACKET: Check = Check {
+    card: card("evidence-bracket", SAMPLE),
+    identities: &[Identity {
+        equation: "E[log w] <= log Z <= E_target[log w]",
+        source: "Jensen's inequality; Grosse, Ghahramani & Adams (2015)",
+        measure: Measure::answer(
+            |_| "needs a method with bounds, and in the file target.log_z, [target.exact] or a mixture as target",
+            bracket,
+        ),
+    }],
+};
+
+fn bracket(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Option<Finding> {
+    let from_draws = bench.row(solution)?.log_z_upper;
+    let lower = solution.answer.quantity(LOG_Z_LOWER);
+    let (upper, from) = match from_draws {
         Some(upper) => (upper, "backwards from draws of the target"),
         None => (
-            quantity(solution, LOG_Z_UPPER_ESTIMATE)?,
+            solution.answer.quantity(LOG_Z_UPPER_ESTIMATE)?,
             "estimated from the method's own weights, which do not see what it misses",
         ),
     };
-    let (middle, called) = match known(lowered) {
+    let (middle, called) = match known(bench.lowered) {
         Some(truth) => (Estimate::closed_form(truth), "known"),
-        None if row.log_z_upper.is_some() => (quantity(solution, "log_z")?, "the method's"),
+        None if from_draws.is_some() => (solution.answer.quantity("log_z")?, "the method's"),
         None => return None,
     };
-    let tolerance = spec.tolerance.unwrap_or(WIDTH);
-    let judged = judge(lower, middle, upper, tolerance, spec.confidence);
+    let (tolerance, confidence) = (settings.tolerance(WIDTH), settings.spec.confidence);
+    let judged = judge(lower, middle, upper, tolerance, confidence);
     let shown = |bound: Estimate| {
         let [value, error] = [(bound.value, 6), (bound.error, 2)].map(|(x, n)| significant(x, n));
         format!("{value} (error {error})")
     };
-    Some(CheckResult {
-        residual: Some(judged.residual),
-        verdict: judged.verdict,
-        reason: format!(
-            "{}: lower bound {}, {called} log Z {}, upper bound {}, {from}",
-            judged.found,
-            lower.map_or("none, a weight is zero".to_owned(), shown),
-            significant(middle.value, 6),
-            shown(upper),
-        ),
-        false_alarm: judged.residual.false_alarm(spec.confidence),
-        equation: "E[log w] <= log Z <= E_target[log w]",
-        source: "Jensen's inequality; Grosse, Ghahramani & Adams (2015)",
-        ..skipped(spec, &solution.id, "")
-    })
+    let note = format!(
+        "{}: lower bound {}, {called} log Z {}, upper bound {}, {from}",
+        judged.found,
+        lower.map_or("none, a weight is zero".to_owned(), shown),
+        significant(middle.value, 6),
+        shown(upper),
+    );
+    Some(Finding::new(judged.residual, note).judged(judged.verdict))
 }
 
 /// What the bounds say.
@@ -188,15 +176,30 @@ fn distance(own: &[f64], exact: &[f64]) -> f64 {
     largest
 }
 
-/// Marginals of the draws against exact ones.
-pub(super) fn draws(
-    lowered: &Lowered,
-    spec: &CheckSpec,
-    solution: &Solution,
-    stream: &Stream,
-) -> Option<CheckResult> {
+/// Marginals of the draws and of exact draws, largest distance of distribution functions.
+const DRAWN: Identity = Identity {
+    equation: "sup |F - F_exact| = 0",
+    source: "Kolmogorov (1933)",
+    measure: Measure::answer(
+        |_| "needs a method with draws, and [target.exact] or a mixture as target",
+        draws,
+    ),
+};
+
+/// Two names of one identity.
+pub static QUANTILES: Check = Check {
+    card: card("quantiles", SAMPLE),
+    identities: &[DRAWN],
+};
+
+pub static EXACT_DRAWS: Check = Check {
+    card: card("exact-draws", SAMPLE),
+    identities: &[DRAWN],
+};
+
+fn draws(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -> Option<Finding> {
     let own = solution.answer.samples.as_ref()?;
-    let exact = exact_draws(lowered, stream, DRAWS)?;
+    let exact = exact_draws(bench.lowered, &bench.streams.role("exact draws"), DRAWS)?;
     let distances: Vec<f64> = (0..own.columns())
         .map(|j| distance(own.column(j), exact.column(j)))
         .collect();
@@ -211,23 +214,15 @@ pub(super) fn draws(
         );
     // Independent draws differ by about this much in one of two samples.
     let floor = (1.0 / own.points() as f64 + 1.0 / exact.points() as f64).sqrt();
-    let residual = Residual {
-        bias: floor,
-        ..Residual::deterministic(largest, 0.0, spec.tolerance.unwrap_or(DISTANCE))
-    };
-    Some(CheckResult {
-        residual: Some(residual),
-        verdict: residual.verdict(spec.confidence),
-        reason: format!(
+    Some(Finding::new(
+        Residual::deterministic(largest, floor, settings.tolerance(DISTANCE)),
+        format!(
             "largest distance of distribution functions over {} coordinates, at {}; {} draws against {DRAWS} exact ones",
             own.columns(),
-            lowered.problem.state_names[worst],
+            bench.lowered.problem.state_names[worst],
             own.points()
         ),
-        equation: "sup |F - F_exact| = 0",
-        source: "Kolmogorov (1933)",
-        ..skipped(spec, &solution.id, "")
-    })
+    ))
 }
 
 #[cfg(test)]

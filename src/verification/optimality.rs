@@ -9,10 +9,11 @@ use crate::numeric::batch::Batch;
 use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
+use crate::problem::meant::kind::REVERSE;
 use crate::problem::meant::model::Spacing;
-use crate::verification::identity::{Finding, Identity, NotApplicable, Scope, Settings};
-use crate::verification::subject::Subject;
-use crate::verification::trial::{Direction, Scales, Trial};
+use crate::verification::identity::{Check, Finding, Identity, Measure, Measured, Settings, card};
+use crate::verification::subject::{NotApplicable, Scope, Subject};
+use crate::verification::trial::{Direction, Scales, Trial, tried};
 use crate::verification::verdict::Residual;
 
 /// Coarse steps of a simulation, at most.
@@ -40,16 +41,14 @@ impl<'a> Experiment<'a> {
     /// `runs`: how many simulations at both step sizes will be made, with at most `steps` coarse steps.
     fn new(
         subject: &'a Subject<'a>,
-        settings: &Settings,
+        settings: &Settings<'_>,
         steps: usize,
         runs: usize,
     ) -> Result<Self, NotApplicable> {
-        let density = subject
-            .log_density
-            .ok_or(NotApplicable::Needs("a log density for the end cost"))?;
+        let density = subject.density()?;
         let problem = subject.lowered;
         let (steps, paths) = Effort::new(problem).simulation(steps, runs);
-        let paths = settings.samples.unwrap_or(paths);
+        let paths = settings.spec.samples.unwrap_or(paths);
         let start_stream = settings.streams.role("start");
         let start = draw_mixture(problem.prior(), &start_stream, 0, paths);
         let mut initial_value = vec![0.0; paths];
@@ -99,6 +98,15 @@ impl<'a> Experiment<'a> {
             .collect()
     }
 
+    /// The cost and the zero-mean martingale of every path, less the value where it starts.
+    fn excess(&self, paths: &PathIntegrals) -> Vec<f64> {
+        let costs = self.costs(paths).into_iter().zip(&paths.martingale);
+        costs
+            .zip(&self.initial_value)
+            .map(|((cost, martingale), value)| cost + martingale - value)
+            .collect()
+    }
+
     /// The size of what is compared: `½E∫|u|² + E|V|`.
     fn scale(&self, paths: &PathIntegrals) -> f64 {
         let sizes: Vec<f64> = paths
@@ -143,61 +151,36 @@ fn extrapolated(coarse: &[f64], fine: &[f64], order: i32, limit: f64) -> Residua
 ///
 /// # Source
 /// Fleming, Soner, *Controlled Markov Processes and Viscosity Solutions*, III.8.
-pub struct Verification;
+pub static VERIFICATION: Check = Check {
+    card: card("verification", REVERSE),
+    identities: &[Identity {
+        equation: "E[ int (1/2 |u*|^2 + div f) dtau - log p(Y_T) ] = E_prior[-log p_T],  u* = G' s",
+        source: "verification theorem; Fleming, Soner, Controlled Markov Processes, III.8",
+        measure: Measure::claim(Scope::Optimum, &["verification"], verification),
+    }],
+};
 
-impl Identity for Verification {
-    fn id(&self) -> &'static str {
-        "verification"
-    }
-
-    fn equation(&self) -> &'static str {
-        "E[ int (1/2 |u*|^2 + div f) dtau - log p(Y_T) ] = E_prior[-log p_T],  u* = G' s"
-    }
-
-    fn source(&self) -> &'static str {
-        "verification theorem; Fleming, Soner, Controlled Markov Processes, III.8"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Optimum
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["verification"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let experiment = Experiment::new(subject, settings, STEPS, 1)?;
-        let score = subject.claimed_score();
-        let mut scale = 0.0;
-        let levels = [0, 1].map(|level| {
-            let paths = experiment.run(&score, None, level, 1);
-            scale = experiment.scale(&paths);
-            experiment
-                .costs(&paths)
-                .iter()
-                .zip(&paths.martingale)
-                .zip(&experiment.initial_value)
-                .map(|((cost, martingale), value)| cost + martingale - value)
-                .collect::<Vec<f64>>()
-        });
-        let limit = settings.limit(COST_TOLERANCE, scale);
-        let value = Estimate::from_samples(&experiment.initial_value).value;
-        Ok(Finding {
-            residual: extrapolated(&levels[0], &levels[1], 2, limit),
-            note: format!(
-                "S[u*] - V on {} paths, {} and {} steps; V = {}",
-                levels[0].len(),
-                experiment.grid.steps(),
-                2 * experiment.grid.steps(),
-                significant(value, 5)
-            ),
-        })
-    }
+fn verification(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let experiment = Experiment::new(subject, settings, STEPS, 1)?;
+    let score = subject.claimed_score();
+    let mut scale = 0.0;
+    let levels = [0, 1].map(|level| {
+        let paths = experiment.run(&score, None, level, 1);
+        scale = experiment.scale(&paths);
+        experiment.excess(&paths)
+    });
+    let limit = settings.limit(COST_TOLERANCE, scale);
+    let value = Estimate::from_samples(&experiment.initial_value).value;
+    Ok(Finding::new(
+        extrapolated(&levels[0], &levels[1], 2, limit),
+        format!(
+            "S[u*] - V on {} paths, {} and {} steps; V = {}",
+            levels[0].len(),
+            experiment.grid.steps(),
+            2 * experiment.grid.steps(),
+            significant(value, 5)
+        ),
+    ))
 }
 
 /// The gap identity, for any control.
@@ -211,72 +194,40 @@ impl Identity for Verification {
 ///
 /// # Source
 /// Girsanov's theorem.
-pub struct Gap;
+pub static GAP: Check = Check {
+    card: card("gap", REVERSE),
+    identities: &[Identity {
+        equation: "S[u] - V = 1/2 E int |u - u*|^2 dtau",
+        source: "completion of the square along the value; Girsanov's theorem",
+        measure: Measure::claim(Scope::EveryField, &["verification"], gap),
+    }],
+};
 
-impl Identity for Gap {
-    fn id(&self) -> &'static str {
-        "gap"
-    }
-
-    fn equation(&self) -> &'static str {
-        "S[u] - V = 1/2 E int |u - u*|^2 dtau"
-    }
-
-    fn source(&self) -> &'static str {
-        "completion of the square along the value; Girsanov's theorem"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::EveryField
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["verification"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let experiment = Experiment::new(subject, settings, STEPS, 1)?;
-        let optimal = subject.claimed_score();
-        let scales = Scales::new(subject, &settings.streams)?;
-        let directions = settings.streams.role("directions");
-        let perturbed = Trial::new(
-            subject.score,
-            &scales,
-            AMPLITUDE,
-            Direction::Waves(1),
-            &directions,
-        );
-        let trial: &dyn Differentiable = match subject.trial {
-            Some(field) => field,
-            None => &perturbed,
-        };
-        let mut scale = 0.0;
-        let mut gap = 0.0;
-        let levels = [0, 1].map(|level| {
-            let paths = experiment.run(trial, Some(&optimal), level, 1);
-            scale = experiment.scale(&paths);
-            gap = Estimate::from_samples(&paths.distance).value;
-            let costs = experiment.costs(&paths);
-            (0..costs.len())
-                .map(|i| {
-                    costs[i] + paths.martingale[i] - experiment.initial_value[i] - paths.distance[i]
-                })
-                .collect::<Vec<f64>>()
-        });
-        let limit = settings.limit(COST_TOLERANCE, scale);
-        Ok(Finding {
-            residual: extrapolated(&levels[0], &levels[1], 2, limit),
-            note: format!(
-                "(S[u] - V) - 1/2 E int |u - u*|^2 on {} paths; the gap is {}",
-                levels[0].len(),
-                significant(gap, 4)
-            ),
-        })
-    }
+fn gap(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let experiment = Experiment::new(subject, settings, STEPS, 1)?;
+    let optimal = subject.claimed_score();
+    let trial = tried(subject, &settings.streams, AMPLITUDE)?;
+    let mut scale = 0.0;
+    let mut gap = 0.0;
+    let levels = [0, 1].map(|level| {
+        let paths = experiment.run(trial.as_ref(), Some(&optimal), level, 1);
+        scale = experiment.scale(&paths);
+        gap = Estimate::from_samples(&paths.distance).value;
+        let excess = experiment.excess(&paths).into_iter();
+        let gaps = excess
+            .zip(&paths.distance)
+            .map(|(excess, gap)| excess - gap);
+        gaps.collect::<Vec<f64>>()
+    });
+    let limit = settings.limit(COST_TOLERANCE, scale);
+    Ok(Finding::new(
+        extrapolated(&levels[0], &levels[1], 2, limit),
+        format!(
+            "(S[u] - V) - 1/2 E int |u - u*|^2 on {} paths; the gap is {}",
+            levels[0].len(),
+            significant(gap, 4)
+        ),
+    ))
 }
 
 /// The pathwise identity: under the optimal control every path costs the same.
@@ -291,88 +242,64 @@ impl Identity for Gap {
 ///
 /// # Source
 /// Itô formula for V along the optimal process (zero variance at the optimum).
-pub struct Pathwise;
+pub static PATHWISE: Check = Check {
+    card: card("pathwise", REVERSE),
+    identities: &[Identity {
+        equation: "V(Y_0,0) = int (1/2 |u*|^2 + div f) dtau + int u*.dB - log p(Y_T) on every path",
+        source: "Ito's formula for V along the optimal process",
+        measure: Measure::claim(Scope::Optimum, &[], pathwise),
+    }],
+};
 
 /// Groups of paths for the error of the slope.
 const GROUPS: usize = 8;
 /// Allowed deviation of a fitted order.
 const ORDER_TOLERANCE: f64 = 0.15;
 
-impl Identity for Pathwise {
-    fn id(&self) -> &'static str {
-        "pathwise"
+fn pathwise(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    if !subject.closed_form {
+        return Err(NotApplicable::Needs(
+            "a closed-form log density (a tabulated one has an interpolation floor)",
+        ));
     }
-
-    fn equation(&self) -> &'static str {
-        "V(Y_0,0) = int (1/2 |u*|^2 + div f) dtau + int u*.dB - log p(Y_T) on every path"
-    }
-
-    fn source(&self) -> &'static str {
-        "Ito's formula for V along the optimal process"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Optimum
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        if !subject.closed_form {
-            return Err(NotApplicable::Needs(
-                "a closed-form log density (a tabulated one has an interpolation floor)",
-            ));
-        }
-        let mut experiment = Experiment::new(subject, settings, PATHWISE_STEPS, 1)?;
-        // The plain Itô sum, whose order is known whatever the noise.
-        experiment.second_order = false;
-        let score = subject.claimed_score();
-        let levels = [0, 1, 2].map(|level| {
-            let paths = experiment.run(&score, None, level, 2);
-            experiment
-                .costs(&paths)
-                .iter()
-                .zip(&paths.martingale)
-                .zip(&experiment.initial_value)
-                .map(|((cost, martingale), value)| cost + martingale - value)
-                .collect::<Vec<f64>>()
-        });
-        let size = levels[0].len() / GROUPS;
-        let rms = |values: &[f64]| {
-            (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
-        };
-        let slopes: Vec<f64> = (0..GROUPS)
-            .map(|g| {
-                let rows = g * size..(g + 1) * size;
-                let [coarse, _, fine] =
-                    [0, 1, 2].map(|level: usize| rms(&levels[level][rows.clone()]));
-                // Least squares on three equally spaced logarithms uses the outer two.
-                0.5 * (coarse / fine).log2()
-            })
-            .collect();
-        let slope = Estimate::from_samples(&slopes);
-        let mut residual = Residual::statistical(
-            slope.value,
-            slope.error,
-            0.0,
-            settings.limit(ORDER_TOLERANCE, 1.0),
-            levels[0].len(),
-        );
-        residual.target = 0.5;
-        let [coarse, middle, fine] =
-            [0, 1, 2].map(|level: usize| significant(rms(&levels[level]), 3));
-        Ok(Finding {
-            residual,
-            note: format!(
-                "slope of the rms path difference, {coarse}, {middle}, {fine} at {}, {}, {} steps",
-                experiment.grid.steps(),
-                2 * experiment.grid.steps(),
-                4 * experiment.grid.steps()
-            ),
+    let mut experiment = Experiment::new(subject, settings, PATHWISE_STEPS, 1)?;
+    // The plain Itô sum, whose order is known whatever the noise.
+    experiment.second_order = false;
+    let score = subject.claimed_score();
+    let levels = [0, 1, 2].map(|level| {
+        let paths = experiment.run(&score, None, level, 2);
+        experiment.excess(&paths)
+    });
+    let size = levels[0].len() / GROUPS;
+    let rms =
+        |values: &[f64]| (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt();
+    let slopes: Vec<f64> = (0..GROUPS)
+        .map(|g| {
+            let rows = g * size..(g + 1) * size;
+            let [coarse, _, fine] = [0, 1, 2].map(|level: usize| rms(&levels[level][rows.clone()]));
+            // Least squares on three equally spaced logarithms uses the outer two.
+            0.5 * (coarse / fine).log2()
         })
-    }
+        .collect();
+    let slope = Estimate::from_samples(&slopes);
+    let mut residual = Residual::statistical(
+        slope.value,
+        slope.error,
+        0.0,
+        settings.limit(ORDER_TOLERANCE, 1.0),
+        levels[0].len(),
+    );
+    residual.target = 0.5;
+    let [coarse, middle, fine] = [0, 1, 2].map(|level: usize| significant(rms(&levels[level]), 3));
+    Ok(Finding::new(
+        residual,
+        format!(
+            "slope of the rms path difference, {coarse}, {middle}, {fine} at {}, {}, {} steps",
+            experiment.grid.steps(),
+            2 * experiment.grid.steps(),
+            4 * experiment.grid.steps()
+        ),
+    ))
 }
 
 /// First variation: the action does not change to first order at the score.
@@ -388,90 +315,71 @@ impl Identity for Pathwise {
 ///
 /// # Source
 /// First-order condition of the action.
-pub struct Stationarity;
+pub static STATIONARITY: Check = Check {
+    card: card("stationarity", REVERSE),
+    identities: &[Identity {
+        equation: "d/de S[G'(s + e delta)] = 0 at e = 0, for smooth delta",
+        source: "first variation of the action",
+        measure: Measure::claim(Scope::Optimum, &["verification"], stationarity),
+    }],
+};
 
 /// ε: smaller steps drown in the noise of paths that part ways.
 const EPSILON: f64 = 0.1;
 const DIRECTIONS: [Direction; 3] = [Direction::Radial, Direction::Waves(1), Direction::Waves(2)];
 const STATIONARITY_TOLERANCE: f64 = 3e-2;
 
-impl Identity for Stationarity {
-    fn id(&self) -> &'static str {
-        "stationarity"
-    }
-
-    fn equation(&self) -> &'static str {
-        "d/de S[G'(s + e delta)] = 0 at e = 0, for smooth delta"
-    }
-
-    fn source(&self) -> &'static str {
-        "first variation of the action"
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Optimum
-    }
-
-    fn proved_by(&self) -> &'static [&'static str] {
-        &["verification"]
-    }
-
-    fn residual(
-        &self,
-        subject: &Subject<'_>,
-        settings: &Settings,
-    ) -> Result<Finding, NotApplicable> {
-        let experiment = Experiment::new(subject, settings, STEPS, 2 * DIRECTIONS.len())?;
-        let base = subject.claimed_score();
-        let scales = Scales::new(subject, &settings.streams)?;
-        let stream = settings.streams.role("directions");
-        let mut worst: Option<Residual> = None;
-        for direction in DIRECTIONS {
-            let mut size = 0.0;
-            let mut third = 0.0;
-            let levels = [0, 1].map(|level| {
-                let mut distances = Vec::new();
-                let [minus, plus] = [-EPSILON, EPSILON].map(|amplitude| {
-                    let field = Trial::new(&base, &scales, amplitude, direction, &stream);
-                    let paths = experiment.run(&field, Some(&base), level, 1);
-                    let distance = Estimate::from_samples(&paths.distance).value;
-                    let effort = Estimate::from_samples(&paths.effort).value;
-                    size = 2.0 * (distance * effort).sqrt() / EPSILON;
-                    distances.push(distance);
-                    let costs = experiment.costs(&paths);
-                    costs
-                        .iter()
-                        .zip(&paths.martingale)
-                        .map(|(c, m)| c + m)
-                        .collect::<Vec<f64>>()
-                });
-                third = (distances[1] - distances[0]).abs() / (2.0 * EPSILON);
-                plus.iter()
-                    .zip(&minus)
-                    .map(|(p, m)| (p - m) / (2.0 * EPSILON))
+fn stationarity(subject: &Subject<'_>, settings: &Settings<'_>) -> Measured {
+    let experiment = Experiment::new(subject, settings, STEPS, 2 * DIRECTIONS.len())?;
+    let base = subject.claimed_score();
+    let scales = Scales::new(subject, &settings.streams)?;
+    let stream = settings.streams.role("directions");
+    let mut worst: Option<Residual> = None;
+    for direction in DIRECTIONS {
+        let mut size = 0.0;
+        let mut third = 0.0;
+        let levels = [0, 1].map(|level| {
+            let mut distances = Vec::new();
+            let [minus, plus] = [-EPSILON, EPSILON].map(|amplitude| {
+                let field = Trial::new(&base, scales.clone(), amplitude, direction, &stream);
+                let paths = experiment.run(&field, Some(&base), level, 1);
+                let distance = Estimate::from_samples(&paths.distance).value;
+                let effort = Estimate::from_samples(&paths.effort).value;
+                size = 2.0 * (distance * effort).sqrt() / EPSILON;
+                distances.push(distance);
+                let costs = experiment.costs(&paths);
+                costs
+                    .iter()
+                    .zip(&paths.martingale)
+                    .map(|(c, m)| c + m)
                     .collect::<Vec<f64>>()
             });
-            let scaled = levels.map(|level| level.iter().map(|v| v / size).collect::<Vec<f64>>());
-            let limit = settings.limit(STATIONARITY_TOLERANCE, 1.0);
-            let mut residual = extrapolated(&scaled[0], &scaled[1], 2, limit);
-            residual.bias += third / size;
-            let larger = worst.is_none_or(|w| {
-                residual.distance() + residual.error_bar(settings.confidence)
-                    > w.distance() + w.error_bar(settings.confidence)
-                    || residual.measured.is_nan()
-            });
-            if larger {
-                worst = Some(residual);
-            }
+            third = (distances[1] - distances[0]).abs() / (2.0 * EPSILON);
+            plus.iter()
+                .zip(&minus)
+                .map(|(p, m)| (p - m) / (2.0 * EPSILON))
+                .collect::<Vec<f64>>()
+        });
+        let scaled = levels.map(|level| level.iter().map(|v| v / size).collect::<Vec<f64>>());
+        let limit = settings.limit(STATIONARITY_TOLERANCE, 1.0);
+        let mut residual = extrapolated(&scaled[0], &scaled[1], 2, limit);
+        residual.bias += third / size;
+        let larger = worst.is_none_or(|w| {
+            residual.distance() + residual.error_bar(settings.spec.confidence)
+                > w.distance() + w.error_bar(settings.spec.confidence)
+                || residual.measured.is_nan()
+        });
+        if larger {
+            worst = Some(residual);
         }
-        let residual = worst.expect("there are directions");
-        Ok(Finding {
-            residual,
-            note: format!(
-                "largest relative first variation over {} directions, {} paths",
-                DIRECTIONS.len(),
-                experiment.initial_value.len()
-            ),
-        })
     }
+    let residual = worst.expect("there are directions");
+    Ok(Finding::new(
+        residual,
+        format!(
+            "largest relative first variation over {} directions, {} paths",
+            DIRECTIONS.len(),
+            experiment.initial_value.len()
+        ),
+    ))
 }

@@ -34,7 +34,6 @@ fn check_reference(reference: &Reference, quantities: &[Quantity]) -> CheckResul
         confidence: CONFIDENCE,
         verdict: Verdict::Skipped,
         reason: String::new(),
-        false_alarm: None,
         probe: Vec::new(),
         severity: Severity::Fail,
         equation: "|computed - reference| <= tolerance + own error",

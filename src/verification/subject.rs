@@ -5,6 +5,19 @@ use crate::field::scaled::Scaled;
 use crate::field::{Differentiable, LogDensity};
 use crate::solvers::lowered::problem::Lowered;
 
+/// Which answers a claim is about, when the file does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// True of the optimal answer only: run on the reference.
+    Optimum,
+    /// True of every field: run on the reference (with a perturbed field) and on every solver.
+    EveryField,
+    /// About the ingredients of every answer.
+    Ingredients,
+    /// About every answer with a log density.
+    Densities,
+}
+
 /// The constants of the derivation, as factors; [`Claims::default`] is the derivation of this program.
 ///
 /// A slip in a derivation (a factor ½, a sign, a dropped divergence) is a change of one of them, so a
@@ -33,6 +46,13 @@ impl Default for Claims {
             score_divergence: 1.0,
         }
     }
+}
+
+/// Why an identity says nothing about a subject.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotApplicable {
+    #[error("needs {0}")]
+    Needs(&'static str),
 }
 
 /// The ingredients of one answer, under one name.
@@ -66,6 +86,20 @@ impl<'a> Subject<'a> {
             factor: self.claims.score,
             divergence_factor: self.claims.score * self.claims.score_divergence,
         }
+    }
+
+    /// # Errors
+    /// If nothing claims a log density.
+    pub fn density(&self) -> Result<&'a (dyn LogDensity + Send), NotApplicable> {
+        let needs = NotApplicable::Needs("a log density");
+        self.log_density.ok_or(needs)
+    }
+
+    /// # Errors
+    /// If the noised law cannot be drawn from.
+    pub fn law(&self) -> Result<&'a ReferenceLaw<'a>, NotApplicable> {
+        let needs = NotApplicable::Needs("draws of the noised law");
+        self.law.ok_or(needs)
     }
 
     pub fn dimension(&self) -> usize {

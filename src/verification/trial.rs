@@ -3,10 +3,9 @@
 use crate::discretization::time_grid::TimeGrid;
 use crate::field::{Differentiable, Field};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
-use crate::numeric::random::Stream;
+use crate::numeric::random::{Stream, Streams};
 use crate::problem::meant::model::Spacing;
-use crate::verification::identity::NotApplicable;
-use crate::verification::subject::Subject;
+use crate::verification::subject::{NotApplicable, Subject};
 
 /// Intervals of the table of scales.
 const TABLE: usize = 24;
@@ -26,13 +25,8 @@ pub struct Scales {
 }
 
 impl Scales {
-    pub fn new(
-        subject: &Subject<'_>,
-        streams: &crate::numeric::random::Streams,
-    ) -> Result<Self, NotApplicable> {
-        let law = subject
-            .law
-            .ok_or(NotApplicable::Needs("draws of the noised law"))?;
+    pub fn new(subject: &Subject<'_>, streams: &Streams) -> Result<Self, NotApplicable> {
+        let law = subject.law()?;
         let noising = subject.lowered.noising();
         let grid = TimeGrid::new(noising, subject.t_min(), TABLE, Spacing::LogSnr);
         let times = grid.nodes().to_vec();
@@ -98,12 +92,36 @@ pub enum Direction {
     Waves(u32),
 }
 
+/// The field that a claim about every field is tried on: that of the subject, else a seeded perturbation of its
+/// score.
+pub fn tried<'a>(
+    subject: &Subject<'a>,
+    streams: &Streams,
+    amplitude: f64,
+) -> Result<Box<dyn Differentiable + 'a>, NotApplicable> {
+    let scales = Scales::new(subject, streams)?;
+    let stream = streams.role("directions");
+    Ok(match subject.trial {
+        Some(field) => Box::new(field),
+        None => {
+            let direction = Direction::Waves(1);
+            Box::new(Trial::new(
+                subject.score,
+                scales,
+                amplitude,
+                direction,
+                &stream,
+            ))
+        }
+    })
+}
+
 /// `base + amplitude · δ`, δ of about the size of the score.
 ///
 /// Waves: `δ_i = slope(t) √2 sin((ω_i x_i + ν_i x_{i+1}) / length(t) + φ_i)`.
 pub struct Trial<'a> {
     base: &'a dyn Differentiable,
-    scales: &'a Scales,
+    scales: Scales,
     amplitude: f64,
     direction: Direction,
     /// ω, ν, φ of each component.
@@ -113,7 +131,7 @@ pub struct Trial<'a> {
 impl<'a> Trial<'a> {
     pub fn new(
         base: &'a dyn Differentiable,
-        scales: &'a Scales,
+        scales: Scales,
         amplitude: f64,
         direction: Direction,
         stream: &Stream,

@@ -107,55 +107,11 @@ impl Residual {
         let room = 0.8 * self.limit - self.bias;
         (room > 0.0).then(|| (confidence * error / room).powi(2).max(1.0))
     }
-
-    /// Two-sided normal probability of an excursion beyond `confidence` standard errors.
-    pub fn false_alarm(&self, confidence: f64) -> Option<f64> {
-        self.standard_error.map(|_| normal_tail(confidence))
-    }
-}
-
-/// `P(|Z| > z)` for a standard normal: continued fraction for z ≥ 2, Simpson's rule below.
-pub fn normal_tail(z: f64) -> f64 {
-    let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
-    if z >= 2.0 {
-        let mut fraction = z;
-        for k in (1..60).rev() {
-            fraction = z + f64::from(k) / fraction;
-        }
-        return 2.0 * density(z) / fraction;
-    }
-    let n = 200;
-    let h = z / f64::from(n);
-    let inside: f64 = (0..=n)
-        .map(|i| {
-            let weight = match i {
-                _ if i == 0 || i == n => 1.0,
-                _ if i % 2 == 1 => 4.0,
-                _ => 2.0,
-            };
-            weight * density(f64::from(i) * h)
-        })
-        .sum::<f64>()
-        * h
-        / 3.0;
-    1.0 - 2.0 * inside
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tails_of_the_normal_law() {
-        for (z, tail) in [
-            (1.0, 0.317_310_507_862_914),
-            (1.96, 0.049_995_790_296_440),
-            (2.0, 0.045_500_263_896_358),
-            (4.0, 6.334_248_366_623_995e-5),
-        ] {
-            assert!((normal_tail(z) / tail - 1.0).abs() < 1e-9, "{z}");
-        }
-    }
 
     #[test]
     fn a_wide_error_bar_cannot_pass() {

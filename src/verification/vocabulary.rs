@@ -2,12 +2,12 @@
 
 use crate::problem::format::vocabulary::Vocabulary;
 use crate::solvers::registry::methods;
-use crate::verification::pages::CHECKS;
+use crate::verification::catalogue::cards;
 
 /// The words of the program as it is.
 pub fn standard() -> Vocabulary {
     Vocabulary {
-        checks: CHECKS.iter().collect(),
+        checks: cards(),
         ..methods::vocabulary()
     }
 }

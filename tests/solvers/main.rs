@@ -7,5 +7,6 @@ mod reference_control;
 mod reference_section01;
 mod reference_section03;
 mod reference_section05;
+mod reverse_as_control;
 mod reverse_losses;
 mod score_and_action;

@@ -1,6 +1,8 @@
 //! Every identity can fail: planted slips are found, exact ingredients never fail.
 
+use onsager::comparison::Comparison;
 use onsager::comparison::reference_law::ReferenceLaw;
+use onsager::derivation::derive;
 use onsager::field::scaled::Scaled;
 use onsager::numeric::random::Streams;
 use onsager::problem::meant::model::{CheckSpec, Problem, Severity};
@@ -9,12 +11,13 @@ use onsager::solvers::driver::{Solution, StopReason, Work};
 use onsager::solvers::grid::grid_order::{COARSER_ORDER_FACT, GRID_ORDER_FACT};
 use onsager::solvers::lowered::answer::{Answer, LawFound};
 use onsager::solvers::lowered::problem::Lowered;
-use onsager::verification::catalogue::{catalogue, check, identity};
-use onsager::verification::identity::{CheckResult, Settings};
+use onsager::verification::bench::Bench;
+use onsager::verification::catalogue::{CHECKS, find};
+use onsager::verification::identity::{Check, CheckResult, Measure, Settings};
 use onsager::verification::subject::{Claims, Subject};
 use onsager::verification::verdict::Verdict;
-use onsager::verification::verify;
 use onsager::verification::vocabulary::standard;
+use onsager::verification::{check_claim, verify};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -120,9 +123,33 @@ fn run_small(name: &str, subject: &Subject<'_>, seed: u64) -> CheckResult {
 
 fn run_spec(spec: &CheckSpec, subject: &Subject<'_>, seed: u64) -> CheckResult {
     let name = spec.check.as_str();
-    let settings = Settings::new(spec, Streams::new(seed).scoped(name));
-    let identity = identity(name).expect("a catalogued identity");
-    check(identity, subject, spec, &settings)
+    let streams = Streams::new(seed).scoped(name);
+    let check = find(CHECKS, name).expect("a check of the catalogue");
+    check_claim(check, subject, &Settings { spec, streams })
+}
+
+/// The names of the checks of claims.
+fn claims() -> impl Iterator<Item = &'static str> {
+    let is_claim = |check: &&&Check| {
+        let mut identities = check.identities.iter();
+        identities.any(|identity| matches!(identity.measure, Measure::Claim { .. }))
+    };
+    let checks = CHECKS.iter().filter(is_claim);
+    checks.map(|check| check.card.page.name)
+}
+
+/// What the checks find on answers.
+fn verified(lowered: &Lowered, solutions: &[Solution], checks: &[CheckSpec]) -> Vec<CheckResult> {
+    let derivation = derive(&lowered.problem).expect("true steps");
+    let comparison = Comparison::default();
+    let bench = Bench::new(
+        lowered,
+        &derivation,
+        solutions,
+        &comparison,
+        &Streams::new(3),
+    );
+    verify(&bench, CHECKS, checks)
 }
 
 /// Exact ingredients over seeds 1, 2: nothing fails, and nearly everything decides. Each statistical check
@@ -135,12 +162,12 @@ fn exact_ingredients_never_fail() {
         let law = ReferenceLaw::new(&lowered, &[]).expect("drawable");
         let subject = exact_subject(&lowered, &law);
         let mut open = Vec::new();
-        for identity in catalogue() {
+        for name in claims() {
             for seed in [1, 2] {
-                let result = run(identity.id(), &subject, seed);
+                let result = run(name, &subject, seed);
                 assert_ne!(result.verdict, Verdict::Fail, "{result:?}");
                 if result.verdict == Verdict::Inconclusive {
-                    open.push(format!("{} seed {seed}", identity.id()));
+                    open.push(format!("{name} seed {seed}"));
                 }
             }
         }
@@ -350,10 +377,10 @@ fn table_checks_can_fail() {
 /// Every identity of the catalogue is planted somewhere above.
 #[test]
 fn every_identity_is_planted() {
-    for identity in catalogue() {
-        let planted = PLANTS.iter().any(|p| p.identities.contains(&identity.id()))
-            || ["memorisation", "holdout-nll"].contains(&identity.id());
-        assert!(planted, "{} has no planted defect", identity.id());
+    for name in claims() {
+        let planted = PLANTS.iter().any(|p| p.identities.contains(&name))
+            || ["memorisation", "holdout-nll"].contains(&name);
+        assert!(planted, "{name} has no planted defect");
     }
 }
 
@@ -380,8 +407,8 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
         seconds: 0.0,
     };
     let solutions = [solution("grid", 1.0), solution("bent", 1.02)];
-    let checks: Vec<CheckSpec> = catalogue().iter().map(|i| spec(i.id())).collect();
-    let results = verify(&lowered, &solutions, &checks, &Streams::new(3));
+    let checks: Vec<CheckSpec> = claims().map(spec).collect();
+    let results = verified(&lowered, &solutions, &checks);
     for result in &results {
         assert_ne!(result.verdict, Verdict::Fail, "{result:?}");
         assert_ne!(result.on, "exact", "{result:?}");
@@ -393,7 +420,7 @@ fn a_solver_is_the_reference_when_nothing_is_exact() {
     assert!(passed("hjb-residual", "grid"));
     assert!(passed("verification", "grid"));
     assert!(passed("gap", "bent"));
-    let unknown = verify(&lowered, &solutions, &[spec("no-such")], &Streams::new(3));
+    let unknown = verified(&lowered, &solutions, &[spec("no-such")]);
     assert_eq!(unknown[0].verdict, Verdict::Skipped);
 }
 
@@ -415,12 +442,7 @@ fn an_observed_order_is_judged_where_it_has_settled() {
             stopped: StopReason::Direct,
             seconds: 0.0,
         };
-        let results = verify(
-            &lowered,
-            &[solution],
-            &[spec("grid-order")],
-            &Streams::new(3),
-        );
+        let results = verified(&lowered, &[solution], &[spec("grid-order")]);
         (results[0].verdict, results[0].reason.clone())
     };
     assert_eq!(judged(1.95, 1.8).0, Verdict::Pass);

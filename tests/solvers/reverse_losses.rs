@@ -41,8 +41,11 @@ fn gaps(text: &str) -> Vec<(String, f64)> {
     let comparison = compare(&lowered, &solutions, &Streams::new(17));
     let rows = solutions.iter().zip(&comparison.rows);
     rows.map(|(solution, row)| {
-        let action = row.action.as_ref().expect("measured");
-        let gap = action.gap_integral.as_ref().expect("a reference exists");
+        let performance = row.performance.as_ref().expect("measured");
+        let gap = performance
+            .gap_integral
+            .as_ref()
+            .expect("a reference exists");
         (solution.id.clone(), gap.value)
     })
     .collect()

@@ -55,7 +55,7 @@ fn solution(lowered: &Lowered, index: usize) -> Result<Solution, Unsolved> {
 /// `½ E ∫ |u − u*|² dt` under the controlled process, relative to the reference energy.
 fn relative_gap(lowered: &Lowered, solution: Solution) -> f64 {
     let comparison = compare(lowered, &[solution], &Streams::new(17));
-    let action = comparison.rows[0].action.as_ref().expect("measured");
+    let action = comparison.rows[0].performance.as_ref().expect("measured");
     let gap = action.gap_integral.as_ref().expect("a reference exists");
     gap.value / REFERENCE_ENERGY
 }

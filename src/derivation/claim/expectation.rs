@@ -5,6 +5,7 @@ use crate::derivation::claim::ground::Law;
 use crate::derivation::claim::normal::{Workbench, monomials};
 use crate::derivation::claim::path::PathForm;
 use crate::derivation::claim::rule::Rule;
+use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Function, Node};
 use std::collections::BTreeMap;
 
@@ -105,11 +106,9 @@ impl Workbench<'_> {
 
     /// Writes every functional by moments.
     fn lowered(&mut self, moments: &mut Moments, e: Expr) -> Option<Expr> {
-        let atoms = self.forms.atoms(&self.ground.noising.graph, e);
-        let mut images = Vec::with_capacity(atoms.len());
-        for atom in atoms {
-            let (form, order) = self.forms.form(&self.ground.noising.graph, atom)?;
-            let form = form.clone();
+        let mut images = Vec::new();
+        for atom in self.atoms(e) {
+            let (form, order) = self.form(atom)?;
             images.push((atom, self.lowered_form(moments, &form, order)?));
         }
         Some(self.graph().substitute(e, &images))
@@ -118,11 +117,7 @@ impl Workbench<'_> {
     fn lowered_form(&mut self, moments: &mut Moments, form: &Form, order: u32) -> Option<Expr> {
         match form {
             Form::Mean { law, body } => {
-                if !self
-                    .forms
-                    .atoms(&self.ground.noising.graph, *body)
-                    .is_empty()
-                {
+                if !self.atoms(*body).is_empty() {
                     return None;
                 }
                 let mut body = self.averaged(*body)?;
@@ -160,14 +155,14 @@ impl Workbench<'_> {
                     if moment.place != Place::Now {
                         return None;
                     }
-                    let integrand = self.graph().mul(&[coefficient, moment.integrand]);
+                    let integrand = self.graph().of(coefficient * moment.integrand);
                     self.moment(moments, moment.measure, Place::Running, integrand)?
                 }
                 _ => return None,
             };
             parts.push(part);
         }
-        Some(self.graph().add(&parts))
+        Some(self.graph().of(sum(parts)))
     }
 
     /// `KL = KL of the start laws + 1/2 E int |u_P - u_Q|^2 dt`.
@@ -175,31 +170,34 @@ impl Workbench<'_> {
         self.used(Rule::PathDivergence);
         let (u, v) = (self.ground.control(of), self.ground.control(from));
         let noising = &mut self.ground.noising;
-        let gap: Vec<Expr> = u
-            .iter()
-            .zip(&v)
-            .map(|(u, v)| noising.graph.sub(*u, *v))
-            .collect();
+        let gap = noising.graph.pairwise(&u, &v, |u, v| u - v);
         let effort = noising.half_square(&gap);
-        let graph = &mut noising.graph;
+        let (law, prior) = (self.ground.log_p, self.ground.log_prior);
         let start = match (Measure::of(of), Measure::of(from)) {
-            (Measure::Marginal, Measure::Controlled(_)) => {
-                graph.sub(self.ground.log_p, self.ground.log_prior)
-            }
-            (Measure::Controlled(_), Measure::Marginal) => {
-                graph.sub(self.ground.log_prior, self.ground.log_p)
-            }
-            _ => graph.zero(),
+            (Measure::Marginal, Measure::Controlled(_)) => noising.of(law - prior),
+            (Measure::Controlled(_), Measure::Marginal) => noising.of(prior - law),
+            _ => noising.graph.zero(),
         };
-        let start = self.moment(moments, Measure::of(of), Place::High, start)?;
-        let along = self.moment(moments, Measure::of(of), Place::Running, effort)?;
-        Some(self.graph().add(&[start, along]))
+        self.moments_along(moments, of, (Place::High, start), effort)
+    }
+
+    /// `E[start] + E int along dt`, the start at its place.
+    fn moments_along(
+        &mut self,
+        moments: &mut Moments,
+        law: &Law,
+        (place, start): (Place, Expr),
+        along: Expr,
+    ) -> Option<Expr> {
+        let start = self.moment(moments, Measure::of(law), place, start)?;
+        let along = self.moment(moments, Measure::of(law), Place::Running, along)?;
+        Some(self.graph().of(start + along))
     }
 
     /// The expectation of products of up to two path functionals.
     fn lowered_path(&mut self, moments: &mut Moments, law: &Law, body: Expr) -> Option<Expr> {
         let body = self.with_exponential_martingales(law, body)?;
-        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
+        let atoms = self.path_terms(body);
         let mut constant = Vec::new();
         let mut linear: Vec<Expr> = Vec::new();
         // Coefficients of the second factor of each product, by the first.
@@ -208,37 +206,34 @@ impl Workbench<'_> {
             let graph = self.graph();
             match powers.as_slice() {
                 [] => constant.push(coefficient),
-                [(a, 1)] => linear.push(graph.mul(&[coefficient, *a])),
+                [(a, 1)] => linear.push(graph.of(coefficient * *a)),
                 [(a, 2)] => {
-                    let part = graph.mul(&[coefficient, *a]);
+                    let part = graph.of(coefficient * *a);
                     products.entry(*a).or_default().push(part);
                 }
                 [(a, 1), (b, 1)] => {
                     let (first, second) = self.stochastic_first(*a, *b);
-                    let part = self.graph().mul(&[coefficient, second]);
+                    let part = self.graph().of(coefficient * second);
                     products.entry(first).or_default().push(part);
                 }
                 _ => return None,
             }
         }
-        let linear = self.graph().add(&linear);
+        let linear = self.graph().of(sum(linear));
         let form = self.path_form(law, linear)?;
         let mut parts = constant;
         parts.push(self.mean_of(moments, law, &form)?);
         for (first, seconds) in products {
-            let second = self.graph().add(&seconds);
+            let second = self.graph().of(sum(seconds));
             let (first, second) = (self.path_form(law, first)?, self.path_form(law, second)?);
             parts.push(self.mean_of_product(moments, law, &first, &second)?);
         }
-        Some(self.graph().add(&parts))
+        Some(self.graph().of(sum(parts)))
     }
 
     /// A stochastic integral before anything else, so that what multiplies it is collected.
     fn stochastic_first(&self, a: Expr, b: Expr) -> (Expr, Expr) {
-        let stochastic = |e| {
-            let form = self.forms.form(&self.ground.noising.graph, e);
-            matches!(form, Some((Form::Stochastic { .. }, _)))
-        };
+        let stochastic = |e| matches!(self.form(e), Some((Form::Stochastic { .. }, _)));
         if stochastic(b) && !stochastic(a) {
             (b, a)
         } else {
@@ -259,14 +254,8 @@ impl Workbench<'_> {
         if form.noise.iter().any(|a| !graph.is_zero(*a)) {
             self.used(Rule::Martingale);
         }
-        let start = self.moment(
-            moments,
-            Measure::of(law),
-            Self::start_place(law),
-            form.start,
-        )?;
-        let along = self.moment(moments, Measure::of(law), Place::Running, form.integral)?;
-        Some(self.graph().add(&[start, along]))
+        let start = (Self::start_place(law), form.start);
+        self.moments_along(moments, law, start, form.integral)
     }
 
     /// `E[A B]` where no time integral meets anything.
@@ -293,12 +282,9 @@ impl Workbench<'_> {
         }
         self.used(Rule::Isometry);
         let noising = &mut self.ground.noising;
-        let start = noising.graph.mul(&[a.start, b.start]);
+        let start = (Self::start_place(law), noising.of(a.start * b.start));
         let along = noising.dot(&a.noise, &b.noise);
-        let place = Self::start_place(law);
-        let start = self.moment(moments, Measure::of(law), place, start)?;
-        let along = self.moment(moments, Measure::of(law), Place::Running, along)?;
-        Some(self.graph().add(&[start, along]))
+        self.moments_along(moments, law, start, along)
     }
 
     /// Replaces `exp(A)` by its expectation given the start, `exp(start)`, where A is the logarithm of
@@ -313,26 +299,18 @@ impl Workbench<'_> {
                 unreachable!("only exponentials were kept");
             };
             let argument = arguments[0];
-            if self
-                .forms
-                .path_terms(&self.ground.noising.graph, argument)
-                .is_empty()
-            {
+            if self.path_terms(argument).is_empty() {
                 continue;
             }
             let form = self.path_form(law, argument)?;
             let square = self.ground.noising.half_square(&form.noise);
-            let total = self.graph().add(&[form.integral, square]);
+            let total = self.graph().of(form.integral + square);
             if !self.vanishes(total) {
                 return None;
             }
             self.used(Rule::ExponentialMartingale);
             let start = self.graph().exp(form.start);
-            let time = self.ground.noising.time;
-            let atom = self
-                .forms
-                .atom(self.ground.graph(), time, Form::Start(start));
-            images.push((node, atom));
+            images.push((node, self.atom(Form::Start(start))));
         }
         if images.is_empty() {
             return Some(body);
@@ -346,14 +324,13 @@ impl Workbench<'_> {
             }
         }
         // Other factors must be known at the start.
-        let others = self.forms.path_terms(&self.ground.noising.graph, body);
+        let others = self.path_terms(body);
         let innocent = others.iter().all(|a| {
             let inside = nodes
                 .iter()
                 .any(|n| self.ground.noising.graph.depends_on_any(*n, &[*a]));
             let outside = self.ground.noising.graph.depends_on_any(replaced, &[*a]);
-            let form = self.forms.form(&self.ground.noising.graph, *a);
-            !outside || (!inside && matches!(form, Some((Form::Start(_), _))))
+            !outside || (!inside && matches!(self.form(*a), Some((Form::Start(_), _))))
         });
         innocent.then_some(replaced)
     }
@@ -380,7 +357,7 @@ impl Workbench<'_> {
             if moment.place != Place::Now && graph.depends_on(coefficient, time) {
                 return None;
             }
-            let part = graph.mul(&[coefficient, moment.integrand]);
+            let part = graph.of(coefficient * moment.integrand);
             let at = match balances.iter().position(|(m, _)| *m == moment.measure) {
                 Some(at) => at,
                 None => {
@@ -401,26 +378,23 @@ impl Workbench<'_> {
                 Place::Running => &mut balance.running,
                 Place::Now => &mut balance.now,
             };
-            *slot = graph.add(&[*slot, part]);
+            *slot = graph.of(*slot + part);
         }
         self.used(Rule::Linearity);
         if balances.is_empty() {
             return Some(self.vanishes(constant));
         }
         // A constant is its own expectation under any of the laws.
-        let homes = if self.ground.noising.graph.is_zero(constant) {
-            1
-        } else {
-            balances.len()
-        };
+        let nothing = self.ground.noising.graph.is_zero(constant);
+        let homes = if nothing { 1 } else { balances.len() };
         Some((0..homes).any(|home| {
             let mut balances = balances.clone();
             let graph = self.graph();
             let balance = &mut balances[home].1;
             if graph.is_zero(balance.now) {
-                balance.low = graph.add(&[balance.low, constant]);
+                balance.low = graph.of(balance.low + constant);
             } else {
-                balance.now = graph.add(&[balance.now, constant]);
+                balance.now = graph.of(balance.now + constant);
             }
             balances
                 .iter()
@@ -445,8 +419,8 @@ impl Workbench<'_> {
             self.used(Rule::Dynkin);
             let rate = self.ground.rate(&law, *far);
             let graph = self.ground.graph();
-            running = graph.add(&[running, rate]);
-            *near = graph.add(&[*near, *far]);
+            running = graph.of(running + rate);
+            *near = graph.of(*near + *far);
         }
         let near = *near;
         let near = self.at_end(near, matches!(measure, Measure::Marginal));

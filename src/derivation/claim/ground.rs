@@ -1,6 +1,8 @@
 //! What the names of a claim stand for: the process, its law and its control as symbols.
 
+use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;
+use crate::expr::arithmetic::dot;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
 use crate::problem::meant::law::Law as StatedLaw;
 use crate::problem::meant::model::Problem;
@@ -107,13 +109,7 @@ impl Ground {
 
     /// The process of a problem file, with its parameters and definitions.
     pub fn of(problem: &Problem) -> Self {
-        let mut noising = Noising::new(
-            problem.graph.clone(),
-            problem.time,
-            problem.state.clone(),
-            problem.dynamics.drift.clone(),
-            problem.dynamics.diffusion.clone(),
-        );
+        let mut noising = Noising::of_problem(problem);
         let mut scope = Scope::new();
         bind_parameters(&mut noising.graph, &mut scope, problem);
         for (name, value) in &problem.definitions {
@@ -144,7 +140,7 @@ impl Ground {
         let running = noising.running_cost;
         let diffusion = noising.diffusion.clone();
         let diffusivity = noising.diffusivity.clone();
-        let value = self.noising.graph.neg(self.log_p);
+        let value = self.noising.of(-self.log_p);
         let bind = [
             ("drift", self.state_vector(drift)),
             ("reverse_drift", self.state_vector(reverse)),
@@ -165,7 +161,7 @@ impl Ground {
         for (name, value) in bind {
             self.scope.bind(name, value);
         }
-        if let Some(g) = isotropic(&self.noising.graph, &diffusion) {
+        if let Some(g) = as_multiple_of_identity(&self.noising.graph, &diffusion) {
             self.scope.bind("g", Value::Scalar(g));
         }
     }
@@ -211,27 +207,22 @@ impl Ground {
         }
         let control = self.control(law);
         let noising = &mut self.noising;
-        let mut drift = Vec::with_capacity(noising.dimension());
-        for (b, row) in noising.reverse_drift.iter().zip(&noising.diffusion) {
-            let mut terms = vec![*b];
-            for (entry, v) in row.iter().zip(&control) {
-                terms.push(noising.graph.mul(&[*entry, *v]));
-            }
-            drift.push(noising.graph.add(&terms));
-        }
-        drift
+        let rows = noising.reverse_drift.iter().zip(&noising.diffusion);
+        noising
+            .graph
+            .each(rows.map(|(b, row)| *b + dot(row, &control)))
     }
 
     /// `+-d_t F + drift . grad F + 1/2 D : grad grad F`, the rate of F along a law.
     pub fn rate(&mut self, law: &Law, e: Expr) -> Expr {
         let drift = self.drift_of(law);
         let noising = &mut self.noising;
-        let slope = noising.graph.derivative(e, noising.time);
+        let slope = noising.rate(e);
         let along = noising.generator(&drift, e);
-        match law {
-            Law::Forward => noising.graph.add(&[slope, along]),
-            Law::Reverse | Law::Controlled(_) => noising.graph.sub(along, slope),
-        }
+        noising.of(match law {
+            Law::Forward => slope + along,
+            Law::Reverse | Law::Controlled(_) => along - slope,
+        })
     }
 
     /// Whether `e` depends on the state, also through unknown functions.
@@ -246,11 +237,8 @@ pub fn horizon(problem: &Problem) -> (f64, f64) {
     let (start, end) = problem.dynamics.horizon;
     let data = problem.task.start_law().and_then(StatedLaw::mixture);
     let dense = data.is_none_or(|mixture| {
-        let d = mixture.dimension();
-        let covariances = mixture.covariances.iter();
-        covariances
-            .clone()
-            .all(|c| (0..d).all(|i| c.entry(i, i) > 0.0))
+        let mut covariances = mixture.covariances.iter();
+        covariances.all(|c| (0..mixture.dimension()).all(|i| c.entry(i, i) > 0.0))
     });
     if dense {
         (start, end)
@@ -313,22 +301,6 @@ fn declare_state(noising: &mut Noising, scope: &mut Scope) -> bool {
     let declared = scope.state(graph, name, &shape);
     assert_eq!(declared, noising.state, "the state keeps its symbols");
     shape == Shape::Scalar
-}
-
-/// `g` with `G = g I`.
-fn isotropic(graph: &Graph, diffusion: &[Vec<Expr>]) -> Option<Expr> {
-    let g = diffusion[0][0];
-    let square = diffusion.iter().all(|row| row.len() == diffusion.len());
-    let fits = diffusion.iter().enumerate().all(|(i, row)| {
-        row.iter().enumerate().all(|(j, entry)| {
-            if i == j {
-                *entry == g
-            } else {
-                graph.is_zero(*entry)
-            }
-        })
-    });
-    (square && fits).then_some(g)
 }
 
 /// Orders of the derivative of the unknown function `name` that `e` is, if it is one.

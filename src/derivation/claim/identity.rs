@@ -133,27 +133,26 @@ impl Identity {
             bindings: spec.bindings.clone(),
             law,
         };
-        if errors.is_empty() {
-            match identity.open(ground, Mode::Given) {
-                Err(found) => errors = found,
-                Ok(mut opened) => {
-                    for link in &identity.links {
-                        if let Err(found) = opened.sides(&link.left, &link.right) {
-                            for misread in found {
-                                if !errors.contains(&misread) {
-                                    errors.push(misread);
-                                }
-                            }
-                        }
-                    }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut opened = identity.open(ground, Mode::Given)?;
+        for link in &identity.links {
+            for misread in opened
+                .sides(&link.left, &link.right)
+                .err()
+                .into_iter()
+                .flatten()
+            {
+                if !errors.contains(&misread) {
+                    errors.push(misread);
                 }
             }
         }
         if errors.is_empty() {
-            Ok(identity)
-        } else {
-            Err(errors)
+            return Ok(identity);
         }
+        Err(errors)
     }
 
     /// The law it is about, as typed.
@@ -250,8 +249,7 @@ impl Opened {
 
     /// Unknown functions of whatever the components depend on.
     fn any(&mut self, name: &str, value: &Value) -> Value {
-        let mut variables = self.ground.noising.state.clone();
-        variables.push(self.ground.noising.time);
+        let variables = self.ground.noising.coordinates();
         let graph = self.ground.graph();
         let components = value.components();
         let dependence: Vec<Expr> = variables
@@ -268,17 +266,7 @@ impl Opened {
                 graph.unknown(&name, &dependence)
             })
             .collect();
-        match value {
-            Value::Scalar(_) => Value::Scalar(unknowns[0]),
-            Value::Vector(_) => Value::Vector(unknowns),
-            Value::Matrix(rows) => {
-                let mut unknowns = unknowns.into_iter();
-                let rows = rows
-                    .iter()
-                    .map(|row| unknowns.by_ref().take(row.len()).collect());
-                Value::Matrix(rows.collect())
-            }
-        }
+        value.with_components(unknowns)
     }
 
     fn value(&mut self, side: &Side) -> Result<Value, Vec<Misread>> {
@@ -429,25 +417,20 @@ fn read_links(claim: &Claim, errors: &mut Vec<Misread>) -> Vec<Link> {
             None
         }
     };
+    let paired = |left: Option<Side>, right: Option<Side>| {
+        let pair = left.zip(right);
+        Vec::from_iter(pair.map(|(left, right)| Link { left, right }))
+    };
     match claim {
         Claim::Sides { left, right } => {
-            let (left, right) = (
-                side(left, 0..left.text.len()),
-                side(right, 0..right.text.len()),
-            );
-            left.zip(right)
-                .map(|(left, right)| Link { left, right })
-                .into_iter()
-                .collect()
+            let [left, right] = [left, right].map(|typed| side(typed, 0..typed.text.len()));
+            paired(left, right)
         }
         Claim::Statement(typed) => match equals_signs(&typed.text).as_slice() {
             [at] => {
-                let left = side(typed, 0..*at);
-                let right = side(typed, at + 1..typed.text.len());
-                left.zip(right)
-                    .map(|(left, right)| Link { left, right })
-                    .into_iter()
-                    .collect()
+                let ends = [0..*at, at + 1..typed.text.len()];
+                let [left, right] = ends.map(|range| side(typed, range));
+                paired(left, right)
             }
             signs => {
                 errors.push(not_one_equation(typed, signs));
@@ -455,34 +438,17 @@ fn read_links(claim: &Claim, errors: &mut Vec<Misread>) -> Vec<Link> {
             }
         },
         Claim::Steps(steps) => {
-            let sides: Vec<Option<Side>> = steps
-                .iter()
-                .map(|typed| side(typed, 0..typed.text.len()))
-                .collect();
+            let sides = steps.iter().map(|typed| side(typed, 0..typed.text.len()));
+            let sides: Vec<Option<Side>> = sides.collect();
             if steps.len() < 2 {
-                let error = ExprError {
-                    code: "E131",
-                    message: "a chain needs at least two steps".to_owned(),
-                    span: 0..0,
-                    label: "one step equals nothing".to_owned(),
-                    help: Some("write steps = [\"a\", \"b\", \"c\"] for a = b = c".into()),
-                    second: None,
-                    definition: None,
-                };
-                errors.push(Misread {
-                    error,
-                    typed: steps.first().cloned(),
-                    offset: 0,
-                });
+                let message = "a chain needs at least two steps";
+                let error = ExprError::new("E131", 0..0, message, "one step equals nothing")
+                    .help("write steps = [\"a\", \"b\", \"c\"] for a = b = c");
+                errors.extend(placed(vec![error], steps.first(), 0));
             }
-            sides
-                .windows(2)
-                .filter_map(|pair| {
-                    Some(Link {
-                        left: pair[0].clone()?,
-                        right: pair[1].clone()?,
-                    })
-                })
+            let pairs = sides.windows(2);
+            pairs
+                .flat_map(|pair| paired(pair[0].clone(), pair[1].clone()))
                 .collect()
         }
     }
@@ -512,15 +478,7 @@ fn not_one_equation(typed: &Typed, signs: &[usize]) -> Misread {
     };
     let span = signs.get(1).map_or(0..typed.text.len(), |at| *at..at + 1);
     Misread {
-        error: ExprError {
-            code: "E131",
-            message: message.to_owned(),
-            span,
-            label: "one equation is expected".to_owned(),
-            help: Some(help.into()),
-            second: None,
-            definition: None,
-        },
+        error: ExprError::new("E131", span, message, "one equation is expected").help(help),
         typed: Some(typed.clone()),
         offset: 0,
     }
@@ -528,17 +486,13 @@ fn not_one_equation(typed: &Typed, signs: &[usize]) -> Misread {
 
 fn taken(binding: &Binding) -> Misread {
     let name = &binding.name;
+    let typed = binding.components.first();
+    let message = format!("`{name}` already has a meaning in identities");
+    let span = 0..typed.map_or(0, |typed| typed.text.len());
     Misread {
-        error: ExprError {
-            code: "E136",
-            message: format!("`{name}` already has a meaning in identities"),
-            span: 0..binding.components.first().map_or(0, |c| c.text.len()),
-            label: format!("bound to `{name}`"),
-            help: Some(format!("call it `{name}_trial`").into()),
-            second: None,
-            definition: None,
-        },
-        typed: binding.components.first().cloned(),
+        error: ExprError::new("E136", span, message, format!("bound to `{name}`"))
+            .help(format!("call it `{name}_trial`")),
+        typed: typed.cloned(),
         offset: 0,
     }
 }
@@ -562,15 +516,8 @@ fn whole(
     label: impl Into<String>,
     help: Option<&str>,
 ) -> Misread {
-    let error = ExprError {
-        code,
-        message: message.into(),
-        span: side.tree.span.clone(),
-        label: label.into(),
-        help: help.map(Into::into),
-        second: None,
-        definition: None,
-    };
+    let mut error = ExprError::new(code, side.tree.span.clone(), message, label);
+    error.help = help.map(Into::into);
     Misread {
         error,
         typed: Some(side.typed.clone()),

@@ -1,8 +1,9 @@
 //! Normal forms of pointwise expressions, and of expectations of them.
 
-use crate::derivation::claim::form::Forms;
+use crate::derivation::claim::form::{Form, Forms};
 use crate::derivation::claim::ground::{Ground, Law, orders_of};
 use crate::derivation::claim::rule::Rule;
+use crate::expr::arithmetic::{dot, partial, sum};
 use crate::expr::{Expr, Graph, Node, Rational};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +45,7 @@ pub(super) fn monomials(graph: &mut Graph, e: Expr, atoms: &[Expr]) -> Option<Mo
             }
         }
         let coefficient = graph.product(scale, rest);
-        if atoms.iter().any(|a| contains(graph, coefficient, *a)) {
+        if graph.depends_on_any(coefficient, atoms) {
             return None;
         }
         powers.sort();
@@ -52,17 +53,12 @@ pub(super) fn monomials(graph: &mut Graph, e: Expr, atoms: &[Expr]) -> Option<Mo
     }
     let mut sums = Monomials::new();
     for (powers, parts) in found {
-        let sum = graph.add(&parts);
+        let sum = graph.of(sum(parts));
         if !graph.is_zero(sum) {
             sums.insert(powers, sum);
         }
     }
     Some(sums)
-}
-
-/// Whether the node `part` occurs below `e`.
-fn contains(graph: &Graph, e: Expr, part: Expr) -> bool {
-    graph.depends_on_any(e, &[part])
 }
 
 /// Derivatives of the unknown function `name` below `e`.
@@ -83,30 +79,42 @@ impl Workbench<'_> {
         self.rules.insert(rule);
     }
 
+    /// The functionals below `e`.
+    pub(super) fn atoms(&self, e: Expr) -> Vec<Expr> {
+        self.forms.atoms(&self.ground.noising.graph, e)
+    }
+
+    /// The functionals of a path below `e`.
+    pub(super) fn path_terms(&self, e: Expr) -> Vec<Expr> {
+        self.forms.path_terms(&self.ground.noising.graph, e)
+    }
+
+    /// The functional behind an atom, and how often it is differentiated by time.
+    pub(super) fn form(&self, atom: Expr) -> Option<(Form, u32)> {
+        let (form, order) = self.forms.form(&self.ground.noising.graph, atom)?;
+        Some((form.clone(), order))
+    }
+
+    /// The atom of a functional.
+    pub(super) fn atom(&mut self, form: Form) -> Expr {
+        let time = self.ground.noising.time;
+        self.forms.atom(self.ground.graph(), time, form)
+    }
+
     /// `d_t log p = -div f - f . s + 1/2 ( div div D + 2 (div D) . s + D : (grad s + s s') )`.
     fn rate_of_log_density(&mut self) -> Expr {
         let score = self.ground.score.clone();
         let noising = &mut self.ground.noising;
         let carried = noising.dot(&noising.drift.clone(), &score);
-        let mut half_terms = vec![noising.double_divergence];
-        let two = noising.graph.integer(2);
-        for (e, s) in noising.diffusivity_divergence.iter().zip(&score) {
-            half_terms.push(noising.graph.mul(&[two, *e, *s]));
-        }
+        let opened = 2 * dot(&noising.diffusivity_divergence, &score);
+        let mut terms = vec![noising.double_divergence + opened];
         for (i, row) in noising.diffusivity.iter().enumerate() {
             for (j, entry) in row.iter().enumerate() {
-                let slope = noising.graph.derivative(score[i], noising.state[j]);
-                let square = noising.graph.mul(&[score[i], score[j]]);
-                let curvature = noising.graph.add(&[slope, square]);
-                half_terms.push(noising.graph.mul(&[*entry, curvature]));
+                let curvature = partial(score[i], noising.state[j]) + score[i] * score[j];
+                terms.push(*entry * curvature);
             }
         }
-        let graph = &mut noising.graph;
-        let half = graph.rational(1, 2);
-        let spread = graph.add(&half_terms);
-        let spread = graph.mul(&[half, spread]);
-        let lost = graph.add(&[noising.drift_divergence, carried]);
-        graph.sub(spread, lost)
+        noising.of(sum(terms) / 2 - (noising.drift_divergence + carried))
     }
 
     /// Writes time derivatives of the log density by its equation.
@@ -194,15 +202,12 @@ impl Workbench<'_> {
             let mut part = graph.substitute(slope, &back);
             for (i, order) in orders[..slot].iter().enumerate() {
                 for _ in 0..*order {
-                    let inner = graph.derivative(part, state[i]);
-                    let outer = graph.mul(&[part, score[i]]);
-                    let sum = graph.add(&[inner, outer]);
-                    part = graph.neg(sum);
+                    part = graph.of(-(partial(part, state[i]) + part * score[i]));
                 }
             }
             parts.push(part);
         }
-        Some(graph.add(&parts))
+        Some(graph.of(sum(parts)))
     }
 
     /// The average over the random direction and, given `X_t`, over the start: moments of normals, and
@@ -214,7 +219,7 @@ impl Workbench<'_> {
         let mut atoms = slice.clone();
         atoms.extend(&conditional);
         let graph = self.graph();
-        if !atoms.iter().any(|a| contains(graph, e, *a)) {
+        if !graph.depends_on_any(e, &atoms) {
             return Some(e);
         }
         let differentiated = graph.unknowns(&[e]).into_iter().any(|n| {
@@ -249,7 +254,7 @@ impl Workbench<'_> {
             }
             parts.push(graph.mul(&factors));
         }
-        let sum = graph.add(&parts);
+        let sum = graph.of(sum(parts));
         if directed {
             self.used(Rule::RandomDirection);
         }
@@ -265,7 +270,7 @@ impl Workbench<'_> {
             Law::Forward | Law::Reverse => self.ground.rate(&Law::Forward, e),
             Law::Controlled(_) => {
                 let rate = self.ground.rate(law, e);
-                self.graph().neg(rate)
+                self.graph().of(-rate)
             }
         }
     }

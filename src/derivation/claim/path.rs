@@ -4,6 +4,7 @@ use crate::derivation::claim::form::{Form, Increment, Reading};
 use crate::derivation::claim::ground::Law;
 use crate::derivation::claim::normal::Workbench;
 use crate::derivation::claim::rule::Rule;
+use crate::expr::arithmetic::{partial, sum};
 use crate::expr::{Expr, Graph};
 
 /// `start(X_0) + int integral dt + int noise . dW`: the unique form of a linear path functional.
@@ -26,32 +27,22 @@ impl PathForm {
 
     /// Adds `scale * other`.
     fn add(&mut self, graph: &mut Graph, scale: Expr, other: &Self) {
-        let accumulate = |graph: &mut Graph, into: &mut Expr, e: Expr| {
-            let scaled = graph.mul(&[scale, e]);
-            *into = graph.add(&[*into, scaled]);
-        };
-        accumulate(graph, &mut self.start, other.start);
-        accumulate(graph, &mut self.integral, other.integral);
-        for (into, e) in self.noise.iter_mut().zip(&other.noise) {
-            accumulate(graph, into, *e);
-        }
+        self.start = graph.of(self.start + scale * other.start);
+        self.integral = graph.of(self.integral + scale * other.integral);
+        self.noise = graph.pairwise(&self.noise, &other.noise, |into, e| into + scale * e);
     }
 }
 
 impl Workbench<'_> {
     /// The normal form of a functional that is affine in path atoms with constant coefficients.
     pub(super) fn path_form(&mut self, law: &Law, e: Expr) -> Option<PathForm> {
-        let atoms = self.forms.path_terms(&self.ground.noising.graph, e);
+        let atoms = self.path_terms(e);
         let (coefficients, constant) = self.graph().affine_coefficients(e, &atoms)?;
-        let mut moving = vec![self.ground.noising.time];
-        moving.extend(&self.ground.noising.state);
+        let moving = self.ground.noising.coordinates();
         let noises = self.ground.noising.noises();
         let graph = self.graph();
-        if coefficients
-            .iter()
-            .chain([&constant])
-            .any(|c| graph.depends_on_any(*c, &moving))
-        {
+        let moves = |c: &Expr| graph.depends_on_any(*c, &moving);
+        if moves(&constant) || coefficients.iter().any(moves) {
             return None;
         }
         let mut form = PathForm::zero(graph, noises);
@@ -65,8 +56,7 @@ impl Workbench<'_> {
 
     /// The normal form of one path atom.
     fn atom_form(&mut self, law: &Law, atom: Expr) -> Option<PathForm> {
-        let (form, _) = self.forms.form(&self.ground.noising.graph, atom)?;
-        let form = form.clone();
+        let (form, _) = self.form(atom)?;
         let noises = self.ground.noising.noises();
         let mut normal = PathForm::zero(self.graph(), noises);
         match form {
@@ -90,7 +80,7 @@ impl Workbench<'_> {
                         let drift = self.ground.drift_of(law);
                         let noising = &mut self.ground.noising;
                         let along = noising.dot(&integrand, &drift);
-                        normal.integral = noising.graph.add(&[normal.integral, along]);
+                        normal.integral = noising.of(normal.integral + along);
                         normal.noise = noising.through_noise(&integrand);
                     }
                     Increment::Noise => normal.noise = integrand,
@@ -120,11 +110,10 @@ impl Workbench<'_> {
         let mut terms = Vec::new();
         for (row, x) in matrix.iter().zip(&noising.state) {
             for (entry, a) in row.iter().zip(integrand) {
-                let slope = graph.derivative(*a, *x);
-                terms.push(graph.mul(&[weight, *entry, slope]));
+                terms.push(weight * *entry * partial(*a, *x));
             }
         }
-        let sum = graph.add(&terms);
+        let sum = graph.of(sum(terms));
         self.used(Rule::Correction);
         sum
     }

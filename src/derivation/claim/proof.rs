@@ -24,7 +24,7 @@ pub fn prove(opened: &mut Opened, sides: &Sides, mode: Mode) -> Option<Proof> {
         rules: BTreeSet::new(),
     };
     for (left, right) in sides.left.iter().zip(&sides.right) {
-        let difference = bench.graph().sub(*left, *right);
+        let difference = bench.graph().of(*left - *right);
         let holds = bench.graph().is_zero(difference)
             || match (sides.level, &opened.law) {
                 (Level::Field, _) => bench.vanishes(difference),

@@ -5,7 +5,7 @@
 
 use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
 use crate::derivation::claim::ground::{Ground, Law, RESERVED};
-use crate::expr::syntax::{Kind, Syntax};
+use crate::expr::syntax::{Phrase, Syntax};
 use crate::expr::{Expr, ExprError, Scope, Value, elaborate, is_function};
 use crate::problem::meant::claim::Typed;
 use std::ops::Range;
@@ -55,26 +55,25 @@ pub struct Reader<'a> {
     named: usize,
 }
 
-fn error(
-    code: &'static str,
-    span: &Range<usize>,
-    message: impl Into<String>,
-    label: impl Into<String>,
-) -> ExprError {
-    ExprError {
-        code,
-        message: message.into(),
-        span: span.clone(),
-        label: label.into(),
-        help: None,
-        second: None,
-        definition: None,
-    }
+/// What is read, or every mistake in it.
+type Read<T> = Result<T, Vec<ExprError>>;
+
+/// The text a tree was read from, and what its names mean.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    source: &'a str,
+    context: &'a Context,
 }
 
-fn helped(mut error: ExprError, help: &str) -> Vec<ExprError> {
-    error.help = Some(help.into());
-    vec![error]
+fn refused<T>(
+    code: &'static str,
+    span: &Range<usize>,
+    (message, label): (impl Into<String>, impl Into<String>),
+    help: Option<&str>,
+) -> Read<T> {
+    let mut error = ExprError::new(code, span.clone(), message, label);
+    error.help = help.map(Into::into);
+    Err(vec![error])
 }
 
 impl<'a> Reader<'a> {
@@ -92,20 +91,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of expressions, and E132 to E135 for functionals.
-    pub fn value(
-        &mut self,
-        tree: &Syntax,
-        source: &str,
-        context: &Context,
-    ) -> Result<Value, Vec<ExprError>> {
+    pub fn value(&mut self, tree: &Syntax, source: &str, context: &Context) -> Read<Value> {
         let mut tree = tree.clone();
         let mut context = context.clone();
         self.resolve(&mut tree, source, &mut context)?;
         elaborate(&tree, source, &context.scope, self.ground.graph())
     }
 
+    fn value_at(&mut self, tree: &Syntax, place: Place<'_>) -> Read<Value> {
+        self.value(tree, place.source, place.context)
+    }
+
     /// A law as typed, with the meaning its names have here.
-    pub fn law(&mut self, text: &LawText, context: &Context) -> Result<Law, Vec<ExprError>> {
+    pub fn law(&mut self, text: &LawText, context: &Context) -> Read<Law> {
         match text {
             LawText::Forward => Ok(Law::Forward),
             LawText::Reverse => self.reversed(&(0..0)).map(|()| Law::Reverse),
@@ -118,48 +116,35 @@ impl<'a> Reader<'a> {
     }
 
     /// Reverse and controlled processes belong to problems that undo a diffusion.
-    fn reversed(&self, span: &Range<usize>) -> Result<(), Vec<ExprError>> {
+    fn reversed(&self, span: &Range<usize>) -> Read<()> {
         if self.ground.reverses {
             return Ok(());
         }
         let message = "this problem undoes no diffusion, so it has no reverse process";
-        let found = error("E134", span, message, "a law of the reverse process");
-        Err(helped(
-            found,
-            "identities of this kind are about under = \"forward\"",
-        ))
+        let help = "identities of this kind are about under = \"forward\"";
+        let words = (message, "a law of the reverse process");
+        refused("E134", span, words, Some(help))
     }
 
     /// One entry per noise.
-    fn control(&mut self, value: Value, span: &Range<usize>) -> Result<Vec<Expr>, Vec<ExprError>> {
+    fn control(&mut self, value: Value, span: &Range<usize>) -> Read<Vec<Expr>> {
         let noises = self.ground.noising.noises();
         let control = value.components();
         if control.len() == noises && !matches!(value, Value::Matrix(_)) {
             return Ok(control);
         }
-        let message = format!(
-            "a control is a vector[{noises}], this is a {}",
-            value.shape()
-        );
-        let found = error("E135", span, message, value.shape());
-        Err(helped(found, "the optimal control is `diffusion' @ score`"))
+        let shape = value.shape();
+        let message = format!("a control is a vector[{noises}], this is a {shape}");
+        let help = "the optimal control is `diffusion' @ score`";
+        refused("E135", span, (message, shape), Some(help))
     }
 
     /// Replaces every functional below `tree` by the name of its atom.
-    fn resolve(
-        &mut self,
-        tree: &mut Syntax,
-        source: &str,
-        context: &mut Context,
-    ) -> Result<(), Vec<ExprError>> {
+    fn resolve(&mut self, tree: &mut Syntax, source: &str, context: &mut Context) -> Read<()> {
         if self.depth == DEEPEST {
             let message = format!("nested more than {DEEPEST} levels deep");
-            return Err(vec![error(
-                "E103",
-                &tree.span,
-                message,
-                "this level is too deep",
-            )]);
+            let words = (message, "this level is too deep");
+            return refused("E103", &tree.span, words, None);
         }
         self.depth += 1;
         let result = self.resolve_inside(tree, source, context);
@@ -172,12 +157,12 @@ impl<'a> Reader<'a> {
         tree: &mut Syntax,
         source: &str,
         context: &mut Context,
-    ) -> Result<(), Vec<ExprError>> {
-        if let Some(value) = self.functional(tree, source, context)? {
+    ) -> Read<()> {
+        if let Some(value) = self.functional(tree, Place { source, context })? {
             self.named += 1;
             let name = format!("#value{}", self.named);
             context.scope.bind(&name, value);
-            tree.kind = Kind::Name(name);
+            tree.kind = Phrase::Name(name);
             return Ok(());
         }
         let mut errors = Vec::new();
@@ -187,35 +172,30 @@ impl<'a> Reader<'a> {
             }
         }
         if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
+            return Ok(());
         }
+        Err(errors)
     }
 
     /// The value of the functional `tree` is, if it is one.
-    fn functional(
-        &mut self,
-        tree: &Syntax,
-        source: &str,
-        context: &Context,
-    ) -> Result<Option<Value>, Vec<ExprError>> {
-        let span = &tree.span;
+    fn functional(&mut self, tree: &Syntax, place: Place<'_>) -> Read<Option<Value>> {
+        let (span, context) = (&tree.span, place.context);
         match &tree.kind {
-            Kind::Index(base, arguments) if matches!(&base.kind, Kind::Name(n) if n == "E") => {
+            Phrase::Index(base, arguments) if is_name(base, "E") => {
                 let [body] = arguments.as_slice() else {
-                    let found = error("E134", span, "`E[...]` takes one expression", "here");
-                    return Err(helped(found, "write E[ a ] + E[ b ] for several"));
+                    let help = "write E[ a ] + E[ b ] for several";
+                    let words = ("`E[...]` takes one expression", "here");
+                    return refused("E134", span, words, Some(help));
                 };
-                self.mean(body, source, context, span).map(Some)
+                self.mean(body, place, span).map(Some)
             }
-            Kind::Call {
+            Phrase::Call {
                 name, arguments, ..
             } if FUNCTIONALS.contains(&name.as_str()) => {
-                self.call(name, arguments, source, context, span).map(Some)
+                self.call(name, arguments, place, span).map(Some)
             }
-            Kind::Name(name) if name == "action" => self.action(context, span).map(Some),
-            Kind::Name(name) if name == "u" && context.scope.value("u").is_none() => {
+            Phrase::Name(name) if name == "action" => self.action(context, span).map(Some),
+            Phrase::Name(name) if name == "u" && context.scope.value("u").is_none() => {
                 let law = self.required_law(context, span)?;
                 let control = self.ground.control(&law);
                 Ok(Some(self.ground.noise_vector(control)))
@@ -224,24 +204,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn required_law(
-        &mut self,
-        context: &Context,
-        span: &Range<usize>,
-    ) -> Result<Law, Vec<ExprError>> {
-        let Some(text) = &context.law else {
-            let found = error(
-                "E132",
-                span,
-                "this depends on the law of the process, and the identity names none",
-                "under which law?",
-            );
-            return Err(helped(
-                found,
-                "add under = \"forward\", \"reverse\" or \"controlled(v)\"",
-            ));
+    fn required_law(&mut self, context: &Context, span: &Range<usize>) -> Read<Law> {
+        let Some(text) = context.law.clone() else {
+            let message = "this depends on the law of the process, and the identity names none";
+            let help = "add under = \"forward\", \"reverse\" or \"controlled(v)\"";
+            return refused("E132", span, (message, "under which law?"), Some(help));
         };
-        let text = text.clone();
         self.law(&text, context)
     }
 
@@ -261,8 +229,8 @@ impl<'a> Reader<'a> {
     fn map(
         &mut self,
         value: &Value,
-        mut f: impl FnMut(&mut Self, Expr) -> Result<Expr, Vec<ExprError>>,
-    ) -> Result<Value, Vec<ExprError>> {
+        mut f: impl FnMut(&mut Self, Expr) -> Read<Expr>,
+    ) -> Read<Value> {
         Ok(match value {
             Value::Scalar(e) => Value::Scalar(f(self, *e)?),
             Value::Vector(v) => {
@@ -276,69 +244,39 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn mean(
-        &mut self,
-        body: &Syntax,
-        source: &str,
-        context: &Context,
-        span: &Range<usize>,
-    ) -> Result<Value, Vec<ExprError>> {
-        let value = self.value(body, source, context);
-        let law = self.required_law(context, span);
+    fn mean(&mut self, body: &Syntax, place: Place<'_>, span: &Range<usize>) -> Read<Value> {
+        let value = self.value_at(body, place);
+        let law = self.required_law(place.context, span);
         let (value, law) = both(value, law)?;
         self.map(&value, |this, e| {
-            let form = if this.is_path(e) {
-                this.not_pointwise(e, &body.span)?;
-                Form::PathMean {
-                    law: law.clone(),
-                    body: e,
-                }
-            } else {
-                Form::Mean {
-                    law: law.clone(),
-                    body: e,
-                }
-            };
-            Ok(this.atom(form))
+            let (law, of_path) = (law.clone(), this.is_path(e));
+            if !of_path {
+                return Ok(this.atom(Form::Mean { law, body: e }));
+            }
+            this.not_pointwise(e, &body.span)?;
+            Ok(this.atom(Form::PathMean { law, body: e }))
         })
     }
 
     /// A functional of the path beside a bare function of the state is a number beside a field.
-    fn not_pointwise(&self, e: Expr, span: &Range<usize>) -> Result<(), Vec<ExprError>> {
+    fn not_pointwise(&self, e: Expr, span: &Range<usize>) -> Read<()> {
         if !self.ground.is_pointwise(e) {
             return Ok(());
         }
-        let found = error(
-            "E133",
-            span,
-            "a function of the state stands beside a functional of the path",
-            "at which point of the path?",
-        );
-        Err(helped(
-            found,
-            "write start(a) or end(a) for its value at an end, int(a, t) for its integral",
-        ))
+        let message = "a function of the state stands beside a functional of the path";
+        let help = "write start(a) or end(a) for its value at an end, int(a, t) for its integral";
+        let words = (message, "at which point of the path?");
+        refused("E133", span, words, Some(help))
     }
 
     /// What the argument of `start`, `end`, `int` and the stochastic integrals must be.
-    fn pointwise(
-        &mut self,
-        tree: &Syntax,
-        source: &str,
-        context: &Context,
-    ) -> Result<Value, Vec<ExprError>> {
-        let value = self.value(tree, source, context)?;
+    fn pointwise(&mut self, tree: &Syntax, place: Place<'_>) -> Read<Value> {
+        let value = self.value_at(tree, place)?;
         if value.components().iter().any(|e| self.is_path(*e)) {
-            let found = error(
-                "E133",
-                &tree.span,
-                "a functional of the path inside another one",
-                "expected a function of the state and t",
-            );
-            return Err(helped(
-                found,
-                "products of path functionals stand side by side inside E[...]",
-            ));
+            let message = "a functional of the path inside another one";
+            let help = "products of path functionals stand side by side inside E[...]";
+            let words = (message, "expected a function of the state and t");
+            return refused("E133", &tree.span, words, Some(help));
         }
         Ok(value)
     }
@@ -347,10 +285,9 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &str,
         arguments: &[Syntax],
-        source: &str,
-        context: &Context,
+        place: Place<'_>,
         span: &Range<usize>,
-    ) -> Result<Value, Vec<ExprError>> {
+    ) -> Read<Value> {
         let (count, form) = match name {
             "E" => (1, "E[ a ]"),
             "start" | "end" => (1, "start(a), end(a)"),
@@ -362,11 +299,11 @@ impl<'a> Reader<'a> {
         if arguments.len() != count || name == "E" {
             let message = format!("`{name}` is written {form}");
             let label = format!("{} arguments given", arguments.len());
-            return Err(vec![error("E134", span, message, label)]);
+            return refused("E134", span, (message, label), None);
         }
         match name {
             "start" | "end" => {
-                let value = self.pointwise(&arguments[0], source, context)?;
+                let value = self.pointwise(&arguments[0], place)?;
                 let make = if name == "start" {
                     Form::Start
                 } else {
@@ -374,37 +311,25 @@ impl<'a> Reader<'a> {
                 };
                 self.map(&value, |this, e| Ok(this.atom(make(e))))
             }
-            "int" => self.integral(arguments, source, context),
-            "variation" => self.variation(arguments, source, context),
+            "int" => self.integral(arguments, place),
+            "variation" => self.variation(arguments, place),
             "kl" => {
-                let of = self.path_law(&arguments[0], source, context);
-                let from = self.path_law(&arguments[1], source, context);
+                let of = self.path_law(&arguments[0], place);
+                let from = self.path_law(&arguments[1], place);
                 let (of, from) = both(of, from)?;
                 Ok(Value::Scalar(self.atom(Form::Divergence { of, from })))
             }
-            _ => self.stochastic(name, arguments, source, context),
+            _ => self.stochastic(name, arguments, place),
         }
     }
 
-    fn integral(
-        &mut self,
-        arguments: &[Syntax],
-        source: &str,
-        context: &Context,
-    ) -> Result<Value, Vec<ExprError>> {
+    fn integral(&mut self, arguments: &[Syntax], place: Place<'_>) -> Read<Value> {
         if !is_name(&arguments[1], "t") {
-            let found = error(
-                "E134",
-                &arguments[1].span,
-                "integrals run over time",
-                "expected `t`",
-            );
-            return Err(helped(
-                found,
-                "write int(a, t); expectations over the state are E[ a ]",
-            ));
+            let help = "write int(a, t); expectations over the state are E[ a ]";
+            let words = ("integrals run over time", "expected `t`");
+            return refused("E134", &arguments[1].span, words, Some(help));
         }
-        let value = self.pointwise(&arguments[0], source, context)?;
+        let value = self.pointwise(&arguments[0], place)?;
         self.map(&value, |this, e| {
             let form = if this.ground.is_pointwise(e) {
                 Form::Integral(e)
@@ -415,13 +340,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn stochastic(
-        &mut self,
-        name: &str,
-        arguments: &[Syntax],
-        source: &str,
-        context: &Context,
-    ) -> Result<Value, Vec<ExprError>> {
+    fn stochastic(&mut self, name: &str, arguments: &[Syntax], place: Place<'_>) -> Read<Value> {
         let reading = match name {
             "ito" => Reading::Before,
             "stratonovich" => Reading::Middle,
@@ -433,19 +352,16 @@ impl<'a> Reader<'a> {
             (Increment::Noise, self.ground.noising.noises())
         } else {
             let message = format!("`{name}` integrates against dX or dW");
-            let found = error("E134", &arguments[1].span, message, "expected `dX` or `dW`");
-            return Err(helped(found, "time integrals are written int(a, t)"));
+            let words = (message, "expected `dX` or `dW`");
+            let help = "time integrals are written int(a, t)";
+            return refused("E134", &arguments[1].span, words, Some(help));
         };
-        let value = self.pointwise(&arguments[0], source, context)?;
+        let value = self.pointwise(&arguments[0], place)?;
         let integrand = value.components();
         if integrand.len() != length || matches!(value, Value::Matrix(_)) {
-            let message = format!("`{name}` of a {} against a vector[{length}]", value.shape());
-            return Err(vec![error(
-                "E135",
-                &arguments[0].span,
-                message,
-                value.shape(),
-            )]);
+            let shape = value.shape();
+            let message = format!("`{name}` of a {shape} against a vector[{length}]");
+            return refused("E135", &arguments[0].span, (message, shape), None);
         }
         Ok(Value::Scalar(self.atom(Form::Stochastic {
             reading,
@@ -454,39 +370,27 @@ impl<'a> Reader<'a> {
         })))
     }
 
-    fn path_law(
-        &mut self,
-        tree: &Syntax,
-        source: &str,
-        context: &Context,
-    ) -> Result<Law, Vec<ExprError>> {
+    fn path_law(&mut self, tree: &Syntax, place: Place<'_>) -> Read<Law> {
         match &tree.kind {
-            Kind::Name(name) if name == "forward" => return Ok(Law::Forward),
-            Kind::Name(name) if name == "reverse" => {
+            Phrase::Name(name) if name == "forward" => return Ok(Law::Forward),
+            Phrase::Name(name) if name == "reverse" => {
                 return self.reversed(&tree.span).map(|()| Law::Reverse);
             }
-            Kind::Call {
+            Phrase::Call {
                 name, arguments, ..
             } if name == "controlled" && arguments.len() == 1 => {
-                let value = self.value(&arguments[0], source, context)?;
+                let value = self.value_at(&arguments[0], place)?;
                 return self.control(value, &arguments[0].span).map(Law::Controlled);
             }
             _ => {}
         }
-        let found = error(
-            "E134",
-            &tree.span,
-            "`kl` compares path laws",
-            "not a path law",
-        );
-        Err(helped(
-            found,
-            "path laws are forward, reverse and controlled(v)",
-        ))
+        let help = "path laws are forward, reverse and controlled(v)";
+        let words = ("`kl` compares path laws", "not a path law");
+        refused("E134", &tree.span, words, Some(help))
     }
 
     /// `E[ end(terminal) + int(1/2 |u|^2 + q) ]` under the control `u` in scope.
-    fn action(&mut self, context: &Context, span: &Range<usize>) -> Result<Value, Vec<ExprError>> {
+    fn action(&mut self, context: &Context, span: &Range<usize>) -> Read<Value> {
         self.reversed(span)?;
         let control = match context.scope.value("u") {
             Some(value) => {
@@ -502,72 +406,55 @@ impl<'a> Reader<'a> {
             }
         };
         let effort = self.ground.noising.half_square(&control);
-        let ground = &mut *self.ground;
-        let terminal = ground.noising.graph.neg(ground.log_p);
-        let running = ground.noising.running_cost;
-        let rate = ground.noising.graph.add(&[effort, running]);
+        let noising = &mut self.ground.noising;
+        let terminal = noising.of(-self.ground.log_p);
+        let rate = noising.of(effort + noising.running_cost);
         let end = self.atom(Form::End(terminal));
         let along = self.atom(Form::Integral(rate));
-        let body = self.ground.graph().add(&[end, along]);
+        let body = self.ground.graph().of(end + along);
         let law = Law::Controlled(control);
         Ok(Value::Scalar(self.atom(Form::PathMean { law, body })))
     }
 
     /// The functional with the field moved to `at + parameter * direction`.
-    fn variation(
-        &mut self,
-        arguments: &[Syntax],
-        source: &str,
-        context: &Context,
-    ) -> Result<Value, Vec<ExprError>> {
+    fn variation(&mut self, arguments: &[Syntax], place: Place<'_>) -> Read<Value> {
         let [functional, field, at, direction] = arguments else {
             unreachable!("the caller counted four arguments");
         };
-        let Kind::Name(name) = &field.kind else {
+        let Phrase::Name(name) = &field.kind else {
             let message = "the second argument of `variation` is the name of the field that varies";
-            return Err(vec![error("E134", &field.span, message, "expected a name")]);
+            return refused("E134", &field.span, (message, "expected a name"), None);
         };
-        if name != "u" && context.scope.value(name).is_none() {
+        if name != "u" && place.context.scope.value(name).is_none() {
             let message = format!("`{name}` is not a field of this identity");
-            let found = error("E134", &field.span, message, "nothing of this name varies");
-            return Err(helped(found, "vary `u` or a name of `let`"));
-        }
-        let at_value = self.value(at, source, context);
-        let direction_value = self.value(direction, source, context);
-        let (at_value, direction_value) = both(at_value, direction_value)?;
-        let (a, b) = (at_value.components(), direction_value.components());
-        if a.len() != b.len() {
-            let message = format!(
-                "the direction is a {}, the field a {}",
-                direction_value.shape(),
-                at_value.shape()
+            let words = (message, "nothing of this name varies");
+            return refused(
+                "E134",
+                &field.span,
+                words,
+                Some("vary `u` or a name of `let`"),
             );
-            return Err(vec![error(
-                "E135",
-                &direction.span,
-                message,
-                direction_value.shape(),
-            )]);
+        }
+        let [at, towards] = [at, direction].map(|tree| self.value_at(tree, place));
+        let (at, towards) = both(at, towards)?;
+        let (a, b) = (at.components(), towards.components());
+        if a.len() != b.len() {
+            let (shape, field) = (towards.shape(), at.shape());
+            let message = format!("the direction is a {shape}, the field a {field}");
+            return refused("E135", &direction.span, (message, shape), None);
         }
         self.variations += 1;
         let name_of_parameter = format!("#step{}", self.variations);
         let graph = self.ground.graph();
         let parameter = graph.symbol(&name_of_parameter);
-        let moved: Vec<Expr> = a
-            .iter()
-            .zip(&b)
-            .map(|(a, b)| {
-                let step = graph.mul(&[parameter, *b]);
-                graph.add(&[*a, step])
-            })
-            .collect();
-        let mut inner = context.clone();
-        let moved = match at_value {
+        let moved = graph.pairwise(&a, &b, |a, b| a + parameter * b);
+        let mut inner = place.context.clone();
+        let moved = match at {
             Value::Scalar(_) => Value::Scalar(moved[0]),
             _ => Value::Vector(moved),
         };
         inner.scope.bind(name, moved);
-        let value = self.value(functional, source, &inner)?;
+        let value = self.value(functional, place.source, &inner)?;
         self.map(&value, |this, body| {
             Ok(this.atom(Form::Variation { body, parameter }))
         })
@@ -575,14 +462,11 @@ impl<'a> Reader<'a> {
 }
 
 fn is_name(tree: &Syntax, name: &str) -> bool {
-    matches!(&tree.kind, Kind::Name(found) if found == name)
+    matches!(&tree.kind, Phrase::Name(found) if found == name)
 }
 
 /// Both values, or the errors of both.
-fn both<A, B>(
-    a: Result<A, Vec<ExprError>>,
-    b: Result<B, Vec<ExprError>>,
-) -> Result<(A, B), Vec<ExprError>> {
+fn both<A, B>(a: Read<A>, b: Read<B>) -> Read<(A, B)> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (Err(mut a), Err(b)) => {
@@ -594,24 +478,24 @@ fn both<A, B>(
 }
 
 /// The direct children of a node.
-pub(crate) fn children(kind: &mut Kind) -> Vec<&mut Syntax> {
+pub(crate) fn children(kind: &mut Phrase) -> Vec<&mut Syntax> {
     match kind {
-        Kind::Number(_) | Kind::Name(_) => Vec::new(),
-        Kind::Call { arguments, .. } => arguments.iter_mut().collect(),
-        Kind::Fold { range, body, .. } => vec![&mut range.low, &mut range.high, body],
-        Kind::Index(base, indices) => {
+        Phrase::Number(_) | Phrase::Name(_) => Vec::new(),
+        Phrase::Call { arguments, .. } => arguments.iter_mut().collect(),
+        Phrase::Fold { range, body, .. } => vec![&mut range.low, &mut range.high, body],
+        Phrase::Index(base, indices) => {
             let mut all = vec![base.as_mut()];
             all.extend(indices);
             all
         }
-        Kind::List(items) => items.iter_mut().collect(),
-        Kind::Negate(a) | Kind::Not(a) | Kind::Transpose(a) => vec![a],
-        Kind::Chain(first, links) => {
+        Phrase::List(items) => items.iter_mut().collect(),
+        Phrase::Negate(a) | Phrase::Not(a) | Phrase::Transpose(a) => vec![a],
+        Phrase::Chain(first, links) => {
             let mut all = vec![first.as_mut()];
             all.extend(links.iter_mut().map(|link| &mut link.right));
             all
         }
-        Kind::Power(base, link) => vec![base, &mut link.right],
+        Phrase::Power(base, link) => vec![base, &mut link.right],
     }
 }
 

@@ -6,7 +6,7 @@ use crate::derivation::claim::ground::RESERVED;
 use crate::derivation::claim::identity::{Identity, Link, Side};
 use crate::derivation::claim::reading::{FUNCTIONALS, LawText, children};
 use crate::expr::Rational;
-use crate::expr::syntax::{Kind, Link as Operand, Syntax, tree};
+use crate::expr::syntax::{Link as Operand, Phrase, Syntax, tree};
 use std::ops::Range;
 
 /// Edits of one link beyond this many are not tried.
@@ -93,50 +93,44 @@ pub fn slips(identity: &Identity, link: &Link) -> Vec<Slip> {
 }
 
 fn other_laws(identity: &Identity, link: &Link) -> Vec<Slip> {
+    const REVERSE: (LawText, &str) = (LawText::Reverse, "reverse");
+    const FORWARD: (LawText, &str) = (LawText::Forward, "forward");
     let laws: &[(LawText, &str)] = match identity.law() {
-        Some(LawText::Forward) => &[(LawText::Reverse, "reverse")],
-        Some(LawText::Reverse) => &[(LawText::Forward, "forward")],
-        Some(LawText::Controlled { .. }) => {
-            &[(LawText::Reverse, "reverse"), (LawText::Forward, "forward")]
-        }
+        Some(LawText::Forward) => &[REVERSE],
+        Some(LawText::Reverse) => &[FORWARD],
+        Some(LawText::Controlled { .. }) => &[REVERSE, FORWARD],
         None => &[],
     };
-    laws.iter()
-        .map(|(law, name)| Slip {
-            sentence: format!("the wrong law: this holds under \"{name}\""),
-            class: Class::Laws,
-            place: Place::Law,
-            span: 0..0,
-            identity: identity.under(law.clone()),
-            link: link.clone(),
-        })
-        .collect()
+    let slips = laws.iter().map(|(law, name)| Slip {
+        sentence: format!("the wrong law: this holds under \"{name}\""),
+        class: Class::Laws,
+        place: Place::Law,
+        span: 0..0,
+        identity: identity.under(law.clone()),
+        link: link.clone(),
+    });
+    slips.collect()
 }
 
 /// Every edit of a side: the tree with one node replaced.
 fn edits(side: &Side) -> Vec<Edit> {
-    let mut variants = Vec::new();
-    collect(
-        &side.tree,
-        &side.text,
-        Context::default(),
-        &mut Vec::new(),
-        &mut variants,
-    );
-    variants
-        .into_iter()
-        .map(|variant| {
-            let mut tree = side.tree.clone();
-            replace(&mut tree, &variant.path, variant.node);
-            Edit {
-                sentence: variant.sentence,
-                class: variant.class,
-                span: variant.span,
-                tree,
-            }
-        })
-        .chain(swapped_ends(side))
-        .collect()
+    let mut editor = Editor {
+        text: &side.text,
+        path: Vec::new(),
+        variants: Vec::new(),
+    };
+    editor.collect(&side.tree, false);
+    let edits = editor.variants.into_iter().map(|variant| {
+        let mut tree = side.tree.clone();
+        replace(&mut tree, &variant.path, variant.node);
+        Edit {
+            sentence: variant.sentence,
+            class: variant.class,
+            span: variant.span,
+            tree,
+        }
+    });
+    edits.chain(swapped_ends(side)).collect()
 }
 
 /// The whole side with start and end exchanged.
@@ -145,7 +139,7 @@ fn swapped_ends(side: &Side) -> Option<Edit> {
     let mut ends = 0;
     let mut open = vec![&mut tree];
     while let Some(node) = open.pop() {
-        if let Kind::Call { name, .. } = &mut node.kind
+        if let Phrase::Call { name, .. } = &mut node.kind
             && let Some(other) = [("start", "end"), ("end", "start")]
                 .iter()
                 .find_map(|(this, other)| (name == this).then_some(other))
@@ -172,321 +166,249 @@ struct Variant {
     span: Range<usize>,
 }
 
-/// What surrounds a node.
-#[derive(Clone, Copy, Default)]
-struct Context {
-    /// A factor of a product or an operand of a power: factors are tried on the whole product only.
-    factor: bool,
+fn spanned(kind: Phrase, span: &Range<usize>) -> Syntax {
+    let span = span.clone();
+    Syntax { kind, span }
 }
 
-fn number(value: Rational, span: &Range<usize>) -> Syntax {
-    Syntax {
-        kind: Kind::Number(value),
-        span: span.clone(),
-    }
+fn chain(first: Syntax, links: Vec<Operand>, span: &Range<usize>) -> Syntax {
+    spanned(Phrase::Chain(Box::new(first), links), span)
 }
 
-fn ratio(numerator: i64, denominator: i64) -> Rational {
-    Rational::new(numerator, denominator).expect("the denominators here are 1 and 2")
+/// `left operator right`, in the place of `span`, its operator `at`.
+fn joined(
+    left: Syntax,
+    (operator, at): (&'static str, usize),
+    right: Syntax,
+    span: &Range<usize>,
+) -> Syntax {
+    let link = Operand {
+        operator,
+        operator_span: at..at,
+        right,
+    };
+    chain(left, vec![link], span)
 }
 
-/// `factor * node`.
-fn scaled(factor: Rational, node: &Syntax) -> Syntax {
-    Syntax {
-        kind: Kind::Chain(
-            Box::new(number(factor, &node.span)),
-            vec![Operand {
-                operator: "*",
-                operator_span: node.span.start..node.span.start,
-                right: node.clone(),
-            }],
-        ),
-        span: node.span.clone(),
-    }
+/// `numerator / denominator * node`.
+fn scaled(numerator: i64, denominator: i64, node: &Syntax) -> Syntax {
+    let factor = Rational::new(numerator, denominator);
+    let factor = factor.expect("the denominators here are 1 and 2");
+    let factor = spanned(Phrase::Number(factor), &node.span);
+    joined(factor, ("*", node.span.start), node.clone(), &node.span)
+}
+
+fn transposed(node: &Syntax) -> Syntax {
+    spanned(Phrase::Transpose(Box::new(node.clone())), &node.span)
 }
 
 fn snippet<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or("")
 }
 
-fn is_zero(node: &Syntax) -> bool {
-    matches!(&node.kind, Kind::Number(value) if value.is_zero())
+/// Whether a node is this name.
+fn is_name(node: &Syntax, names: &[&str]) -> bool {
+    matches!(&node.kind, Phrase::Name(name) if names.contains(&name.as_str()))
 }
 
-/// Edits of a node and of everything below it.
-fn collect(
-    node: &Syntax,
-    text: &str,
-    context: Context,
-    path: &mut Vec<usize>,
-    variants: &mut Vec<Variant>,
-) {
-    let words = snippet(text, &node.span);
-    let mut push = |class: Class, node_new: Syntax, sentence: String, span: &Range<usize>| {
-        variants.push(Variant {
+fn is_sum(kind: &Phrase) -> bool {
+    matches!(kind, Phrase::Chain(_, links) if links.iter().all(|l| matches!(l.operator, "+" | "-")))
+}
+
+/// Readings of a stochastic integral, with their titles.
+const READINGS: [(&str, &str); 3] = [
+    ("ito", "Ito"),
+    ("stratonovich", "Stratonovich"),
+    ("anti_ito", "anti-Ito"),
+];
+
+/// Collects the variants of a tree of `text`.
+struct Editor<'a> {
+    text: &'a str,
+    path: Vec<usize>,
+    variants: Vec<Variant>,
+}
+
+impl<'a> Editor<'a> {
+    fn words(&self, node: &Syntax) -> &'a str {
+        snippet(self.text, &node.span)
+    }
+
+    /// A variant of the node the path leads to; what is wrong stands at `place`.
+    fn push(&mut self, class: Class, node: Syntax, place: &Syntax, sentence: String) {
+        self.variants.push(Variant {
             class,
-            path: path.clone(),
-            node: node_new,
+            path: self.path.clone(),
+            node,
             sentence,
-            span: span.clone(),
+            span: place.span.clone(),
         });
-    };
-    let is_sum = matches!(&node.kind, Kind::Chain(_, links) if links.iter().all(|l| matches!(l.operator, "+" | "-")));
-    let names_only =
-        matches!(&node.kind, Kind::Name(name) if matches!(name.as_str(), "t" | "dX" | "dW"));
-    if !context.factor && !is_sum && !is_zero(node) && !names_only {
-        push(
-            Class::Factor,
-            scaled(ratio(1, 2), node),
-            format!("lost a factor 1/2 in `{words}`"),
-            &node.span,
-        );
-        push(
-            Class::Factor,
-            scaled(ratio(2, 1), node),
-            format!("lost a factor 2 in `{words}`"),
-            &node.span,
-        );
-        push(
-            Class::Sign,
-            scaled(ratio(-1, 1), node),
-            format!("wrong sign of `{words}`"),
-            &node.span,
-        );
     }
-    match &node.kind {
-        Kind::Chain(first, links) if is_sum => {
-            sum_edits(node, first, links, text, &mut push);
-        }
-        Kind::Transpose(inner) => push(
-            Class::Transposition,
-            (**inner).clone(),
-            format!("transposed `{}`", snippet(text, &inner.span)),
-            &node.span,
-        ),
-        Kind::Chain(first, links) if links.iter().any(|l| l.operator == "@") => {
-            matrix_edits(node, first, links, text, &mut push);
-        }
-        Kind::Call {
-            name,
-            name_span,
-            arguments,
-        } => call_edits(node, name, name_span, arguments, text, &mut push),
-        _ => {}
-    }
-    below(node, text, path, variants);
-}
 
-/// Goes on to the children that carry a value of their own.
-fn below(node: &Syntax, text: &str, path: &mut Vec<usize>, variants: &mut Vec<Variant>) {
-    let mut copy = node.kind.clone();
-    let skip_first = matches!(&node.kind, Kind::Index(base, _) if matches!(&base.kind, Kind::Name(n) if n == "E"));
-    let factor = match &node.kind {
-        Kind::Chain(_, links) => !links.iter().all(|l| matches!(l.operator, "+" | "-")),
-        Kind::Power(..) | Kind::Negate(_) => true,
-        // A factor inside a linear call is the same slip as outside of it.
-        Kind::Call { name, .. } => {
-            !FUNCTIONALS.contains(&name.as_str()) || name == "start" || name == "end"
+    /// Edits of a node and of everything below it. A factor of a product or an operand of a power is not
+    /// scaled: factors are tried on the whole product only.
+    fn collect(&mut self, node: &Syntax, factor: bool) {
+        let zero = matches!(&node.kind, Phrase::Number(value) if value.is_zero());
+        if !factor && !is_sum(&node.kind) && !zero && !is_name(node, &["t", "dX", "dW"]) {
+            let words = self.words(node);
+            let lost = |factor: &str| format!("lost a factor {factor} in `{words}`");
+            self.push(Class::Factor, scaled(1, 2, node), node, lost("1/2"));
+            self.push(Class::Factor, scaled(2, 1, node), node, lost("2"));
+            let wrong = format!("wrong sign of `{words}`");
+            self.push(Class::Sign, scaled(-1, 1, node), node, wrong);
         }
-        Kind::Index(base, _) => !matches!(&base.kind, Kind::Name(n) if n == "E"),
-        _ => false,
-    };
-    // The field, its place and the laws of a call are names.
-    let skipped = |i: usize| match &node.kind {
-        Kind::Call { name, .. } if name == "variation" => i == 1,
-        Kind::Call { name, .. } if name == "kl" => true,
-        Kind::Call { name, .. } if name == "D" => i == 1,
-        Kind::Call { .. } => false,
-        Kind::Index(..) => i > 0 && !skip_first || i == 0 && skip_first,
-        Kind::Fold { .. } => i < 2,
-        _ => false,
-    };
-    for (i, child) in children(&mut copy).into_iter().enumerate() {
-        if skipped(i) {
-            continue;
+        match &node.kind {
+            Phrase::Chain(first, links) if is_sum(&node.kind) => self.sum(node, first, links),
+            Phrase::Transpose(inner) => {
+                let sentence = format!("transposed `{}`", self.words(inner));
+                self.push(Class::Transposition, (**inner).clone(), node, sentence);
+            }
+            Phrase::Chain(first, links) if links.iter().any(|l| l.operator == "@") => {
+                self.matrix(node, first, links);
+            }
+            Phrase::Call {
+                name, arguments, ..
+            } => {
+                self.reading(node, name, arguments);
+                self.call(node, name, arguments);
+            }
+            _ => {}
         }
-        path.push(i);
-        collect(child, text, Context { factor }, path, variants);
-        path.pop();
+        self.below(node);
     }
-}
 
-/// Signs and terms of a sum.
-fn sum_edits(
-    node: &Syntax,
-    first: &Syntax,
-    links: &[Operand],
-    text: &str,
-    push: &mut impl FnMut(Class, Syntax, String, &Range<usize>),
-) {
-    for (i, link) in links.iter().enumerate() {
-        let words = snippet(text, &link.right.span);
-        let mut flipped = links.to_vec();
-        flipped[i].operator = if link.operator == "+" { "-" } else { "+" };
-        let chain = |links: Vec<Operand>| Syntax {
-            kind: Kind::Chain(Box::new(first.clone()), links),
-            span: node.span.clone(),
+    /// Goes on to the children that carry a value of their own.
+    fn below(&mut self, node: &Syntax) {
+        let averages = matches!(&node.kind, Phrase::Index(base, _) if is_name(base, &["E"]));
+        let factor = match &node.kind {
+            Phrase::Chain(..) => !is_sum(&node.kind),
+            Phrase::Power(..) | Phrase::Negate(_) => true,
+            // A factor inside a linear call is the same slip as outside of it.
+            Phrase::Call { name, .. } => {
+                !FUNCTIONALS.contains(&name.as_str()) || name == "start" || name == "end"
+            }
+            Phrase::Index(..) => !averages,
+            _ => false,
         };
-        push(
-            Class::Sign,
-            chain(flipped),
-            format!("wrong sign of `{words}`"),
-            &link.right.span,
-        );
-        let mut shorter = links.to_vec();
-        shorter.remove(i);
-        let rest = if shorter.is_empty() {
-            first.clone()
-        } else {
-            chain(shorter)
+        // The field, its place and the laws of a call are names.
+        let skipped = |i: usize| match &node.kind {
+            Phrase::Call { name, .. } if name == "variation" || name == "D" => i == 1,
+            Phrase::Call { name, .. } => name == "kl",
+            Phrase::Index(..) => (i == 0) == averages,
+            Phrase::Fold { .. } => i < 2,
+            _ => false,
         };
-        push(
-            Class::ExtraTerm,
-            rest,
-            format!("an extra term `{words}`"),
-            &link.right.span,
-        );
+        for (i, child) in shared_children(&node.kind).into_iter().enumerate() {
+            if !skipped(i) {
+                self.path.push(i);
+                self.collect(child, factor);
+                self.path.pop();
+            }
+        }
     }
-    // Without its first term a sum begins with the second.
-    let rest = Syntax {
-        kind: Kind::Chain(
-            Box::new(number(Rational::zero(), &first.span)),
-            links.to_vec(),
-        ),
-        span: node.span.clone(),
-    };
-    let words = snippet(text, &first.span);
-    push(
-        Class::ExtraTerm,
-        rest,
-        format!("an extra term `{words}`"),
-        &first.span,
-    );
-}
 
-/// Transposition of the factors of a matrix product.
-fn matrix_edits(
-    node: &Syntax,
-    first: &Syntax,
-    links: &[Operand],
-    text: &str,
-    push: &mut impl FnMut(Class, Syntax, String, &Range<usize>),
-) {
-    let transposed = |factor: &Syntax| Syntax {
-        kind: Kind::Transpose(Box::new(factor.clone())),
-        span: factor.span.clone(),
-    };
-    let plain = |factor: &Syntax| !matches!(factor.kind, Kind::Transpose(_));
-    if plain(first) {
-        let kind = Kind::Chain(Box::new(transposed(first)), links.to_vec());
-        let words = snippet(text, &first.span);
-        let edited = Syntax {
-            kind,
-            span: node.span.clone(),
-        };
-        push(
-            Class::Transposition,
-            edited,
-            format!("lost the transpose of `{words}`"),
-            &first.span,
-        );
-    }
-    for (i, link) in links.iter().enumerate() {
-        if link.operator == "@" && plain(&link.right) {
-            let mut changed = links.to_vec();
-            changed[i].right = transposed(&link.right);
-            let words = snippet(text, &link.right.span);
-            let edited = Syntax {
-                kind: Kind::Chain(Box::new(first.clone()), changed),
-                span: node.span.clone(),
+    /// Signs and terms of a sum.
+    fn sum(&mut self, node: &Syntax, first: &Syntax, links: &[Operand]) {
+        for (i, link) in links.iter().enumerate() {
+            let words = self.words(&link.right);
+            let mut flipped = links.to_vec();
+            flipped[i].operator = if link.operator == "+" { "-" } else { "+" };
+            let flipped = chain(first.clone(), flipped, &node.span);
+            let sentence = format!("wrong sign of `{words}`");
+            self.push(Class::Sign, flipped, &link.right, sentence);
+            let mut shorter = links.to_vec();
+            shorter.remove(i);
+            let rest = if shorter.is_empty() {
+                first.clone()
+            } else {
+                chain(first.clone(), shorter, &node.span)
             };
-            push(
-                Class::Transposition,
-                edited,
-                format!("lost the transpose of `{words}`"),
-                &link.right.span,
-            );
+            let sentence = format!("an extra term `{words}`");
+            self.push(Class::ExtraTerm, rest, &link.right, sentence);
+        }
+        // Without its first term a sum begins with the second.
+        let zero = spanned(Phrase::Number(Rational::zero()), &first.span);
+        let rest = chain(zero, links.to_vec(), &node.span);
+        let sentence = format!("an extra term `{}`", self.words(first));
+        self.push(Class::ExtraTerm, rest, first, sentence);
+    }
+
+    /// Transposition of the factors of a matrix product.
+    fn matrix(&mut self, node: &Syntax, first: &Syntax, links: &[Operand]) {
+        let plain = |factor: &Syntax| !matches!(factor.kind, Phrase::Transpose(_));
+        let lost = |words: &str| format!("lost the transpose of `{words}`");
+        if plain(first) {
+            let edited = chain(transposed(first), links.to_vec(), &node.span);
+            self.push(Class::Transposition, edited, first, lost(self.words(first)));
+        }
+        for (i, link) in links.iter().enumerate() {
+            if link.operator == "@" && plain(&link.right) {
+                let mut changed = links.to_vec();
+                changed[i].right = transposed(&link.right);
+                let edited = chain(first.clone(), changed, &node.span);
+                let sentence = lost(self.words(&link.right));
+                self.push(Class::Transposition, edited, &link.right, sentence);
+            }
         }
     }
-}
 
-/// Readings of stochastic integrals, swapped ends, swapped laws, time direction.
-fn call_edits(
-    node: &Syntax,
-    name: &str,
-    name_span: &Range<usize>,
-    arguments: &[Syntax],
-    text: &str,
-    push: &mut impl FnMut(Class, Syntax, String, &Range<usize>),
-) {
-    let words = snippet(text, &node.span);
-    let renamed = |new: &str, arguments: Vec<Syntax>| Syntax {
-        kind: Kind::Call {
-            name: new.to_owned(),
-            name_span: name_span.clone(),
-            arguments,
-        },
-        span: node.span.clone(),
-    };
-    const READINGS: [(&str, &str); 3] = [
-        ("ito", "Ito"),
-        ("stratonovich", "Stratonovich"),
-        ("anti_ito", "anti-Ito"),
-    ];
-    if let Some((_, found)) = READINGS.iter().find(|(known, _)| *known == name) {
+    /// Readings of stochastic integrals, and their increments.
+    fn reading(&mut self, node: &Syntax, name: &str, arguments: &[Syntax]) {
+        let Some((_, found)) = READINGS.iter().find(|(known, _)| *known == name) else {
+            return;
+        };
+        let words = self.words(node);
         for (other, title) in READINGS.iter().filter(|(known, _)| *known != name) {
+            let edited = called(node, other, arguments.to_vec());
             let sentence = format!("read `{words}` as {found} where {title} is meant");
-            push(
-                Class::Reading,
-                renamed(other, arguments.to_vec()),
-                sentence,
-                &node.span,
-            );
+            self.push(Class::Reading, edited, node, sentence);
         }
-        let swap = |e: &Syntax| matches!(&e.kind, Kind::Name(n) if n == "dX" || n == "dW");
         if let [integrand, against] = arguments
-            && swap(against)
+            && is_name(against, &["dX", "dW"])
         {
-            let other = if snippet(text, &against.span) == "dX" {
+            let other = if is_name(against, &["dX"]) {
                 "dW"
             } else {
                 "dX"
             };
-            let changed = Syntax {
-                kind: Kind::Name(other.to_owned()),
-                span: against.span.clone(),
-            };
+            let increment = spanned(Phrase::Name(other.to_owned()), &against.span);
+            let edited = called(node, name, vec![integrand.clone(), increment]);
             let sentence = format!("`{words}` runs against the wrong increment: {other} is meant");
-            push(
-                Class::Reading,
-                renamed(name, vec![integrand.clone(), changed]),
-                sentence,
-                &against.span,
-            );
+            self.push(Class::Reading, edited, against, sentence);
         }
     }
-    match name {
-        "start" | "end" => {
-            let other = if name == "start" { "end" } else { "start" };
-            let sentence = format!("swapped the ends: `{words}` stands for {other}(...)");
-            push(
-                Class::Ends,
-                renamed(other, arguments.to_vec()),
-                sentence,
-                &node.span,
-            );
+
+    /// Swapped ends, swapped laws.
+    fn call(&mut self, node: &Syntax, name: &str, arguments: &[Syntax]) {
+        let words = self.words(node);
+        match (name, arguments) {
+            ("start" | "end", _) => {
+                let other = if name == "start" { "end" } else { "start" };
+                let edited = called(node, other, arguments.to_vec());
+                let sentence = format!("swapped the ends: `{words}` stands for {other}(...)");
+                self.push(Class::Ends, edited, node, sentence);
+            }
+            ("kl", [of, from]) => {
+                let edited = called(node, name, vec![from.clone(), of.clone()]);
+                let sentence = format!("swapped the laws of `{words}`");
+                self.push(Class::Laws, edited, node, sentence);
+            }
+            _ => {}
         }
-        "kl" if arguments.len() == 2 => {
-            let swapped = vec![arguments[1].clone(), arguments[0].clone()];
-            push(
-                Class::Laws,
-                renamed(name, swapped),
-                format!("swapped the laws of `{words}`"),
-                &node.span,
-            );
-        }
-        _ => {}
     }
+}
+
+/// A call with another name or other arguments.
+fn called(node: &Syntax, new: &str, new_arguments: Vec<Syntax>) -> Syntax {
+    let mut call = node.clone();
+    if let Phrase::Call {
+        name, arguments, ..
+    } = &mut call.kind
+    {
+        new.clone_into(name);
+        *arguments = new_arguments;
+    }
+    call
 }
 
 fn replace(tree: &mut Syntax, path: &[usize], node: Syntax) {
@@ -513,24 +435,13 @@ fn missing_terms(side: &Side) -> Vec<Edit> {
                     continue;
                 };
                 let mut edited = side.tree.clone();
-                let sum = Syntax {
-                    kind: Kind::Chain(
-                        Box::new(old.clone()),
-                        vec![Operand {
-                            operator,
-                            operator_span: old.span.end..old.span.end,
-                            right: term.clone(),
-                        }],
-                    ),
-                    span: old.span.clone(),
-                };
+                let end = old.span.end;
+                let sum = joined(old.clone(), (operator, end), term.clone(), &old.span);
                 replace(&mut edited, slot, sum);
+                let words = snippet(&side.text, &old.span);
                 edits.push(Edit {
                     class: Class::LostTerm,
-                    sentence: format!(
-                        "lost the {title} `{word}{candidate}` in `{}`",
-                        snippet(&side.text, &old.span)
-                    ),
+                    sentence: format!("lost the {title} `{word}{candidate}` in `{words}`"),
                     span: old.span.clone(),
                     tree: edited,
                 });
@@ -549,18 +460,18 @@ fn node_at<'a>(tree: &'a Syntax, path: &[usize]) -> Option<&'a Syntax> {
 }
 
 /// As [`children`], without the right to change them.
-fn shared_children(kind: &Kind) -> Vec<&Syntax> {
+fn shared_children(kind: &Phrase) -> Vec<&Syntax> {
     match kind {
-        Kind::Number(_) | Kind::Name(_) => Vec::new(),
-        Kind::Call { arguments, .. } => arguments.iter().collect(),
-        Kind::Fold { range, body, .. } => vec![&range.low, &range.high, body],
-        Kind::Index(base, indices) => std::iter::once(base.as_ref()).chain(indices).collect(),
-        Kind::List(items) => items.iter().collect(),
-        Kind::Negate(a) | Kind::Not(a) | Kind::Transpose(a) => vec![a],
-        Kind::Chain(first, links) => std::iter::once(first.as_ref())
+        Phrase::Number(_) | Phrase::Name(_) => Vec::new(),
+        Phrase::Call { arguments, .. } => arguments.iter().collect(),
+        Phrase::Fold { range, body, .. } => vec![&range.low, &range.high, body],
+        Phrase::Index(base, indices) => std::iter::once(base.as_ref()).chain(indices).collect(),
+        Phrase::List(items) => items.iter().collect(),
+        Phrase::Negate(a) | Phrase::Not(a) | Phrase::Transpose(a) => vec![a],
+        Phrase::Chain(first, links) => std::iter::once(first.as_ref())
             .chain(links.iter().map(|link| &link.right))
             .collect(),
-        Kind::Power(base, link) => vec![base, &link.right],
+        Phrase::Power(base, link) => vec![base, &link.right],
     }
 }
 
@@ -569,8 +480,8 @@ fn integrands(node: &Syntax, path: &mut Vec<usize>, slots: &mut Vec<Vec<usize>>)
     let before = slots.len();
     let kids = shared_children(&node.kind);
     let wraps = match &node.kind {
-        Kind::Index(base, _) if matches!(&base.kind, Kind::Name(n) if n == "E") => Some(1),
-        Kind::Call { name, .. } if name == "int" => Some(0),
+        Phrase::Index(base, _) if is_name(base, &["E"]) => Some(1),
+        Phrase::Call { name, .. } if name == "int" => Some(0),
         _ => None,
     };
     for (i, child) in kids.iter().enumerate() {
@@ -591,49 +502,45 @@ fn integrands(node: &Syntax, path: &mut Vec<usize>, slots: &mut Vec<Vec<usize>>)
 
 /// Terms worth putting back, for the fields the side speaks of.
 fn candidates(side: &Side) -> Vec<(String, &'static str)> {
-    let mut found: Vec<(String, &'static str)> = vec![
-        ("div(drift)".to_owned(), "divergence"),
-        ("0.5*div(drift)".to_owned(), "divergence"),
-        ("running".to_owned(), "running cost"),
+    const FIXED: [(&str, &str); 3] = [
+        ("div(drift)", "divergence"),
+        ("0.5*div(drift)", "divergence"),
+        ("running", "running cost"),
     ];
-    for (name, vector) in names(&side.tree) {
-        if vector {
-            found.push((format!("div({name})"), "divergence"));
-            found.push((format!("0.5*div({name})"), "divergence"));
-            found.push((format!("dot({name}, score)"), "score term"));
-            found.push((format!("dot(drift, {name})"), "drift term"));
-            found.push((format!("0.5*norm2({name})"), "square"));
-            for factor in ["0.5*", ""] {
-                found.push((format!("{factor}trace(D @ jac({name}))"), "correction"));
-                found.push((format!("{factor}D*div({name})"), "correction"));
-            }
-        }
-        for factor in ["0.5*", ""] {
-            found.push((
-                format!("{factor}trace(D @ hess({name}))"),
-                "second-order term",
-            ));
-            found.push((format!("{factor}D*lap({name})"), "second-order term"));
-        }
-        found.push((format!("dot(drift, grad({name}))"), "transport term"));
-        found.push((format!("D({name}, t)"), "time derivative"));
+    const OF_A_FIELD: [(&str, &str); 15] = [
+        ("div(#)", "divergence"),
+        ("0.5*div(#)", "divergence"),
+        ("dot(#, score)", "score term"),
+        ("dot(drift, #)", "drift term"),
+        ("0.5*norm2(#)", "square"),
+        ("0.5*trace(D @ jac(#))", "correction"),
+        ("0.5*D*div(#)", "correction"),
+        ("trace(D @ jac(#))", "correction"),
+        ("D*div(#)", "correction"),
+        ("0.5*trace(D @ hess(#))", "second-order term"),
+        ("0.5*D*lap(#)", "second-order term"),
+        ("trace(D @ hess(#))", "second-order term"),
+        ("D*lap(#)", "second-order term"),
+        ("dot(drift, grad(#))", "transport term"),
+        ("D(#, t)", "time derivative"),
+    ];
+    let mut found: Vec<_> = FIXED.map(|(term, title)| (term.to_owned(), title)).into();
+    for name in names(&side.tree) {
+        found.extend(OF_A_FIELD.map(|(term, title)| (term.replace('#', &name), title)));
     }
     found
 }
 
 /// Fields a side speaks of, each as itself; shapes are tried both ways.
-fn names(tree: &Syntax) -> Vec<(String, bool)> {
+fn names(tree: &Syntax) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![tree];
     while let Some(node) = open.pop() {
-        if let Kind::Name(name) = &node.kind {
+        if let Phrase::Name(name) = &node.kind {
             let fixed = RESERVED.contains(&name.as_str())
                 && !matches!(name.as_str(), "score" | "log_p" | "V");
-            let known = found
-                .iter()
-                .any(|(other, _): &(String, bool)| other == name);
-            if !fixed && !known && !FUNCTIONALS.contains(&name.as_str()) {
-                found.push((name.clone(), true));
+            if !fixed && !found.contains(name) && !FUNCTIONALS.contains(&name.as_str()) {
+                found.push(name.clone());
             }
         }
         open.extend(shared_children(&node.kind));

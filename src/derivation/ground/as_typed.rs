@@ -76,9 +76,13 @@ pub fn test_function(noising: &mut Noising) -> Expr {
     graph.of(sum(terms))
 }
 
-/// Compares derived expressions with values found another way, at up to 64 of the points (640 over the number of
-/// coordinates, four at least); `None` if
-/// no point gave finite values.
+/// Points of a comparison in so many coordinates: 64, fewer in many, four at least.
+pub fn points_wanted(coordinates: usize) -> usize {
+    (STATE_POINTS / coordinates.max(1)).clamp(FEWEST_POINTS, POINTS)
+}
+
+/// Compares derived expressions with values found another way, and the size of the largest term in them, at
+/// the first `wanted` points where both are finite; `None` if no point gave finite values.
 ///
 /// # Errors
 /// [`Refuted`] at the first point where they differ by more than rounding.
@@ -86,36 +90,30 @@ pub fn compare(
     graph: &Graph,
     claim: &str,
     derived: &[Expr],
-    points: &[Point],
-    forward: impl Fn(&Graph, &Point) -> Option<Vec<f64>>,
+    (points, wanted): (&[Point], usize),
+    forward: impl Fn(&Graph, &Point) -> Option<(Vec<f64>, f64)>,
 ) -> Result<Option<CrossCheck>, Refuted> {
     let mut check = CrossCheck {
         points: 0,
         largest_relative_difference: 0.0,
     };
-    let coordinates = points.first().map_or(1, |at| at.len().max(1));
-    let wanted = (STATE_POINTS / coordinates).clamp(FEWEST_POINTS, POINTS);
     for at in points {
         let Some(symbolic) = graph.evaluate_all(derived, at) else {
             continue;
         };
-        let Some(values) = forward(graph, at) else {
+        let Some((values, scale)) = forward(graph, at) else {
             continue;
         };
-        assert_eq!(
-            symbolic.len(),
-            values.len(),
-            "both ways have the same shape"
-        );
+        let (here, there) = (symbolic.len(), values.len());
+        assert_eq!(here, there, "both ways have the same shape");
         if symbolic.iter().chain(&values).any(|v| !v.is_finite()) {
             continue;
         }
-        let scale = values.iter().fold(1.0_f64, |s, v| s.max(v.abs()));
         for (left, right) in symbolic.iter().zip(&values) {
             let difference = (left - right).abs() / scale.max(left.abs());
             if difference > TOLERANCE {
                 return Err(Refuted {
-                    claim: format!("{claim}, from the expressions as typed"),
+                    claim: claim.to_owned(),
                     at: at.iter().map(|(e, v)| (graph.text(*e), *v)).collect(),
                     left: *left,
                     right: *right,
@@ -131,15 +129,10 @@ pub fn compare(
     Ok((check.points > 0).then_some(check))
 }
 
-/// The weaker of two comparisons.
-pub fn combined(a: Option<CrossCheck>, b: Option<CrossCheck>) -> Option<CrossCheck> {
-    let (a, b) = (a?, b?);
-    Some(CrossCheck {
-        points: a.points.min(b.points),
-        largest_relative_difference: a
-            .largest_relative_difference
-            .max(b.largest_relative_difference),
-    })
+/// Values, and the largest of them or one.
+pub fn with_scale(values: Vec<f64>) -> (Vec<f64>, f64) {
+    let scale = values.iter().fold(1.0_f64, |s, v| s.max(v.abs()));
+    (values, scale)
 }
 
 /// Values of the coefficients of a diffusion at a point.

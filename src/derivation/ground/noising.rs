@@ -4,6 +4,7 @@ use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix;
 use crate::expr::arithmetic::{self, Arithmetic, log, partial, sum};
 use crate::expr::{Expr, Graph, Node};
+use crate::problem::meant::model::Problem;
 
 /// `dX = f dt + G dW` (Itô) with `D = G G'`, and what follows from it by differentiation.
 ///
@@ -63,6 +64,13 @@ impl Noising {
             running_cost,
             definitions: Vec::new(),
         }
+    }
+
+    /// The process of `[dynamics]`, as the user wrote it.
+    pub fn of_problem(problem: &Problem) -> Self {
+        let (drift, diffusion) = (&problem.dynamics.drift, &problem.dynamics.diffusion);
+        let (graph, state) = (problem.graph.clone(), problem.state.clone());
+        Self::new(graph, problem.time, state, drift.clone(), diffusion.clone())
     }
 
     pub fn dimension(&self) -> usize {

@@ -60,7 +60,8 @@ impl Formula {
         }
     }
 
-    /// A template in the text notation of formulas with parts in the places of its `{}`.
+    /// A template in the text notation of formulas, with parts in the places of its `{}`; the LaTeX is typeset
+    /// from it.
     pub fn of(template: &str, parts: &[&Self]) -> Self {
         let (text, latex): (Vec<_>, Vec<_>) = parts
             .iter()

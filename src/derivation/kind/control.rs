@@ -11,6 +11,7 @@ use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
 use crate::derivation::structure::facts::{Facts, Known};
+use crate::expr::Graph;
 use crate::problem::meant::model::Calculus;
 
 /// What is derived besides the expressions: how the noise was read, and where points may lie.
@@ -115,26 +116,25 @@ pub fn cross_check(
     derived.extend(&steered);
     let domain = setting.domain.as_deref();
     let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
-    as_typed::compare(
-        &controlled.process.graph,
-        "generator, least cost rate, policy and optimal drift",
-        &derived,
-        &places,
-        |graph, at| {
-            let mut off: Point = at.clone();
-            off.extend(stated.control.iter().map(|u| (*u, 0.0)));
-            let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
-            let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
-            let slope = as_typed::gradient(graph, &stated.state, test, at)?;
-            let carried: f64 = still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum();
-            let best = as_typed::least_cost_rate(graph, stated, &slope, at)?;
-            let (least, control) = best.split_first()?;
-            let mut on: Point = at.clone();
-            on.extend(stated.control.iter().copied().zip(control.iter().copied()));
-            let mut values = vec![generated, least + generated - carried];
-            values.extend(control);
-            values.extend(graph.evaluate_all(&stated.drift, &on)?);
-            Some(values)
-        },
-    )
+    let forward = |graph: &Graph, at: &Point| {
+        let mut off: Point = at.clone();
+        off.extend(stated.control.iter().map(|u| (*u, 0.0)));
+        let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
+        let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
+        let slope = as_typed::gradient(graph, &stated.state, test, at)?;
+        let carried: f64 = still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum();
+        let best = as_typed::least_cost_rate(graph, stated, &slope, at)?;
+        let (least, control) = best.split_first()?;
+        let mut on: Point = at.clone();
+        on.extend(stated.control.iter().copied().zip(control.iter().copied()));
+        let mut values = vec![generated, least + generated - carried];
+        values.extend(control);
+        values.extend(graph.evaluate_all(&stated.drift, &on)?);
+        Some(as_typed::with_scale(values))
+    };
+    let claim =
+        "generator, least cost rate, policy and optimal drift, from the expressions as typed";
+    let wanted = as_typed::points_wanted(places[0].len());
+    let graph = &controlled.process.graph;
+    as_typed::compare(graph, claim, &derived, (&places, wanted), forward)
 }

@@ -6,18 +6,14 @@
 
 use crate::derivation::control::hamilton_jacobi_bellman as bellman;
 use crate::derivation::control::optimal_control::optimal_control;
-use crate::derivation::ground::as_typed::{CrossCheck, Point, points, test_function};
+use crate::derivation::ground::as_typed::{CrossCheck, Point, compare, points, test_function};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::stated::Stated;
-
 use crate::expr::{Expr, Graph};
 
 /// Points of the comparison.
 const POINTS: usize = 64;
-
-/// Differences beyond this, relative to the largest term, are not rounding.
-const TOLERANCE: f64 = 1e-9;
 
 /// Compares at 64 seeded points; `None` if no point gave finite values.
 ///
@@ -42,39 +38,11 @@ pub fn cross_check(
         stated,
         noisy_states: noisy_states(stated),
     };
-    let mut check = CrossCheck {
-        points: 0,
-        largest_relative_difference: 0.0,
-    };
-    for at in points(&stated.state, stated.time, domain, stated.horizon) {
-        let Some(symbolic) = noising.graph.evaluate_all(&derived, &at) else {
-            continue;
-        };
-        let Some((forward, scale)) = original.values(noising, value, &at) else {
-            continue;
-        };
-        if symbolic.iter().chain(&forward).any(|v| !v.is_finite()) {
-            continue;
-        }
-        for (left, right) in symbolic.iter().zip(&forward) {
-            let difference = (left - right).abs() / scale.max(left.abs());
-            if difference > TOLERANCE {
-                let named = at.iter().map(|(e, v)| (stated.graph.text(*e), *v));
-                return Err(Refuted {
-                    claim: "derived coefficients agree with the expressions as typed".to_owned(),
-                    at: named.collect(),
-                    left: *left,
-                    right: *right,
-                });
-            }
-            check.largest_relative_difference = check.largest_relative_difference.max(difference);
-        }
-        check.points += 1;
-        if check.points == POINTS {
-            break;
-        }
-    }
-    Ok((check.points > 0).then_some(check))
+    let places = points(&stated.state, stated.time, domain, stated.horizon);
+    let process = &*noising;
+    let forward = |_: &Graph, at: &Point| original.values(process, value, at);
+    let claim = "derived coefficients agree with the expressions as typed";
+    compare(&process.graph, claim, &derived, (&places, POINTS), forward)
 }
 
 /// The states that occur in the diffusion matrix.

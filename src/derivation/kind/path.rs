@@ -89,10 +89,11 @@ fn cross_check(
     let forward = |graph: &Graph, at: &Point| {
         let momenta = graph.evaluate_all(&p, at)?;
         let eps = graph.evaluate(metric.strength, at)?;
-        motion_as_typed(graph, stated, &momenta, eps, at)
+        motion_as_typed(graph, stated, &momenta, eps, at).map(as_typed::with_scale)
     };
-    let claim = "Hamilton's equations";
-    as_typed::compare(&exact.graph, claim, &derived, &places, forward)
+    let claim = "Hamilton's equations, from the expressions as typed";
+    let wanted = as_typed::points_wanted(places[0].len());
+    as_typed::compare(&exact.graph, claim, &derived, (&places, wanted), forward)
 }
 
 /// `x' = f + G G'p / eps` and `p' = -d/dx (p . f + 1/2 |G' p|^2 / eps)` from the expressions as typed.

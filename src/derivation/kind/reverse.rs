@@ -19,13 +19,7 @@ use crate::problem::meant::model::{Preset, Problem, Rate};
 
 /// The noising process of a problem, as the user wrote it.
 pub fn noising(problem: &Problem) -> Noising {
-    Noising::new(
-        problem.graph.clone(),
-        problem.time,
-        problem.state.clone(),
-        problem.dynamics.drift.clone(),
-        problem.dynamics.diffusion.clone(),
-    )
+    Noising::of_problem(problem)
 }
 
 /// The same process with a named `beta(t)` where a preset has one, for printing.

@@ -52,6 +52,16 @@ pub struct FieldCard {
     pub settings: fn(&Options) -> String,
 }
 
+/// A preset: a process by name, stated as a file would state it.
+#[derive(Clone, Copy, Debug)]
+pub struct PresetCard {
+    pub page: Page,
+    /// Its keys in `[dynamics]`.
+    pub options: &'static [Key],
+    /// `drift` and `diffusion`.
+    pub coefficients: fn(&Options) -> [String; 2],
+}
+
 /// Cards of one sort.
 pub trait Listed {
     fn name(&self) -> &'static str;

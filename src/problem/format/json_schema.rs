@@ -4,7 +4,7 @@ use crate::problem::format::card::{Card, Listed};
 use crate::problem::format::key::{Bound, Fallback, Form, Key, Names};
 use crate::problem::format::tables::{Shape, TableSchema, part, tables};
 use crate::problem::format::vocabulary::{Vocabulary, with_code};
-use crate::problem::meant::kind::Kind;
+use crate::problem::meant::kind::{EVERY, Kind};
 use serde_json::{Map, Value, json};
 
 /// The whole format as a JSON Schema (draft 2020-12), for the completion of editors.
@@ -16,7 +16,7 @@ pub fn json_schema(vocabulary: &Vocabulary) -> Value {
             properties.insert(table.name.to_owned(), table_schema(table, vocabulary));
         }
     }
-    let kinds: Vec<Value> = Kind::ALL.into_iter().map(of_kind).collect();
+    let kinds: Vec<Value> = EVERY.iter().copied().map(of_kind).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Onsager problem",

@@ -1,5 +1,7 @@
 //! One page about a name: what `onsager explain` prints and `onsager list` names.
 
+use std::iter;
+
 /// A page in a book: a Markdown text with a section for each name.
 ///
 /// A section is a heading, a line that says what it is, what it means with its formula, a list of what is usually behind
@@ -26,12 +28,15 @@ impl Page {
         self.section().lines().next().unwrap_or_default()
     }
 
+    /// The piece between fences.
+    pub fn example(&self) -> Option<&'static str> {
+        let (_, rest) = self.section().split_once("```\n")?;
+        Some(rest.trim_end().trim_end_matches("```"))
+    }
+
     /// The page as text.
     pub fn text(&self) -> String {
-        let (body, example) = self
-            .section()
-            .split_once("```\n")
-            .unwrap_or((self.section(), ""));
+        let body = self.section().split("```\n").next().unwrap_or_default();
         let (causes, meaning): (Vec<&str>, Vec<&str>) = body
             .lines()
             .skip(1)
@@ -48,13 +53,12 @@ impl Page {
         };
         part(meaning.into_iter().map(str::to_owned).collect(), "  ");
         part(aligned(&causes), "  ");
-        let example = example.trim_end().trim_end_matches("```").lines();
-        let example: Vec<String> = example.map(|line| format!("  {line}")).collect();
-        if !example.is_empty() {
-            text.push_str("\n  example\n");
-            for line in example {
-                text.push_str(&format!("  {line}\n"));
-            }
+        if let Some(example) = self.example() {
+            let lines = example.lines().map(|line| format!("  {line}"));
+            part(
+                iter::once("example".to_owned()).chain(lines).collect(),
+                "  ",
+            );
         }
         text
     }

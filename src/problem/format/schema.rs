@@ -14,11 +14,12 @@ pub fn table(name: &str) -> Option<&'static TableSchema> {
     tables().find(|table| table.name == name)
 }
 
-/// The keys of a table; `[[solver]]` has those of every method.
+/// The keys of a table; `[[solver]]` has those of every method, `[dynamics]` those of every preset.
 pub fn keys(table: &'static TableSchema, vocabulary: &Vocabulary) -> Vec<&'static Key> {
     let own = table.keys.iter();
     match table.name {
         "solver" => own.chain(vocabulary.options()).collect(),
+        "dynamics" => own.chain(vocabulary.preset_keys()).collect(),
         _ => own.collect(),
     }
 }

@@ -1,8 +1,9 @@
 //! Every name of a method, check, family or preset that files may use: this floor knows none of them, the reader gets
 //! them as an argument.
 
-use crate::problem::format::card::{Automatic, Card, CheckCard, FieldCard, Listed};
+use crate::problem::format::card::{Automatic, Card, CheckCard, FieldCard, Listed, PresetCard};
 use crate::problem::format::key::{Key, Names};
+use crate::problem::format::names::PRESETS;
 use crate::problem::meant::task::Kind;
 
 /// The cards a file is read against.
@@ -11,6 +12,8 @@ pub struct Vocabulary {
     pub methods: Vec<&'static Card>,
     pub checks: Vec<&'static CheckCard>,
     pub families: Vec<&'static FieldCard>,
+    /// Beside those of the format.
+    pub presets: Vec<&'static PresetCard>,
     pub automatic: Automatic,
 }
 
@@ -21,22 +24,9 @@ impl Vocabulary {
             methods: Vec::new(),
             checks: Vec::new(),
             families: Vec::new(),
+            presets: Vec::new(),
             automatic: |_| Some(Vec::new()),
         }
-    }
-
-    /// One more method.
-    #[must_use]
-    pub fn with_method(mut self, card: &'static Card) -> Self {
-        self.methods.push(card);
-        self
-    }
-
-    /// One more check.
-    #[must_use]
-    pub fn with_check(mut self, card: &'static CheckCard) -> Self {
-        self.checks.push(card);
-        self
     }
 
     /// The names a key accepts.
@@ -46,21 +36,33 @@ impl Vocabulary {
             Names::Listed(names) => names.to_vec(),
             Names::Methods => all(&self.methods),
             Names::Checks => all(&self.checks),
-            Names::Presets => crate::problem::format::names::PRESETS.to_vec(),
+            Names::Presets => {
+                let others = self.presets.iter().map(|card| card.page.name);
+                PRESETS.into_iter().chain(others).collect()
+            }
             Names::Families => self.families.iter().map(|card| card.name).collect(),
         }
     }
 
     /// Every option of a method, each once.
     pub fn options(&self) -> Vec<&'static Key> {
-        let mut keys: Vec<&'static Key> = Vec::new();
-        for key in self.methods.iter().flat_map(|card| card.options) {
-            if keys.iter().all(|known| known.name != key.name) {
-                keys.push(key);
-            }
-        }
-        keys
+        distinct(self.methods.iter().flat_map(|card| card.options))
     }
+
+    /// Every key of a preset beside those of the format, each once.
+    pub fn preset_keys(&self) -> Vec<&'static Key> {
+        distinct(self.presets.iter().flat_map(|card| card.options))
+    }
+}
+
+fn distinct(all: impl Iterator<Item = &'static Key>) -> Vec<&'static Key> {
+    let mut keys: Vec<&'static Key> = Vec::new();
+    for key in all {
+        if keys.iter().all(|known| known.name != key.name) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// The names that files may use, whether or not there is code.

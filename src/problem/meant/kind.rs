@@ -60,6 +60,10 @@ struct KindCard {
     /// In a few words.
     asks_for: &'static str,
     required_tables: &'static str,
+    /// Tables that state a law, the prior apart.
+    laws: &'static str,
+    /// A short `[dynamics]`.
+    dynamics: &'static str,
     standard_checks: &'static str,
     standard_plots: &'static str,
 }
@@ -97,6 +101,11 @@ impl Kind {
         self == Self::Path
     }
 
+    /// Whether paths may stop, and meet edges.
+    pub fn has_events(self) -> bool {
+        WITH_EVENTS.contains(&self)
+    }
+
     /// Whether the process runs back from a prior, to a `t_min` after the start of the horizon.
     pub fn generates(self) -> bool {
         GENERATING.contains(&self)
@@ -110,6 +119,16 @@ impl Kind {
     /// Tables a problem of this kind cannot do without.
     pub fn required_tables(self) -> Vec<&'static str> {
         self.card().required_tables.split(' ').collect()
+    }
+
+    /// Tables that state a law, the prior apart.
+    pub(crate) fn laws(self) -> Vec<&'static str> {
+        self.card().laws.split_whitespace().collect()
+    }
+
+    /// The keys of a short `[dynamics]`, for messages.
+    pub(crate) fn short_dynamics(self) -> &'static str {
+        self.card().dynamics
     }
 
     /// Checks meant by `"standard"`; those that only make sense for a table are added for one.
@@ -127,6 +146,8 @@ impl Kind {
             Self::Reverse => &KindCard {
                 asks_for: "undo a diffusion: the score as an optimal control",
                 required_tables: "dynamics data",
+                laws: "data",
+                dynamics: "preset = \"vp\"",
                 standard_checks: "derivatives hjb-residual hopf-cole verification gap pathwise explicit-implicit \
                     explicit-denoising stationarity path-kl h-invariance likelihood \
                     entropy-balance score-identity grid-order",
@@ -135,6 +156,8 @@ impl Kind {
             Self::Control => &KindCard {
                 asks_for: "the feedback that minimises an expected cost",
                 required_tables: "dynamics initial cost",
+                laws: "initial",
+                dynamics: "state = \"x\", control = \"u\", drift = \"u\", diffusion = 1.0",
                 standard_checks: "derivatives riccati-residual hjb-residual hopf-cole grid-order policy-cost \
                     zero-variance",
                 standard_plots: "value policy paths weights convergence",
@@ -142,24 +165,32 @@ impl Kind {
             Self::Sample => &KindCard {
                 asks_for: "draws from an unnormalised density, and its normaliser",
                 required_tables: "dynamics target",
+                laws: "target",
+                dynamics: "preset = \"vp\"",
                 standard_checks: "derivatives evidence-bracket ess log-z quantiles",
                 standard_plots: "samples paths log-weights evidence",
             },
             Self::Bridge => &KindCard {
                 asks_for: "the Schroedinger bridge between two laws",
                 required_tables: "dynamics source target",
+                laws: "source target",
+                dynamics: "preset = \"brownian\"",
                 standard_checks: "derivatives marginals schroedinger-system static-dynamic",
                 standard_plots: "potentials paths marginals",
             },
             Self::Path => &KindCard {
                 asks_for: "the most probable path between two points",
                 required_tables: "dynamics path",
+                laws: "",
+                dynamics: "state = \"x\", drift = \"x - x^3\", diffusion = 0.5",
                 standard_checks: "derivatives action-quadrature hamiltonian euler-lagrange quasipotential",
                 standard_plots: "path action-density",
             },
             Self::Simulate => &KindCard {
                 asks_for: "the law of an SDE, its stationary density, first passages",
                 required_tables: "dynamics initial",
+                laws: "initial",
+                dynamics: "state = \"x\", drift = \"x - x^3\", diffusion = 0.5",
                 standard_checks: "derivatives mass fpk-residual strong-order conversion",
                 standard_plots: "density paths",
             },

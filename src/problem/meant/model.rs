@@ -3,7 +3,9 @@
 use crate::expr::{Expr, Graph, Value};
 use crate::problem::meant::claim::{IdentitySpec, Sweep, Typed};
 use crate::problem::meant::grid::GridSettings;
+use crate::problem::meant::law::Law;
 use crate::problem::meant::named::Named;
+use crate::problem::meant::setup::Setup;
 use crate::problem::meant::solver::SolverSpec;
 use crate::problem::meant::task::{Kind, Reverse, Task};
 use std::collections::BTreeMap;
@@ -277,6 +279,8 @@ pub struct Problem {
     /// `[units]`, as typed.
     pub units: Vec<(String, Typed)>,
     pub dynamics: Dynamics,
+    /// Affine drift and noise free of the state, as far as the coefficients show it.
+    pub affine: bool,
     /// What is asked, with the laws, costs and ends that belong to it.
     pub task: Task,
     pub observe: Vec<(String, Expr)>,
@@ -307,11 +311,26 @@ impl Problem {
         self.task.kind()
     }
 
+    /// What the defaults of options depend on.
+    pub fn setup(&self) -> Setup<'_> {
+        let law = self.task.start_law();
+        Setup {
+            kind: self.kind(),
+            dimension: self.dimension(),
+            components: law.and_then(Law::mixture).map(|m| m.components()),
+            affine: self.affine,
+            grid: &self.grid,
+            steps: self.time_settings.steps,
+            paths: self.run.paths,
+            path: match &self.task {
+                Task::Path(path) => Some(path),
+                _ => None,
+            },
+        }
+    }
+
     /// The laws of a problem of kind `reverse`.
     pub fn reverse(&self) -> Option<&Reverse> {
-        match &self.task {
-            Task::Reverse(task) => Some(task),
-            _ => None,
-        }
+        self.task.reverse()
     }
 }

@@ -167,6 +167,20 @@ impl Task {
         }
     }
 
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    pub fn reverse(&self) -> Option<&Reverse> {
+        match self {
+            Self::Reverse(task) => Some(task),
+            _ => None,
+        }
+    }
+
     pub fn events(&self) -> &[Event] {
         match self {
             Self::Control(task) => &task.events,

@@ -189,7 +189,7 @@ fn read_check(
         severity: reader.one(section, "severity").unwrap_or(Severity::Fail),
     };
     // The checks of reverse diffusion choose their own refinements and comparisons.
-    if kind != Kind::Reverse {
+    if !kind.is_reverse() {
         spec.against = read_against(reader, section, solvers);
         spec.order = reader.optional_number(section, "order");
         spec.until = reader.optional_number(section, "until");

@@ -1,13 +1,17 @@
 //! Reads `[dynamics]`: presets and user-written coefficients, both ending as symbols.
 
 use crate::expr::Expr;
+use crate::problem::format::card::PresetCard;
+use crate::problem::meant::grid::GridSettings;
 use crate::problem::meant::model::{Boundary, Calculus, Dynamics};
 use crate::problem::meant::named::Named;
+use crate::problem::meant::setup::Setup;
 use crate::problem::meant::task::Kind;
+use crate::problem::read::options::read_options;
 use crate::problem::read::presets::preset_dynamics;
 use crate::problem::read::state::read_shape;
 use crate::problem::text::diagnostic::Diagnostic;
-use crate::problem::text::document::{Entry, Value};
+use crate::problem::text::document::{Entry, Node, Value};
 use crate::problem::text::names::Shaped;
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{floats, quote};
@@ -15,7 +19,7 @@ use crate::problem::text::resolved::{floats, quote};
 /// `[t0, t1]`. Noising processes and presets start at 0. A path has a duration instead.
 pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> (f64, f64) {
     let default = (0.0, 1.0);
-    if kind == Kind::Path {
+    if kind.is_path() {
         if let Some(entry) = section.take("horizon") {
             reader.push(
                 Diagnostic::error(
@@ -36,7 +40,7 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kin
     let Some((start, end)) = reader.interval_at(&entry.node, "dynamics.horizon") else {
         return default;
     };
-    let at_zero = section.has("preset") || matches!(kind, Kind::Reverse | Kind::Sample);
+    let at_zero = section.has("preset") || kind.generates();
     if start != 0.0 && at_zero {
         reader.push(
             Diagnostic::error(
@@ -153,7 +157,7 @@ fn read_boundary(
             return natural;
         };
         let found = boundary.name();
-        if boundary != Boundary::Natural && !matches!(kind, Kind::Control | Kind::Simulate) {
+        if boundary != Boundary::Natural && !kind.has_events() {
             reader.push(
                 Diagnostic::error(
                     "E023",
@@ -193,7 +197,7 @@ pub(crate) fn read_dynamics(
     let boundary = read_boundary(reader, section, kind, domain.is_some());
     let preset = section.take("preset");
     let dynamics = match preset {
-        Some(entry) if kind == Kind::Control => {
+        Some(entry) if kind.has_cost() => {
             reader.push(
                 Diagnostic::error(
                     "E016",
@@ -207,7 +211,10 @@ pub(crate) fn read_dynamics(
         Some(entry) => {
             reader.record_entry(section, entry);
             let calculus = read_calculus(reader, section).unwrap_or(Calculus::Ito);
-            preset_dynamics(reader, section, entry, horizon, calculus)
+            match added_preset(reader, entry) {
+                Some(card) => added_dynamics(reader, section, (entry, card), horizon, kind),
+                None => preset_dynamics(reader, section, entry, horizon, calculus),
+            }
         }
         None if reader.formulas.state().is_empty() => return None,
         None => custom_dynamics(reader, section, horizon),
@@ -305,6 +312,62 @@ fn custom_dynamics(
             None => reader.missing(section, key, example),
         }
     }
+    stated_dynamics(reader, drift_entry, diffusion_entry, calculus, horizon)
+}
+
+/// A preset beside those of the format.
+fn added_preset(reader: &Reader, entry: &Entry) -> Option<&'static PresetCard> {
+    let mut cards = reader.vocabulary.presets.iter();
+    let named = |card: &&&'static PresetCard| matches!(&entry.node.value, Value::Text(name) if name == card.page.name);
+    cards.find(named).copied()
+}
+
+/// The coefficients that such a preset states, read like those of a file.
+fn added_dynamics(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    (entry, card): (&Entry, &'static PresetCard),
+    horizon: (f64, f64),
+    kind: Kind,
+) -> Option<Dynamics> {
+    let grid = GridSettings {
+        points: None,
+        stretch: 1.0,
+        scheme: None,
+        levels: None,
+    };
+    let setup = Setup {
+        kind,
+        dimension: reader.formulas.state().len(),
+        components: None,
+        affine: false,
+        grid: &grid,
+        steps: 0,
+        paths: 0,
+        path: None,
+    };
+    let options = read_options(reader, section, card.options, &setup);
+    if reader.formulas.state().is_empty() {
+        return None;
+    }
+    let [drift, diffusion] = (card.coefficients)(&options).map(|text| Entry {
+        node: Node {
+            value: Value::Text(text),
+            ..entry.node.clone()
+        },
+        ..entry.clone()
+    });
+    let calculus = Some(Calculus::Ito);
+    stated_dynamics(reader, Some(&drift), Some(&diffusion), calculus, horizon)
+}
+
+fn stated_dynamics(
+    reader: &mut Reader,
+    drift_entry: Option<&Entry>,
+    diffusion_entry: Option<&Entry>,
+    calculus: Option<Calculus>,
+    horizon: (f64, f64),
+) -> Option<Dynamics> {
     let drift = drift_entry.and_then(|entry| read_drift(reader, entry));
     let diffusion = diffusion_entry.and_then(|entry| read_diffusion(reader, entry));
     let (drift, diffusion) = (drift?, diffusion?);

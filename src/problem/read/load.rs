@@ -3,33 +3,31 @@
 use crate::expr::Expr;
 use crate::problem::format::schema;
 use crate::problem::format::vocabulary::{Vocabulary, readable};
+use crate::problem::meant::kind::{EVERY, Kind};
 use crate::problem::meant::law::Law;
 use crate::problem::meant::model::{Dynamics, Preset, Problem, Spacing};
 use crate::problem::meant::named::Named;
 use crate::problem::meant::setup::Setup;
-use crate::problem::meant::task::{
-    Bridge, Control, Duration, Kind, Reverse, Sample, Simulate, Task,
-};
+use crate::problem::meant::task::{Duration, Task};
 use crate::problem::read::checks::{Applicable, read_checks};
 use crate::problem::read::dynamics::{
     read_control, read_control_bounds, read_dynamics, read_horizon,
 };
 use crate::problem::read::lint;
 use crate::problem::read::methods::read_solvers;
-use crate::problem::read::objective::{
-    Ends, read_cost, read_events, read_grid, read_observables, read_path,
-};
+use crate::problem::read::objective::{Ends, read_grid, read_observables};
 use crate::problem::read::prior::AffineSystem;
 use crate::problem::read::roles::{
-    DataSource, Sections, read_prior, read_state_and_laws, require_tables, slid,
+    DataSource, Sections, read_state_and_laws, require_tables, slid,
 };
 use crate::problem::read::settings::{
     read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
 };
 use crate::problem::read::statements::{read_identities, read_sweep, read_units};
+use crate::problem::read::task::{Statement, read_task};
 use crate::problem::read::units::check_units;
 use crate::problem::text::diagnostic::{Diagnostic, Report, Source, sort};
-use crate::problem::text::document::{self, Override, Table, Value, apply_overrides};
+use crate::problem::text::document::{self, Node, Override, Table, Value, apply_overrides};
 use crate::problem::text::folder::DataFolder;
 use crate::problem::text::names::Formulas;
 use crate::problem::text::reader::Reader;
@@ -47,6 +45,8 @@ pub struct Loaded {
     pub source: Source,
     /// The full file with every default and every override filled in. It loads to the same problem.
     pub resolved: String,
+    /// The same, table by table.
+    pub(crate) written: Resolved,
 }
 
 /// Reads and validates a problem file.
@@ -125,6 +125,7 @@ pub fn parse_text(
                 warnings,
                 source: reader.source,
                 resolved: reader.resolved.to_text(),
+                written: reader.resolved,
             })
         }
         _ => Err(Report::new(reader.source, reader.diagnostics)),
@@ -163,37 +164,22 @@ fn check_format(root: &Table) -> Option<Diagnostic> {
 /// The kind of the problem. Without one the file is read as a reverse problem, whose missing key is
 /// reported with everything else.
 fn find_kind(root: &Table) -> Result<Kind, Box<Diagnostic>> {
-    let Some(problem) = root.table("problem") else {
-        return Ok(Kind::Reverse);
-    };
-    let Some(entry) = problem.get("kind") else {
-        return Ok(Kind::Reverse);
-    };
-    let Value::Text(name) = &entry.node.value else {
-        return Ok(Kind::Reverse);
+    let stated = root
+        .table("problem")
+        .and_then(|problem| problem.get("kind"));
+    let Some(Node {
+        span,
+        value: Value::Text(name),
+    }) = stated.map(|entry| &entry.node)
+    else {
+        return Ok(EVERY[0]);
     };
     Kind::from_name(name).ok_or_else(|| {
         let kinds = Kind::names();
-        let diagnostic = Diagnostic::error(
-            "E003",
-            entry.node.span.clone(),
-            format!("unknown kind `{name}`"),
-        )
-        .note(format!("kinds: {}", kinds.join(", ")));
+        let diagnostic = Diagnostic::error("E003", span.clone(), format!("unknown kind `{name}`"))
+            .note(format!("kinds: {}", kinds.join(", ")));
         Box::new(diagnostic.hint(did_you_mean(name, kinds)))
     })
-}
-
-/// What the tables say about the state, the process and the laws.
-struct Statement {
-    names: Option<Vec<String>>,
-    control_names: Vec<String>,
-    control_bounds: Option<Vec<(f64, f64)>>,
-    /// In the order of [`Sections::roles`].
-    laws: Vec<Option<Law>>,
-    dynamics: Option<Dynamics>,
-    horizon: (f64, f64),
-    ends: Ends,
 }
 
 fn read_statement(
@@ -204,7 +190,7 @@ fn read_statement(
 ) -> Statement {
     let ends = Ends::read(reader, &sections.path);
     let (names, laws) = read_state_and_laws(reader, sections, source, kind, &ends);
-    let control_names = if kind == Kind::Control {
+    let control_names = if kind.has_cost() {
         read_control(reader, &sections.dynamics)
     } else {
         Vec::new()
@@ -216,7 +202,7 @@ fn read_statement(
     };
     let horizon = read_horizon(reader, &sections.dynamics, kind);
     // Without the control its expressions would only give follow-ups.
-    let broken = kind == Kind::Control && control_names.is_empty();
+    let broken = kind.has_cost() && control_names.is_empty();
     let dynamics = if sections.dynamics.is_present() && !broken {
         read_dynamics(reader, &sections.dynamics, horizon, kind)
     } else {
@@ -262,11 +248,9 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     let law = task.as_ref().and_then(Task::start_law);
     let components = law.and_then(Law::mixture).map(|m| m.components());
     let spacing = default_spacing(kind, dynamics.as_ref());
-    let horizon = match &task {
-        Some(Task::Path(path)) => match path.duration {
-            Duration::Fixed(duration) => (0.0, duration),
-            Duration::Free => statement.horizon,
-        },
+    let path = task.as_ref().and_then(Task::path);
+    let horizon = match path.map(|path| path.duration) {
+        Some(Duration::Fixed(duration)) => (0.0, duration),
         _ => statement.horizon,
     };
     let time_settings = read_time(reader, &sections.time, horizon, spacing, kind);
@@ -275,18 +259,16 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     let dimension = reader.formulas.state().len().max(1);
     let paths = default_paths(dimension, components, time_settings.steps);
     let run = read_run(reader, &sections.run, seed, paths, kind);
+    let affine = is_affine(reader, dynamics.as_ref());
     let setup = Setup {
         kind,
         dimension,
         components,
-        affine: is_affine(reader, dynamics.as_ref()),
+        affine,
         grid: &grid,
         steps: time_settings.steps,
         paths: run.paths,
-        path: match &task {
-            Some(Task::Path(path)) => Some(path),
-            _ => None,
-        },
+        path,
     };
     let (solvers, automatic) = read_solvers(reader, root, &sections.run, &setup);
     let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
@@ -340,6 +322,7 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         definitions,
         units,
         dynamics,
+        affine,
         task,
         observe,
         time_settings,
@@ -391,76 +374,6 @@ fn read_unit_table(
     read_units(reader, &sections.units, base, &known)
 }
 
-/// What is asked, from the laws and the tables of the kind.
-fn read_task(
-    reader: &mut Reader,
-    root: &Table,
-    sections: &Sections<'_>,
-    source: DataSource<'_>,
-    kind: Kind,
-    statement: &mut Statement,
-    dynamics: Option<&Dynamics>,
-) -> Option<Task> {
-    let mut laws = std::mem::take(&mut statement.laws).into_iter();
-    let mut law = || laws.next().flatten();
-    match kind {
-        Kind::Reverse | Kind::Sample => {
-            let data = law();
-            let prior = read_prior(reader, sections, source, dynamics, data.as_ref());
-            let (data, prior) = (data?, prior?);
-            Some(if kind == Kind::Reverse {
-                Task::Reverse(Reverse { data, prior })
-            } else {
-                Task::Sample(Sample {
-                    target: data,
-                    prior,
-                })
-            })
-        }
-        Kind::Control => {
-            let initial = law();
-            let bounded = sections.dynamics.has("control_bounds");
-            // Without a control the cost would only give follow-ups.
-            let cost = if sections.cost.is_present() && !statement.control_names.is_empty() {
-                read_cost(reader, &sections.cost, bounded)
-            } else {
-                None
-            };
-            let events = read_events(reader, root);
-            Some(Task::Control(Control {
-                initial: initial?,
-                cost: cost?,
-                events,
-            }))
-        }
-        Kind::Bridge => {
-            let (source, target) = (law(), law());
-            Some(Task::Bridge(Bridge {
-                source: source?,
-                target: target?,
-            }))
-        }
-        Kind::Path => {
-            let ends = std::mem::replace(
-                &mut statement.ends,
-                Ends {
-                    from: None,
-                    to: None,
-                },
-            );
-            read_path(reader, &sections.path, ends, dynamics).map(Task::Path)
-        }
-        Kind::Simulate => {
-            let initial = law();
-            let events = read_events(reader, root);
-            Some(Task::Simulate(Simulate {
-                initial: initial?,
-                events,
-            }))
-        }
-    }
-}
-
 /// Affine drift and noise free of the state.
 fn is_affine(reader: &mut Reader, dynamics: Option<&Dynamics>) -> bool {
     let time = reader.formulas.time();
@@ -473,7 +386,7 @@ fn is_affine(reader: &mut Reader, dynamics: Option<&Dynamics>) -> bool {
 
 /// Time nodes follow the signal-to-noise ratio where it is one number.
 fn default_spacing(kind: Kind, dynamics: Option<&Dynamics>) -> Spacing {
-    if !matches!(kind, Kind::Reverse | Kind::Sample) {
+    if !kind.generates() {
         return Spacing::Uniform;
     }
     match dynamics.and_then(|dynamics| dynamics.preset.as_ref()) {
@@ -496,7 +409,7 @@ fn default_paths(dimension: usize, components: Option<usize>, steps: usize) -> u
 
 fn applicable(kind: Kind, data: Option<&Law>) -> Applicable {
     match data {
-        Some(Law::Samples(samples)) if kind == Kind::Reverse => Applicable {
+        Some(Law::Samples(samples)) if kind.is_reverse() => Applicable {
             kind,
             samples: true,
             holdout: !samples.holdout.is_empty(),

@@ -31,16 +31,14 @@ pub(crate) fn read_solvers(
     };
     let mut solvers: Vec<(SolverSpec, Range<usize>)> = Vec::new();
     let mut automatic = false;
+    reader.resolved.mark_solvers();
     for (name, span) in names {
         if name == "auto" {
             automatic = true;
             match (reader.vocabulary.automatic)(setup) {
                 Some(methods) => {
-                    for name in methods {
-                        let card = find(&reader.vocabulary.methods, name);
-                        let solver = card.map(|card| default_solver(reader, card, setup));
-                        solvers.extend(solver.map(|solver| (solver, span.clone())));
-                    }
+                    let chosen = chosen_solvers(reader, &methods, &Table::default(), setup);
+                    solvers.extend(chosen.into_iter().map(|(solver, _)| (solver, span.clone())));
                 }
                 // Found by the derivation, not here.
                 None => reader.record(run, "solvers", quote("auto")),
@@ -49,18 +47,34 @@ pub(crate) fn read_solvers(
             solvers.push((default_solver(reader, card, setup), span));
         }
     }
-    for (table, place) in &entries {
-        let span = table
-            .get("method")
-            .map_or(place.clone(), |entry| entry.key_span.clone());
+    solvers.extend(chosen_solvers(reader, &[], root, setup));
+    let solvers = distinct_ids(reader, solvers);
+    known_importance(reader, &entries, &solvers);
+    (solvers, automatic)
+}
+
+/// Methods at their defaults, then the solvers of `[[solver]]` tables, each with its place.
+pub(crate) fn chosen_solvers(
+    reader: &mut Reader,
+    methods: &[&str],
+    root: &Table,
+    setup: &Setup<'_>,
+) -> Vec<(SolverSpec, Range<usize>)> {
+    let mut solvers = Vec::new();
+    for name in methods {
+        if let Some(card) = known_method(reader, name, &(0..0), setup.kind) {
+            solvers.push((default_solver(reader, card, setup), 0..0));
+        }
+    }
+    for (table, place) in root.list("solver") {
+        let method = table.get("method");
+        let span = method.map_or(place, |entry| entry.key_span.clone());
         let section = reader.element("solver", "[[solver]]".to_owned(), span.clone(), table);
         if let Some(solver) = read_solver(reader, &section, setup) {
             solvers.push((solver, span));
         }
     }
-    let solvers = distinct_ids(reader, solvers);
-    known_importance(reader, &entries, &solvers);
-    (solvers, automatic)
+    solvers
 }
 
 /// A solver that another one names must be there and have a policy: one that could name another itself has none,
@@ -118,7 +132,10 @@ fn listed_names(reader: &mut Reader, run: &Section<'_>) -> Option<Vec<(String, R
     )
 }
 
-fn distinct_ids(reader: &mut Reader, solvers: Vec<(SolverSpec, Range<usize>)>) -> Vec<SolverSpec> {
+pub(crate) fn distinct_ids(
+    reader: &mut Reader,
+    solvers: Vec<(SolverSpec, Range<usize>)>,
+) -> Vec<SolverSpec> {
     let mut result: Vec<(SolverSpec, Range<usize>)> = Vec::new();
     for (solver, span) in solvers {
         if let Some((same, first)) = result.iter().find(|(known, _)| known.id == solver.id) {

@@ -1,6 +1,7 @@
 //! From text to meaning: one file a table or a question.
 
 pub(crate) mod checks;
+pub mod chosen;
 pub(crate) mod curve;
 pub(crate) mod dynamics;
 pub(crate) mod formula;
@@ -17,4 +18,5 @@ pub(crate) mod samples;
 pub mod settings;
 pub(crate) mod state;
 pub(crate) mod statements;
+pub(crate) mod task;
 pub(crate) mod units;

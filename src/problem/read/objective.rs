@@ -346,7 +346,7 @@ pub(crate) fn read_grid(reader: &mut Reader, section: &Section<'_>, kind: Kind) 
         levels: None,
     };
     // The grid methods of reverse diffusion choose their own cells and differences.
-    if kind != Kind::Reverse {
+    if !kind.is_reverse() {
         if let Some(stretch) = reader.optional_number(section, "stretch") {
             settings.stretch = stretch;
         }

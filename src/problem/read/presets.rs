@@ -1,8 +1,7 @@
 //! Presets: named noising processes, their keys, and their coefficients as symbols.
 
-use crate::expr::Expr;
-use crate::problem::format::key::Bound;
-use crate::problem::format::names::PRESETS;
+use crate::expr::{Expr, Graph};
+use crate::problem::format::key::{Bound, Names};
 use crate::problem::meant::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Value};
@@ -24,7 +23,8 @@ pub(crate) fn preset_dynamics(
         reader.wrong_type(section, entry, "the name of a preset");
         return None;
     };
-    let name = reader.named_choice(&entry.node, name, "dynamics.preset", &PRESETS)?;
+    let known = reader.vocabulary.names(Names::Presets);
+    let name = reader.named_choice(&entry.node, name, "dynamics.preset", &known)?;
     let preset = match name {
         "vp" => Preset::VariancePreserving {
             beta: read_beta(reader, section, horizon)?,
@@ -361,72 +361,27 @@ fn coefficients(
     let state = reader.formulas.state().to_vec();
     let t = reader.formulas.time();
     let graph = &mut reader.formulas.graph;
-    let zero = graph.zero();
-    let isotropic = |noise: Expr| -> Vec<Vec<Expr>> {
-        (0..state.len())
-            .map(|i| {
-                (0..state.len())
-                    .map(|j| if i == j { noise } else { zero })
-                    .collect()
-            })
-            .collect()
-    };
+    let still = vec![graph.zero(); state.len()];
     let half = graph.rational(-1, 2);
     let end = graph.number(horizon.1);
     match preset {
-        Preset::VariancePreserving { beta } | Preset::SubVariancePreserving { beta } => {
-            // beta = lo + slope t and its integral B = lo t + slope t^2 / 2.
-            let (lo, slope, rate) = match beta {
-                Rate::Constant(value) => (graph.number(*value), zero, None),
-                Rate::Linear { lo, hi } => {
-                    let (lo, hi) = (graph.number(*lo), graph.number(*hi));
-                    let rise = graph.sub(hi, lo);
-                    (lo, graph.div(rise, end), None)
-                }
-                Rate::Expression(rate) => (zero, zero, Some(*rate)),
-            };
-            let linear = graph.mul(&[slope, t]);
-            let beta_t = match rate {
-                Some(rate) => rate,
-                None => graph.add(&[lo, linear]),
-            };
-            let drift = state
-                .iter()
-                .map(|x| graph.mul(&[half, beta_t, *x]))
-                .collect();
-            let intensity = if matches!(preset, Preset::SubVariancePreserving { .. }) {
-                let two = graph.integer(2);
-                let first = graph.mul(&[lo, t]);
-                let t_squared = graph.powi(t, 2);
-                let second = graph.mul(&[slope, t_squared]);
-                let second = graph.div(second, two);
-                let integral = graph.add(&[first, second]);
-                let minus_two = graph.integer(-2);
-                let exponent = graph.mul(&[minus_two, integral]);
-                let decay = graph.exp(exponent);
-                let one = graph.one();
-                let missing = graph.sub(one, decay);
-                graph.mul(&[beta_t, missing])
-            } else {
-                beta_t
-            };
+        Preset::VariancePreserving { beta } => {
+            let beta = Beta::new(graph, beta, t, end);
+            let drift = beta.drift(graph, half, &state);
+            let noise = graph.sqrt(beta.rate);
+            (drift, isotropic(graph, noise, &state))
+        }
+        Preset::SubVariancePreserving { beta } => {
+            let beta = Beta::new(graph, beta, t, end);
+            let drift = beta.drift(graph, half, &state);
+            let missing = beta.missing(graph, t);
+            let intensity = graph.mul(&[beta.rate, missing]);
             let noise = graph.sqrt(intensity);
-            (drift, isotropic(noise))
+            (drift, isotropic(graph, noise, &state))
         }
         Preset::VarianceExploding { minimum, maximum } => {
-            // d sigma^2/dt = (2 L / T) sigma_min^2 exp(2 L t / T), L = log(sigma_max / sigma_min).
-            let (low, high) = (graph.number(*minimum), graph.number(*maximum));
-            let ratio = graph.div(high, low);
-            let log_ratio = graph.log(ratio);
-            let two = graph.integer(2);
-            let numerator = graph.mul(&[two, log_ratio]);
-            let rate = graph.div(numerator, end);
-            let root = graph.sqrt(rate);
-            let exponent = graph.mul(&[rate, t]);
-            let exponent = graph.div(exponent, two);
-            let growth = graph.exp(exponent);
-            let noise = graph.mul(&[low, root, growth]);
-            (vec![zero; state.len()], isotropic(noise))
+            let noise = geometric_noise(graph, (*minimum, *maximum), t, end);
+            (still, isotropic(graph, noise, &state))
         }
         Preset::OrnsteinUhlenbeck { rate, sigma, mean } => {
             let rate = graph.number(*rate);
@@ -440,35 +395,17 @@ fn coefficients(
                     graph.mul(&[rate, distance])
                 })
                 .collect();
-            (drift, isotropic(noise))
+            (drift, isotropic(graph, noise, &state))
         }
         Preset::Brownian { sigma } => {
             let noise = graph.number(*sigma);
-            (vec![zero; state.len()], isotropic(noise))
+            (still, isotropic(graph, noise, &state))
         }
         Preset::Linear {
             matrix,
             shift,
             noise,
-        } => {
-            let drift = matrix
-                .iter()
-                .zip(shift)
-                .map(|(row, shift)| {
-                    let mut terms = vec![graph.number(*shift)];
-                    for (a, x) in row.iter().zip(&state) {
-                        let a = graph.number(*a);
-                        terms.push(graph.mul(&[a, *x]));
-                    }
-                    graph.add(&terms)
-                })
-                .collect();
-            let noise = noise
-                .iter()
-                .map(|row| row.iter().map(|s| graph.number(*s)).collect())
-                .collect();
-            (drift, noise)
-        }
+        } => linear(graph, matrix, shift, noise, &state),
         Preset::Langevin {
             potential,
             temperature,
@@ -478,38 +415,141 @@ fn coefficients(
             let (two, temperature) = (graph.integer(2), graph.number(*temperature));
             let intensity = graph.mul(&[two, temperature]);
             let noise = graph.sqrt(intensity);
-            (drift, isotropic(noise))
+            (drift, isotropic(graph, noise, &state))
         }
         Preset::Underdamped {
             potential,
             temperature,
             mass,
             friction,
-        } => {
-            let half = state.len() / 2;
-            let (positions, velocities) = state.split_at(half);
-            let (mass, friction) = (graph.number(*mass), graph.number(*friction));
-            let slope = graph.gradient(*potential, positions);
-            let mut drift = velocities.to_vec();
-            for (g, v) in slope.into_iter().zip(velocities) {
-                let force = graph.div(g, mass);
-                let drag = graph.mul(&[friction, *v]);
-                let lost = graph.add(&[force, drag]);
-                drift.push(graph.neg(lost));
-            }
-            // Noise in the velocities alone, of the strength that makes the temperature.
-            let (two, temperature) = (graph.integer(2), graph.number(*temperature));
-            let intensity = graph.mul(&[two, friction, temperature]);
-            let intensity = graph.div(intensity, mass);
-            let noise = graph.sqrt(intensity);
-            let diffusion = (0..state.len())
-                .map(|i| {
-                    (0..half)
-                        .map(|k| if i == half + k { noise } else { zero })
-                        .collect()
-                })
-                .collect();
-            (drift, diffusion)
-        }
+        } => underdamped(graph, *potential, [*temperature, *mass, *friction], &state),
     }
+}
+
+/// The same noise in every coordinate.
+fn isotropic(graph: &mut Graph, noise: Expr, state: &[Expr]) -> Vec<Vec<Expr>> {
+    let zero = graph.zero();
+    let row = |i: usize| (0..state.len()).map(move |j| if i == j { noise } else { zero });
+    (0..state.len()).map(|i| row(i).collect()).collect()
+}
+
+/// `beta(t) = lo + slope t`, or the user's expression.
+struct Beta {
+    lo: Expr,
+    slope: Expr,
+    rate: Expr,
+}
+
+impl Beta {
+    fn new(graph: &mut Graph, rate: &Rate, t: Expr, end: Expr) -> Self {
+        let zero = graph.zero();
+        let (lo, slope) = match rate {
+            Rate::Constant(value) => (graph.number(*value), zero),
+            Rate::Linear { lo, hi } => {
+                let (lo, hi) = (graph.number(*lo), graph.number(*hi));
+                let rise = graph.sub(hi, lo);
+                (lo, graph.div(rise, end))
+            }
+            Rate::Expression(rate) => {
+                return Self {
+                    lo: zero,
+                    slope: zero,
+                    rate: *rate,
+                };
+            }
+        };
+        let linear = graph.mul(&[slope, t]);
+        let rate = graph.add(&[lo, linear]);
+        Self { lo, slope, rate }
+    }
+
+    /// `-beta/2 x`.
+    fn drift(&self, graph: &mut Graph, half: Expr, state: &[Expr]) -> Vec<Expr> {
+        let each = state.iter();
+        each.map(|x| graph.mul(&[half, self.rate, *x])).collect()
+    }
+
+    /// `1 - exp(-2 B)` with `B = lo t + slope t^2 / 2`.
+    fn missing(&self, graph: &mut Graph, t: Expr) -> Expr {
+        let two = graph.integer(2);
+        let first = graph.mul(&[self.lo, t]);
+        let t_squared = graph.powi(t, 2);
+        let second = graph.mul(&[self.slope, t_squared]);
+        let second = graph.div(second, two);
+        let integral = graph.add(&[first, second]);
+        let minus_two = graph.integer(-2);
+        let exponent = graph.mul(&[minus_two, integral]);
+        let decay = graph.exp(exponent);
+        let one = graph.one();
+        graph.sub(one, decay)
+    }
+}
+
+/// `sqrt(d sigma^2/dt)` with `d sigma^2/dt = (2 L / T) sigma_min^2 exp(2 L t / T)`, `L = log(sigma_max / sigma_min)`.
+fn geometric_noise(graph: &mut Graph, (low, high): (f64, f64), t: Expr, end: Expr) -> Expr {
+    let (low, high) = (graph.number(low), graph.number(high));
+    let ratio = graph.div(high, low);
+    let log_ratio = graph.log(ratio);
+    let two = graph.integer(2);
+    let numerator = graph.mul(&[two, log_ratio]);
+    let rate = graph.div(numerator, end);
+    let root = graph.sqrt(rate);
+    let exponent = graph.mul(&[rate, t]);
+    let exponent = graph.div(exponent, two);
+    let growth = graph.exp(exponent);
+    graph.mul(&[low, root, growth])
+}
+
+/// `A x + a`, and the noise matrix.
+fn linear(
+    graph: &mut Graph,
+    matrix: &[Vec<f64>],
+    shift: &[f64],
+    noise: &[Vec<f64>],
+    state: &[Expr],
+) -> (Vec<Expr>, Vec<Vec<Expr>>) {
+    let drift = matrix
+        .iter()
+        .zip(shift)
+        .map(|(row, shift)| {
+            let mut terms = vec![graph.number(*shift)];
+            for (a, x) in row.iter().zip(state) {
+                let a = graph.number(*a);
+                terms.push(graph.mul(&[a, *x]));
+            }
+            graph.add(&terms)
+        })
+        .collect();
+    let noise = noise
+        .iter()
+        .map(|row| row.iter().map(|s| graph.number(*s)).collect())
+        .collect();
+    (drift, noise)
+}
+
+/// Forces and drag move the velocities, which alone have noise: of the strength that makes the temperature.
+fn underdamped(
+    graph: &mut Graph,
+    potential: Expr,
+    [temperature, mass, friction]: [f64; 3],
+    state: &[Expr],
+) -> (Vec<Expr>, Vec<Vec<Expr>>) {
+    let half = state.len() / 2;
+    let (positions, velocities) = state.split_at(half);
+    let (mass, friction) = (graph.number(mass), graph.number(friction));
+    let slope = graph.gradient(potential, positions);
+    let mut drift = velocities.to_vec();
+    for (g, v) in slope.into_iter().zip(velocities) {
+        let force = graph.div(g, mass);
+        let drag = graph.mul(&[friction, *v]);
+        let lost = graph.add(&[force, drag]);
+        drift.push(graph.neg(lost));
+    }
+    let (two, temperature) = (graph.integer(2), graph.number(temperature));
+    let intensity = graph.mul(&[two, friction, temperature]);
+    let intensity = graph.div(intensity, mass);
+    let (noise, zero) = (graph.sqrt(intensity), graph.zero());
+    let row = |i: usize| (0..half).map(move |k| if i == half + k { noise } else { zero });
+    let diffusion = (0..state.len()).map(|i| row(i).collect()).collect();
+    (drift, diffusion)
 }

@@ -34,11 +34,9 @@ pub(crate) struct Sections<'d> {
 
 impl<'d> Sections<'d> {
     pub(crate) fn open(reader: &mut Reader, root: &'d Table, kind: Kind) -> Self {
-        let start = match kind {
-            Kind::Bridge => "source",
-            Kind::Control | Kind::Simulate => "initial",
-            Kind::Reverse | Kind::Sample | Kind::Path => "data",
-        };
+        // Without a law at the start its table is one that the file cannot have.
+        let mut laws = kind.laws().into_iter();
+        let start = laws.find(|law| *law != "target").unwrap_or("data");
         Self {
             problem: reader.section(root, "problem"),
             params: reader.section(root, "params"),
@@ -59,12 +57,12 @@ impl<'d> Sections<'d> {
 
     /// The tables that state a law of this kind of problem, the prior apart.
     pub(crate) fn roles(&self, kind: Kind) -> Vec<&Section<'d>> {
-        match kind {
-            Kind::Reverse | Kind::Control | Kind::Simulate => vec![&self.start],
-            Kind::Sample => vec![&self.target],
-            Kind::Bridge => vec![&self.start, &self.target],
-            Kind::Path => Vec::new(),
-        }
+        let laws = kind.laws().into_iter();
+        laws.map(|law| match law {
+            "target" => &self.target,
+            _ => &self.start,
+        })
+        .collect()
     }
 }
 
@@ -78,6 +76,7 @@ pub(crate) struct DataSource<'a> {
 /// One error for all missing tables. A table that slid into another one was reported there.
 pub(crate) fn require_tables(reader: &mut Reader, root: &Table, kind: Kind) {
     let problem = format!("[problem] with name = \"...\" and kind = \"{kind}\"");
+    let dynamics = format!("[dynamics] with {}", kind.short_dynamics());
     let mut needed = vec![("problem", problem.as_str())];
     let mut tables = kind.required_tables();
     // The order in which a file states them: laws first.
@@ -94,16 +93,7 @@ pub(crate) fn require_tables(reader: &mut Reader, root: &Table, kind: Kind) {
             }
             "cost" => "[cost] with running = \"u^2/2\" and terminal = \"x^2\"",
             "path" => "[path] with from = [-1.0] and to = [1.0]",
-            _ => match kind {
-                Kind::Reverse | Kind::Sample => "[dynamics] with preset = \"vp\"",
-                Kind::Bridge => "[dynamics] with preset = \"brownian\"",
-                Kind::Control => {
-                    "[dynamics] with state = \"x\", control = \"u\", drift = \"u\", diffusion = 1.0"
-                }
-                Kind::Path | Kind::Simulate => {
-                    "[dynamics] with state = \"x\", drift = \"x - x^3\", diffusion = 0.5"
-                }
-            },
+            _ => dynamics.as_str(),
         };
         (name, example)
     }));

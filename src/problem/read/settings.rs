@@ -429,7 +429,7 @@ fn read_reference(
 ) -> Option<Vec<Reference>> {
     let place = format!("reference.{}", entry.key);
     let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
-    if kind == Kind::Reverse && !REFERENCES.contains(&entry.key.as_str()) {
+    if kind.is_reverse() && !REFERENCES.contains(&entry.key.as_str()) {
         let diagnostic = unknown_reference(entry);
         reader.push(diagnostic.hint(did_you_mean(&entry.key, REFERENCES)));
         return None;
@@ -440,7 +440,7 @@ fn read_reference(
     };
     reader.record_entry(&section, value);
     let place = format!("{place}.value");
-    let several = kind != Kind::Reverse && matches!(value.node.value, Value::Array(_));
+    let several = !kind.is_reverse() && matches!(value.node.value, Value::Array(_));
     let values = if several {
         reader.numbers_at(&value.node, &place)
     } else {

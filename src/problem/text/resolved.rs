@@ -6,6 +6,8 @@ use crate::problem::meant::law::{Covariance, Law};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resolved {
     tables: Vec<ResolvedTable>,
+    /// Where solvers stand.
+    solvers: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -13,6 +15,9 @@ struct ResolvedTable {
     header: String,
     entries: Vec<(String, String)>,
 }
+
+/// The tables after the solvers.
+pub(crate) struct Rest(Vec<ResolvedTable>);
 
 impl ResolvedTable {
     fn is_printed(&self) -> bool {
@@ -37,6 +42,30 @@ impl Resolved {
             Some(entry) => entry.1 = value,
             None => entries.push((key.to_owned(), value)),
         }
+    }
+
+    /// Solvers stand after the tables so far.
+    pub(crate) fn mark_solvers(&mut self) {
+        self.solvers = self.tables.len();
+    }
+
+    /// Opens the place of the solvers for others, before or instead of those that are there; returns what comes after.
+    pub(crate) fn open_solvers(&mut self, beside: bool) -> Rest {
+        let mut after = self.tables.split_off(self.solvers);
+        after.retain(|table| beside || table.header != "[[solver]]");
+        let run = self
+            .tables
+            .iter_mut()
+            .filter(|table| table.header == "[run]");
+        for table in run {
+            table.entries.retain(|(key, _)| key != "solvers");
+        }
+        Rest(after)
+    }
+
+    /// Puts back what comes after the solvers.
+    pub(crate) fn close_solvers(&mut self, after: Rest) {
+        self.tables.extend(after.0);
     }
 
     /// Leaves a table out of the text.

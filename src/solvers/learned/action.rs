@@ -626,7 +626,7 @@ impl Method for Action {
     ) -> Result<State, SolveError> {
         let ground = admitted.ground;
         let unknown = match admitted.family {
-            Some(family) => Unknown::Score(family),
+            Some(family) => Unknown::Score(Box::new(family)),
             None => Unknown::Policy(ground.policy(lowered, &self.field, self.steps, streams)?),
         };
         let parameters = unknown.parameters();

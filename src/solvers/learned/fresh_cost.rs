@@ -102,10 +102,8 @@ pub fn fresh_cost(
     let walk = SteeredWalk {
         lowered,
         policy,
-        reference: None,
         steps,
         finest: 1,
-        until: lowered.compiled.steered.end(),
         stream: &stream,
     };
     let [coarse, fine] = [0, 1].map(|level| walk.run(start.as_ref(), level));

@@ -307,10 +307,8 @@ impl Method for PathIntegral<'_> {
             let walk = SteeredWalk {
                 lowered,
                 policy,
-                reference: None,
                 steps,
                 finest: 1,
-                until: lowered.compiled.steered.end(),
                 stream: &stream,
             };
             [0, 1].map(|level| walk.run(start.as_ref(), level))

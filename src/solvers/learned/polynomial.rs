@@ -61,6 +61,7 @@ mod rates;
 mod value;
 
 use crate::field::hermite::HermiteTerms;
+use crate::field::idle::Idle;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::dense::Cholesky;
@@ -84,7 +85,6 @@ use crate::solvers::lowered::answer::{Answer, HistoryEntry, Quantity};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{half, most_iterations, paths, paths_text, steps, tolerance};
-use crate::solvers::walk::steered_walk::Idle;
 use nalgebra::DMatrix;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::field::feedback::Feedback;
 
 #[derive(Clone, Debug)]
 pub enum Unknown {
-    Score(Family),
+    Score(Box<Family>),
     Policy(Feedback),
 }
 

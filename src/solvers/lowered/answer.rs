@@ -125,6 +125,12 @@ impl Answer {
         });
     }
 
+    /// The quantity of a name.
+    pub fn quantity(&self, name: &str) -> Option<Estimate> {
+        let mut quantities = self.quantities.iter();
+        quantities.find(|q| q.name == name).map(|q| q.value)
+    }
+
     /// The score of an answer to reverse diffusion.
     ///
     /// # Panics

@@ -1,14 +1,17 @@
-//! Which methods a control problem gets when its file leaves the choice to the structure.
+//! Which methods a problem gets when its file leaves the choice to the structure.
 //!
 //! | structure | methods |
 //! |---|---|
-//! | kind `sample` | `annealed`, `path-integral` |
+//! | a density to sample from | `annealed`, `path-integral` |
 //! | linear–quadratic | `riccati`; with a temperature and up to two states also `hopf-cole` |
 //! | a temperature, groups of up to two states | `separable` |
 //! | a temperature, up to three states | `hopf-cole` |
 //! | a temperature, more states | `path-integral` |
 //! | none of these, groups of up to three states | `hjb` |
 //! | none of these, larger groups | refused: code E320 |
+//! | no control, one state | `stationary` and `first-passage` where they apply, `fpk` |
+//! | no control, linear drift, noise free of the state | `moments` |
+//! | no control | paths: `exponential-euler` for noise free of the state, `milstein` for commutative noise, else `euler-maruyama` |
 //!
 //! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
 //!
@@ -17,7 +20,13 @@
 //! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::control::{product_form, riccati};
-use crate::problem::meant::task::Kind;
+use crate::derivation::ground::stated::Clock;
+use crate::discretization::scheme::NoiseStructure;
+use crate::solvers::closed::moments::Moments;
+use crate::solvers::closed::passage::FirstPassage;
+use crate::solvers::closed::stationary::Stationary;
+use crate::solvers::driver::Method;
+use crate::solvers::grid::density::Density;
 use crate::solvers::grid::hjb;
 use crate::solvers::grid::hopf_cole::MOST_STATES;
 use crate::solvers::lowered::edges;
@@ -26,13 +35,18 @@ use crate::solvers::lowered::refusal::Refusal;
 
 /// Most states of a grid that is cheap.
 const CHEAP: usize = 2;
+/// Points and steps with which admission is asked; it does not depend on them.
+const ANY: usize = 64;
 
 /// Names of methods, most trusted first.
 ///
 /// # Errors
 /// Where no method applies: what is missing, and the nearest problem that would be solved.
 pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
-    if lowered.problem.kind() == Kind::Sample {
+    if lowered.process.control.is_empty() {
+        return Ok(uncontrolled(lowered));
+    }
+    if lowered.process.clock == Clock::Reversed {
         return Ok(vec!["annealed", "path-integral"]);
     }
     let mut parts = lowered.process.clone();
@@ -60,6 +74,31 @@ pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
         (false, true) => Ok(vec!["hjb"]),
         (false, false) => Err(refusal(lowered, largest, &couplings)),
     }
+}
+
+/// Methods for a process without a control.
+fn uncontrolled(lowered: &Lowered) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    let points = ANY;
+    if (Stationary { points }).admit(lowered).is_ok() {
+        names.push("stationary");
+    }
+    if (FirstPassage { points }).admit(lowered).is_ok() {
+        names.push("first-passage");
+    }
+    let relative_tolerance = 1e-6;
+    if (Moments { relative_tolerance }).admit(lowered).is_ok() {
+        names.push("moments");
+    }
+    if (Density { points, steps: ANY }).admit(lowered).is_ok() {
+        names.push("fpk");
+    }
+    names.push(match lowered.free().sde.structure() {
+        NoiseStructure::Additive => "exponential-euler",
+        NoiseStructure::Commutative => "milstein",
+        NoiseStructure::General { .. } => "euler-maruyama",
+    });
+    names
 }
 
 fn refusal(lowered: &Lowered, largest: usize, couplings: &[product_form::Coupling]) -> Refusal {

@@ -1,7 +1,6 @@
 //! Which methods there are, what each is for, and which are chosen when a file leaves it open.
 
 pub mod choice;
-pub mod choice_simulate;
 pub mod methods;
 pub mod reserved;
 pub mod run;

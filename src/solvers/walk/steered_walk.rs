@@ -6,8 +6,8 @@
 //! log dP^0/dP^u = - sum_k theta . dW_k - 1/2 sum_k |theta|^2 dt,     theta = G^+ B u
 //! ```
 //!
-//! Methods estimate with it; the comparison, which judges them, has steps of its own. Several step sizes see the same
-//! Brownian path, so step bias is measured by halving.
+//! These are the paths that methods learn from; what they lead to is measured again by the simulator of the comparison.
+//! Several step sizes see the same Brownian path, so step bias is measured by halving.
 //!
 //! # Order
 //! Euler–Maruyama with costs at left points, which is the discretized control problem of published benchmarks:
@@ -17,7 +17,7 @@
 //! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there and then.
 
 use crate::field::Field;
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::block;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
@@ -28,39 +28,15 @@ use nalgebra::DVector;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// The control that does nothing.
-pub struct Idle {
-    pub states: usize,
-    pub controls: usize,
-}
-
-impl Field for Idle {
-    fn inputs(&self) -> usize {
-        self.states
-    }
-
-    fn outputs(&self) -> usize {
-        self.controls
-    }
-
-    fn eval(&self, _: f64, _: BatchRef<'_>, mut out: BatchMut<'_>) {
-        out.fill(0.0);
-    }
-}
-
 /// How to walk.
 #[derive(Clone, Copy)]
 pub struct SteeredWalk<'a> {
     pub lowered: &'a Lowered,
     pub policy: &'a dyn Field,
-    /// The policy to measure the distance from; `None`: no distance.
-    pub reference: Option<&'a dyn Field>,
     /// Steps of the coarsest walk.
     pub steps: usize,
     /// Halvings at which the noise is drawn.
     pub finest: u32,
-    /// Where the walk ends: the end of the horizon, or earlier to see the states on the way.
-    pub until: f64,
     pub stream: &'a Stream,
 }
 
@@ -73,12 +49,6 @@ pub struct SteeredPaths {
     pub cost: Vec<f64>,
     /// `1/2 ∫ u'R u dt`, discounted like the cost.
     pub effort: Vec<f64>,
-    /// `1/2 ∫ (u - u_ref)'R(u - u_ref) dt`
-    pub distance: Vec<f64>,
-    /// `∫ |u - u_ref|² dt`
-    pub squared_difference: Vec<f64>,
-    /// `∫ |u_ref|² dt`, of `u` itself where there is no reference
-    pub squared_control: Vec<f64>,
     /// `log dP^0/dP^u`
     pub log_ratio: Vec<f64>,
 }
@@ -90,9 +60,6 @@ impl SteeredPaths {
             end: Batch::default(),
             cost: none(),
             effort: none(),
-            distance: none(),
-            squared_difference: none(),
-            squared_control: none(),
             log_ratio: none(),
         }
     }
@@ -100,9 +67,6 @@ impl SteeredPaths {
     fn append(&mut self, other: &Self) {
         self.cost.extend(&other.cost);
         self.effort.extend(&other.effort);
-        self.distance.extend(&other.distance);
-        self.squared_difference.extend(&other.squared_difference);
-        self.squared_control.extend(&other.squared_control);
         self.log_ratio.extend(&other.log_ratio);
     }
 
@@ -155,7 +119,6 @@ pub struct Seen<'a> {
 
 struct Scratch {
     control: Batch,
-    reference: Batch,
     drift: Batch,
     moved: Batch,
     normals: Batch,
@@ -203,10 +166,8 @@ impl SteeredWalk<'_> {
         for step in 0..steps {
             let at = self.step(step, steps, substeps);
             let policy = self.policy.frozen(at.t);
-            let reference = self.reference.and_then(|field| field.frozen(at.t));
             let frozen = SteeredWalk {
                 policy: policy.as_deref().unwrap_or(self.policy),
-                reference: reference.as_deref().or(self.reference),
                 ..*self
             };
             blocks
@@ -226,8 +187,9 @@ impl SteeredWalk<'_> {
     }
 
     fn step(&self, step: usize, steps: usize, substeps: usize) -> Step {
-        let start = self.lowered.compiled.steered.start();
-        let length = self.until - start;
+        let process = &self.lowered.compiled.steered;
+        let start = process.start();
+        let length = process.end() - start;
         Step {
             t: start + length * step as f64 / steps as f64,
             dt: length / steps as f64,
@@ -252,7 +214,6 @@ impl SteeredWalk<'_> {
             observer,
             scratch: Scratch {
                 control: Batch::zeros(points, controls),
-                reference: Batch::zeros(points, controls),
                 drift: Batch::zeros(points, states),
                 moved: Batch::zeros(points, states),
                 normals: Batch::zeros(points, noises),
@@ -262,7 +223,7 @@ impl SteeredWalk<'_> {
                 effort: vec![0.0; points],
                 alive: vec![1.0; points],
                 lived: vec![1.0; points],
-                ended: vec![self.until; points],
+                ended: vec![process.end(); points],
                 next: Batch::zeros(points, noises),
                 margins: stopping.map(|stopping| stopping.room(points)),
             },
@@ -390,33 +351,6 @@ impl SteeredWalk<'_> {
             let weight = late * scratch.lived[i];
             sums.cost[i] += weight * (scratch.rate[i] + scratch.effort[i]);
             sums.effort[i] += weight * scratch.effort[i];
-        }
-        let Some(reference) = self.reference else {
-            for j in 0..scratch.control.columns() {
-                for (i, u) in scratch.control.column(j).iter().enumerate() {
-                    sums.squared_control[i] += dt * scratch.lived[i] * u * u;
-                }
-            }
-            return;
-        };
-        reference.eval(t, x.as_ref(), scratch.reference.as_mut());
-        for j in 0..scratch.control.columns() {
-            let own = scratch.control.column(j);
-            for (i, r) in scratch.reference.column_mut(j).iter_mut().enumerate() {
-                let weight = dt * scratch.lived[i];
-                sums.squared_control[i] += weight * *r * *r;
-                *r = own[i] - *r;
-                sums.squared_difference[i] += weight * *r * *r;
-            }
-        }
-        process.effort_rate(
-            t,
-            x.as_ref(),
-            scratch.reference.as_ref(),
-            &mut scratch.effort,
-        );
-        for (i, rate) in scratch.effort.iter().enumerate() {
-            sums.distance[i] += late * scratch.lived[i] * rate;
         }
     }
 

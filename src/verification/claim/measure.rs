@@ -1,13 +1,11 @@
 //! The residual of a link and the verdict it earns.
 
-use crate::derivation::claim::ground::Law;
 use crate::derivation::claim::identity::{Level, Opened, Sides};
 use crate::expr::{Expr, Node};
 use crate::field::draws::draw_mixture;
 use crate::numeric::batch::Batch;
 use crate::verification::claim::meter::{Effort, Meter};
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
-use crate::verification::claim::paths::{Sampling, along_paths, body_values};
 use crate::verification::claim::value::Measured;
 use crate::verification::verdict::{Residual, Verdict};
 
@@ -218,44 +216,13 @@ fn field(meter: &mut Meter<'_>, sides: &Sides, at: Option<f64>) -> Result<Measur
 
 fn paths(meter: &mut Meter<'_>, opened: &Opened, sides: &Sides) -> Result<Measurement, Unmeasured> {
     let law = opened.law.as_ref().ok_or(Unmeasured::NoLaw)?;
-    let numbers = meter.numbers;
     let mut both = sides.left.clone();
     both.extend(&sides.right);
-    let graph = &meter.ground.noising.graph;
-    let mut atoms = Vec::new();
-    for e in &both {
-        for atom in meter.forms.path_terms(graph, *e) {
-            if !atoms.contains(&atom) {
-                atoms.push(atom);
-            }
-        }
-    }
-    let (from, to) = match law {
-        Law::Forward => (numbers.start, numbers.end),
-        _ => (numbers.end, numbers.start),
-    };
     let finest = 2 * meter.effort().steps;
     let paths = (meter.effort().paths / 8).max(256);
-    let mut levels: Vec<Batch> = Vec::with_capacity(2);
     // The error of a path functional falls at least like the root of the step: a quarter halves it.
-    for steps in [finest / 4, finest] {
-        let sampling = Sampling {
-            paths,
-            steps,
-            finest,
-            from,
-            to,
-        };
-        let values = along_paths(
-            numbers,
-            &mut meter.ground,
-            &meter.forms,
-            law,
-            &atoms,
-            sampling,
-        )?;
-        levels.push(body_values(&meter.ground, &values, &both)?);
-    }
+    let ends = meter.ends(law);
+    let levels = meter.levels(law, &both, paths, [finest / 4, finest], ends)?;
     let rms = |values: &mut dyn Iterator<Item = f64>| {
         (values.map(|v| v * v).sum::<f64>() / paths as f64).sqrt()
     };

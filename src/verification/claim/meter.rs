@@ -79,36 +79,52 @@ impl<'a> Meter<'a> {
         &mut self.ground.noising.graph
     }
 
+    /// The functionals below an expression.
+    fn atoms(&self, e: Expr) -> Vec<Expr> {
+        self.forms.atoms(&self.ground.noising.graph, e)
+    }
+
+    /// What a functional is, and how often it is differentiated by time.
+    fn form(&self, atom: Expr) -> Option<(&Form, u32)> {
+        self.forms.form(&self.ground.noising.graph, atom)
+    }
+
+    fn atom(&mut self, form: Form) -> Expr {
+        let noising = &mut self.ground.noising;
+        self.forms.atom(&mut noising.graph, noising.time, form)
+    }
+
+    /// An expression with a symbol in the place of every functional, and the symbols.
+    fn flat(&mut self, e: Expr, atoms: &[Expr]) -> (Expr, Vec<Expr>) {
+        let graph = self.graph();
+        let symbols: Vec<Expr> = (0..atoms.len())
+            .map(|k| graph.symbol(&format!("#part{k}")))
+            .collect();
+        let images: Vec<(Expr, Expr)> = atoms.iter().copied().zip(symbols.clone()).collect();
+        (graph.substitute(e, &images), symbols)
+    }
+
     /// A number, or a function of time at `t`.
     ///
     /// # Errors
     /// [`Unmeasured`] with what has no value.
     pub fn number(&mut self, e: Expr, t: f64) -> Result<Measured, Unmeasured> {
-        let atoms = self.forms.atoms(&self.ground.noising.graph, e);
+        let atoms = self.atoms(e);
         let mut parts = Vec::with_capacity(atoms.len());
         for atom in &atoms {
-            let (form, order) = match self.forms.form(&self.ground.noising.graph, *atom) {
-                Some((form, order)) => (form.clone(), order),
-                None => return Err(Unmeasured::Unsupported("an unknown functional")),
-            };
+            let found = self.form(*atom);
+            let (form, order) = found.ok_or(Unmeasured::Unsupported("an unknown functional"))?;
+            let form = form.clone();
             parts.push(self.functional(&form, order, t)?);
         }
         let time = self.ground.noising.time;
-        let graph = self.graph();
-        let slots: Vec<(Expr, Expr)> = atoms
-            .iter()
-            .enumerate()
-            .map(|(k, a)| (*a, graph.symbol(&format!("#part{k}"))))
-            .collect();
-        let flat = graph.substitute(e, &slots);
-        let mut at: Vec<(Expr, f64)> = slots
-            .iter()
-            .zip(&parts)
-            .map(|((_, slot), part)| (*slot, part.value))
-            .collect();
+        let (flat, slots) = self.flat(e, &atoms);
+        let values = parts.iter().map(|part| part.value);
+        let mut at: Vec<(Expr, f64)> = slots.iter().copied().zip(values).collect();
         at.push((time, t));
+        let graph = self.graph();
         let mut roots = vec![flat];
-        roots.extend(slots.iter().map(|(_, slot)| graph.derivative(flat, *slot)));
+        roots.extend(slots.iter().map(|slot| graph.derivative(flat, *slot)));
         let Some(values) = graph.evaluate_all(&roots, &at) else {
             return Err(Unmeasured::NoValue(graph.text(flat)));
         };
@@ -212,10 +228,7 @@ impl<'a> Meter<'a> {
     }
 
     fn mean_by_paths(&mut self, law: &Law, body: Expr, t: f64) -> Result<Measured, Unmeasured> {
-        let time = self.ground.noising.time;
-        let atom = self
-            .forms
-            .atom(&mut self.ground.noising.graph, time, Form::End(body));
+        let atom = self.atom(Form::End(body));
         let from = if *law == Law::Forward {
             self.numbers.start
         } else {
@@ -261,7 +274,7 @@ impl<'a> Meter<'a> {
         self.sampled(law, body, from, to)
     }
 
-    fn ends(&self, law: &Law) -> (f64, f64) {
+    pub fn ends(&self, law: &Law) -> (f64, f64) {
         match law {
             Law::Forward => (self.numbers.start, self.numbers.end),
             Law::Reverse | Law::Controlled(_) => (self.numbers.end, self.numbers.start),
@@ -275,10 +288,9 @@ impl<'a> Meter<'a> {
             return Ok(None);
         }
         let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
-        let stochastic = atoms.iter().any(|a| {
-            let form = self.forms.form(&self.ground.noising.graph, *a);
-            matches!(form, Some((Form::Stochastic { .. }, _)))
-        });
+        let stochastic = atoms
+            .iter()
+            .any(|a| matches!(self.form(*a), Some((Form::Stochastic { .. }, _))));
         if stochastic {
             return Ok(None);
         }
@@ -288,7 +300,7 @@ impl<'a> Meter<'a> {
         let (from, to) = self.ends(law);
         let mut parts = vec![(1.0, self.number(constant, from)?)];
         for (atom, coefficient) in atoms.iter().zip(coefficients) {
-            let Some((form, _)) = self.forms.form(&self.ground.noising.graph, *atom) else {
+            let Some((form, _)) = self.form(*atom) else {
                 continue;
             };
             let form = form.clone();
@@ -316,28 +328,10 @@ impl<'a> Meter<'a> {
         from: f64,
         to: f64,
     ) -> Result<Measured, Unmeasured> {
-        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
         let fine = self.effort.steps;
-        let mut levels = Vec::with_capacity(2);
-        for steps in [fine / 2, fine] {
-            let sampling = Sampling {
-                paths: self.effort.paths,
-                steps,
-                finest: fine,
-                from,
-                to,
-            };
-            let values = along_paths(
-                self.numbers,
-                &mut self.ground,
-                &self.forms,
-                law,
-                &atoms,
-                sampling,
-            )?;
-            let bodies = body_values(&self.ground, &values, &[body])?;
-            levels.push(bodies.column(0).to_vec());
-        }
+        let (paths, ends) = (self.effort.paths, (from, to));
+        let levels = self.levels(law, &[body], paths, [fine / 2, fine], ends)?;
+        let levels = levels.map(|level| level.column(0).to_vec());
         let change: f64 = levels[1].iter().zip(&levels[0]).map(|(f, c)| f - c).sum();
         let change = change / self.effort.paths as f64;
         let extrapolated: Vec<f64> = levels[1]
@@ -352,6 +346,41 @@ impl<'a> Meter<'a> {
         ))
     }
 
+    /// Path functionals on the same noise at two numbers of steps, one row per path.
+    ///
+    /// # Errors
+    /// [`Unmeasured`] where something has no value.
+    pub fn levels(
+        &mut self,
+        law: &Law,
+        bodies: &[Expr],
+        paths: usize,
+        [coarse, finest]: [usize; 2],
+        (from, to): (f64, f64),
+    ) -> Result<[Batch; 2], Unmeasured> {
+        let mut atoms = Vec::new();
+        for body in bodies {
+            for atom in self.forms.path_terms(&self.ground.noising.graph, *body) {
+                if !atoms.contains(&atom) {
+                    atoms.push(atom);
+                }
+            }
+        }
+        let mut level = |steps: usize| {
+            let sampling = Sampling {
+                paths,
+                steps,
+                finest,
+                from,
+                to,
+            };
+            let (ground, forms) = (&mut self.ground, &self.forms);
+            let values = along_paths(self.numbers, ground, forms, law, &atoms, sampling)?;
+            body_values(ground, &values, bodies)
+        };
+        Ok([level(coarse)?, level(finest)?])
+    }
+
     /// `int body(t) dt`.
     fn time_integral(&mut self, body: Expr) -> Result<Measured, Unmeasured> {
         if let Some(found) = self.controlled_time_integral(body)? {
@@ -362,11 +391,11 @@ impl<'a> Meter<'a> {
 
     /// Means under a controlled law are recorded along the paths instead of simulated anew for each time.
     fn controlled_time_integral(&mut self, body: Expr) -> Result<Option<Measured>, Unmeasured> {
-        let atoms = self.forms.atoms(&self.ground.noising.graph, body);
+        let atoms = self.atoms(body);
         let mut common: Option<Law> = None;
         let mut integrands = Vec::new();
         for atom in &atoms {
-            match self.forms.form(&self.ground.noising.graph, *atom) {
+            match self.form(*atom) {
                 Some((Form::Mean { law, body }, 0))
                     if matches!(law, Law::Controlled(_))
                         && common.as_ref().is_none_or(|known| known == law) =>
@@ -380,14 +409,8 @@ impl<'a> Meter<'a> {
         let Some(law) = common else {
             return Ok(None);
         };
+        let (flat, symbols) = self.flat(body, &atoms);
         let graph = self.graph();
-        let slots: Vec<(Expr, Expr)> = atoms
-            .iter()
-            .enumerate()
-            .map(|(k, a)| (*a, graph.symbol(&format!("#mean{k}"))))
-            .collect();
-        let flat = graph.substitute(body, &slots);
-        let symbols: Vec<Expr> = slots.iter().map(|(_, s)| *s).collect();
         let Some((coefficients, constant)) = graph.affine_coefficients(flat, &symbols) else {
             return Ok(None);
         };
@@ -396,9 +419,7 @@ impl<'a> Meter<'a> {
             terms.push(graph.mul(&[*c, *e]));
         }
         let integrand = graph.add(&terms);
-        let time = self.ground.noising.time;
-        let form = Form::Integral(integrand);
-        let atom = self.forms.atom(&mut self.ground.noising.graph, time, form);
+        let atom = self.atom(Form::Integral(integrand));
         self.path_mean(&law, atom).map(Some)
     }
 
@@ -470,16 +491,14 @@ impl<'a> Meter<'a> {
 
     /// `e` with the parameter replaced, also inside functionals.
     fn moved(&mut self, e: Expr, parameter: Expr, value: Expr) -> Result<Expr, Unmeasured> {
-        let time = self.ground.noising.time;
         let mut images = vec![(parameter, value)];
-        for atom in self.forms.atoms(&self.ground.noising.graph, e) {
-            let Some((form, 0)) = self.forms.form(&self.ground.noising.graph, atom) else {
+        for atom in self.atoms(e) {
+            let Some((form, 0)) = self.form(atom) else {
                 return Err(Unmeasured::Unsupported("variations of rates"));
             };
             let form = form.clone();
             let moved = self.moved_form(&form, parameter, value)?;
-            let image = self.forms.atom(&mut self.ground.noising.graph, time, moved);
-            images.push((atom, image));
+            images.push((atom, self.atom(moved)));
         }
         Ok(self.graph().substitute(e, &images))
     }
@@ -570,7 +589,6 @@ impl<'a> Meter<'a> {
             }
             _ => graph.zero(),
         };
-        let time = self.ground.noising.time;
         let forms = [
             Form::Start(start),
             Form::Integral(rate),
@@ -580,7 +598,7 @@ impl<'a> Meter<'a> {
                 against: Increment::State,
             },
         ];
-        let atoms = forms.map(|form| self.forms.atom(&mut self.ground.noising.graph, time, form));
+        let atoms = forms.map(|form| self.atom(form));
         let body = self.graph().add(&atoms);
         self.path_mean(&of, body)
     }

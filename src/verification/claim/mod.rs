@@ -1,6 +1,5 @@
 //! Claims of the user: proved where normal forms suffice, measured everywhere, probed where they fail.
 
-pub mod catalogue;
 pub mod decide;
 pub mod measure;
 mod meter;

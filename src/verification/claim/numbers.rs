@@ -6,6 +6,7 @@
 
 use crate::derivation::claim::ground::{Ground, horizon};
 use crate::discretization::noising::Noising;
+use crate::expr::arithmetic::dot;
 use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -46,6 +47,24 @@ enum Parameter {
     Map(usize, usize),
     Shift(usize),
     TransitionPrecision(usize, usize),
+}
+
+/// The functions of time that were written out, as unknowns.
+struct Table {
+    time: Expr,
+    known: Vec<(Expr, Parameter)>,
+}
+
+impl Table {
+    fn known(&mut self, graph: &mut Graph, parameter: Parameter) -> Expr {
+        let e = graph.unknown(&format!("#law{}", self.known.len()), &[self.time]);
+        self.known.push((e, parameter));
+        e
+    }
+
+    fn row(&mut self, graph: &mut Graph, d: usize, at: impl Fn(usize) -> Parameter) -> Vec<Expr> {
+        (0..d).map(|j| self.known(graph, at(j))).collect()
+    }
 }
 
 /// The laws of a problem, as numbers and as expressions over functions of time.
@@ -123,7 +142,10 @@ impl Numbers {
         let mut graph = ground.noising.graph.clone();
         let d = ground.noising.dimension();
         let origin = Self::origin(&mut graph, d);
-        let mut table: Vec<(Expr, Parameter)> = Vec::new();
+        let mut table = Table {
+            time: ground.noising.time,
+            known: Vec::new(),
+        };
         let mut replacements = Vec::new();
         let named = |graph: &Graph, outputs: &[Expr], name: &str| {
             graph.unknowns(outputs).into_iter().any(
@@ -153,7 +175,7 @@ impl Numbers {
             .iter()
             .map(|e| graph.substitute(*e, &replacements))
             .collect();
-        let (parameters, symbols, images) = parameters(&mut graph, &outputs, &table)?;
+        let (parameters, symbols, images) = parameters(&mut graph, &outputs, &table.known)?;
         for e in &mut outputs {
             *e = graph.substitute(*e, &images);
         }
@@ -178,7 +200,7 @@ impl Numbers {
         &self,
         graph: &mut Graph,
         ground: &Ground,
-        table: &mut Vec<(Expr, Parameter)>,
+        table: &mut Table,
     ) -> Result<Expr, Unmeasured> {
         let exact = self.exact.as_ref().ok_or(Unmeasured::NoLaw)?;
         let (d, components) = (ground.noising.dimension(), exact.mixture().components());
@@ -188,24 +210,18 @@ impl Numbers {
                 dimension: d,
             });
         }
-        let time = ground.noising.time;
-        let mut known = |graph: &mut Graph, parameter: Parameter| {
-            let e = graph.unknown(&format!("#law{}", table.len()), &[time]);
-            table.push((e, parameter));
-            e
-        };
         let mut logs = Vec::with_capacity(components);
         for k in 0..components {
             let offset: Vec<Expr> = (0..d)
                 .map(|i| {
-                    let mean = known(graph, Parameter::Mean(k, i));
+                    let mean = table.known(graph, Parameter::Mean(k, i));
                     graph.sub(ground.noising.state[i], mean)
                 })
                 .collect();
-            let mut terms = vec![known(graph, Parameter::Weight(k))];
+            let mut terms = vec![table.known(graph, Parameter::Weight(k))];
             for i in 0..d {
                 for j in i..d {
-                    let precision = known(graph, Parameter::Precision(k, i, j));
+                    let precision = table.known(graph, Parameter::Precision(k, i, j));
                     let factor = if i == j {
                         graph.rational(-1, 2)
                     } else {
@@ -272,37 +288,20 @@ fn conditional(
     graph: &mut Graph,
     ground: &Ground,
     origin: &[Expr],
-    table: &mut Vec<(Expr, Parameter)>,
+    table: &mut Table,
 ) -> Vec<Expr> {
-    let time = ground.noising.time;
     let d = origin.len();
-    let mut known = |graph: &mut Graph, parameter: Parameter| {
-        let e = graph.unknown(&format!("#law{}", table.len()), &[time]);
-        table.push((e, parameter));
-        e
-    };
     let offset: Vec<Expr> = (0..d)
         .map(|i| {
-            let mut terms = vec![known(graph, Parameter::Shift(i))];
-            for (j, origin) in origin.iter().enumerate() {
-                let map = known(graph, Parameter::Map(i, j));
-                terms.push(graph.mul(&[map, *origin]));
-            }
-            let mean = graph.add(&terms);
-            graph.sub(mean, ground.noising.state[i])
+            let shift = table.known(graph, Parameter::Shift(i));
+            let map = table.row(graph, d, |j| Parameter::Map(i, j));
+            graph.of(shift + dot(&map, origin) - ground.noising.state[i])
         })
         .collect();
     (0..d)
         .map(|i| {
-            let terms: Vec<Expr> = offset
-                .iter()
-                .enumerate()
-                .map(|(j, offset)| {
-                    let precision = known(graph, Parameter::TransitionPrecision(i, j));
-                    graph.mul(&[precision, *offset])
-                })
-                .collect();
-            graph.add(&terms)
+            let precision = table.row(graph, d, |j| Parameter::TransitionPrecision(i, j));
+            graph.of(dot(&precision, &offset))
         })
         .collect()
 }

@@ -5,12 +5,14 @@ use super::measure::{CONFIDENCE, measure};
 use super::meter::Effort;
 use super::numbers::Numbers;
 use crate::derivation::claim::ground::Ground;
-use crate::derivation::claim::identity::{Identity, Mode};
+use crate::derivation::claim::identity::{Identity, Mode, read_identities};
+use crate::derivation::claim::proof::prove_link;
 use crate::derivation::kind::reverse::noising;
 use crate::expr::Scope;
 use crate::problem::meant::claim::{Binding, Claim, IdentitySpec, Typed, Under};
 use crate::problem::meant::model::Problem;
 use crate::problem::parse_text;
+use crate::verification::catalogue::cards;
 use crate::verification::verdict::Verdict;
 use crate::verification::vocabulary::standard;
 use std::path::Path;
@@ -336,5 +338,41 @@ fn the_slip_is_named() {
         let found = decided(&one, &ONE_LETS, under, claim);
         let sentences: Vec<&str> = found.slips.iter().map(|s| s.sentence.as_str()).collect();
         assert!(sentences.contains(&wanted), "{claim}: {sentences:?}");
+    }
+}
+
+const TWO_STATES: &str = r#"
+format = 1
+[problem]
+name = "catalogue"
+kind = "reverse"
+[data]
+family  = "mixture"
+weights = [0.4, 0.6]
+means   = [[-1.0, 0.5], [0.8, -0.3]]
+covs    = [0.4, 0.6]
+[dynamics]
+preset  = "linear"
+A       = [[-1.0, 0.5], [-0.5, -0.6]]
+S       = [[1.0, 0.0], [0.4, 0.9]]
+horizon = [0.0, 1.0]
+"#;
+
+/// The pages of the checks of reverse diffusion state them in the language of problem files, where it can.
+#[test]
+fn what_the_pages_of_checks_say_is_proved() {
+    let pages = cards().into_iter().filter_map(|card| card.page.example());
+    let tables: Vec<&str> = pages
+        .filter(|text| text.starts_with("[[identity]]"))
+        .collect();
+    assert_eq!(tables.len(), 13);
+    let text = format!("{TWO_STATES}\n{}", tables.join("\n"));
+    let loaded = parse_text("pages.toml", &text, Path::new("."), &[], &standard())
+        .unwrap_or_else(|report| panic!("{report}"));
+    let (ground, identities) = read_identities(&loaded.problem, &loaded.source)
+        .unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
+    for found in &identities {
+        let proof = prove_link(found, &found.links[0], &ground);
+        assert!(proof.is_some(), "{}", found.name);
     }
 }

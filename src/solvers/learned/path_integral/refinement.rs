@@ -27,6 +27,7 @@
 
 use crate::field::Field;
 use crate::field::hermite::HermiteTerms;
+use crate::field::idle::Idle;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{CHUNK, pairwise_add};
 use crate::numeric::dense::Cholesky;
@@ -37,7 +38,7 @@ use crate::solvers::learned::path_integral::steering::{
 };
 use crate::solvers::learned::path_integral::weighing::Weighing;
 use crate::solvers::lowered::problem::Lowered;
-use crate::solvers::walk::steered_walk::{Idle, Seen, SteeredPaths, SteeredWalk};
+use crate::solvers::walk::steered_walk::{Seen, SteeredPaths, SteeredWalk};
 use crate::solvers::walk::weights::{effective_share, normalised};
 use faer::{Accum, MatMut, Par};
 use nalgebra::DMatrix;
@@ -137,10 +138,8 @@ impl Refinement<'_> {
             let walk = SteeredWalk {
                 lowered: self.lowered,
                 policy,
-                reference: None,
                 steps: self.steps,
                 finest: 0,
-                until: self.lowered.compiled.steered.end(),
                 stream: &slab.stream,
             };
             walk.watched(slab.start.as_ref(), 0, observer, look)

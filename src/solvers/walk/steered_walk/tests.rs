@@ -1,6 +1,7 @@
 //! Paths of a Brownian motion until they leave an interval.
 
 use super::*;
+use crate::field::idle::Idle;
 use crate::numeric::random::Streams;
 use crate::solvers::lowered::fixture::lowered;
 
@@ -26,10 +27,8 @@ fn left(cost: &str, events: bool, steps: usize, paths: usize) -> Estimate {
             states: 1,
             controls: 1,
         },
-        reference: None,
         steps,
         finest: 0,
-        until: 24.0,
         stream: &Streams::new(31).role("noise"),
     };
     let start = Batch::from_rows(1, &vec![[0.3]; paths]);
@@ -82,10 +81,8 @@ fn long_steps_see_the_same_crossings() {
             states: 1,
             controls: 1,
         },
-        reference: None,
         steps: 160,
         finest: 1,
-        until: 8.0,
         stream: &Streams::new(31).role("noise"),
     };
     let start = Batch::from_rows(1, &vec![[0.3]; 4000]);

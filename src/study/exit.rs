@@ -53,6 +53,20 @@ impl Exit {
         }
     }
 
+    /// Name of the page about them.
+    pub const PAGE: &str = "exit-codes";
+
+    /// The page about them.
+    pub fn page() -> String {
+        let mut text =
+            String::from("exit-codes - how a command ended, the same for every command\n\n");
+        for exit in Self::ALL {
+            text.push_str(&format!("  {}   {}\n", exit.code(), exit.meaning()));
+        }
+        text.push_str("\n  when several apply: 2, 5, 6, 3, 1, 4, in this order\n");
+        text
+    }
+
     /// The one that wins when several apply.
     pub fn worst(candidates: impl IntoIterator<Item = Self>) -> Self {
         const PRECEDENCE: [Exit; 7] = [

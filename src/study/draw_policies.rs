@@ -1,50 +1,38 @@
-//! Gathers what the figures and the arrays of a control or sampling run show.
+//! What the figures and the arrays of a run on policies show.
 
-use crate::cli::figures::Pictures;
-use crate::comparison::control::ControlComparison;
-use crate::comparison::policy_portraits::{Curve, Flight, curve, flight, gains, mean};
+use crate::comparison::Comparison;
+use crate::comparison::portraits::{Curve, Flight, curve, flight, gains, mean};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
-use crate::report::record::{
-    FieldSlice, FigureData, Gain, LogWeights, NamedArray, PathBundle, PointSet, PolicyMap,
-    TimeProfile,
-};
+use crate::report::record::{FieldSlice, Gain, LogWeights, PolicyMap, TimeProfile};
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
+use crate::study::pictures::{DRAWN_PATHS, Pictures};
 
-const DRAWN_PATHS: usize = 24;
 const FRAMES: usize = 60;
 const CURVE_POINTS: usize = 121;
 /// Places of a map along the coordinate.
 const MAP_POINTS: usize = 81;
 /// States whose gains are drawn.
 const DRAWN_GAINS: usize = 4;
+/// Coordinates that are drawn.
+const DRAWN_STATES: usize = 2;
 /// Weights that a histogram needs.
 const FEWEST_WEIGHTS: usize = 64;
 /// Times of the curves, as shares of the horizon.
 const SHARES: [f64; 4] = [0.0, 0.35, 0.7, 0.95];
-/// Points of a cloud that are drawn; the arrays hold all of them.
-const DRAWN_POINTS: usize = 1500;
 
 /// Paths under every policy, policies and values along the first coordinate, draws, path weights.
-pub fn pictures(
+pub(super) fn draw(
+    pictures: &mut Pictures,
     lowered: &Lowered,
     solutions: &[Solution],
-    comparison: &ControlComparison,
-    streams: &Streams,
-) -> Pictures {
-    let names = &lowered.problem.state_names;
-    let mut pictures = Pictures {
-        figures: FigureData {
-            coordinates: names.iter().take(2).cloned().collect(),
-            runs_forward: true,
-            plots: lowered.problem.run.plots.clone(),
-            ..FigureData::default()
-        },
-        arrays: Vec::new(),
-    };
-    let stream = streams.scoped("figures").role("noise");
+    comparison: &Comparison,
+) {
+    pictures.along(lowered, DRAWN_STATES);
+    let streams = Streams::new(lowered.problem.run.seed).scoped("figures");
+    let stream = streams.role("noise");
     let flights: Vec<(&Solution, &dyn Field, Flight)> = solutions
         .iter()
         .filter_map(|solution| {
@@ -54,7 +42,7 @@ pub fn pictures(
         })
         .collect();
     for (solution, _, seen) in &flights {
-        paths(&mut pictures, &solution.id, seen);
+        paths(pictures, &solution.id, seen);
     }
     let best = flights
         .iter()
@@ -62,23 +50,34 @@ pub fn pictures(
     if let Some((_, _, along)) = best.or(flights.first()) {
         let frame = Frame::around(along);
         for (solution, policy, _) in &flights {
-            curves(&mut pictures, &solution.id, *policy, &frame);
-            map(&mut pictures, &solution.id, *policy, &frame);
-            feedback(&mut pictures, &solution.id, *policy, along);
+            let slices = slices(pictures, (&solution.id, "control"), *policy, &frame);
+            pictures.figures.fields.extend(slices);
+            map(pictures, &solution.id, *policy, &frame);
+            feedback(pictures, &solution.id, *policy, along);
         }
         for solution in solutions {
             if let Some(value) = &solution.answer.value {
-                values(&mut pictures, &solution.id, value.as_ref(), &frame);
+                let slices = slices(pictures, (&solution.id, "value"), value.as_ref(), &frame);
+                pictures.figures.values.extend(slices);
             }
         }
     }
     for solution in solutions {
         if let Some(samples) = &solution.answer.samples {
-            cloud(&mut pictures, &solution.id, samples, names.len().min(2));
+            let key = format!("{}/samples", solution.id);
+            let who = (solution.id.as_str(), Some(1.0));
+            let axes = (["point", "state"], "");
+            let cloud = pictures.cloud(who, key, axes, samples, first_states);
+            pictures.figures.samples.push(cloud);
         }
     }
-    weights(&mut pictures, solutions, comparison);
-    pictures
+    weights(pictures, solutions, comparison);
+}
+
+/// The drawn coordinates, a column each.
+fn first_states(points: &Batch) -> Vec<Vec<f64>> {
+    let shown = 0..points.columns().min(DRAWN_STATES);
+    shown.map(|j| points.column(j).to_vec()).collect()
 }
 
 /// Where fields are looked at: the range of the first coordinate that the best process visits, the other states at its
@@ -119,42 +118,15 @@ impl<'a> Frame<'a> {
 }
 
 fn paths(pictures: &mut Pictures, id: &str, seen: &Flight) {
-    let states = seen.states.first().map_or(0, Batch::columns);
-    let path = |j: usize, i: usize| -> Vec<f64> {
-        seen.states.iter().map(|frame| frame.column(j)[i]).collect()
-    };
-    let key = format!("{id}/paths");
-    let mut data = Vec::new();
-    for frame in &seen.states {
-        for i in 0..DRAWN_PATHS {
-            data.extend((0..states).map(|j| frame.column(j)[i]));
-        }
-    }
-    pictures.arrays.push(NamedArray::new(
-        key.clone(),
-        &[
-            ("time", seen.times.len()),
-            ("path", DRAWN_PATHS),
-            ("state", states),
-        ],
-        "",
-        data,
-    ));
-    pictures.arrays.push(NamedArray::new(
+    let along = (&seen.times[..], &seen.states[..]);
+    pictures.paths((id, 1.0), ("state", ""), along, first_states);
+    let axes = [("time", seen.times.len())];
+    pictures.keep(
         format!("{id}/path_times"),
-        &[("time", seen.times.len())],
+        &axes,
         "time",
         seen.times.clone(),
-    ));
-    pictures.figures.paths.push(PathBundle {
-        solver: id.to_owned(),
-        noise_level: 1.0,
-        times: seen.times.clone(),
-        coordinates: (0..states.min(2))
-            .map(|j| (0..DRAWN_PATHS).map(|i| path(j, i)).collect())
-            .collect(),
-        key,
-    });
+    );
 }
 
 /// The first output of a field at the chosen times, kept as arrays.
@@ -168,31 +140,16 @@ fn slices(
     for n in frame.chosen() {
         let curve = frame.curve(field, n, CURVE_POINTS);
         let key = format!("{id}/{what}_t{n}");
-        pictures.arrays.push(NamedArray::new(
-            key.clone(),
-            &[("coordinate", CURVE_POINTS)],
-            "",
-            curve.height.clone(),
-        ));
+        let axes = [("coordinate", CURVE_POINTS)];
         out.push(FieldSlice {
             solver: id.to_owned(),
             time: curve.time,
+            key: pictures.keep(key, &axes, "", curve.height.clone()),
             axes: vec![curve.coordinate],
             components: vec![curve.height],
-            key,
         });
     }
     out
-}
-
-fn curves(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>) {
-    let slices = slices(pictures, (id, "control"), policy, frame);
-    pictures.figures.fields.extend(slices);
-}
-
-fn values(pictures: &mut Pictures, id: &str, value: &dyn Field, frame: &Frame<'_>) {
-    let slices = slices(pictures, (id, "value"), value, frame);
-    pictures.figures.values.extend(slices);
 }
 
 /// The first control at all frames.
@@ -204,14 +161,9 @@ fn map(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>)
     let Some(first) = rows.first() else {
         return;
     };
-    let key = format!("{id}/control_map");
     let control: Vec<f64> = rows.iter().flat_map(|row| row.height.clone()).collect();
-    pictures.arrays.push(NamedArray::new(
-        key.clone(),
-        &[("time", times.len()), ("coordinate", MAP_POINTS)],
-        "",
-        control.clone(),
-    ));
+    let axes = [("time", times.len()), ("coordinate", MAP_POINTS)];
+    let key = pictures.keep(format!("{id}/control_map"), &axes, "", control.clone());
     pictures.figures.policies.push(PolicyMap {
         solver: id.to_owned(),
         coordinate: first.coordinate.clone(),
@@ -225,13 +177,8 @@ fn map(pictures: &mut Pictures, id: &str, policy: &dyn Field, frame: &Frame<'_>)
 fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Flight) {
     let rows = gains(policy, along);
     let states = rows.first().map_or(0, Vec::len);
-    let key = format!("{id}/gains");
-    pictures.arrays.push(NamedArray::new(
-        key.clone(),
-        &[("time", rows.len()), ("state", states)],
-        "",
-        rows.concat(),
-    ));
+    let axes = [("time", rows.len()), ("state", states)];
+    let key = pictures.keep(format!("{id}/gains"), &axes, "", rows.concat());
     let profiles = (0..states.min(DRAWN_GAINS)).map(|state| Gain {
         state,
         profile: TimeProfile {
@@ -245,12 +192,12 @@ fn feedback(pictures: &mut Pictures, id: &str, policy: &dyn Field, along: &Fligh
 }
 
 /// Weights of a method's own paths, else of the paths under its policy.
-fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &ControlComparison) {
+fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &Comparison) {
     for solution in solutions {
-        let row = comparison.rows.iter().find(|row| row.solver == solution.id);
-        let under_policy = row
-            .and_then(|row| row.performance.as_ref())
-            .map_or(&[][..], |performance| &performance.log_weights);
+        let row = comparison.row(&solution.id);
+        let performance = row.and_then(|row| row.performance.as_ref());
+        let weights = performance.and_then(|performance| performance.weights.as_ref());
+        let under_policy = weights.map_or(&[][..], |weights| &weights.logs);
         let values = match &solution.answer.log_weights[..] {
             [] => under_policy,
             own => own,
@@ -259,39 +206,11 @@ fn weights(pictures: &mut Pictures, solutions: &[Solution], comparison: &Control
             continue;
         }
         let key = format!("{}/log_weights", solution.id);
-        pictures.arrays.push(NamedArray::new(
-            key.clone(),
-            &[("path", values.len())],
-            "",
-            values.to_vec(),
-        ));
+        let key = pictures.keep(key, &[("path", values.len())], "", values.to_vec());
         pictures.figures.log_weights.push(LogWeights {
             solver: solution.id.clone(),
             values: values.to_vec(),
             key,
         });
     }
-}
-
-fn cloud(pictures: &mut Pictures, id: &str, samples: &Batch, shown: usize) {
-    let key = format!("{id}/samples");
-    let (points, states) = (samples.points(), samples.columns());
-    let mut data = Vec::with_capacity(points * states);
-    for i in 0..points {
-        data.extend((0..states).map(|j| samples.column(j)[i]));
-    }
-    pictures.arrays.push(NamedArray::new(
-        key.clone(),
-        &[("point", points), ("state", states)],
-        "",
-        data,
-    ));
-    pictures.figures.samples.push(PointSet {
-        solver: id.to_owned(),
-        noise_level: Some(1.0),
-        columns: (0..shown)
-            .map(|j| samples.column(j)[..points.min(DRAWN_POINTS)].to_vec())
-            .collect(),
-        key,
-    });
 }

@@ -1,0 +1,175 @@
+//! Policies against the best of them, simulated on the time of the control.
+
+use crate::comparison::control_error::policy_error;
+use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
+use crate::comparison::performance::of_policy;
+use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
+use crate::comparison::quantities::{UNCONTROLLED, numbers_of, observed, surest};
+use crate::comparison::rows::Comparison;
+use crate::field::Field;
+use crate::field::idle::Idle;
+use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
+use crate::numeric::random::{Stream, Streams};
+use crate::problem::meant::task::Kind;
+use crate::solvers::driver::Solution;
+use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
+use crate::solvers::lowered::problem::Lowered;
+
+/// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
+/// above the value where that is known.
+pub fn best(solutions: &[Solution]) -> Option<&Solution> {
+    let own = |solution: &&Solution| {
+        let cost = solution.answer.cost.as_ref()?;
+        let known = solution.answer.policy.is_some() && cost.error.is_finite();
+        let mut quantities = solution.answer.quantities.iter();
+        let bound = quantities.find(|q| q.name == "upper_bound");
+        let gap = bound.map_or(0.0, |bound| bound.value.value - cost.value);
+        known.then(|| cost.error.max(gap) / cost.value.abs().max(f64::MIN_POSITIVE))
+    };
+    solutions
+        .iter()
+        .filter(|solution| own(solution).is_some())
+        .min_by(|a, b| {
+            let [a, b] = [own(a), own(b)].map(|error| error.unwrap_or(f64::INFINITY));
+            a.total_cmp(&b)
+        })
+}
+
+/// What policies are simulated with.
+struct Trials<'a> {
+    lowered: &'a Lowered,
+    simulator: Simulator,
+    reference: Option<&'a dyn Field>,
+    start: Batch,
+    noise: Stream,
+}
+
+impl Trials<'_> {
+    fn walk<'b>(&'b self, policy: &'b dyn Field) -> PolicyWalk<'b> {
+        PolicyWalk {
+            simulator: &self.simulator,
+            policy,
+            reference: self.reference,
+            steps: self.lowered.problem.time_settings.steps.div_ceil(2),
+            finest: 1,
+            until: self.simulator.horizon().1,
+            stream: &self.noise,
+        }
+    }
+
+    /// A policy that is not the reference, along paths of the reference.
+    fn error_of(&self, policy: &dyn Field, reference: &dyn Field) -> PolicyPaths {
+        let walk = PolicyWalk {
+            reference: Some(policy),
+            ..self.walk(reference)
+        };
+        walk.run(self.start.as_ref(), 1)
+    }
+
+    fn uncontrolled(&self) -> Estimate {
+        let idle = Idle {
+            states: self.lowered.dimension(),
+            controls: self.lowered.process.control.len(),
+        };
+        let walk = PolicyWalk {
+            reference: None,
+            ..self.walk(&idle)
+        };
+        let [coarse, fine] = [0, 1].map(|level| walk.run(self.start.as_ref(), level));
+        fine.limit_cost(&coarse)
+    }
+}
+
+/// Measures every policy against the best of them.
+pub(super) fn compare_policies(
+    lowered: &Lowered,
+    solutions: &[Solution],
+    streams: &Streams,
+    comparison: &mut Comparison,
+) {
+    let reference = best(solutions);
+    let policy = reference.and_then(|r| r.answer.policy.as_deref());
+    let trials = Trials {
+        lowered,
+        simulator: Simulator::new(lowered),
+        reference: policy.map(|policy| policy as &dyn Field),
+        start: lowered.draw_start(&streams.role("start"), 0, lowered.problem.run.paths),
+        noise: streams.role("noise"),
+    };
+    let optimal = trials
+        .reference
+        .map(|policy| trials.walk(policy).run(trials.start.as_ref(), 1));
+    let temperature = lowered.facts.temperature.as_ref().ok().copied();
+    for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
+        let others = streams.scoped(&solution.id);
+        row.log_z_upper = upper_bound(lowered, &solution.answer, &others);
+        let Some(policy) = solution.answer.policy.as_deref() else {
+            continue;
+        };
+        let is_reference = reference.is_some_and(|r| r.id == solution.id);
+        let other = trials.reference.filter(|_| !is_reference);
+        row.control_error =
+            other.map(|other| policy_error(&trials.error_of(policy, other), optimal.as_ref()));
+        if lowered.has_end_cost() {
+            let optimal = optimal.as_ref().filter(|_| !is_reference);
+            let walk = trials.walk(policy);
+            row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
+        }
+    }
+    comparison.reference = reference.map(|r| r.id.clone());
+    comparison.value = reference.and_then(|r| r.answer.cost);
+    if let Some(reference) = reference {
+        for (name, value) in numbers_of(lowered, &reference.answer) {
+            comparison.name(name, value);
+        }
+    }
+    name_policies(&trials, solutions, comparison, streams);
+    if let Some(optimal) = &optimal {
+        for (name, value) in observed(lowered, &optimal.end) {
+            comparison.name(name, value);
+        }
+    }
+    for solution in solutions {
+        if let Some(value) = solution.answer.cost {
+            comparison.name(format!("value_{}", solution.id), value);
+        }
+        let row = comparison.row(&solution.id);
+        if let Some(performance) = row.and_then(|row| row.performance.as_ref()) {
+            comparison.name(format!("cost_{}", solution.id), performance.cost);
+        }
+    }
+    let uncontrolled = comparison.named(UNCONTROLLED);
+    comparison.uncontrolled = uncontrolled.filter(|cost| cost.value.is_finite());
+}
+
+/// Names what methods know, and what is measured where none does.
+fn name_policies(
+    trials: &Trials<'_>,
+    solutions: &[Solution],
+    comparison: &mut Comparison,
+    streams: &Streams,
+) {
+    let lowered = trials.lowered;
+    for quantity in surest(solutions) {
+        comparison.name(quantity.name.as_str(), quantity.value);
+    }
+    let above = comparison.rows.iter().filter_map(|row| row.log_z_upper);
+    if let Some(upper) = above.min_by(|a, b| a.error.total_cmp(&b.error)) {
+        comparison.name(LOG_Z_UPPER, upper);
+    }
+    // Where draws are asked for, costs are of interest only beside a policy.
+    let is_asked = lowered.problem.kind() != Kind::Sample || trials.reference.is_some();
+    if !is_asked || !lowered.has_end_cost() {
+        return;
+    }
+    if comparison.named(UNCONTROLLED).is_none() {
+        comparison.name(UNCONTROLLED, trials.uncontrolled());
+    }
+    if comparison.named(DISCRETE_VALUE).is_none() {
+        let least = discrete_value(lowered, &streams.scoped(DISCRETE_VALUE));
+        if let Some(least) = least {
+            comparison.name(DISCRETE_VALUE, least);
+        }
+    }
+}
