@@ -214,7 +214,7 @@ impl PolicyPaths {
         self.sums.column(SQUARED_DIFFERENCE)
     }
 
-    /// `∫ |u_ref|² dt`, of `u` itself where there is no reference.
+    /// `∫ |u_ref|² dt`
     pub fn squared_control(&self) -> &[f64] {
         self.sums.column(SQUARED_CONTROL)
     }
@@ -260,7 +260,6 @@ struct Walking {
     /// Whether a path goes on, and when it ended.
     alive: Vec<bool>,
     ended: Vec<f64>,
-    control: Batch,
     reference: Batch,
     /// State, then control.
     both: Batch,
@@ -350,7 +349,6 @@ impl PolicyWalk<'_> {
             sums: room(SUMS),
             alive: vec![true; points],
             ended: vec![self.until; points],
-            control: room(simulator.controls),
             reference: room(simulator.controls),
             both: room(states + simulator.controls),
             free: room(states + 1),
@@ -364,18 +362,15 @@ impl PolicyWalk<'_> {
     /// One step of a block.
     fn advance(&self, at: &Step, block: &mut Walking) {
         let simulator = self.simulator;
-        let x = block.x.as_ref();
-        self.policy.eval(at.t, x, block.control.as_mut());
+        let (x, points) = (block.x.as_ref(), block.x.points());
+        let both = block.both.as_mut_slice();
+        let (state, control) = both.split_at_mut(simulator.states * points);
+        state.copy_from_slice(block.x.as_slice());
+        let control = BatchMut::new(control, points, simulator.controls, points);
+        self.policy.eval(at.t, x, control);
         simulator.free.eval(at.t, x, block.free.as_mut());
-        let control = block.control.as_ref();
-        steer(
-            simulator,
-            at.t,
-            x,
-            control,
-            &mut block.both,
-            &mut block.steered,
-        );
+        let steered = block.steered.as_mut();
+        simulator.steering.eval(at.t, block.both.as_ref(), steered);
         for j in 0..simulator.states {
             let push = block.steered.column(j);
             let drift = block.free.column_mut(j).iter_mut();
@@ -499,48 +494,32 @@ impl PolicyWalk<'_> {
         let simulator = self.simulator;
         let (start, states) = (simulator.horizon.0, simulator.states);
         let late = (-simulator.discount * (at.t - start)).exp();
-        let add = |sums: &mut Batch, column: usize, factor: f64, values: &[f64], lived: &[f64]| {
-            let rates = values.iter().zip(lived);
-            for (sum, (value, lived)) in sums.column_mut(column).iter_mut().zip(rates) {
-                *sum += factor * lived * value;
-            }
-        };
         let (sums, lived) = (&mut block.sums, &block.lived);
-        add(sums, COST, late, block.free.column(states), lived);
-        let effort = block.steered.column(states);
-        add(sums, COST, late, effort, lived);
-        add(sums, EFFORT, late, effort, lived);
-        let squares = |batch: &Batch, k: usize| -> Vec<f64> {
-            batch.column(k).iter().map(|u| u * u).collect()
-        };
-        let Some(reference) = self.reference else {
-            for k in 0..simulator.controls {
-                let squares = squares(&block.control, k);
-                add(sums, SQUARED_CONTROL, 1.0, &squares, lived);
+        let mut add = |sum: usize, rate: &dyn Fn(usize) -> f64| {
+            for (i, sum) in sums.column_mut(sum).iter_mut().enumerate() {
+                *sum += rate(i) * lived[i];
             }
+        };
+        let (state, effort) = (block.free.column(states), block.steered.column(states));
+        add(COST, &|i| late * (state[i] + effort[i]));
+        add(EFFORT, &|i| late * effort[i]);
+        let Some(reference) = self.reference else {
             return;
         };
-        let x = block.x.as_ref();
-        reference.eval(at.t, x, block.reference.as_mut());
+        let room = block.reference.as_mut();
+        reference.eval(at.t, block.x.as_ref(), room);
         for k in 0..simulator.controls {
-            let own = squares(&block.reference, k);
-            add(sums, SQUARED_CONTROL, 1.0, &own, lived);
-            let other = block.control.column(k).iter();
-            let difference = block.reference.column_mut(k).iter_mut().zip(other);
-            difference.for_each(|(r, u)| *r = u - *r);
-            let apart = squares(&block.reference, k);
-            add(sums, SQUARED_DIFFERENCE, 1.0, &apart, lived);
+            let reference = block.reference.column(k);
+            add(SQUARED_CONTROL, &|i| reference[i] * reference[i]);
+            let control = block.both.column_mut(states + k);
+            let pairs = control.iter_mut().zip(reference);
+            pairs.for_each(|(u, reference)| *u -= reference);
+            add(SQUARED_DIFFERENCE, &|i| control[i] * control[i]);
         }
-        let difference = block.reference.as_ref();
-        steer(
-            simulator,
-            at.t,
-            x,
-            difference,
-            &mut block.both,
-            &mut block.steered,
-        );
-        add(sums, DISTANCE, late, block.steered.column(states), lived);
+        let steered = block.steered.as_mut();
+        simulator.steering.eval(at.t, block.both.as_ref(), steered);
+        let effort = block.steered.column(states);
+        add(DISTANCE, &|i| late * effort[i]);
     }
 
     /// The cost of where a block ends.
@@ -556,25 +535,6 @@ impl PolicyWalk<'_> {
             *cost += (-simulator.discount * (when - start)).exp() * end;
         }
     }
-}
-
-/// `B u` and what it costs.
-fn steer(
-    simulator: &Simulator,
-    t: f64,
-    x: BatchRef<'_>,
-    control: BatchRef<'_>,
-    both: &mut Batch,
-    steered: &mut Batch,
-) {
-    for j in 0..x.columns() {
-        both.column_mut(j).copy_from_slice(x.column(j));
-    }
-    for k in 0..control.columns() {
-        let to = both.column_mut(x.columns() + k);
-        to.copy_from_slice(control.column(k));
-    }
-    simulator.steering.eval(t, both.as_ref(), steered.as_mut());
 }
 
 /// The rows of all blocks under each other.

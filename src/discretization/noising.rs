@@ -1,7 +1,8 @@
 //! The noising process with numbers in it: drift, noise and, where it is Gaussian, its transition law.
 
+use crate::discretization::matrix_field::MatrixField;
 use crate::discretization::schedule::Schedule;
-use crate::expr::{CompileError, Graph, Kernel};
+use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::dense::{linear_transition, symmetric_part};
 use crate::problem::meant::law::Covariance;
@@ -144,6 +145,16 @@ impl GaussianKernel {
     }
 }
 
+/// `A`, `a` (one column) and `D` of affine noising, free of the state.
+#[derive(Clone, Debug)]
+pub struct Coefficients([MatrixField; 3]);
+
+impl Coefficients {
+    fn at(&self, t: f64) -> [DMatrix<f64>; 3] {
+        self.0.each_ref().map(|matrix| matrix.at(t, &[]))
+    }
+}
+
 /// Gaussian transition laws of affine noising.
 #[derive(Clone, Debug)]
 pub enum Transition {
@@ -158,8 +169,8 @@ pub enum Transition {
         shift: DVector<f64>,
         diffusivity: DMatrix<f64>,
     },
-    /// Affine with coefficients that depend on time; the kernel holds A (row by row), a, D (row by row).
-    TimeDependent { dimension: usize, kernel: Kernel },
+    /// The same with coefficients that depend on time.
+    TimeDependent(Coefficients),
 }
 
 impl Transition {
@@ -179,7 +190,7 @@ impl Transition {
                 shift,
                 diffusivity,
             } => constant_kernel(matrix, shift, diffusivity, t - s),
-            Self::TimeDependent { dimension, kernel } => moments(*dimension, kernel, s, t),
+            Self::TimeDependent(coefficients) => moments(coefficients, s, t),
         }
     }
 }
@@ -204,9 +215,9 @@ const MOMENT_STEPS: usize = 64;
 
 /// `Φ' = A Φ`, `m' = A m + a`, `C' = A C + C Aᵀ + D`: classical Runge–Kutta at two step sizes,
 /// extrapolated (order 5).
-fn moments(d: usize, kernel: &Kernel, s: f64, t: f64) -> GaussianKernel {
-    let coarse = integrate_moments(d, kernel, s, t, MOMENT_STEPS);
-    let fine = integrate_moments(d, kernel, s, t, 2 * MOMENT_STEPS);
+fn moments(coefficients: &Coefficients, s: f64, t: f64) -> GaussianKernel {
+    let coarse = integrate_moments(coefficients, s, t, MOMENT_STEPS);
+    let fine = integrate_moments(coefficients, s, t, 2 * MOMENT_STEPS);
     let [factor, shift, covariance] = [0, 1, 2].map(|i| &fine[i] + (&fine[i] - &coarse[i]) / 15.0);
     GaussianKernel {
         factor: MeanMap::Matrix(factor),
@@ -215,19 +226,15 @@ fn moments(d: usize, kernel: &Kernel, s: f64, t: f64) -> GaussianKernel {
     }
 }
 
-fn integrate_moments(d: usize, kernel: &Kernel, s: f64, t: f64, steps: usize) -> [DMatrix<f64>; 3] {
-    let coefficients = |time: f64| {
-        let mut out = Batch::zeros(1, 2 * d * d + d);
-        kernel.eval(time, Batch::zeros(1, 0).as_ref(), out.as_mut());
-        let row = out.row(0);
-        (
-            DMatrix::from_row_slice(d, d, &row[..d * d]),
-            DMatrix::from_row_slice(d, 1, &row[d * d..d * d + d]),
-            DMatrix::from_row_slice(d, d, &row[d * d + d..]),
-        )
-    };
+fn integrate_moments(
+    coefficients: &Coefficients,
+    s: f64,
+    t: f64,
+    steps: usize,
+) -> [DMatrix<f64>; 3] {
+    let d = coefficients.0[0].rows();
     let slope = |time: f64, y: &[DMatrix<f64>; 3]| {
-        let (a, shift, diffusivity) = coefficients(time);
+        let [a, shift, diffusivity] = coefficients.at(time);
         [
             &a * &y[0],
             &a * &y[1] + shift,
@@ -259,18 +266,18 @@ enum DriftForm {
     Decay,
     /// `A x + a`, constant.
     Affine,
-    /// Compiled expressions: the drift, its divergence, and its Jacobian row by row.
+    /// Compiled expressions: the drift, its divergence, and its Jacobian.
     Compiled {
         drift: Kernel,
         divergence: Kernel,
-        jacobian: Kernel,
+        jacobian: MatrixField,
     },
 }
 
 #[derive(Clone, Debug)]
 enum NoiseForm {
     Schedule,
-    Compiled { entries: Kernel, noises: usize },
+    Compiled(MatrixField),
 }
 
 /// `dX = f(X,t) dt + G(t) dW` on `[start, end]`, with numbers in it.
@@ -331,36 +338,26 @@ impl Noising {
                 }
             }
         }
-        let noises = dynamics.diffusion[0].len();
-        let entries: Vec<_> = dynamics.diffusion.concat();
-        let noise = NoiseForm::Compiled {
-            entries: Kernel::compile(&graph, &entries, time, &[])?,
-            noises,
-        };
-        let jacobian: Vec<_> = dynamics
+        let noise = MatrixField::new(&graph, &dynamics.diffusion, time, &[])?;
+        let jacobian: Vec<Vec<_>> = dynamics
             .drift
             .iter()
-            .flat_map(|f| {
-                state
-                    .iter()
-                    .map(|x| graph.derivative(*f, *x))
-                    .collect::<Vec<_>>()
-            })
+            .map(|f| graph.gradient(*f, state))
             .collect();
         let d = state.len();
-        let diagonal: Vec<_> = (0..d).map(|i| jacobian[i * d + i]).collect();
+        let diagonal: Vec<_> = (0..d).map(|i| jacobian[i][i]).collect();
         let divergence = graph.add(&diagonal);
         let drift = DriftForm::Compiled {
             drift: Kernel::compile(&graph, &dynamics.drift, time, state)?,
             divergence: Kernel::compile(&graph, &[divergence], time, state)?,
-            jacobian: Kernel::compile(&graph, &jacobian, time, state)?,
+            jacobian: MatrixField::new(&graph, &jacobian, time, state)?,
         };
         let mut noising = Self {
             dimension: d,
             start: dynamics.horizon.0,
             end: dynamics.horizon.1,
             drift,
-            noise,
+            noise: NoiseForm::Compiled(noise),
             transition: None,
         };
         noising.transition = affine_transition(problem, &mut graph)?;
@@ -378,7 +375,7 @@ impl Noising {
     pub fn noises(&self) -> usize {
         match &self.noise {
             NoiseForm::Schedule => self.dimension,
-            NoiseForm::Compiled { noises, .. } => *noises,
+            NoiseForm::Compiled(noise) => noise.columns(),
         }
     }
 
@@ -491,19 +488,8 @@ impl Noising {
                 }
             }
             (DriftForm::Compiled { jacobian, .. }, _) => {
-                let d = self.dimension;
-                let mut entries = Batch::zeros(x.points(), d * d);
-                jacobian.eval(t, x, entries.as_mut());
-                for j in 0..d {
-                    let column = out.column_mut(j);
-                    column.fill(0.0);
-                    for i in 0..d {
-                        let entry = entries.column(i * d + j);
-                        for ((o, c), e) in column.iter_mut().zip(cotangent.column(i)).zip(entry) {
-                            *o += e * c;
-                        }
-                    }
-                }
+                out.fill(0.0);
+                jacobian.add_transposed_times(t, x, 1.0, cotangent, out);
             }
             _ => unreachable!("decay and affine drifts carry their transition"),
         }
@@ -515,15 +501,7 @@ impl Noising {
             (NoiseForm::Schedule, Some(Transition::Isotropic { schedule, .. })) => {
                 Noise::Isotropic(schedule.diffusivity(t).sqrt())
             }
-            (NoiseForm::Compiled { entries, noises }, _) => {
-                let mut out = Batch::zeros(1, self.dimension * noises);
-                entries.eval(t, Batch::zeros(1, 0).as_ref(), out.as_mut());
-                isotropic_or_matrix(DMatrix::from_row_slice(
-                    self.dimension,
-                    *noises,
-                    &out.row(0),
-                ))
-            }
+            (NoiseForm::Compiled(noise), _) => isotropic_or_matrix(noise.at(t, &[])),
             _ => unreachable!("scheduled noise carries its schedule"),
         }
     }
@@ -544,42 +522,35 @@ fn affine_transition(
     problem: &Problem,
     graph: &mut Graph,
 ) -> Result<Option<Transition>, CompileError> {
-    let d = problem.dimension();
     let (mut matrix, mut shift) = (Vec::new(), Vec::new());
     for f in &problem.dynamics.drift {
-        match graph.affine_coefficients(*f, &problem.state) {
-            Some((coefficients, constant)) => {
-                matrix.extend(coefficients);
-                shift.push(constant);
-            }
-            None => return Ok(None),
-        }
+        let Some((coefficients, constant)) = graph.affine_coefficients(*f, &problem.state) else {
+            return Ok(None);
+        };
+        matrix.push(coefficients);
+        shift.push(vec![constant]);
     }
     let noise = &problem.dynamics.diffusion;
-    let mut diffusivity = Vec::new();
-    for i in 0..d {
-        for j in 0..d {
-            let terms: Vec<_> = (0..noise[i].len())
-                .map(|k| graph.mul(&[noise[i][k], noise[j][k]]))
-                .collect();
-            diffusivity.push(graph.add(&terms));
-        }
+    let mut product = |a: &[Expr], b: &[Expr]| {
+        let terms = a.iter().zip(b).map(|(a, b)| graph.mul(&[*a, *b]));
+        let terms: Vec<Expr> = terms.collect();
+        graph.add(&terms)
+    };
+    let diffusivity: Vec<Vec<Expr>> = noise
+        .iter()
+        .map(|a| noise.iter().map(|b| product(a, b)).collect())
+        .collect();
+    let field = |m: &[Vec<Expr>]| MatrixField::new(graph, m, problem.time, &[]);
+    let fields = [field(&matrix)?, field(&shift)?, field(&diffusivity)?];
+    let is_constant = fields.iter().all(MatrixField::is_constant);
+    let coefficients = Coefficients(fields);
+    if !is_constant {
+        return Ok(Some(Transition::TimeDependent(coefficients)));
     }
-    let outputs = [matrix, shift, diffusivity].concat();
-    let constant = outputs.iter().all(|e| !graph.depends_on(*e, problem.time));
-    let kernel = Kernel::compile(graph, &outputs, problem.time, &[])?;
-    if !constant {
-        return Ok(Some(Transition::TimeDependent {
-            dimension: d,
-            kernel,
-        }));
-    }
-    let mut out = Batch::zeros(1, outputs.len());
-    kernel.eval(0.0, Batch::zeros(1, 0).as_ref(), out.as_mut());
-    let row = out.row(0);
+    let [matrix, shift, diffusivity] = coefficients.at(0.0);
     Ok(Some(Transition::Linear {
-        matrix: DMatrix::from_row_slice(d, d, &row[..d * d]),
-        shift: DVector::from_column_slice(&row[d * d..d * d + d]),
-        diffusivity: DMatrix::from_row_slice(d, d, &row[d * d + d..]),
+        matrix,
+        shift: shift.column(0).into_owned(),
+        diffusivity,
     }))
 }

@@ -11,7 +11,7 @@
 //! `s08.discrete_adjoint` of the reference numbers; central differences of the discretized cost.
 
 use crate::derivation::ground::controlled::ControlledDiffusion;
-use crate::discretization::steered::MatrixField;
+use crate::discretization::matrix_field::MatrixField;
 use crate::expr::{CompileError, Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 

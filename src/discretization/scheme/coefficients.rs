@@ -1,5 +1,6 @@
 //! Coefficients of a stochastic differential equation, compiled from expressions.
 
+use crate::discretization::matrix_field::MatrixField;
 use crate::discretization::scheme::{Coefficients, SchemeRefusal};
 use crate::expr::{CompileError, Expr, Graph, Kernel, Node};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -35,21 +36,17 @@ pub type Policy<'a> = dyn Fn(f64, BatchRef<'_>, BatchMut<'_>) + Sync + 'a;
 #[derive(Clone, Debug)]
 pub struct Sde {
     states: usize,
-    noises: usize,
     controls: usize,
     /// Of (state, control).
     drift: Kernel,
     /// `½ Σ (G_j·∇) G_j`; `None` where it vanishes.
     correction: Option<Kernel>,
-    entries: Vec<(usize, usize)>,
-    diffusion: Kernel,
+    diffusion: MatrixField,
     brackets: Vec<(usize, usize, usize)>,
     bracket_values: Kernel,
     structure: NoiseStructure,
     /// First entry of G that depends on the state.
     multiplicative: Option<(usize, usize)>,
-    /// Whether G depends on time.
-    noise_moves: bool,
     linear: LinearPart,
 }
 
@@ -90,16 +87,13 @@ impl Sde {
         drift: &[Expr],
         diffusion: &[Vec<Expr>],
     ) -> Result<Self, SdeError> {
-        let noises = diffusion.first().map_or(0, Vec::len);
         let transport = Transport::new(graph, state, diffusion);
-        let (entries, diffusion_entries) = transport.entries(graph);
         let (brackets, bracket_entries) = transport.brackets(graph);
         let correction = transport.correction(graph);
         let plain = correction.iter().all(|c| graph.is_zero(*c));
         let inputs: Vec<Expr> = state.iter().chain(control).copied().collect();
         Ok(Self {
             states: state.len(),
-            noises,
             controls: control.len(),
             drift: Kernel::compile(graph, drift, time, &inputs)?,
             correction: if plain {
@@ -107,13 +101,11 @@ impl Sde {
             } else {
                 Some(Kernel::compile(graph, &correction, time, state)?)
             },
-            diffusion: Kernel::compile(graph, &diffusion_entries, time, state)?,
+            diffusion: MatrixField::new(graph, diffusion, time, state)?,
             bracket_values: Kernel::compile(graph, &bracket_entries, time, state)?,
             structure: transport.structure(graph),
             multiplicative: transport.multiplicative(graph),
-            noise_moves: diffusion_entries.iter().any(|e| graph.depends_on(*e, time)),
             linear: linear_part(graph, time, state, &inputs, drift)?,
-            entries,
             brackets,
         })
     }
@@ -123,7 +115,7 @@ impl Sde {
     }
 
     pub fn noises(&self) -> usize {
-        self.noises
+        self.diffusion.columns()
     }
 
     pub fn controls(&self) -> usize {
@@ -163,7 +155,7 @@ impl Sde {
     }
 
     pub(super) fn noise_moves(&self) -> bool {
-        self.noise_moves
+        self.diffusion.depends_on_time()
     }
 
     pub(super) fn linear(&self) -> &LinearPart {
@@ -203,7 +195,7 @@ impl Coefficients for Equation<'_> {
     }
 
     fn noises(&self) -> usize {
-        self.sde.noises
+        self.sde.noises()
     }
 
     fn structure(&self) -> NoiseStructure {
@@ -243,11 +235,11 @@ impl Coefficients for Equation<'_> {
     }
 
     fn entries(&self) -> &[(usize, usize)] {
-        &self.sde.entries
+        self.sde.diffusion.places()
     }
 
     fn diffusion(&mut self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
-        self.sde.diffusion.eval(t, x, out);
+        self.sde.diffusion.write_values(t, x, out);
     }
 
     fn brackets(&self) -> &[(usize, usize, usize)] {
@@ -305,13 +297,6 @@ impl<'a> Transport<'a> {
         rows.flat_map(|(i, row)| row.iter().enumerate().map(move |(k, e)| (i, k, *e)))
             .find(|(_, _, e)| graph.depends_on_any(*e, self.state))
             .map(|(i, k, _)| (i, k))
-    }
-
-    fn entries(&self, graph: &Graph) -> (Vec<(usize, usize)>, Vec<Expr>) {
-        let rows = self.diffusion.iter().enumerate();
-        rows.flat_map(|(i, row)| row.iter().enumerate().map(move |(k, e)| ((i, k), *e)))
-            .filter(|(_, e)| !graph.is_zero(*e))
-            .unzip()
     }
 
     fn brackets(&self, graph: &Graph) -> (Vec<(usize, usize, usize)>, Vec<Expr>) {
