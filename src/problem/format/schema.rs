@@ -73,6 +73,37 @@ fn unknown_table(entry: &Entry, kind: Kind) -> Diagnostic {
     diagnostic.note(format!("tables: {}", tables_of(kind).join(", ")))
 }
 
+/// What is wrong with a table that this version or this kind does not have.
+fn misplaced(
+    schema: &'static TableSchema,
+    place: &std::ops::Range<usize>,
+    kind: Kind,
+) -> Option<Diagnostic> {
+    let name = schema.name;
+    if matches!(schema.shape, Shape::Later) {
+        let message = format!("[{name}] is part of the format but not of this version");
+        let diagnostic = Diagnostic::error("E023", place.clone(), message);
+        return Some(diagnostic.help("remove the table; nothing else in the file depends on it"));
+    }
+    if schema.kinds.contains(&kind) {
+        return None;
+    }
+    let kinds: Vec<&str> = schema.kinds.iter().map(|kind| kind.name()).collect();
+    let message = format!(
+        "[{name}] does not belong to kind `{kind}`; it belongs to {}",
+        kinds.join(" and ")
+    );
+    let diagnostic = Diagnostic::error("E020", place.clone(), message);
+    if schema.key("family").is_none() || name == "prior" {
+        return Some(diagnostic);
+    }
+    let required = kind.required_tables();
+    let homes = tables_of(kind).into_iter();
+    let laws = homes.filter(|name| required.contains(name) && *name != "dynamics");
+    let laws: Vec<String> = laws.map(|name| format!("[{name}]")).collect();
+    Some(diagnostic.note(format!("kind `{kind}` needs {}", laws.join(" and "))))
+}
+
 fn check_table(
     schema: &'static TableSchema,
     keys: &[&'static Key],
@@ -81,39 +112,7 @@ fn check_table(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let place = entry.key_span.clone();
-    if matches!(schema.shape, Shape::Later) {
-        diagnostics.push(
-            Diagnostic::error(
-                "E023",
-                place,
-                format!(
-                    "[{}] is part of the format but not of this version",
-                    schema.name
-                ),
-            )
-            .help("remove the table; nothing else in the file depends on it"),
-        );
-        return;
-    }
-    if !schema.kinds.contains(&kind) {
-        let kinds: Vec<&str> = schema.kinds.iter().map(|kind| kind.name()).collect();
-        let mut diagnostic = Diagnostic::error(
-            "E020",
-            place,
-            format!(
-                "[{}] does not belong to kind `{kind}`; it belongs to {}",
-                schema.name,
-                kinds.join(" and ")
-            ),
-        );
-        let homes = tables_of(kind);
-        let laws = homes
-            .iter()
-            .filter(|name| kind.required_tables().contains(name) && **name != "dynamics");
-        if schema.key("family").is_some() && schema.name != "prior" {
-            let laws: Vec<String> = laws.map(|name| format!("[{name}]")).collect();
-            diagnostic = diagnostic.note(format!("kind `{kind}` needs {}", laws.join(" and ")));
-        }
+    if let Some(diagnostic) = misplaced(schema, &place, kind) {
         diagnostics.push(diagnostic);
         return;
     }

@@ -1,14 +1,18 @@
 //! From a file to a validated problem, or to everything that is wrong with it.
 
-use crate::expr::Expr;
 use crate::problem::format::schema;
 use crate::problem::format::vocabulary::{Vocabulary, readable};
+use crate::problem::meant::claim::{IdentitySpec, Sweep};
 use crate::problem::meant::kind::{EVERY, Kind};
 use crate::problem::meant::law::Law;
-use crate::problem::meant::model::{Dynamics, Preset, Problem, Spacing};
+use crate::problem::meant::model::{
+    CheckSpec, Dynamics, OutputSettings, Preset, Problem, Reference, SampleSettings, Spacing,
+    TimeSettings,
+};
 use crate::problem::meant::named::Named;
 use crate::problem::meant::setup::Setup;
-use crate::problem::meant::task::{Duration, Task};
+use crate::problem::meant::solver::SolverSpec;
+use crate::problem::meant::task::{Duration, Path as PathTask, Task};
 use crate::problem::read::checks::{Applicable, read_checks};
 use crate::problem::read::dynamics::{
     read_control, read_control_bounds, read_dynamics, read_horizon,
@@ -21,7 +25,8 @@ use crate::problem::read::roles::{
     DataSource, Sections, read_state_and_laws, require_tables, slid,
 };
 use crate::problem::read::settings::{
-    read_identity, read_output, read_references, read_run, read_sample, read_seed, read_time,
+    Identity, read_identity, read_output, read_references, read_run, read_sample, read_seed,
+    read_time,
 };
 use crate::problem::read::statements::{read_identities, read_sweep, read_units};
 use crate::problem::read::task::{Statement, read_task};
@@ -30,7 +35,7 @@ use crate::problem::text::diagnostic::{Diagnostic, Report, Source, sort};
 use crate::problem::text::document::{self, Node, Override, Table, Value, apply_overrides};
 use crate::problem::text::folder::DataFolder;
 use crate::problem::text::names::Formulas;
-use crate::problem::text::reader::Reader;
+use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::Resolved;
 use crate::problem::text::suggest::did_you_mean;
 use std::path::Path;
@@ -219,6 +224,61 @@ fn read_statement(
     }
 }
 
+/// What a file asks for once the process and the task are known.
+struct Asked {
+    solvers: Vec<SolverSpec>,
+    automatic: bool,
+    checks: Vec<CheckSpec>,
+    sample: SampleSettings,
+    identities: Vec<IdentitySpec>,
+    sweep: Option<Sweep>,
+    references: Vec<Reference>,
+    output: OutputSettings,
+}
+
+fn read_asked(
+    reader: &mut Reader,
+    root: &Table,
+    run: &Section<'_>,
+    setup: &Setup<'_>,
+    law: Option<&Law>,
+    (time, paths): (&TimeSettings, usize),
+) -> Asked {
+    let kind = setup.kind;
+    let (solvers, automatic) = read_solvers(reader, root, run, setup);
+    let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
+    if automatic && solvers.is_empty() {
+        // Whichever of them the structure will choose.
+        ids.extend(readable(&reader.vocabulary.methods, kind));
+    }
+    let facts = applicable(kind, law);
+    let checks = read_checks(reader, root, run, &ids, facts);
+    reader.finish(run, &format!("kind `{kind}`"));
+    let sample_section = reader.section(root, "sample");
+    let sample = read_sample(reader, &sample_section, time, paths.min(4096));
+    if !schema::tables_of(kind).contains(&"sample") {
+        reader.resolved.forget(sample_section.resolved);
+    }
+    let identities = read_identities(reader, root);
+    let sweep_section = reader.section(root, "sweep");
+    let sweep = read_sweep(reader, root, &sweep_section, &ids);
+    let references = read_references(reader, root, kind);
+    let output_section = reader.section(root, "output");
+    let output = read_output(reader, &output_section);
+    reader.check_unused_definitions(matches!(law, Some(Law::Curve(_))));
+    lint::unused_parameters(reader, root);
+    Asked {
+        solvers,
+        automatic,
+        checks,
+        sample,
+        identities,
+        sweep,
+        references,
+        output,
+    }
+}
+
 fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) -> Option<Problem> {
     let sections = Sections::open(reader, root, kind);
     require_tables(reader, root, kind);
@@ -245,21 +305,72 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         &mut statement,
         dynamics.as_ref(),
     );
-    let law = task.as_ref().and_then(Task::start_law);
-    let components = law.and_then(Law::mixture).map(|m| m.components());
-    let spacing = default_spacing(kind, dynamics.as_ref());
-    let path = task.as_ref().and_then(Task::path);
+    let said = Said {
+        kind,
+        seed,
+        identity,
+        statement,
+        dynamics,
+        task,
+    };
+    read_rest(reader, root, &sections, said)
+}
+
+/// What the file says of the process and the task.
+struct Said {
+    kind: Kind,
+    seed: u64,
+    identity: Identity,
+    statement: Statement,
+    dynamics: Option<Dynamics>,
+    task: Option<Task>,
+}
+
+/// Warns of a law that lies outside the domain.
+fn lint_domain(reader: &mut Reader, sections: &Sections<'_>, task: &Task, dynamics: &Dynamics) {
+    if let Some(law) = task.start_law() {
+        let roles = sections.roles(task.kind());
+        let role = roles.first().map_or("", |role| role.name.as_str());
+        let role = role.to_owned();
+        lint::domain_mass(reader, &sections.dynamics, &role, law, dynamics);
+    }
+}
+
+/// `[time]`, over the horizon of the process or the duration of a path.
+fn read_clock(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    (kind, horizon): (Kind, (f64, f64)),
+    dynamics: Option<&Dynamics>,
+    path: Option<&PathTask>,
+) -> TimeSettings {
+    let spacing = default_spacing(kind, dynamics);
     let horizon = match path.map(|path| path.duration) {
         Some(Duration::Fixed(duration)) => (0.0, duration),
-        _ => statement.horizon,
+        _ => horizon,
     };
-    let time_settings = read_time(reader, &sections.time, horizon, spacing, kind);
+    read_time(reader, section, horizon, spacing, kind)
+}
+
+/// How it is to be solved, and everything together.
+fn read_rest(
+    reader: &mut Reader,
+    root: &Table,
+    sections: &Sections<'_>,
+    said: Said,
+) -> Option<Problem> {
+    let (kind, statement, identity) = (said.kind, said.statement, said.identity);
+    let law = said.task.as_ref().and_then(Task::start_law);
+    let components = law.and_then(Law::mixture).map(|m| m.components());
+    let path = said.task.as_ref().and_then(Task::path);
+    let span = (kind, statement.horizon);
+    let time_settings = read_clock(reader, &sections.time, span, said.dynamics.as_ref(), path);
     let grid = read_grid(reader, &sections.grid, kind);
     let observe = read_observables(reader, &sections.observe);
     let dimension = reader.formulas.state().len().max(1);
     let paths = default_paths(dimension, components, time_settings.steps);
-    let run = read_run(reader, &sections.run, seed, paths, kind);
-    let affine = is_affine(reader, dynamics.as_ref());
+    let run = read_run(reader, &sections.run, said.seed, paths, kind);
+    let affine = is_affine(reader, said.dynamics.as_ref());
     let setup = Setup {
         kind,
         dimension,
@@ -270,55 +381,29 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         paths: run.paths,
         path,
     };
-    let (solvers, automatic) = read_solvers(reader, root, &sections.run, &setup);
-    let mut ids: Vec<&str> = solvers.iter().map(|solver| solver.id.as_str()).collect();
-    if automatic && solvers.is_empty() {
-        // Whichever of them the structure will choose.
-        ids.extend(readable(&reader.vocabulary.methods, kind));
-    }
-    let facts = applicable(kind, law);
-    let checks = read_checks(reader, root, &sections.run, &ids, facts);
-    reader.finish(&sections.run, &format!("kind `{kind}`"));
-    let sample_section = reader.section(root, "sample");
-    let sample = read_sample(reader, &sample_section, &time_settings, paths.min(4096));
-    if !schema::tables_of(kind).contains(&"sample") {
-        reader.resolved.forget(sample_section.resolved);
-    }
-    let identities = read_identities(reader, root);
-    let sweep_section = reader.section(root, "sweep");
-    let sweep = read_sweep(reader, root, &sweep_section, &ids);
-    let references = read_references(reader, root, kind);
-    let output_section = reader.section(root, "output");
-    let output = read_output(reader, &output_section);
-    reader.check_unused_definitions(matches!(law, Some(Law::Curve(_))));
-    lint::unused_parameters(reader, root);
+    let drawn = (&time_settings, paths);
+    let asked = read_asked(reader, root, &sections.run, &setup, law, drawn);
     let definitions = reader.defined_values(&sections.define);
-    let units = read_unit_table(reader, root, &sections, statement.names.as_deref());
+    let units = read_unit_table(reader, root, sections, statement.names.as_deref());
     check_units(reader, root, &units);
-    let (task, dynamics) = (task?, dynamics?);
-    if let Some(law) = task.start_law() {
-        let role = sections
-            .roles(kind)
-            .first()
-            .map_or("", |role| role.name.as_str())
-            .to_owned();
-        lint::domain_mass(reader, &sections.dynamics, &role, law, &dynamics);
-    }
-    let state: Vec<Expr> = reader.formulas.state().to_vec();
+    let (task, dynamics) = (said.task?, said.dynamics?);
+    lint_domain(reader, sections, &task, &dynamics);
+    let formulas = &mut reader.formulas;
     Some(Problem {
+        state: formulas.state().to_vec(),
+        time: formulas.time(),
+        graph: std::mem::take(&mut formulas.graph),
+        control: std::mem::take(&mut formulas.control),
+        parameters: std::mem::take(&mut formulas.parameters),
+        places: std::mem::take(&mut formulas.places),
         name: identity.name,
         title: identity.title,
         about: identity.about,
         tags: identity.tags,
         expect: identity.expect,
-        graph: std::mem::take(&mut reader.formulas.graph),
-        time: reader.formulas.time(),
-        state,
         state_names: statement.names?,
-        control: std::mem::take(&mut reader.formulas.control),
         control_names: statement.control_names,
         control_bounds: statement.control_bounds,
-        parameters: std::mem::take(&mut reader.formulas.parameters),
         definitions,
         units,
         dynamics,
@@ -328,15 +413,14 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
         time_settings,
         grid,
         run,
-        solvers,
-        automatic,
-        checks,
-        sample,
-        identities,
-        sweep,
-        references,
-        output,
-        places: std::mem::take(&mut reader.formulas.places),
+        solvers: asked.solvers,
+        automatic: asked.automatic,
+        checks: asked.checks,
+        sample: asked.sample,
+        identities: asked.identities,
+        sweep: asked.sweep,
+        references: asked.references,
+        output: asked.output,
     })
 }
 

@@ -386,15 +386,12 @@ fn coefficients(
         Preset::OrnsteinUhlenbeck { rate, sigma, mean } => {
             let rate = graph.number(*rate);
             let noise = graph.number(*sigma);
-            let drift = state
-                .iter()
-                .zip(mean)
-                .map(|(x, mean)| {
-                    let mean = graph.number(*mean);
-                    let distance = graph.sub(mean, *x);
-                    graph.mul(&[rate, distance])
-                })
-                .collect();
+            let towards = |(x, mean): (&Expr, &f64)| {
+                let mean = graph.number(*mean);
+                let distance = graph.sub(mean, *x);
+                graph.mul(&[rate, distance])
+            };
+            let drift = state.iter().zip(mean).map(towards).collect();
             (drift, isotropic(graph, noise, &state))
         }
         Preset::Brownian { sigma } => {

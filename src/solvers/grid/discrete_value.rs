@@ -145,6 +145,26 @@ struct Backup<'a> {
 }
 
 impl Backup<'_> {
+    /// Deviation of the noise of a step, and price of a shift; infinite where nothing pushes: then the shift stays at zero.
+    fn jumps_and_prices(&self, t: f64, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let process = &self.lowered.compiled.steered;
+        let matrices = [
+            process.diffusion(),
+            process.channel(),
+            process.inverse_effort(),
+        ];
+        let at = |here: f64| {
+            let [noise, channel, inverse] = matrices.map(|matrix| matrix.at(t, &[here]));
+            let authority = &channel * inverse * channel.transpose();
+            let jump = noise.row(0).norm_squared();
+            ((self.dt * jump).sqrt(), 1.0 / (self.dt * authority[(0, 0)]))
+        };
+        let same = (!matrices.iter().any(|m| m.depends_on_state())).then(|| at(0.0));
+        x.iter()
+            .map(|here| same.unwrap_or_else(|| at(*here)))
+            .unzip()
+    }
+
     /// Value and best shift at some nodes, from the shifts of the step after; `None` where a minimum is not found.
     fn take(
         &self,
@@ -160,27 +180,9 @@ impl Backup<'_> {
         process.drift(t, x, drift.as_mut());
         let mut cost = vec![0.0; n];
         process.running(t, x, &mut cost);
-        let (mut means, mut jumps, mut prices) = (Vec::new(), Vec::new(), Vec::new());
-        let at = |here: f64| {
-            let jump = process.diffusion().at(t, &[here]).row(0).norm_squared();
-            let channel = process.channel().at(t, &[here]);
-            let authority =
-                &channel * process.inverse_effort().at(t, &[here]) * channel.transpose();
-            // Infinite where nothing pushes: then the shift stays at zero.
-            ((self.dt * jump).sqrt(), 1.0 / (self.dt * authority[(0, 0)]))
-        };
-        let same = [
-            process.diffusion(),
-            process.channel(),
-            process.inverse_effort(),
-        ];
-        let same = (!same.iter().any(|m| m.depends_on_state())).then(|| at(0.0));
-        for (here, b) in x.column(0).iter().zip(drift.column(0)) {
-            let (jump, price) = same.unwrap_or_else(|| at(*here));
-            means.push(here + self.dt * b);
-            jumps.push(jump);
-            prices.push(price);
-        }
+        let here = x.column(0).iter().zip(drift.column(0));
+        let means: Vec<f64> = here.map(|(x, b)| x + self.dt * b).collect();
+        let (jumps, prices) = self.jumps_and_prices(t, x.column(0));
         let pushed = |i: usize| prices[i].is_finite();
         let mut shifts: Vec<f64> = (0..n)
             .map(|i| if pushed(i) { guess[i] } else { 0.0 })

@@ -294,32 +294,7 @@ impl Method for LongHorizon {
     }
 
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
-        let mut answer = Answer::default();
-        let mut levels = [0.0; 4];
-        let (mut rate, mut rate_error) = (0.0, 0.0);
-        let (mut relaxation, mut length) = (0.0_f64, 0.0_f64);
-        for group in &state.groups {
-            let own = group.ground.cost_rate;
-            rate += own.value;
-            rate_error += own.error;
-            levels
-                .iter_mut()
-                .zip(&group.ground.levels)
-                .for_each(|(sum, c)| *sum += c);
-            relaxation = relaxation.max(1.0 / group.ground.gap);
-            length = length.max(group.length);
-        }
-        answer.quantities.push(Quantity {
-            name: "average_cost".to_owned(),
-            value: Estimate::new(rate, rate_error, ErrorKind::Grid),
-        });
-        answer.facts = vec![
-            ("groups", state.groups.len() as f64),
-            ("relaxation time", relaxation),
-            ("time solved back from the end", length),
-        ];
-        let squares = [0, 1, 2].map(|k| (levels[k] - levels[k + 1]).powi(2));
-        answer.facts.extend(observed_orders(squares));
+        let mut answer = grounds(&state.groups);
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         let (mut cost, mut error, mut excess) = (0.0, 0.0, 0.0_f64);
         for group in state.groups {
@@ -371,6 +346,35 @@ impl Method for LongHorizon {
         answer.cost = Some(Estimate::new(cost, error, ErrorKind::Grid));
         Ok(answer)
     }
+}
+
+/// What the ground states tell, before any value.
+fn grounds(groups: &[Group]) -> Answer {
+    let mut answer = Answer::default();
+    let mut levels = [0.0; 4];
+    let (mut rate, mut rate_error) = (0.0, 0.0);
+    let (mut relaxation, mut length) = (0.0_f64, 0.0_f64);
+    for group in groups {
+        let own = group.ground.cost_rate;
+        rate += own.value;
+        rate_error += own.error;
+        let sums = levels.iter_mut().zip(&group.ground.levels);
+        sums.for_each(|(sum, c)| *sum += c);
+        relaxation = relaxation.max(1.0 / group.ground.gap);
+        length = length.max(group.length);
+    }
+    answer.quantities.push(Quantity {
+        name: "average_cost".to_owned(),
+        value: Estimate::new(rate, rate_error, ErrorKind::Grid),
+    });
+    answer.facts = vec![
+        ("groups", groups.len() as f64),
+        ("relaxation time", relaxation),
+        ("time solved back from the end", length),
+    ];
+    let squares = [0, 1, 2].map(|k| (levels[k] - levels[k + 1]).powi(2));
+    answer.facts.extend(observed_orders(squares));
+    answer
 }
 
 impl Group {
