@@ -118,6 +118,14 @@ pub struct Dynamics {
     pub boundary: Vec<Boundary>,
 }
 
+impl Dynamics {
+    /// Whether the noise is free of the state.
+    pub fn is_additive(&self, graph: &Graph, state: &[Expr]) -> bool {
+        let mut entries = self.diffusion.iter().flatten();
+        !entries.any(|entry| graph.depends_on_any(*entry, state))
+    }
+}
+
 /// How time nodes are spread between `t_min` and the end of the horizon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Spacing {
@@ -319,6 +327,7 @@ impl Problem {
             dimension: self.dimension(),
             components: law.and_then(Law::mixture).map(|m| m.components()),
             affine: self.affine,
+            additive: self.dynamics.is_additive(&self.graph, &self.state),
             grid: &self.grid,
             steps: self.time_settings.steps,
             paths: self.run.paths,

@@ -12,6 +12,8 @@ pub struct Setup<'a> {
     pub components: Option<usize>,
     /// Affine drift and noise free of the state.
     pub affine: bool,
+    /// Noise free of the state.
+    pub additive: bool,
     pub grid: &'a GridSettings,
     /// Steps of `[time]`.
     pub steps: usize,

@@ -341,6 +341,7 @@ fn added_dynamics(
         dimension: reader.formulas.state().len(),
         components: None,
         affine: false,
+        additive: true,
         grid: &grid,
         steps: 0,
         paths: 0,

@@ -370,12 +370,13 @@ fn read_rest(
     let dimension = reader.formulas.state().len().max(1);
     let paths = default_paths(dimension, components, time_settings.steps);
     let run = read_run(reader, &sections.run, said.seed, paths, kind);
-    let affine = is_affine(reader, said.dynamics.as_ref());
+    let (affine, additive) = forms(reader, said.dynamics.as_ref());
     let setup = Setup {
         kind,
         dimension,
         components,
         affine,
+        additive,
         grid: &grid,
         steps: time_settings.steps,
         paths: run.paths,
@@ -385,7 +386,6 @@ fn read_rest(
     let asked = read_asked(reader, root, &sections.run, &setup, law, drawn);
     let definitions = reader.defined_values(&sections.define);
     let units = read_unit_table(reader, root, sections, statement.names.as_deref());
-    check_units(reader, root, &units);
     let (task, dynamics) = (said.task?, said.dynamics?);
     lint_domain(reader, sections, &task, &dynamics);
     let formulas = &mut reader.formulas;
@@ -455,17 +455,22 @@ fn read_unit_table(
         _ => Some("x"),
     };
     let base = base.filter(|base| !known.iter().any(|name| name == base));
-    read_units(reader, &sections.units, base, &known)
+    let units = read_units(reader, &sections.units, base, &known);
+    check_units(reader, root, &units);
+    units
 }
 
-/// Affine drift and noise free of the state.
-fn is_affine(reader: &mut Reader, dynamics: Option<&Dynamics>) -> bool {
+/// Whether the drift is affine and the noise free of the state; whether the noise is.
+fn forms(reader: &mut Reader, dynamics: Option<&Dynamics>) -> (bool, bool) {
     let time = reader.formulas.time();
     let state = reader.formulas.state().to_vec();
-    dynamics.is_some_and(|dynamics| {
-        dynamics.preset.as_ref().is_some_and(Preset::is_affine)
-            || AffineSystem::new(&mut reader.formulas.graph, time, &state, dynamics).is_some()
-    })
+    let Some(dynamics) = dynamics else {
+        return (false, true);
+    };
+    let graph = &mut reader.formulas.graph;
+    let affine = dynamics.preset.as_ref().is_some_and(Preset::is_affine)
+        || AffineSystem::new(graph, time, &state, dynamics).is_some();
+    (affine, dynamics.is_additive(graph, &state))
 }
 
 /// Time nodes follow the signal-to-noise ratio where it is one number.

@@ -20,7 +20,6 @@
 //! Edges that turn or end paths leave no quadratic form, and states that end paths together are one group.
 
 use crate::derivation::control::{product_form, riccati};
-use crate::derivation::ground::stated::Clock;
 use crate::discretization::scheme::NoiseStructure;
 use crate::solvers::closed::moments::Moments;
 use crate::solvers::closed::passage::FirstPassage;
@@ -46,7 +45,7 @@ pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
     if lowered.process.control.is_empty() {
         return Ok(uncontrolled(lowered));
     }
-    if lowered.process.clock == Clock::Reversed {
+    if lowered.problem.task.target().is_some() {
         return Ok(vec!["annealed", "path-integral"]);
     }
     let mut parts = lowered.process.clone();

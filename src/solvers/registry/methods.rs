@@ -183,7 +183,7 @@ pub fn vocabulary() -> Vocabulary {
 /// derivation.
 fn automatic(setup: &Setup<'_>) -> Option<Vec<&'static str>> {
     let grids = setup.dimension <= 2;
-    setup.kind.is_reverse().then(|| {
+    (setup.kind.is_reverse() && setup.additive).then(|| {
         match (setup.components.is_some(), setup.affine) {
             (true, true) if grids => {
                 vec!["exact", "action", "score-matching", "hopf-cole", "bridge"]
