@@ -69,7 +69,11 @@ fn of_kind(kind: Kind) -> Value {
 }
 
 fn table_schema(table: &TableSchema, vocabulary: &Vocabulary) -> Value {
-    let object = || object(table.keys.iter(), vocabulary);
+    let added = match table.name {
+        "dynamics" => vocabulary.preset_keys(),
+        _ => Vec::new(),
+    };
+    let object = || object(table.keys.iter().chain(added.iter().copied()), vocabulary);
     let mut schema = match table.shape {
         Shape::Single => object(),
         Shape::Free(form) => {

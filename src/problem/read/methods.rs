@@ -217,7 +217,6 @@ fn read_solver(
         reader.missing(section, "method", "\"exact\"");
         return None;
     };
-    reader.record_entry(section, entry);
     let Value::Text(name) = &entry.node.value else {
         reader.wrong_type(section, entry, "the name of a method");
         return None;
@@ -225,6 +224,7 @@ fn read_solver(
     let card = known_method(reader, name, &entry.node.span, setup.kind)?;
     let id = id.unwrap_or_else(|| card.name().to_owned());
     reader.record(section, "id", quote(&id));
+    reader.record_entry(section, entry);
     let options = read_options(reader, section, card.options, setup);
     reader.finish(section, &format!("method `{}`", card.name()));
     Some(SolverSpec { id, card, options })

@@ -635,6 +635,10 @@ impl Method for ScoreMatching {
             }
             Fitting::Nodes(fits) => {
                 let nodes = nodes_of(&family).expect("closed forms have nodes");
+                if fits.len() < nodes.count() {
+                    // Out of time: some node has no fit.
+                    return Ok(Answer::default());
+                }
                 let duration = lowered.noising().end() - lowered.problem.time_settings.t_min;
                 let weight: Vec<f64> = (0..fits.len())
                     .map(|node| nodes.hat_integral(node, |t| intensity(lowered, t)))
