@@ -13,7 +13,7 @@ use nalgebra::{DMatrix, DVector};
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NoisingError {
     #[error(
-        "the diffusion depends on the state (entry [{row}][{column}]); the numerical methods of this version need additive noise"
+        "the diffusion depends on the state (entry [{row}][{column}]), and the method needs noise free of it"
     )]
     StateDependentNoise { row: usize, column: usize },
     #[error("the dynamics could not be compiled: {0}")]

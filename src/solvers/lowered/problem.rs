@@ -149,10 +149,11 @@ impl Lowered {
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
         let mut process = take_apart(&stated)?;
         process.start = Some(start.clone());
-        let temperature = temperature(&mut process).map(|found| {
-            let number = process.process.graph.as_number(found.value);
-            number.map_or(f64::NAN, |value| value.to_f64())
-        });
+        let temperature = match process.clock {
+            // The lowering steers through the noise at unit price: B = G, R = 1.
+            Clock::Reversed => Ok(1.0),
+            Clock::Forward => temperature_of(&mut process),
+        };
         Ok(Self {
             compiled: Compiled {
                 steered: SteeredProcess::new(&process)?,
@@ -179,10 +180,7 @@ impl Lowered {
         problem: Problem,
         mut process: ControlledDiffusion,
     ) -> Result<Self, CompileError> {
-        let temperature = temperature(&mut process).map(|found| {
-            let number = process.process.graph.as_number(found.value);
-            number.map_or(f64::NAN, |value| value.to_f64())
-        });
+        let temperature = temperature_of(&mut process);
         Ok(Self {
             compiled: Compiled {
                 steered: SteeredProcess::new(&process)?,
@@ -254,7 +252,10 @@ impl Lowered {
             ),
             Asks::AdditiveNoising => match &self.compiled.noising {
                 Some(Ok(_)) => return Ok(()),
-                Some(Err(error)) => (error.to_string(), "hopf-cole and hjb"),
+                Some(Err(error)) => (
+                    error.to_string(),
+                    "hopf-cole, hjb, polynomial, path-integral",
+                ),
                 None => (
                     format!("a problem of kind `{kind}` undoes no noising process"),
                     "kinds `reverse` and `sample`",
@@ -373,6 +374,14 @@ impl Lowered {
             _ => None,
         }
     }
+}
+
+/// The temperature as a number.
+fn temperature_of(process: &mut ControlledDiffusion) -> Result<f64, NoTemperature> {
+    temperature(process).map(|found| {
+        let number = process.process.graph.as_number(found.value);
+        number.map_or(f64::NAN, |value| value.to_f64())
+    })
 }
 
 impl Uncontrolled {
