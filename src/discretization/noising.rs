@@ -266,12 +266,8 @@ enum DriftForm {
     Decay,
     /// `A x + a`, constant.
     Affine,
-    /// Compiled expressions: the drift, its divergence, and its Jacobian.
-    Compiled {
-        drift: Kernel,
-        divergence: Kernel,
-        jacobian: MatrixField,
-    },
+    /// Compiled expressions: the drift and its divergence.
+    Compiled { drift: Kernel, divergence: Kernel },
 }
 
 #[derive(Clone, Debug)]
@@ -350,7 +346,6 @@ impl Noising {
         let drift = DriftForm::Compiled {
             drift: Kernel::compile(&graph, &dynamics.drift, time, state)?,
             divergence: Kernel::compile(&graph, &[divergence], time, state)?,
-            jacobian: MatrixField::new(&graph, &jacobian, time, state)?,
         };
         let mut noising = Self {
             dimension: d,
@@ -454,42 +449,6 @@ impl Noising {
             (DriftForm::Compiled { divergence, .. }, _) => {
                 let points = x.points();
                 divergence.eval(t, x, BatchMut::new(out, points, 1, points));
-            }
-            _ => unreachable!("decay and affine drifts carry their transition"),
-        }
-    }
-
-    /// `out = J_fᵀ c` for a block of cotangents, `(J_f)_ij = ∂f_i/∂x_j`.
-    pub fn drift_pull_back(
-        &self,
-        t: f64,
-        x: BatchRef<'_>,
-        cotangent: BatchRef<'_>,
-        mut out: BatchMut<'_>,
-    ) {
-        match (&self.drift, &self.transition) {
-            (DriftForm::Decay, Some(Transition::Isotropic { schedule, .. })) => {
-                let rate = schedule.decay_rate(t);
-                for j in 0..self.dimension {
-                    for (o, c) in out.column_mut(j).iter_mut().zip(cotangent.column(j)) {
-                        *o = -rate * c;
-                    }
-                }
-            }
-            (DriftForm::Affine, Some(Transition::Linear { matrix, .. })) => {
-                for j in 0..self.dimension {
-                    let column = out.column_mut(j);
-                    column.fill(0.0);
-                    for i in 0..self.dimension {
-                        for (o, c) in column.iter_mut().zip(cotangent.column(i)) {
-                            *o += matrix[(i, j)] * c;
-                        }
-                    }
-                }
-            }
-            (DriftForm::Compiled { jacobian, .. }, _) => {
-                out.fill(0.0);
-                jacobian.add_transposed_times(t, x, 1.0, cotangent, out);
             }
             _ => unreachable!("decay and affine drifts carry their transition"),
         }

@@ -41,7 +41,6 @@ pub const SIMULATE: &[Kind] = &[Kind::Simulate];
 pub const GENERATING: &[Kind] = &[Kind::Reverse, Kind::Sample];
 pub const CONTROLLED: &[Kind] = &[Kind::Reverse, Kind::Sample, Kind::Control];
 pub const CONTROL_AND_SAMPLE: &[Kind] = &[Kind::Control, Kind::Sample];
-pub const BRIDGE_AND_SAMPLE: &[Kind] = &[Kind::Bridge, Kind::Sample];
 pub const DENSITIES: &[Kind] = &[Kind::Reverse, Kind::Sample, Kind::Simulate];
 pub const WITH_EVENTS: &[Kind] = &[Kind::Control, Kind::Simulate];
 pub const PINNED: &[Kind] = &[Kind::Bridge, Kind::Path];

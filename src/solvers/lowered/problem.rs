@@ -117,15 +117,13 @@ impl Lowered {
     /// [`LoweringError`] where the kind has no solvers, the minimiser no closed form, or the start law no draws.
     pub fn new(problem: Problem) -> Result<Self, LoweringError> {
         let (start, data) = match &problem.task {
-            Task::Reverse(task) => (&task.prior, Some(&task.data)),
-            Task::Sample(task) => (&task.prior, Some(&task.target)),
-            Task::Control(task) => (&task.initial, None),
-            Task::Simulate(task) => (&task.initial, None),
-            Task::Bridge(_) | Task::Path(_) => {
-                return Err(LoweringError::NoSolvers {
-                    kind: problem.kind(),
-                });
-            }
+            Task::Bridge(_) | Task::Path(_) => (None, None),
+            task => (task.prior().or(task.start_law()), noised(task)),
+        };
+        let Some(start) = start else {
+            return Err(LoweringError::NoSolvers {
+                kind: problem.kind(),
+            });
         };
         if !is_drawn(start) {
             return Err(LoweringError::StartNotDrawn {
@@ -223,11 +221,6 @@ impl Lowered {
         matches!(self.compiled.noising, Some(Ok(_)))
     }
 
-    /// Whether answers can be measured on draws of the noised data: additive noise, and a law that is drawn.
-    pub fn draws_noised_data(&self) -> bool {
-        self.undoes_additive_noise() && self.data().mixture().is_some()
-    }
-
     /// Whether the process has what a method asks for.
     ///
     /// # Errors
@@ -308,11 +301,7 @@ impl Lowered {
     /// # Panics
     /// If the process runs against no noising process.
     pub fn data(&self) -> &Law {
-        let data = match &self.problem.task {
-            Task::Reverse(task) => Some(&task.data),
-            Task::Sample(task) => Some(&task.target),
-            _ => None,
-        };
+        let data = noised(&self.problem.task);
         data.expect("the process runs against a noising process")
     }
 
@@ -374,6 +363,11 @@ impl Lowered {
             _ => None,
         }
     }
+}
+
+/// The law that a noising process starts from, where the problem runs against one.
+fn noised(task: &Task) -> Option<&Law> {
+    task.prior().and(task.start_law())
 }
 
 /// The temperature as a number.
