@@ -10,6 +10,11 @@ impl Graph {
     ///
     /// `None` unless proved: each derivative is free of the symbols, if need be after an expansion of moderate length.
     pub fn affine_coefficients(&mut self, e: Expr, symbols: &[Expr]) -> Option<(Vec<Expr>, Expr)> {
+        if let Some(form) = self.quadratic_form(e, symbols) {
+            let mut squares = form.quadratic.values();
+            let is_affine = squares.all(|c| self.is_provably_zero(*c));
+            return is_affine.then_some((form.linear, form.constant));
+        }
         let mut coefficients = self.gradient(e, symbols);
         for coefficient in &mut coefficients {
             if self.depends_on_any(*coefficient, symbols) {

@@ -19,7 +19,7 @@ impl Graph {
     /// As [`Self::evaluate`], sharing common parts.
     pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
         let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
-        for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
+        for n in self.reachable_until(roots, |n| values.contains_key(&n)) {
             let value = evaluate_node(self.node(n), |child| values[&child])?;
             values.insert(n, value);
         }

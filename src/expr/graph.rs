@@ -103,6 +103,9 @@ pub struct Graph {
     is_refused: bool,
 }
 
+/// Open nodes up to which a search keeps them in a tree.
+const FEW: usize = 32;
+
 /// Steps all expressions read into one graph may take: a part read, a component formed, a term or factor
 /// touched, an operand stored, a pair of words of long numbers multiplied.
 pub(super) const MOST_STEPS: usize = 2_000_000;
@@ -231,7 +234,7 @@ impl Graph {
         let mut open: BTreeSet<Expr> = roots.iter().copied().filter(|e| !stop(*e)).collect();
         let mut found = Vec::new();
         // Children have smaller handles, so taking the largest first visits each node once.
-        while let Some(e) = open.pop_last() {
+        while open.len() <= FEW && let Some(e) = open.pop_last() {
             found.push(e);
             self.node(e).children(|child| {
                 if !stop(child) {
@@ -239,8 +242,36 @@ impl Graph {
                 }
             });
         }
+        self.reach_many(&open, &stop, &mut found);
         found.reverse();
         found
+    }
+
+    /// Goes on with many open nodes: a bit for each handle below the largest.
+    fn reach_many(
+        &self,
+        open: &BTreeSet<Expr>,
+        stop: &impl Fn(Expr) -> bool,
+        found: &mut Vec<Expr>,
+    ) {
+        let Some(largest) = open.last() else { return };
+        let mut words = vec![0_u64; largest.0 as usize / 64 + 1];
+        for e in open {
+            words[e.0 as usize / 64] |= 1 << (e.0 % 64);
+        }
+        for at in (0..words.len()).rev() {
+            while words[at] != 0 {
+                let bit = 63 - words[at].leading_zeros();
+                words[at] &= !(1 << bit);
+                let e = Expr((at * 64) as u32 + bit);
+                found.push(e);
+                self.node(e).children(|child| {
+                    if !stop(child) {
+                        words[child.0 as usize / 64] |= 1 << (child.0 % 64);
+                    }
+                });
+            }
+        }
     }
 
     /// Whether `symbol` occurs below `e` (also inside the arguments of unknown functions).
@@ -253,6 +284,9 @@ impl Graph {
         let Some(lowest) = symbols.iter().min() else {
             return false;
         };
+        if matches!(self.node(e), Node::Number(_)) {
+            return false;
+        }
         let mut open = BTreeSet::from([e]);
         while let Some(e) = open.pop_last() {
             if symbols.contains(&e) {
@@ -280,6 +314,17 @@ impl Graph {
         let mut found = self.reachable(roots);
         found.retain(|e| matches!(self.node(*e), Node::Unknown(..)));
         found
+    }
+
+    /// Whether `e` is made of numbers, symbols, sums, products and whole powers: it has a value at every point.
+    pub fn is_polynomial(&self, e: Expr) -> bool {
+        self.reachable(&[e]).into_iter().all(|n| match self.node(n) {
+            Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Sum(..) => true,
+            Node::Product(_, factors) => factors
+                .iter()
+                .all(|(_, exponent)| self.as_integer(*exponent).is_some_and(|n| n > 0)),
+            _ => false,
+        })
     }
 
     /// The nodes below `e` that are not smooth: `abs`, `sign`, `min`, `max`, `floor`, `if`.

@@ -4,7 +4,7 @@
 //! a pivot that is a nonzero expression may still vanish at a point where the determinant does not.
 
 use super::graph::{Expr, Graph};
-use super::rational::Rational;
+use super::rational::{Rational, least_common_multiple};
 use std::collections::BTreeMap;
 
 /// Products one determinant may form.
@@ -97,6 +97,55 @@ impl Graph {
             }
         }
         Ok(solution)
+    }
+
+    /// `A B` of two matrices of numbers that have short common denominators: exact, in machine words. `None` for others.
+    pub fn product_of_decimals(
+        &mut self,
+        a: &[Vec<Expr>],
+        b: &[Vec<Expr>],
+    ) -> Option<Vec<Vec<Expr>>> {
+        let (left, below) = self.over_common_denominator(a)?;
+        let (right, beneath) = self.over_common_denominator(b)?;
+        let denominator = i128::from(below).checked_mul(i128::from(beneath))?;
+        let columns: Vec<Vec<i64>> = (0..right.first().map_or(0, Vec::len))
+            .map(|j| right.iter().map(|row| row[j]).collect())
+            .collect();
+        let largest = |rows: &[Vec<i64>]| {
+            let entries = rows.iter().flatten().map(|v| v.unsigned_abs());
+            i128::from(entries.max().unwrap_or(0))
+        };
+        let terms = i128::try_from(right.len()).ok()?;
+        largest(&left)
+            .checked_mul(largest(&columns))?
+            .checked_mul(terms)?;
+        let mut rows = Vec::with_capacity(left.len());
+        for row in &left {
+            let entries = columns.iter().map(|column| {
+                let products = row.iter().zip(column).map(|(a, b)| i128::from(*a) * i128::from(*b));
+                self.exact(Rational::fraction(products.sum(), denominator))
+            });
+            rows.push(entries.collect());
+        }
+        Some(rows)
+    }
+
+    /// The entries as integers over one denominator; `None` where one is no number or too long for that.
+    fn over_common_denominator(&self, rows: &[Vec<Expr>]) -> Option<(Vec<Vec<i64>>, i64)> {
+        let parts = |e: &Expr| self.as_number(*e).and_then(Rational::small);
+        let mut common = 1_i64;
+        for entry in rows.iter().flatten() {
+            let (_, below) = parts(entry)?;
+            if common % below != 0 {
+                common = least_common_multiple(common, below)?;
+            }
+        }
+        let scaled = |e: &Expr| {
+            let (above, below) = parts(e)?;
+            above.checked_mul(common / below)
+        };
+        let rows = rows.iter().map(|row| row.iter().map(scaled).collect());
+        Some((rows.collect::<Option<_>>()?, common))
     }
 
     fn numbers_times(&mut self, matrix: &[Vec<Rational>], right: &[Vec<Expr>]) -> Vec<Vec<Expr>> {

@@ -34,6 +34,7 @@ mod operators;
 mod origin;
 mod parse;
 mod provenance;
+mod quadratic;
 mod rational;
 mod registers;
 mod reverse;
@@ -63,6 +64,7 @@ pub use origin::Origin;
 pub use parse::{
     check_definitions, elaborate, parse, parse_components, parse_condition, parse_scalar,
 };
+pub use quadratic::QuadraticForm;
 pub use rational::Rational;
 pub use scope::{Scope, Shape, Value};
 pub use units::Unit;

@@ -66,6 +66,11 @@ impl Rational {
         (denominator != 0).then(|| Self::from_wide(i128::from(numerator), i128::from(denominator)))
     }
 
+    /// `numerator / denominator` for a denominator that is not zero.
+    pub(super) fn fraction(numerator: i128, denominator: i128) -> Self {
+        Self::from_wide(numerator, denominator)
+    }
+
     fn from_wide(numerator: i128, denominator: i128) -> Self {
         let divisor = gcd(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128;
         let sign = if denominator < 0 { -1 } else { 1 };
@@ -316,11 +321,27 @@ impl Rational {
         ))
     }
 
+    /// Whether this is a decimal of 15 digits at most: the double next to it is printed by these digits.
+    fn is_short_decimal(&self) -> bool {
+        let Some((above, below)) = self.small() else {
+            return false;
+        };
+        let mut power = 1_i64;
+        while power % below != 0 && power < 1_000_000_000_000_000 {
+            power *= 10;
+        }
+        let digits = above.checked_mul(power / below).map(i64::unsigned_abs);
+        power % below == 0 && digits.is_some_and(|digits| digits < 1_000_000_000_000_000)
+    }
+
     /// A terminating decimal of at most `digits` significant digits, if that is exact.
     pub(super) fn decimal(&self, digits: usize) -> Option<String> {
         let value = self.to_f64();
         let text = format!("{value}");
         let significant = text.chars().filter(char::is_ascii_digit).count();
+        if self.is_short_decimal() {
+            return (significant <= digits).then_some(text);
+        }
         (value.is_finite() && significant <= digits && Self::parse(&text)? == *self).then_some(text)
     }
 }
@@ -330,6 +351,12 @@ fn gcd(mut a: u128, mut b: u128) -> u128 {
         (a, b) = (b, a % b);
     }
     a.max(1)
+}
+
+/// Of two positive words; `None` where it is none.
+pub(super) fn least_common_multiple(a: i64, b: i64) -> Option<i64> {
+    let (a, b) = (a.unsigned_abs().into(), b.unsigned_abs().into());
+    i64::try_from(a / gcd(a, b) * b).ok()
 }
 
 fn big_gcd(mut a: BigInt, mut b: BigInt) -> BigInt {

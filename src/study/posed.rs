@@ -128,7 +128,9 @@ impl Study {
         self.refuse(undefined(problem, &stated(problem)))?;
         let derivation = derive(problem)?;
         let mut wrong = unmet(&problem.expect, &derivation.structure);
-        if let Err(misread) = read_identities(problem, &self.loaded.source) {
+        if !problem.identities.is_empty()
+            && let Err(misread) = read_identities(problem, &self.loaded.source)
+        {
             wrong.extend(misread);
         }
         self.refuse(wrong)?;

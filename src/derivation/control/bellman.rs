@@ -19,6 +19,7 @@
 //! Completing the square: for every control the bracket exceeds its minimum by
 //! `1/2 (u - u*)' R (u - u*)`; stationarity and curvature in `u`; Itô's rule for `V` plus the cost so far.
 
+use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
@@ -251,9 +252,13 @@ pub fn step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
 ) -> Result<Step, Refuted> {
-    let value = exact.process.field("V");
-    let (minimiser, least) = (policy(exact, value), minimum(exact, value));
-    let evidence = execute(exact, value, &minimiser, least)?;
+    let evidence = if is_large(exact) {
+        in_matrices::square()?
+    } else {
+        let value = exact.process.field("V");
+        let (minimiser, least) = (policy(exact, value), minimum(exact, value));
+        execute(exact, value, &minimiser, least)?
+    };
     let (left, effort, push) = (left_side(shown), effort_written(shown), push_written(shown));
     let running = running_written(shown);
     let terminal = notation::of_state(&mut shown.process, shown.terminal);
@@ -274,6 +279,19 @@ pub fn step(
     Ok(step)
 }
 
+/// Executes that the policy is stationary.
+///
+/// # Errors
+/// [`Refuted`] if it is not.
+pub(crate) fn evidence_of_policy(exact: &mut ControlledDiffusion) -> Result<Evidence, Refuted> {
+    if is_large(exact) {
+        return in_matrices::stationary();
+    }
+    let value = exact.process.field("V");
+    let minimiser = policy(exact, value);
+    execute_stationarity(exact, value, &minimiser)
+}
+
 /// The minimiser.
 ///
 /// # Errors
@@ -282,9 +300,7 @@ pub fn policy_step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
 ) -> Result<Step, Refuted> {
-    let value = exact.process.field("V");
-    let minimiser = policy(exact, value);
-    let evidence = execute_stationarity(exact, value, &minimiser)?;
+    let evidence = evidence_of_policy(exact)?;
     let executes = "the u-derivative of the bracket vanishes at u*, its second derivative is R";
     Ok(
         Step::new("minimiser", "stationary-in-u; R > 0, so unique", SOURCE)
@@ -324,6 +340,16 @@ pub fn elimination_step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
 ) -> Result<Step, Refuted> {
+    let (left, saved) = (left_side(shown), saved_written(shown));
+    let running = running_written(shown);
+    let step = Step::new("substitute the minimiser", "eliminate-u", SOURCE)
+        .line(Formula::of("{} = L V{}{}", &[&left, &running, &saved]));
+    let executes = "the bracket evaluated at u*";
+    if is_large(exact) {
+        let evidence = in_matrices::eliminated()?;
+        let step = step.executed(executes, evidence);
+        return Ok(step.assuming(&[Assumption::SmoothValue]));
+    }
     let equation = equation(exact);
     let value = equation.unknown;
     let minimiser = policy(exact, value);
@@ -332,12 +358,7 @@ pub fn elimination_step(
     let right = passing(exact, value) + there;
     let claim = "the bracket at u* is the right side";
     let evidence = exact.process.equal(claim, equation.residual, right)?;
-    let (left, saved) = (left_side(shown), saved_written(shown));
-    let running = running_written(shown);
-    Ok(Step::new("substitute the minimiser", "eliminate-u", SOURCE)
-        .executed("the bracket evaluated at u*", evidence)
-        .line(Formula::of("{} = L V{}{}", &[&left, &running, &saved]))
-        .about(equation))
+    Ok(step.executed(executes, evidence).about(equation))
 }
 
 /// What any other control costs.
@@ -348,9 +369,13 @@ pub fn gap_step(
     exact: &mut ControlledDiffusion,
     shown: &mut ControlledDiffusion,
 ) -> Result<Step, Refuted> {
-    let value = exact.process.field("V");
-    let residual = residual(exact, value);
-    let evidence = execute_gap(exact, value, residual)?;
+    let evidence = if is_large(exact) {
+        in_matrices::square()?
+    } else {
+        let value = exact.process.field("V");
+        let residual = residual(exact, value);
+        execute_gap(exact, value, residual)?
+    };
     let u = control_name(shown);
     let graph = &mut shown.process.graph;
     let mean = match as_multiple_of_identity(graph, &shown.effort) {

@@ -5,6 +5,7 @@ pub mod bellman;
 pub mod classical_limit;
 pub mod hamilton_jacobi_bellman;
 pub mod hopf_cole;
+pub(crate) mod in_matrices;
 pub mod optimal_control;
 pub mod product_form;
 pub mod riccati;

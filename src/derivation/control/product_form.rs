@@ -18,6 +18,7 @@ use crate::derivation::ground::noising::{Noising, terms};
 use crate::derivation::ground::step::{Formula, Step};
 use crate::expr::arithmetic::sum;
 use crate::expr::{Expr, Graph};
+use std::collections::HashMap;
 
 const SOURCE: &str = "separation of variables; Todorov (2009)";
 
@@ -40,45 +41,62 @@ fn groups(
     pairs: &[(String, usize, usize, Expr)],
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let d = state.len();
-    let mut couplings = Vec::new();
+    let index: HashMap<Expr, usize> = state.iter().copied().zip(0..).collect();
+    let states_in = |graph: &Graph, e: Expr| -> Vec<usize> {
+        let symbols = graph.symbols(&[e]).into_iter();
+        let mut met: Vec<usize> = symbols.filter_map(|s| index.get(&s).copied()).collect();
+        met.sort_unstable();
+        met
+    };
+    let mut meetings: Vec<Meeting<'_>> = Vec::new();
     for (place, own, e) in sums {
         for term in terms(graph, *e) {
-            let mut met: Vec<usize> = (0..d)
-                .filter(|i| graph.depends_on(term, state[*i]))
-                .collect();
+            let mut met = states_in(graph, term);
             if let Some(i) = own
                 && !met.contains(i)
             {
                 met.push(*i);
             }
-            for pair in met.windows(2) {
-                couplings.push(coupling(graph, place, pair[0], pair[1], term));
-            }
+            let pairs = met.windows(2);
+            meetings.extend(pairs.map(|pair| ((pair[0], pair[1]), place.as_str(), term)));
         }
     }
     for (place, i, j, e) in pairs {
         if !graph.is_zero(*e) && !graph.is_provably_zero(*e) {
-            for k in (0..d).filter(|k| graph.depends_on(*e, state[*k])) {
-                if k != *i {
-                    couplings.push(coupling(graph, place, *i, k, *e));
-                }
-            }
-            if i != j {
-                couplings.push(coupling(graph, place, *i, *j, *e));
-            }
+            let others = states_in(graph, *e).into_iter().chain([*j]);
+            let others = others.filter(|k| k != i);
+            meetings.extend(others.map(|k| ((*i, k), place.as_str(), *e)));
         }
     }
-    couplings.sort();
-    couplings.dedup();
     let mut of: Vec<usize> = (0..d).collect();
-    for coupling in &couplings {
-        let (a, b) = (of[coupling.states.0], of[coupling.states.1]);
+    for ((i, j), _, _) in &meetings {
+        let (a, b) = (of[*i], of[*j]);
         let (low, high) = (a.min(b), a.max(b));
         of.iter_mut().filter(|g| **g == high).for_each(|g| *g = low);
     }
     let members = |first: usize| (0..d).filter(|i| of[*i] == first).collect::<Vec<_>>();
     let groups = (0..d).map(members).filter(|group| !group.is_empty());
-    (groups.collect(), couplings)
+    (groups.collect(), couplings(graph, meetings))
+}
+
+/// Two states, where they meet, and in which term.
+type Meeting<'a> = ((usize, usize), &'a str, Expr);
+
+/// Couplings that are put in words: of more, those by the smallest terms.
+const MOST_COUPLINGS: usize = 500;
+
+fn couplings(graph: &Graph, mut meetings: Vec<Meeting<'_>>) -> Vec<Coupling> {
+    if meetings.len() > MOST_COUPLINGS {
+        meetings.sort_by_cached_key(|(_, _, term)| graph.reachable(&[*term]).len());
+        meetings.truncate(MOST_COUPLINGS);
+    }
+    let written = meetings.into_iter();
+    let mut couplings: Vec<Coupling> = written
+        .map(|((i, j), place, term)| coupling(graph, place, i, j, term))
+        .collect();
+    couplings.sort();
+    couplings.dedup();
+    couplings
 }
 
 fn coupling(graph: &Graph, place: &str, i: usize, j: usize, term: Expr) -> Coupling {

@@ -21,6 +21,7 @@
 //! Inserting the quadratic form in the Hamilton–Jacobi–Bellman equation, for every `x`.
 
 use crate::derivation::control::bellman;
+use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::derivation::ground::evidence::{Evidence, Refuted};
@@ -135,6 +136,25 @@ impl Blocked {
     }
 }
 
+/// `1/2 x'M x + m.x + m_0` where it is written as a polynomial of degree two.
+fn read_quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Option<Quadratic> {
+    let form = graph.quadratic_form(e, state)?;
+    let zero = graph.zero();
+    let mut matrix = vec![vec![zero; state.len()]; state.len()];
+    for ((i, j), entry) in form.quadratic {
+        if i == j {
+            matrix[i][i] = graph.of(2 * entry);
+        } else {
+            (matrix[i][j], matrix[j][i]) = (entry, entry);
+        }
+    }
+    Some(Quadratic {
+        matrix,
+        vector: form.linear,
+        constant: form.constant,
+    })
+}
+
 /// The coefficients, or the term that is not of the right degree.
 ///
 /// # Errors
@@ -146,12 +166,11 @@ pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQu
     let graph = &mut process.graph;
     let (mut rows, mut shift) = (Vec::new(), Vec::new());
     for (i, f) in process.drift.iter().enumerate() {
-        if let Some((words, term)) = beyond(graph, *f, &state, 1) {
-            return Err(Blocked::by(term, format!("drift[{i}] has {words}")));
-        }
         let Some((row, constant)) = graph.affine_coefficients(*f, &state) else {
-            let words = format!("drift[{i}] is not affine in the state");
-            return Err(Blocked::by(*f, words));
+            return Err(match beyond(graph, *f, &state, 1) {
+                Some((words, term)) => Blocked::by(term, format!("drift[{i}] has {words}")),
+                None => Blocked::by(*f, format!("drift[{i}] is not affine in the state")),
+            });
         };
         rows.push(row);
         shift.push(constant);
@@ -167,21 +186,48 @@ pub fn linear_quadratic(controlled: &mut ControlledDiffusion) -> Result<LinearQu
             return Err(Blocked::by(*entry, words));
         }
     }
-    for (name, e) in [
-        ("the running cost", controlled.running),
-        ("the terminal cost", controlled.terminal),
-    ] {
-        if let Some((words, term)) = beyond(graph, e, &state, 2) {
-            return Err(Blocked::by(term, format!("{name} has {words}")));
-        }
-    }
+    let mut cost = |name: &str, e: Expr| match read_quadratic(graph, e, &state) {
+        Some(read) => Ok(read),
+        None => match beyond(graph, e, &state, 2) {
+            Some((words, term)) => Err(Blocked::by(term, format!("{name} has {words}"))),
+            None => Ok(quadratic(graph, e, &state)),
+        },
+    };
     Ok(LinearQuadratic {
+        running: cost("the running cost", controlled.running)?,
+        terminal: cost("the terminal cost", controlled.terminal)?,
         matrix: rows,
         shift,
         authority,
-        running: quadratic(graph, controlled.running, &state),
-        terminal: quadratic(graph, controlled.terminal, &state),
     })
+}
+
+/// Short forms of drift and costs in matrices, for problems too large to be printed entry by entry.
+pub(crate) fn abbreviations(
+    controlled: &ControlledDiffusion,
+    lq: &LinearQuadratic,
+) -> Vec<(Vec<Expr>, String)> {
+    let graph = &controlled.process.graph;
+    let plus = |parts: &[Expr], words: &str| {
+        let absent = parts.iter().all(|e| graph.is_zero(*e));
+        if absent { String::new() } else { format!(" + {words}") }
+    };
+    let form = |name: &str, slope: &str, constant: &str, form: &Quadratic| {
+        let linear = plus(&form.vector, &format!("{slope}.x"));
+        format!("1/2 x'{name} x{linear}{}", plus(&[form.constant], constant))
+    };
+    let drift = format!("A x{}", plus(&lq.shift, "a"));
+    let running = form("Q", "k", "q_0", &lq.running);
+    let terminal = form("M", "m", "m_0", &lq.terminal);
+    let is_long = |form: &Quadratic| form.matrix.len() > 1 && !graph.is_zero(form.matrix[0][1]);
+    let mut short = vec![(controlled.process.drift.clone(), drift)];
+    if is_long(&lq.running) {
+        short.push((vec![controlled.running], running));
+    }
+    if is_long(&lq.terminal) {
+        short.push((vec![controlled.terminal], terminal));
+    }
+    short
 }
 
 /// The right sides of `P' = ...`, `r' = ...`, `c' = ...`, for unknown functions `P`, `r`, `c` of time.
@@ -282,8 +328,12 @@ pub fn step(
     shown: &mut ControlledDiffusion,
     lq: &LinearQuadratic,
 ) -> Result<Step, Refuted> {
-    let system = system(exact, lq);
-    let evidence = execute(exact, &system)?;
+    let evidence = if is_large(exact) {
+        in_matrices::riccati()?
+    } else {
+        let system = system(exact, lq);
+        execute(exact, &system)?
+    };
     let graph = &exact.process.graph;
     let zero = |v: &[Expr]| v.iter().all(|e| graph.is_zero(*e));
     let centred = zero(&lq.shift) && zero(&lq.running.vector) && zero(&lq.terminal.vector);

@@ -19,12 +19,14 @@
 //! Inserting `V = -lambda log psi`.
 
 use crate::derivation::control::bellman;
+use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::{ControlledDiffusion, matrix_text};
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
 use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity, is_diagonal};
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::derivation::ground::words::WRITTEN_OUT;
 use crate::expr::arithmetic::{exp, log};
 use crate::expr::{Expr, Graph};
 use nalgebra::DMatrix;
@@ -119,6 +121,9 @@ pub(crate) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
             .collect();
         return format!("diag({})", entries.join(", "));
     }
+    if matrix.len() > WRITTEN_OUT {
+        return format!("a full {0} x {0} matrix", matrix.len());
+    }
     let longest = matrix.iter().flatten().map(|e| graph.text(*e).len()).max();
     if longest.is_some_and(|n| n > 40) {
         let d = matrix.len();
@@ -129,12 +134,8 @@ pub(crate) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
 
 /// The rank where all entries are numbers.
 fn rank(graph: &Graph, matrix: &[Vec<Expr>]) -> Option<usize> {
-    let values: Option<Vec<f64>> = matrix
-        .iter()
-        .flatten()
-        .map(|entry| graph.evaluate(*entry, &[]))
-        .collect();
-    let values = values?;
+    let entries = matrix.concat();
+    let values = graph.evaluate_all(&entries, &[])?;
     let rows = DMatrix::from_row_slice(matrix.len(), matrix[0].len(), &values);
     let largest = rows.amax().max(f64::MIN_POSITIVE);
     Some(rows.rank(1e-12 * largest))
@@ -190,8 +191,11 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
     let mut ratios = Vec::new();
     for i in keep {
         let quotient = graph.of(wide[i][i] / narrow[i][i]);
-        let quotient = notation::tidy(graph, quotient);
-        ratios.push(graph.text(quotient));
+        ratios.push(notation::brief(graph, quotient));
+        if ratios.len() > 4 {
+            ratios[4] = "...".to_owned();
+            break;
+        }
     }
     let ratios = ratios.join(", ");
     Some(format!(
@@ -246,9 +250,14 @@ pub fn step(
     temperature: &Temperature,
 ) -> Result<Step, Refuted> {
     let lambda = temperature.value;
-    let equation = equation(exact, lambda);
-    let evidence = execute(exact, lambda, equation.unknown, equation.residual)?
-        .and(temperature.evidence.clone());
+    let (evidence, equation) = if is_large(exact) {
+        (in_matrices::linear()?, None)
+    } else {
+        let equation = equation(exact, lambda);
+        let evidence = execute(exact, lambda, equation.unknown, equation.residual)?;
+        (evidence, Some(equation))
+    };
+    let evidence = evidence.and(temperature.evidence.clone());
     let process = &mut shown.process;
     let price = notation::expression(&mut process.graph, lambda);
     let end = notation::time_of_end(process, shown.horizon.1);
@@ -276,12 +285,13 @@ pub fn step(
         &[&killed, &end, &exponent],
     );
     let mean = "psi(x,t) = E[ exp(-{}/lambda) | X_t = x ],   X uncontrolled   (Feynman-Kac)";
-    Ok(
-        Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
-            .executed(executes, evidence)
-            .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
-            .line(linear)
-            .line(Formula::of(mean, &[&cost.into()]))
-            .about(equation),
-    )
+    let step = Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
+        .executed(executes, evidence)
+        .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
+        .line(linear)
+        .line(Formula::of(mean, &[&cost.into()]));
+    Ok(match equation {
+        Some(equation) => step.about(equation),
+        None => step.assuming(&[Assumption::SmoothValue]),
+    })
 }

@@ -200,17 +200,10 @@ pub fn least_cost_rate(
     at: &Point,
 ) -> Option<Vec<f64>> {
     let m = stated.control.len();
-    let mut roots = stated.drift.clone();
-    roots.push(stated.running);
     let mut off = at.clone();
     off.extend(stated.control.iter().map(|u| (*u, 0.0)));
     let along = |direction: &[(Expr, f64)]| -> Option<[f64; 3]> {
-        let jets = graph.taylor(&roots, &off, direction)?;
-        let (cost, drift) = jets.split_last()?;
-        let mut jet = *cost;
-        for (f, s) in drift.iter().zip(slope) {
-            (0..3).for_each(|k| jet[k] += f[k] * s);
-        }
+        let (jet, _) = cost_rate_along(graph, stated, slope, &off, direction)?;
         Some(jet)
     };
     let still = along(&[])?[0];
@@ -233,6 +226,30 @@ pub fn least_cost_rate(
     let mut out = vec![still + 0.5 * gradient.dot(&best)];
     out.extend(best.iter());
     Some(out)
+}
+
+/// `l(x,u,t) + f(x,u,t) . slope` and its first two derivatives along a direction of the control, with the size of the
+/// largest term.
+pub fn cost_rate_along(
+    graph: &Graph,
+    stated: &Stated,
+    slope: &[f64],
+    at: &Point,
+    direction: &[(Expr, f64)],
+) -> Option<([f64; 3], f64)> {
+    let mut roots = stated.drift.clone();
+    roots.push(stated.running);
+    let jets = graph.taylor(&roots, at, direction)?;
+    let (cost, drift) = jets.split_last()?;
+    let mut jet = *cost;
+    let mut scale = cost.iter().fold(0.0_f64, |s, v| s.max(v.abs()));
+    for (f, s) in drift.iter().zip(slope) {
+        for k in 0..3 {
+            jet[k] += f[k] * s;
+            scale = scale.max((f[k] * s).abs());
+        }
+    }
+    Some((jet, scale))
 }
 
 /// The gradient of an expression in the state, one forward pass per coordinate.

@@ -140,6 +140,9 @@ pub(crate) fn channel(graph: &mut Graph, stated: &Stated) -> Result<Matrix, Obst
 /// `q` and `R`; `R` is free of the control and the gradient in `u` vanishes at `u = 0`.
 pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix), Obstacle> {
     let control = &stated.control;
+    if let Some(read) = read_effort(graph, stated) {
+        return Ok(read);
+    }
     let zero = graph.zero();
     let off: Vec<(Expr, Expr)> = control.iter().map(|u| (*u, zero)).collect();
     let running = graph.substitute(stated.running, &off);
@@ -167,6 +170,24 @@ pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix
         }
     }
     Ok((running, effort))
+}
+
+/// `q` and `R` where the running cost is written as a polynomial without linear terms in the control.
+fn read_effort(graph: &mut Graph, stated: &Stated) -> Option<(Expr, Matrix)> {
+    let form = graph.quadratic_form(stated.running, &stated.control)?;
+    if !form.linear.iter().all(|c| graph.is_zero(*c)) {
+        return None;
+    }
+    let (m, zero) = (stated.control.len(), graph.zero());
+    let mut effort = vec![vec![zero; m]; m];
+    for ((i, j), entry) in form.quadratic {
+        if i == j {
+            effort[i][i] = graph.of(2 * entry);
+        } else {
+            (effort[i][j], effort[j][i]) = (entry, entry);
+        }
+    }
+    Some((form.constant, effort))
 }
 
 /// The terms of a sum whose derivative of this order in the control does not vanish.
@@ -219,8 +240,9 @@ pub(crate) fn positive(
     if size == 0 {
         return Ok(smallest);
     }
+    let constant = entries.iter().all(|e| graph.as_number(*e).is_some());
     let places = points(&stated.state, stated.time, None, stated.horizon);
-    for at in places.iter().take(64) {
+    for at in places.iter().take(if constant { 1 } else { 64 }) {
         let Some(values) = graph.evaluate_all(&entries, at) else {
             continue;
         };
@@ -232,7 +254,6 @@ pub(crate) fn positive(
         smallest = smallest.min(eigenvalues.min());
         // A margin: rounding must not make a singular matrix positive.
         if eigenvalues.min() <= 1e-12 * eigenvalues.amax() {
-            let constant = entries.iter().all(|e| graph.as_number(*e).is_some());
             let place: Vec<String> = at
                 .iter()
                 .map(|(e, v)| format!("{} = {v:.3}", graph.text(*e)))

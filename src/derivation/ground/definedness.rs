@@ -21,6 +21,9 @@ pub fn undefined(problem: &Problem, stated: &Stated) -> Vec<Diagnostic> {
     let places = places(problem, stated);
     let mut found = Vec::new();
     for (what, e) in expressions {
+        if graph.as_number(e).is_some() {
+            continue;
+        }
         let faults: Vec<(&Point, Fault)> = places
             .iter()
             .filter_map(|at| Some((at, graph.diagnose(e, at)?)))
@@ -48,6 +51,9 @@ fn expressions(graph: &mut Graph, stated: &Stated) -> Vec<(String, Expr)> {
     }
     for (name, cost) in [("running", stated.running), ("terminal", stated.terminal)] {
         all.push((format!("`cost.{name}`"), cost));
+        if graph.is_polynomial(cost) {
+            continue;
+        }
         let slope = graph.gradient(cost, &stated.state);
         for (x, slope) in stated.state.iter().zip(slope) {
             all.push((format!("d/d{} of `cost.{name}`", graph.text(*x)), slope));

@@ -15,11 +15,20 @@ pub(crate) fn transpose(matrix: &[Vec<Expr>]) -> Matrix {
 
 /// `A v`.
 pub(crate) fn apply(graph: &mut Graph, matrix: &[Vec<Expr>], vector: &[Expr]) -> Vec<Expr> {
-    graph.each(matrix.iter().map(|row| dot(row, vector)))
+    let zero = graph.zero();
+    let product = |row: &Vec<Expr>| {
+        let pairs = row.iter().zip(vector);
+        let pairs = pairs.filter(|(a, v)| **a != zero && **v != zero);
+        sum(pairs.map(|(a, v)| *a * *v))
+    };
+    graph.each(matrix.iter().map(product))
 }
 
 /// `A B`.
 pub(crate) fn product(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>]) -> Matrix {
+    if let Some(product) = graph.product_of_decimals(a, b) {
+        return product;
+    }
     let columns = transpose(b);
     a.iter().map(|row| apply(graph, &columns, row)).collect()
 }

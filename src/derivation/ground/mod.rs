@@ -12,3 +12,4 @@ pub(crate) mod notation;
 pub mod stated;
 pub mod step;
 mod typeset;
+pub(crate) mod words;

@@ -31,6 +31,8 @@ pub struct Noising {
     pub running_cost: Expr,
     /// Names printed in place of longer expressions, with what they stand for.
     pub definitions: Vec<(String, Expr)>,
+    /// Components too many to be printed, with a short form for them in matrices.
+    pub abbreviations: Vec<(Vec<Expr>, String)>,
 }
 
 impl Noising {
@@ -43,10 +45,16 @@ impl Noising {
         diffusion: Vec<Vec<Expr>>,
     ) -> Self {
         let g = &mut graph;
-        let rows = diffusion.iter();
-        let diffusivity: Vec<Vec<Expr>> = rows.map(|a| matrix::apply(g, &diffusion, a)).collect();
+        let diffusivity = matrix::product(g, &diffusion, &matrix::transpose(&diffusion));
         let drift_divergence = g.of(divergence(&drift, &state));
-        let diffusivity_divergence = g.each(diffusivity.iter().map(|row| divergence(row, &state)));
+        let still = |g: &Graph, row: &[Expr]| row.iter().all(|e| g.as_number(*e).is_some());
+        let diffusivity_divergence = diffusivity.iter().map(|row| {
+            if still(g, row) {
+                return g.zero();
+            }
+            g.of(divergence(row, &state))
+        });
+        let diffusivity_divergence: Vec<Expr> = diffusivity_divergence.collect();
         let double_divergence = g.of(divergence(&diffusivity_divergence, &state));
         let reverse_drift = g.pairwise(&drift, &diffusivity_divergence, |f, e| e - f);
         let running_cost = g.of(drift_divergence - double_divergence / 2);
@@ -63,6 +71,7 @@ impl Noising {
             reverse_drift,
             running_cost,
             definitions: Vec::new(),
+            abbreviations: Vec::new(),
         }
     }
 

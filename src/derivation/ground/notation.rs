@@ -12,16 +12,20 @@ const WRITTEN_OUT: usize = 3;
 
 /// Longer expressions are only announced.
 const LONGEST: usize = 240;
+/// Expressions of more nodes are too long for that, however they are multiplied out.
+const MOST_NODES: usize = 1000;
 
 /// The expression, multiplied out if that is shorter; only its size if it is very long.
 pub fn expression(graph: &mut Graph, e: Expr) -> Formula {
-    let e = tidy(graph, e);
-    let text = graph.text(e);
-    if text.len() > LONGEST {
-        let nodes = graph.reachable(&[e]).len();
-        return Formula::new(format!("(an expression of {nodes} nodes)"), "\\cdots");
+    let nodes = graph.reachable(&[e]).len();
+    if nodes <= MOST_NODES {
+        let e = tidy(graph, e);
+        let text = graph.text(e);
+        if text.len() <= LONGEST {
+            return Formula::new(text, graph.latex(e));
+        }
     }
-    Formula::new(text, graph.latex(e))
+    Formula::new(format!("(an expression of {nodes} nodes)"), "\\cdots")
 }
 
 /// `name = value`.
@@ -75,6 +79,9 @@ pub fn vector(noising: &mut Noising, name: impl Into<Formula>, components: &[Exp
     if components.iter().all(|c| noising.graph.is_zero(*c)) {
         return Formula::of("{} = 0", &[&name]);
     }
+    if let Some(short) = abbreviated(noising, components) {
+        return equality(name, &short);
+    }
     if let Some(generic) = pattern(noising, components) {
         let value = expression(&mut noising.graph, generic);
         return Formula::of("{}_i = {}", &[&name, &value]);
@@ -123,6 +130,9 @@ pub fn grouped(inside: &Formula) -> Formula {
 
 /// A function of the state: `sum_i g(x[i])` where it is a sum over coordinates that follows one pattern.
 pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
+    if let Some(short) = abbreviated(noising, &[e]) {
+        return short;
+    }
     let d = noising.dimension();
     let terms = terms(&mut noising.graph, e);
     if d < 2 || terms.len() < 2 {
@@ -149,6 +159,13 @@ pub fn of_state(noising: &mut Noising, e: Expr) -> Formula {
         }
         _ => expression(&mut noising.graph, e),
     }
+}
+
+/// What is printed in place of expressions that have a short form in matrices.
+fn abbreviated(noising: &Noising, components: &[Expr]) -> Option<Formula> {
+    let mut all = noising.abbreviations.iter();
+    let found = all.find(|(known, _)| known == components);
+    found.map(|(_, short)| Formula::from(short.clone()))
 }
 
 /// The end of the horizon as a number.

@@ -3,6 +3,7 @@
 use crate::derivation::control::{
     bellman, classical_limit, product_form, riccati, temperature, wkb,
 };
+use crate::derivation::control::in_matrices::is_large;
 use crate::derivation::ground::as_typed::{self, CrossCheck, Point};
 use crate::derivation::ground::controlled::{self, ControlledDiffusion, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
@@ -11,6 +12,7 @@ use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
 use crate::derivation::structure::facts::{Facts, Known};
+use crate::expr::arithmetic::dot;
 use crate::expr::Graph;
 use crate::problem::meant::model::Calculus;
 
@@ -33,6 +35,14 @@ pub fn derive(
 ) -> Result<Derivation, Refuted> {
     let process = &mut controlled::uncontrolled(stated);
     let written = &mut process.clone();
+    let short = match &known {
+        Ok(Known { parts, facts }) if is_large(parts) => match &facts.quadratic {
+            Ok(quadratic) => riccati::abbreviations(parts, quadratic),
+            Err(_) => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    written.abbreviations = short.clone();
     let mut outline = Outline::default();
     if process.is_multiplicative() {
         let readings = ito::step(process, written, setting.calculus)?;
@@ -43,6 +53,7 @@ pub fn derive(
     match known {
         Ok(Known { mut parts, facts }) => {
             let mut shown = parts.clone();
+            shown.process.abbreviations = short;
             controlled::execute(&mut parts, stated)?;
             solved(&mut parts, &mut shown, &facts, &mut outline)?;
             let check = cross_check(&mut parts, stated, setting)?;
@@ -89,6 +100,13 @@ fn solved(
     }
     steps.push(policy_law::step(exact, shown, lambda)?);
     steps.push(bellman::gap_step(exact, shown)?);
+    if is_large(exact) {
+        outline.note(format!(
+            "not written out in {} states: the law of the optimal process, the classical limit, small noise",
+            exact.dimension()
+        ));
+        return Ok(());
+    }
     outline.side_results = vec![
         policy_law::law_step(exact)?,
         classical_limit::step(exact, shown)?,
@@ -106,6 +124,9 @@ pub fn cross_check(
     stated: &Stated,
     setting: &Setting,
 ) -> Result<Option<CrossCheck>, Refuted> {
+    if is_large(controlled) {
+        return cross_check_along(controlled, stated, setting);
+    }
     let test = as_typed::test_function(&mut controlled.process);
     let generated = controlled.process.generated(test);
     let least = bellman::minimum(controlled, test);
@@ -134,6 +155,50 @@ pub fn cross_check(
     };
     let claim =
         "generator, least cost rate, policy and optimal drift, from the expressions as typed";
+    let wanted = as_typed::points_wanted(places[0].len());
+    let graph = &controlled.process.graph;
+    as_typed::compare(graph, claim, &derived, (&places, wanted), forward)
+}
+
+/// As [`cross_check`] for problems too large to be minimised at each point: the expressions as typed have their least
+/// value at the policy, and their slope vanishes there along directions drawn at random.
+///
+/// # Errors
+/// [`Refuted`] at the first point where they differ.
+fn cross_check_along(
+    controlled: &mut ControlledDiffusion,
+    stated: &Stated,
+    setting: &Setting,
+) -> Result<Option<CrossCheck>, Refuted> {
+    let test = as_typed::test_function(&mut controlled.process);
+    let generated = controlled.process.generated(test);
+    let slope = controlled.process.gradient(test);
+    let pulled = controlled.through_channel(&slope);
+    let policy = controlled.best_response(&slope);
+    let graph = &mut controlled.process.graph;
+    let saved = dot(&pulled, &policy) / 2;
+    let least = graph.of(controlled.running + generated + saved);
+    let derived = [generated, least, graph.zero()];
+    let domain = setting.domain.as_deref();
+    let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
+    let directions = as_typed::points(&stated.control, stated.time, None, stated.horizon);
+    let forward = |graph: &Graph, at: &Point| {
+        let mut off: Point = at.clone();
+        off.extend(stated.control.iter().map(|u| (*u, 0.0)));
+        let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
+        let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
+        let slope = as_typed::gradient(graph, &stated.state, test, at)?;
+        let carried: f64 = still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum();
+        let best = graph.evaluate_all(&policy, at)?;
+        let mut on: Point = at.clone();
+        on.extend(stated.control.iter().copied().zip(best));
+        let direction = &directions[0][..stated.control.len()];
+        let (jet, scale) = as_typed::cost_rate_along(graph, stated, &slope, &on, direction)?;
+        let values = vec![generated, jet[0] + generated - carried, jet[1]];
+        let (values, largest) = as_typed::with_scale(values);
+        Some((values, scale.max(largest)))
+    };
+    let claim = "generator, least cost rate and its slope, from the expressions as typed";
     let wanted = as_typed::points_wanted(places[0].len());
     let graph = &controlled.process.graph;
     as_typed::compare(graph, claim, &derived, (&places, wanted), forward)

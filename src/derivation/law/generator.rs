@@ -23,6 +23,7 @@ use crate::derivation::ground::matrix::transpose;
 use crate::derivation::ground::noising::Noising;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
+use crate::derivation::ground::words::{WRITTEN_OUT, half, matrix, same, symmetric};
 use crate::derivation::law::fokker_planck::boundary;
 use crate::expr::Expr;
 use crate::expr::arithmetic::{partial, sum};
@@ -57,14 +58,29 @@ pub fn execute(noising: &mut Noising, operator: Expr) -> Result<Evidence, Refute
     noising.equal(claim, operator, there)
 }
 
+/// The generator from the moments of one short step: `1/2 sum_k G_k' H G_k = 1/2 tr(G G' H)`.
+///
+/// # Errors
+/// [`Refuted`] if it is another one.
+fn execute_in_matrices() -> Result<Evidence, Refuted> {
+    let (noise, curvature) = (matrix("G"), symmetric("H"));
+    let moments = half() * (noise.transpose() * &curvature * &noise).trace();
+    let operator = half() * (&noise * noise.transpose() * &curvature).trace();
+    same("the moments of one step give the generator", &operator, &moments)
+}
+
 /// The step about the generator.
 ///
 /// # Errors
 /// [`Refuted`] if the moments of one step give another operator.
 pub fn step(exact: &mut Noising, shown: &mut Noising, name: &'static str) -> Result<Step, Refuted> {
-    let phi = exact.field("phi");
-    let operator = exact.generated(phi);
-    let evidence = execute(exact, operator)?;
+    let evidence = if exact.dimension() > WRITTEN_OUT {
+        execute_in_matrices()?
+    } else {
+        let phi = exact.field("phi");
+        let operator = exact.generated(phi);
+        execute(exact, operator)?
+    };
     let executes = "the moments of one short step along the drift and the noise columns";
     let mut step = Step::new(name, "generator", SOURCE)
         .executed(executes, evidence)

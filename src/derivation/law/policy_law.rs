@@ -17,6 +17,7 @@ use crate::derivation::control::bellman;
 use crate::derivation::control::temperature;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
+use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;
@@ -77,17 +78,19 @@ pub fn step(
 ) -> Result<Step, Refuted> {
     let step = match lambda {
         Some(lambda) => {
-            let psi = exact.process.field("psi");
-            let drift = conditioned_drift(exact, psi);
-            let evidence = execute_transform(exact, lambda, &drift)?;
+            let evidence = if is_large(exact) {
+                in_matrices::conditioned()?
+            } else {
+                let psi = exact.process.field("psi");
+                let drift = conditioned_drift(exact, psi);
+                execute_transform(exact, lambda, &drift)?
+            };
             let executes =
                 "conditioning the killed process by psi gives this drift, and it is b + B u*";
             Step::new("law under u*", "h-transform", SOURCE).executed(executes, evidence)
         }
         None => {
-            let value = exact.process.field("V");
-            let policy = bellman::policy(exact, value);
-            let evidence = bellman::execute_stationarity(exact, value, &policy)?;
+            let evidence = bellman::evidence_of_policy(exact)?;
             let executes = "the minimiser put in the drift is stationary for the bracket";
             Step::new("process under u*", "closed-loop", SOURCE).executed(executes, evidence)
         }

@@ -11,10 +11,10 @@ use crate::expr::Expr;
 pub(super) fn state_in_noise(noising: &Noising) -> Option<(usize, usize, String)> {
     for (i, row) in noising.diffusion.iter().enumerate() {
         for (k, entry) in row.iter().enumerate() {
-            for x in &noising.state {
-                if noising.graph.depends_on(*entry, *x) {
-                    return Some((i, k, noising.graph.text(*x)));
-                }
+            let mut found = noising.graph.symbols(&[*entry]);
+            found.retain(|e| noising.state.contains(e));
+            if let Some(x) = found.first() {
+                return Some((i, k, noising.graph.text(*x)));
             }
         }
     }

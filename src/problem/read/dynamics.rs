@@ -458,6 +458,9 @@ fn noise_drift(reader: &mut Reader, diffusion: &[Vec<Expr>]) -> Vec<Expr> {
         .map(|row| {
             let mut terms = Vec::new();
             for (k, entry) in row.iter().enumerate() {
+                if !graph.depends_on_any(*entry, &state) {
+                    continue;
+                }
                 for (j, x) in state.iter().enumerate() {
                     let slope = graph.derivative(*entry, *x);
                     terms.push(graph.mul(&[diffusion[j][k], slope]));
