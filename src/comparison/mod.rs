@@ -10,6 +10,7 @@ pub mod flow_likelihood;
 pub mod gaussian_family;
 pub mod generated;
 pub mod likelihood;
+mod linear_moments;
 mod path_ends;
 pub mod performance;
 pub mod policies;

@@ -56,6 +56,11 @@ pub fn of_policy(
     }
 }
 
+/// Weights of simulated paths.
+pub(super) fn weights_of(walk: &PolicyWalk<'_>, start: &Batch, temperature: f64) -> PathWeights {
+    weights(&walk.run(start.as_ref(), 1), temperature)
+}
+
 fn weights(paths: &PolicyPaths, temperature: f64) -> PathWeights {
     let mut logs = paths.log_weights(temperature);
     let (share, value) = (effective_share(&logs), weighted_value(&logs, temperature));

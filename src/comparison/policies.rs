@@ -2,10 +2,11 @@
 
 use crate::comparison::control_error::policy_error;
 use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
-use crate::comparison::performance::of_policy;
+use crate::comparison::linear_moments::LinearProcess;
+use crate::comparison::performance::{of_policy, weights_of};
 use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
 use crate::comparison::quantities::{UNCONTROLLED, numbers_of, observed, surest};
-use crate::comparison::rows::Comparison;
+use crate::comparison::rows::{Comparison, Performance};
 use crate::field::Field;
 use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
@@ -66,11 +67,16 @@ impl Trials<'_> {
         walk.run(self.start.as_ref(), 1)
     }
 
-    fn uncontrolled(&self) -> Estimate {
-        let idle = Idle {
+    /// No control at all.
+    fn idle(&self) -> Idle {
+        Idle {
             states: self.lowered.dimension(),
             controls: self.lowered.process.control.len(),
-        };
+        }
+    }
+
+    fn uncontrolled(&self) -> Estimate {
+        let idle = self.idle();
         let walk = PolicyWalk {
             reference: None,
             ..self.walk(&idle)
@@ -96,10 +102,18 @@ pub(super) fn compare_policies(
         start: lowered.draw_start(&streams.role("start"), 0, lowered.problem.run.paths),
         noise: streams.role("noise"),
     };
+    let linear = trials.reference.and_then(|reference| {
+        let process = LinearProcess::of(lowered)?;
+        let own = process.under(reference, None)?;
+        Some((process, reference, own))
+    });
+    let temperature = lowered.facts.temperature.as_ref().ok().copied();
+    // Paths are drawn where something is asked of them that moments do not tell.
+    let is_drawn = linear.is_none() || temperature.is_some() || !lowered.problem.observe.is_empty();
     let optimal = trials
         .reference
+        .filter(|_| is_drawn)
         .map(|policy| trials.walk(policy).run(trials.start.as_ref(), 1));
-    let temperature = lowered.facts.temperature.as_ref().ok().copied();
     for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
         let others = streams.scoped(&solution.id);
         row.log_z_upper = upper_bound(lowered, &solution.answer, &others);
@@ -108,6 +122,25 @@ pub(super) fn compare_policies(
         };
         let is_reference = reference.is_some_and(|r| r.id == solution.id);
         let other = trials.reference.filter(|_| !is_reference);
+        let exact = linear.as_ref().and_then(|(process, reference, own)| {
+            if is_reference {
+                return Some((None, own.performance(None)));
+            }
+            let along = process.under(*reference, Some(policy))?;
+            let under = process.under(policy, Some(*reference))?;
+            Some((Some(along.control_error()), under.performance(Some(own.cost))))
+        });
+        if let Some((error, performance)) = exact {
+            row.control_error = error;
+            row.performance = Some(match temperature {
+                Some(temperature) => Performance {
+                    weights: Some(weights_of(&trials.walk(policy), &trials.start, temperature)),
+                    ..performance
+                },
+                None => performance,
+            });
+            continue;
+        }
         row.control_error =
             other.map(|other| policy_error(&trials.error_of(policy, other), optimal.as_ref()));
         if lowered.has_end_cost() {
@@ -115,6 +148,11 @@ pub(super) fn compare_policies(
             let walk = trials.walk(policy);
             row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
         }
+    }
+    if let Some((process, _, _)) = &linear
+        && let Some(moments) = process.under(&trials.idle(), None)
+    {
+        comparison.name(UNCONTROLLED, moments.cost);
     }
     comparison.reference = reference.map(|r| r.id.clone());
     comparison.value = reference.and_then(|r| r.answer.cost);

@@ -22,7 +22,7 @@ pub struct MatrixField {
 
 impl MatrixField {
     /// Compiles a matrix of functions of `time` and `state`.
-    pub(super) fn new(
+    pub(crate) fn new(
         graph: &Graph,
         matrix: &[Vec<Expr>],
         time: Expr,

@@ -3,7 +3,7 @@
 
 pub mod axis_noise;
 pub mod density_step;
-mod matrix_field;
+pub(crate) mod matrix_field;
 pub mod noising;
 pub mod path_action;
 pub mod path_weight;

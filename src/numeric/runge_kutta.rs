@@ -209,6 +209,11 @@ impl<R: Rates> Integration<R> {
         &self.value
     }
 
+    /// The right sides.
+    pub fn rates(&self) -> &R {
+        &self.equation
+    }
+
     /// Double steps so far.
     pub fn steps(&self) -> u64 {
         self.accepted
