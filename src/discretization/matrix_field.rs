@@ -18,6 +18,8 @@ pub struct MatrixField {
     places: Vec<(usize, usize)>,
     /// The entries where they are constant.
     fixed: Option<Batch>,
+    /// Where they also are many, the matrix and its transpose.
+    dense: Option<[DMatrix<f64>; 2]>,
 }
 
 impl MatrixField {
@@ -49,9 +51,14 @@ impl MatrixField {
             of_time,
             places,
             fixed: None,
+            dense: None,
         };
         if !of_state && !of_time {
             field.fixed = Some(field.values(0.0, Batch::zeros(1, 0).as_ref()));
+            if 2 * field.places.len() > field.rows * field.columns {
+                let matrix = field.at(0.0, &[]);
+                field.dense = Some([matrix.clone(), matrix.transpose()]);
+            }
         }
         Ok(field)
     }
@@ -158,6 +165,10 @@ impl MatrixField {
         mut out: BatchMut<'_>,
         transposed: bool,
     ) {
+        if let Some(dense) = &self.dense {
+            let matrix = &dense[usize::from(transposed)];
+            return out.add_product(scale, matrix, v);
+        }
         let evaluated;
         let values = match &self.fixed {
             Some(values) => values,

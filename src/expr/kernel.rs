@@ -90,7 +90,7 @@ impl Kernel {
 
     /// Operations per point, a measure of cost for work counters.
     pub fn operations(&self) -> usize {
-        self.tape.per_point.len()
+        self.tape.per_point.len() + self.tape.rows.iter().map(Vec::len).sum::<usize>()
     }
 
     /// Evaluates all outputs at time `t` for every point of `x` (points x inputs) into `out`
@@ -116,6 +116,8 @@ impl Kernel {
             let end = (start + BLOCK).min(x.points());
             self.load(&x, start..end, registers);
             isa.run(Block {
+                rows: &self.tape.rows,
+                inputs: self.inputs,
                 steps: &self.tape.per_point,
                 slots: &scratch.slots,
                 registers,

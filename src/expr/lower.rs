@@ -5,8 +5,8 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
 use super::registers::{assign, schedule};
-use super::tape::{Op, Operand, Step, apply};
-use std::collections::{HashMap, HashSet};
+use super::tape::{Op, Operand, Row, Step, apply};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A finished tape.
 #[derive(Clone, Debug)]
@@ -15,7 +15,9 @@ pub(super) struct Tape {
     pub(super) slots: Vec<f64>,
     /// Once per call, in slots.
     pub(super) per_call: Vec<Step>,
-    /// Once per block, in registers; the inputs arrive in the first registers.
+    /// Sums of many inputs with numbers before them: a matrix times the inputs.
+    pub(super) rows: Vec<Row>,
+    /// Once per block, in registers; the inputs arrive in the first registers, the rows in those after them.
     pub(super) per_point: Vec<Step>,
     pub(super) registers: usize,
     pub(super) outputs: Vec<Operand>,
@@ -38,13 +40,96 @@ struct Lowering<'a> {
     per_point: Vec<Step>,
     /// Values per point so far, inputs included.
     columns: u32,
+    /// Numbers of the inputs.
+    places: HashMap<Expr, u32>,
     shared: HashMap<(Op, [Operand; 3]), Operand>,
     values: HashMap<Expr, Operand>,
+    /// What sums have in rows.
+    in_rows: HashMap<Expr, InRows>,
     /// Shifted exponentials and the inverse of their sum, per `logsumexp` node.
     softmax: HashMap<Expr, (Vec<Operand>, Operand)>,
 }
 
+/// Terms up to which a sum is added up step by step.
+const FEW: usize = 8;
+
+/// Terms of a sum that are formed by rows.
+#[derive(Clone, Debug, Default)]
+struct InRows {
+    /// Of the inputs by themselves.
+    linear: Option<u32>,
+    /// Of products of two: the first input, and the row of the second ones.
+    quadratic: Vec<(u32, u32)>,
+}
+
+/// What a term of a sum is of the inputs.
+enum Monomial {
+    Input(u32),
+    Pair(u32, u32),
+}
+
+fn monomial(graph: &Graph, inputs: &HashMap<Expr, u32>, term: Expr) -> Option<Monomial> {
+    if let Some(input) = inputs.get(&term) {
+        return Some(Monomial::Input(*input));
+    }
+    let Node::Product(_, factors) = graph.node(term) else {
+        return None;
+    };
+    let found: Option<Vec<(u32, i64)>> = factors
+        .iter()
+        .map(|(base, power)| Some((*inputs.get(base)?, graph.as_integer(*power)?)))
+        .collect();
+    match found?.as_slice() {
+        [(i, 2)] => Some(Monomial::Pair(*i, *i)),
+        [(i, 1), (j, 1)] => Some(Monomial::Pair(*i.min(j), *i.max(j))),
+        _ => None,
+    }
+}
+
+/// Rows for the sums of many inputs, and of many products of two.
+fn rows(
+    graph: &Graph,
+    order: &[Expr],
+    inputs: &HashMap<Expr, u32>,
+) -> (Vec<Row>, HashMap<Expr, InRows>) {
+    let (mut rows, mut found) = (Vec::new(), HashMap::new());
+    for n in order {
+        let Node::Sum(_, terms) = graph.node(*n) else {
+            continue;
+        };
+        let (mut linear, mut quadratic) = (Row::new(), BTreeMap::<u32, Row>::new());
+        for (term, factor) in terms {
+            match monomial(graph, inputs, *term) {
+                Some(Monomial::Input(i)) => linear.push((i, factor.to_f64())),
+                Some(Monomial::Pair(i, j)) => {
+                    quadratic.entry(i).or_default().push((j, factor.to_f64()));
+                }
+                None => {}
+            }
+        }
+        let mut place = |row: Row| {
+            rows.push(row);
+            u32::try_from(rows.len() - 1).expect("fewer than 2^32 rows")
+        };
+        let mut own = InRows::default();
+        if linear.len() > FEW {
+            own.linear = Some(place(linear));
+        }
+        if quadratic.values().map(Vec::len).sum::<usize>() > FEW * FEW {
+            let pairs = quadratic.into_iter();
+            own.quadratic = pairs.map(|(i, row)| (i, place(row))).collect();
+        }
+        if own.linear.is_some() || !own.quadratic.is_empty() {
+            found.insert(*n, own);
+        }
+    }
+    (rows, found)
+}
+
 pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr]) -> Tape {
+    let order = graph.reachable(outputs);
+    let places: HashMap<Expr, u32> = state.iter().copied().zip(0..).collect();
+    let (rows, in_rows) = rows(graph, &order, &places);
     let mut lowering = Lowering {
         graph,
         slots: vec![0.0],
@@ -52,7 +137,9 @@ pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr])
         constants: HashMap::new(),
         per_call: Vec::new(),
         per_point: Vec::new(),
-        columns: u32::try_from(state.len()).expect("fewer than 2^32 inputs"),
+        columns: u32::try_from(state.len() + rows.len()).expect("fewer than 2^32 inputs"),
+        places,
+        in_rows,
         shared: HashMap::new(),
         values: HashMap::new(),
         softmax: HashMap::new(),
@@ -61,7 +148,6 @@ pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr])
     for (i, symbol) in (0..).zip(state) {
         lowering.values.insert(*symbol, Operand::Column(i));
     }
-    let order = graph.reachable(outputs);
     // How many nodes and outputs refer to a node.
     let mut uses: HashMap<Expr, usize> = HashMap::new();
     for output in outputs {
@@ -80,7 +166,7 @@ pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr])
         }
     }
     let outputs = outputs.iter().map(|e| lowering.value(*e)).collect();
-    lowering.finish(outputs, state.len())
+    lowering.finish(outputs, state.len(), rows)
 }
 
 /// Products whose only reader is a sum: formed there, fused with the addition.
@@ -249,7 +335,7 @@ impl Lowering<'_> {
             Node::Symbol(_) | Node::Unknown(..) => {
                 unreachable!("compilation admits only inputs as symbols")
             }
-            Node::Sum(constant, terms) => self.sum(constant, terms),
+            Node::Sum(constant, terms) => self.sum(e, constant, terms),
             Node::Product(coefficient, factors) => {
                 let factored = self.factored(coefficient, factors);
                 self.product(&factored)
@@ -401,10 +487,39 @@ impl Lowering<'_> {
         }
     }
 
-    fn sum(&mut self, constant: &Rational, terms: &[(Expr, Rational)]) -> Operand {
+    /// The terms of a sum that rows have formed, as pieces to be added up; their kinds are left out of the others.
+    fn pieces_of_rows(&mut self, own: &InRows) -> Vec<Factored> {
+        let inputs = u32::try_from(self.places.len()).expect("fewer than 2^32 inputs");
+        let row = |row: &u32| Operand::Column(inputs + row);
+        let columns = own.linear.iter().map(|r| vec![row(r)]);
+        let pairs = own.quadratic.iter();
+        let columns = columns.chain(pairs.map(|(i, r)| vec![Operand::Column(*i), row(r)]));
+        let columns: Vec<_> = columns.collect();
+        let one = self.number(1.0);
+        let pieces = columns.into_iter();
+        let pieces = pieces.map(|columns| Factored {
+            scalar: one,
+            columns,
+        });
+        pieces.collect()
+    }
+
+    fn is_in_row(&self, own: &InRows, term: Expr) -> bool {
+        match monomial(self.graph, &self.places, term) {
+            Some(Monomial::Input(_)) => own.linear.is_some(),
+            Some(Monomial::Pair(..)) => !own.quadratic.is_empty(),
+            None => false,
+        }
+    }
+
+    fn sum(&mut self, e: Expr, constant: &Rational, terms: &[(Expr, Rational)]) -> Operand {
         let mut scalar = self.rational(constant);
-        let mut pieces = Vec::new();
+        let own = self.in_rows.get(&e).cloned().unwrap_or_default();
+        let mut pieces = self.pieces_of_rows(&own);
         for (term, coefficient) in terms {
+            if self.is_in_row(&own, *term) {
+                continue;
+            }
             let mut factored = match (self.values.get(term).copied(), self.graph.node(*term)) {
                 (Some(value @ Operand::Column(_)), _) => Factored {
                     scalar: self.number(1.0),
@@ -530,10 +645,12 @@ impl Lowering<'_> {
     }
 
     /// Orders the steps depth first from the outputs (dropping what no output needs) and assigns registers.
-    fn finish(self, outputs: Vec<Operand>, inputs: usize) -> Tape {
-        let steps = schedule(&self.per_point, &outputs, inputs);
-        let (per_point, registers, outputs) = assign(steps, outputs, inputs);
+    fn finish(self, outputs: Vec<Operand>, inputs: usize, rows: Vec<Row>) -> Tape {
+        let before = inputs + rows.len();
+        let steps = schedule(&self.per_point, &outputs, before);
+        let (per_point, registers, outputs) = assign(steps, outputs, before);
         Tape {
+            rows,
             slots: self.slots,
             per_call: self.per_call,
             per_point,

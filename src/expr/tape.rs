@@ -89,8 +89,17 @@ pub(super) fn apply(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     }
 }
 
+/// `c . x` over the inputs: inputs and what they are multiplied by.
+pub(super) type Row = Vec<(u32, f64)>;
+
+/// Lane groups for which a row is summed at a time: as many as registers hold.
+const TOGETHER: usize = 4;
+
 /// All steps on the points of one block.
 pub(super) struct Block<'a> {
+    /// Products with the inputs, summed before the steps into the registers after those of the inputs.
+    pub(super) rows: &'a [Row],
+    pub(super) inputs: usize,
     pub(super) steps: &'a [Step],
     pub(super) slots: &'a [f64],
     /// Registers, [`GROUPS`] lane groups each.
@@ -104,6 +113,7 @@ impl Loop for Block<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        self.multiply::<FMA>();
         for step in self.steps {
             self.step::<FMA>(step);
         }
@@ -111,6 +121,31 @@ impl Loop for Block<'_> {
 }
 
 impl<'a> Block<'a> {
+    /// The rows, a few lane groups at a time, so that the inputs of those stay near.
+    #[inline(always)]
+    fn multiply<const FMA: bool>(&self) {
+        let fused = multiply_add::<FMA>;
+        let count = if self.rows.is_empty() { 0 } else { self.groups };
+        for start in (0..count).step_by(TOGETHER) {
+            for (row, terms) in self.rows.iter().enumerate() {
+                let mut sums = [[0.0; LANES]; TOGETHER];
+                for (input, factor) in terms {
+                    let from = *input as usize * GROUPS + start;
+                    let values = &self.registers[from..from + TOGETHER];
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        let value = value.get();
+                        let lanes = sum.iter_mut().zip(&value);
+                        lanes.for_each(|(sum, x)| *sum = fused(*x, *factor, *sum));
+                    }
+                }
+                let to = (self.inputs + row) * GROUPS + start;
+                for (cell, sum) in self.registers[to..to + TOGETHER].iter().zip(&sums) {
+                    cell.set(*sum);
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn column(&self, register: u32) -> Column<'a> {
         let start = register as usize * GROUPS;

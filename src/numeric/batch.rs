@@ -1,9 +1,12 @@
 //! Blocks of points laid out coordinate by coordinate.
 
 use crate::numeric::sums::add_scaled;
-use faer::{MatMut, MatRef};
-use nalgebra::DMatrix;
+use faer::{Accum, MatMut, MatRef, Par};
+use nalgebra::DMatrixView;
 use std::ops::Range;
+
+/// Rows and columns from which a matrix is multiplied in blocks.
+const BLOCKED: usize = 8;
 
 /// An owned table of `points` × `columns`, one contiguous column per coordinate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -321,9 +324,31 @@ impl<'a> BatchMut<'a> {
         }
     }
 
-    /// `self += scale M v`, point by point; entries of M that vanish cost nothing.
-    pub fn add_product(&mut self, scale: f64, matrix: &DMatrix<f64>, v: BatchRef<'_>) {
-        assert_eq!(matrix.shape(), (self.columns, v.columns()), "M fits");
+    /// `self += scale M v`, point by point; entries of a small M that vanish cost nothing.
+    pub fn add_product<'m>(
+        &mut self,
+        scale: f64,
+        matrix: impl Into<DMatrixView<'m, f64>>,
+        v: BatchRef<'_>,
+    ) {
+        let matrix: DMatrixView<'_, f64> = matrix.into();
+        let (rows, columns) = matrix.shape();
+        assert_eq!((rows, columns), (self.columns, v.columns()), "M fits");
+        if rows.min(columns) >= BLOCKED {
+            let whole = matrix.clone_owned();
+            let view = MatRef::from_column_major_slice(whole.as_slice(), rows, columns);
+            let out = MatMut::from_column_major_slice_with_stride_mut(
+                self.data,
+                self.points,
+                self.columns,
+                self.stride,
+            );
+            let from =
+                MatRef::from_column_major_slice_with_stride(v.data, v.points, v.columns, v.stride);
+            let right = view.transpose();
+            faer::linalg::matmul::matmul(out, Accum::Add, from, right, scale, Par::Seq);
+            return;
+        }
         for i in 0..matrix.nrows() {
             let column = self.column_mut(i);
             for j in 0..matrix.ncols() {

@@ -348,17 +348,10 @@ impl QuadraticForm {
         let (form, vector, _) = parts_of(y, d);
         let mut out = Batch::zeros(x.points(), d);
         for j in 0..d {
-            let column = out.column_mut(j);
-            column.fill(vector[j]);
-            for l in 0..d {
-                let entry = form[(l, j)];
-                if entry != 0.0 {
-                    for (o, x) in column.iter_mut().zip(x.column(l)) {
-                        *o += entry * x;
-                    }
-                }
-            }
+            out.column_mut(j).fill(vector[j]);
         }
+        // P is symmetric.
+        out.as_mut().add_product(1.0, form, x);
         out
     }
 }
