@@ -5,7 +5,7 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::origin::Origin;
 use super::rational::Rational;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::fmt;
 
 /// What went wrong in a subexpression whose operands were in order.
@@ -63,7 +63,7 @@ impl Graph {
     /// # Cost
     /// One evaluation.
     pub fn diagnose(&self, e: Expr, at: &[(Expr, f64)]) -> Option<Fault> {
-        let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
+        let mut values: FxHashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(&[e], |n| at.iter().any(|(known, _)| *known == n)) {
             let value = evaluate_node(self.node(n), |child| values[&child]);
             // A name without a value behaves as NaN, and matters only where it is used.
@@ -90,7 +90,7 @@ impl Graph {
     }
 
     /// The operands that decide the value of a node.
-    fn used_operands(&self, e: Expr, values: &HashMap<Expr, f64>, mut visit: impl FnMut(Expr)) {
+    fn used_operands(&self, e: Expr, values: &FxHashMap<Expr, f64>, mut visit: impl FnMut(Expr)) {
         match self.node(e) {
             Node::Choose(condition, yes, no) => {
                 visit(*condition);
@@ -101,7 +101,7 @@ impl Graph {
         }
     }
 
-    fn fault(&self, e: Expr, values: &HashMap<Expr, f64>) -> Fault {
+    fn fault(&self, e: Expr, values: &FxHashMap<Expr, f64>) -> Fault {
         let (kind, operand) = match self.node(e) {
             Node::Symbol(_) | Node::Unknown(..) if values[&e].is_nan() => (FaultKind::NoValue, e),
             Node::Product(_, factors) => return self.failing_product(e, factors, values),
@@ -137,7 +137,7 @@ impl Graph {
         &self,
         e: Expr,
         factors: &[(Expr, Expr)],
-        values: &HashMap<Expr, f64>,
+        values: &FxHashMap<Expr, f64>,
     ) -> Fault {
         let guilty = factors
             .iter()

@@ -6,7 +6,7 @@ use super::graph::{Expr, Graph, Node};
 use super::origin::Origin;
 use super::rational::Rational;
 use super::units::Unit;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::fmt;
 
 /// A unit and where what has it was written.
@@ -109,9 +109,9 @@ impl fmt::Display for UnitFault {
 /// unit are pure numbers; a derivative of an unknown has its unit over those of the variables.
 #[derive(Clone, Debug, Default)]
 pub struct Dimensions {
-    given: HashMap<Expr, Unit>,
+    given: FxHashMap<Expr, Unit>,
     /// `None` fits any unit.
-    known: HashMap<Expr, Option<Unit>>,
+    known: FxHashMap<Expr, Option<Unit>>,
 }
 
 impl Dimensions {
@@ -119,7 +119,7 @@ impl Dimensions {
     pub fn new(given: impl IntoIterator<Item = (Expr, Unit)>) -> Self {
         Self {
             given: given.into_iter().collect(),
-            known: HashMap::new(),
+            known: FxHashMap::default(),
         }
     }
 

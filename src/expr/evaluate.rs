@@ -4,7 +4,7 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
 use super::special;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ops::{Add, Mul};
 
 impl Graph {
@@ -18,7 +18,7 @@ impl Graph {
 
     /// As [`Self::evaluate`], sharing common parts.
     pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
-        let mut values: HashMap<Expr, f64> = at.iter().copied().collect();
+        let mut values: FxHashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(roots, |n| values.contains_key(&n)) {
             let value = evaluate_node(self.node(n), |child| values[&child])?;
             values.insert(n, value);

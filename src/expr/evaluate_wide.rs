@@ -5,7 +5,7 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
 use super::wide::{PI, Wide};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Values to many digits, unless a function is known in double precision only.
 pub(super) struct WideValues {
@@ -22,7 +22,7 @@ impl Graph {
     /// As [`Graph::evaluate_all`] in double-double arithmetic. Values of branches that are not taken and of
     /// conditions do not count for `finite` and `largest`.
     pub(super) fn evaluate_wide(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<WideValues> {
-        let mut values: HashMap<Expr, Wide> =
+        let mut values: FxHashMap<Expr, Wide> =
             at.iter().map(|(e, v)| (*e, Wide::from(*v))).collect();
         let mut coarse = false;
         for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {

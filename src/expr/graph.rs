@@ -3,7 +3,8 @@
 use super::function::Function;
 use super::origin::Origins;
 use super::rational::Rational;
-use std::collections::{BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A node of a [`Graph`]. Equal handles of one graph are equal expressions.
@@ -91,9 +92,9 @@ impl Node {
 pub struct Graph {
     nodes: Vec<Arc<Node>>,
     // Only looked up, never iterated: results do not depend on hash order.
-    handles: HashMap<Arc<Node>, Expr>,
-    pub(super) derivatives: HashMap<(Expr, Expr), Expr>,
-    pub(super) expansions: HashMap<Expr, Expr>,
+    handles: FxHashMap<Arc<Node>, Expr>,
+    pub(super) derivatives: FxHashMap<(Expr, Expr), Expr>,
+    pub(super) expansions: FxHashMap<Expr, Expr>,
     pub(super) origins: Origins,
     /// Steps taken to write out what was read into this graph, all expressions together.
     pub(super) steps: usize,

@@ -4,7 +4,7 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
 use super::text::{Level, Printed, fraction_words, join_signed};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 const GREEK: [&str; 34] = [
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
@@ -71,7 +71,7 @@ impl Graph {
         self.printed(e, "\\cdots", |node, done| self.latex_of_node(node, done))
     }
 
-    fn latex_of_node(&self, node: &Node, done: &HashMap<Expr, Printed>) -> Printed {
+    fn latex_of_node(&self, node: &Node, done: &FxHashMap<Expr, Printed>) -> Printed {
         let plain = |e: &Expr| done[e].text.as_str();
         match node {
             Node::Number(value) => number(value),
@@ -129,7 +129,7 @@ impl Graph {
         name: &str,
         arguments: &[Expr],
         orders: &[u32],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         let simple = arguments.iter().all(|a| self.symbol_name(*a).is_some());
         let mut text = String::new();
@@ -162,7 +162,7 @@ impl Graph {
         &self,
         constant: &Rational,
         terms: &[(Expr, Rational)],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         let mut pieces: Vec<(bool, String)> = Vec::new();
         for (term, coefficient) in terms {
@@ -187,7 +187,7 @@ impl Graph {
         &self,
         coefficient: &Rational,
         factors: &[(Expr, Expr)],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         let (above, below) = fraction_words(&coefficient.abs());
         let (mut numerator, mut denominator): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
@@ -260,7 +260,7 @@ fn power_latex(base: &Printed, power: &Rational, symbolic: &[&str]) -> Printed {
     Printed::new(text, Level::Power)
 }
 
-fn latex_of_call(function: Function, arguments: &[Expr], done: &HashMap<Expr, Printed>) -> Printed {
+fn latex_of_call(function: Function, arguments: &[Expr], done: &FxHashMap<Expr, Printed>) -> Printed {
     let list: Vec<_> = arguments.iter().map(|a| done[a].text.as_str()).collect();
     let list = list.join(", ");
     let name = match function {

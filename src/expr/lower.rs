@@ -6,7 +6,8 @@ use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
 use super::registers::{assign, schedule};
 use super::tape::{Op, Operand, Row, Step, apply};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 
 /// A finished tape.
 #[derive(Clone, Debug)]
@@ -35,19 +36,19 @@ struct Lowering<'a> {
     slots: Vec<f64>,
     /// Whether a slot is known at compile time.
     constant: Vec<bool>,
-    constants: HashMap<u64, Operand>,
+    constants: FxHashMap<u64, Operand>,
     per_call: Vec<Step>,
     per_point: Vec<Step>,
     /// Values per point so far, inputs included.
     columns: u32,
     /// Numbers of the inputs.
-    places: HashMap<Expr, u32>,
-    shared: HashMap<(Op, [Operand; 3]), Operand>,
-    values: HashMap<Expr, Operand>,
+    places: FxHashMap<Expr, u32>,
+    shared: FxHashMap<(Op, [Operand; 3]), Operand>,
+    values: FxHashMap<Expr, Operand>,
     /// What sums have in rows.
-    in_rows: HashMap<Expr, InRows>,
+    in_rows: FxHashMap<Expr, InRows>,
     /// Shifted exponentials and the inverse of their sum, per `logsumexp` node.
-    softmax: HashMap<Expr, (Vec<Operand>, Operand)>,
+    softmax: FxHashMap<Expr, (Vec<Operand>, Operand)>,
 }
 
 /// Terms up to which a sum is added up step by step.
@@ -68,7 +69,7 @@ enum Monomial {
     Pair(u32, u32),
 }
 
-fn monomial(graph: &Graph, inputs: &HashMap<Expr, u32>, term: Expr) -> Option<Monomial> {
+fn monomial(graph: &Graph, inputs: &FxHashMap<Expr, u32>, term: Expr) -> Option<Monomial> {
     if let Some(input) = inputs.get(&term) {
         return Some(Monomial::Input(*input));
     }
@@ -90,9 +91,9 @@ fn monomial(graph: &Graph, inputs: &HashMap<Expr, u32>, term: Expr) -> Option<Mo
 fn rows(
     graph: &Graph,
     order: &[Expr],
-    inputs: &HashMap<Expr, u32>,
-) -> (Vec<Row>, HashMap<Expr, InRows>) {
-    let (mut rows, mut found) = (Vec::new(), HashMap::new());
+    inputs: &FxHashMap<Expr, u32>,
+) -> (Vec<Row>, FxHashMap<Expr, InRows>) {
+    let (mut rows, mut found) = (Vec::new(), FxHashMap::default());
     for n in order {
         let Node::Sum(_, terms) = graph.node(*n) else {
             continue;
@@ -128,28 +129,28 @@ fn rows(
 
 pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr]) -> Tape {
     let order = graph.reachable(outputs);
-    let places: HashMap<Expr, u32> = state.iter().copied().zip(0..).collect();
+    let places: FxHashMap<Expr, u32> = state.iter().copied().zip(0..).collect();
     let (rows, in_rows) = rows(graph, &order, &places);
     let mut lowering = Lowering {
         graph,
         slots: vec![0.0],
         constant: vec![false],
-        constants: HashMap::new(),
+        constants: FxHashMap::default(),
         per_call: Vec::new(),
         per_point: Vec::new(),
         columns: u32::try_from(state.len() + rows.len()).expect("fewer than 2^32 inputs"),
         places,
         in_rows,
-        shared: HashMap::new(),
-        values: HashMap::new(),
-        softmax: HashMap::new(),
+        shared: FxHashMap::default(),
+        values: FxHashMap::default(),
+        softmax: FxHashMap::default(),
     };
     lowering.values.insert(time, Operand::Slot(0));
     for (i, symbol) in (0..).zip(state) {
         lowering.values.insert(*symbol, Operand::Column(i));
     }
     // How many nodes and outputs refer to a node.
-    let mut uses: HashMap<Expr, usize> = HashMap::new();
+    let mut uses: FxHashMap<Expr, usize> = FxHashMap::default();
     for output in outputs {
         *uses.entry(*output).or_default() += 1;
     }
@@ -170,8 +171,8 @@ pub(super) fn lower(graph: &Graph, outputs: &[Expr], time: Expr, state: &[Expr])
 }
 
 /// Products whose only reader is a sum: formed there, fused with the addition.
-fn absorbed(graph: &Graph, order: &[Expr], uses: &HashMap<Expr, usize>) -> HashSet<Expr> {
-    let mut absorbed = HashSet::new();
+fn absorbed(graph: &Graph, order: &[Expr], uses: &FxHashMap<Expr, usize>) -> FxHashSet<Expr> {
+    let mut absorbed = FxHashSet::default();
     for n in order {
         if let Node::Sum(_, terms) = graph.node(*n) {
             let products = terms.iter().map(|(term, _)| *term);

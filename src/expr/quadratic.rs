@@ -2,7 +2,8 @@
 
 use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// `c_0 + sum_i c_i s_i + sum_(i <= j) c_ij s_i s_j` in symbols `s`; no coefficient contains one of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,10 +122,10 @@ impl Graph {
 
 /// The polynomials of the nodes read so far.
 struct Reading {
-    index: HashMap<Expr, u32>,
+    index: FxHashMap<Expr, u32>,
     lowest: Option<Expr>,
     /// `None` for nodes without symbols.
-    known: HashMap<Expr, Option<Polynomial>>,
+    known: FxHashMap<Expr, Option<Polynomial>>,
     products: usize,
 }
 
@@ -133,7 +134,7 @@ impl Reading {
         Self {
             index: symbols.iter().copied().zip(0..).collect(),
             lowest: symbols.iter().min().copied(),
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             products: 0,
         }
     }

@@ -72,6 +72,9 @@ impl Rational {
     }
 
     fn from_wide(numerator: i128, denominator: i128) -> Self {
+        if denominator == 1 {
+            return Self::whole(numerator);
+        }
         let divisor = gcd(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128;
         let sign = if denominator < 0 { -1 } else { 1 };
         let (n, d) = (sign * (numerator / divisor), sign * (denominator / divisor));
@@ -81,6 +84,13 @@ impl Rational {
                 BigInt::from(n),
                 BigInt::from(d),
             )))),
+        }
+    }
+
+    fn whole(value: i128) -> Self {
+        match i64::try_from(value) {
+            Ok(value) => Self(Form::Small(value, 1)),
+            Err(_) => Self(Form::Big(Box::new(BigRational::from_integer(value.into())))),
         }
     }
 
@@ -347,10 +357,18 @@ impl Rational {
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
+    // Machine words divide several times faster.
+    while b > u128::from(u64::MAX) {
+        (a, b) = (b, a % b);
+    }
+    if b == 0 {
+        return a.max(1);
+    }
+    let (mut a, mut b) = (b as u64, (a % b) as u64);
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    a.max(1)
+    u128::from(a)
 }
 
 /// Of two positive words; `None` where it is none.
@@ -373,6 +391,9 @@ impl Add for &Rational {
 
     fn add(self, other: Self) -> Rational {
         match (&self.0, &other.0) {
+            (Form::Small(a, b), Form::Small(c, d)) if b == d => {
+                Rational::from_wide(i128::from(*a) + i128::from(*c), i128::from(*b))
+            }
             (Form::Small(a, b), Form::Small(c, d)) => {
                 let (a, b, c, d) = (
                     i128::from(*a),
@@ -402,13 +423,13 @@ impl Mul for &Rational {
 
     fn mul(self, other: Self) -> Rational {
         match (&self.0, &other.0) {
+            // Numbers look for common divisors, which takes most of the time.
+            (Form::Small(1, 1), _) => other.clone(),
+            (_, Form::Small(1, 1)) => self.clone(),
             (Form::Small(a, b), Form::Small(c, d)) => Rational::from_wide(
                 i128::from(*a) * i128::from(*c),
                 i128::from(*b) * i128::from(*d),
             ),
-            // Long numbers look for common divisors, which takes most of the time.
-            (Form::Small(1, 1), _) => other.clone(),
-            (_, Form::Small(1, 1)) => self.clone(),
             (Form::Small(-1, 1), _) => -other,
             (_, Form::Small(-1, 1)) => -self,
             _ => Rational::from_big(self.big() * other.big()),

@@ -1,7 +1,7 @@
 //! Order of the steps of a tape, and registers for their values.
 
 use super::tape::{Operand, Step};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Post-order from the outputs; value `inputs + i` is made by `steps[i]`.
 pub(super) fn schedule(steps: &[Step], outputs: &[Operand], inputs: usize) -> Vec<Step> {
@@ -39,7 +39,7 @@ pub(super) fn assign(
     mut outputs: Vec<Operand>,
     inputs: usize,
 ) -> (Vec<Step>, usize, Vec<Operand>) {
-    let mut last_use: HashMap<u32, usize> = HashMap::new();
+    let mut last_use: FxHashMap<u32, usize> = FxHashMap::default();
     for (i, step) in steps.iter().enumerate() {
         for operand in step.operands {
             if let Operand::Column(c) = operand {
@@ -52,7 +52,7 @@ pub(super) fn assign(
             last_use.insert(*c, usize::MAX);
         }
     }
-    let mut home: HashMap<u32, u32> = (0..).take(inputs).map(|i| (i, i)).collect();
+    let mut home: FxHashMap<u32, u32> = (0..).take(inputs).map(|i| (i, i)).collect();
     let mut free: Vec<u32> = Vec::new();
     let mut registers = u32::try_from(inputs).expect("fewer than 2^32 inputs");
     for (i, step) in steps.iter_mut().enumerate() {

@@ -2,14 +2,15 @@
 
 use super::graph::{Expr, Graph, Node};
 use super::rational::Rational;
-use std::collections::{BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// From this many variables on one reverse sweep replaces one forward sweep each. Below, results keep the
 /// shape in which forward differentiation writes them.
 const MANY: usize = 12;
 
 /// Contributions to the derivative with respect to a node.
-type Adjoints = HashMap<Expr, Vec<(Rational, Expr)>>;
+type Adjoints = FxHashMap<Expr, Vec<(Rational, Expr)>>;
 
 impl Graph {
     /// `[d e / d w for w in wrt]` for symbols `wrt`.
@@ -46,7 +47,7 @@ impl Graph {
                 active.insert(n);
             }
         }
-        let mut adjoints = Adjoints::from([(e, vec![(Rational::one(), self.one())])]);
+        let mut adjoints = Adjoints::from_iter([(e, vec![(Rational::one(), self.one())])]);
         while let Some(n) = active.pop_last() {
             // Every reader of a node is newer, so all contributions have arrived.
             let parts = adjoints.remove(&n).unwrap_or_default();

@@ -1,12 +1,12 @@
 //! Simultaneous replacement of symbols and of unknown functions.
 
 use super::graph::{Expr, Graph, Node};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 impl Graph {
     /// The expressions `roots` of another graph in this one.
     pub(super) fn import(&mut self, other: &Graph, roots: &[Expr]) -> Vec<Expr> {
-        let mut images: HashMap<Expr, Expr> = HashMap::new();
+        let mut images: FxHashMap<Expr, Expr> = FxHashMap::default();
         for n in other.reachable(roots) {
             let image = self.rebuild(other.node(n), |child| images[&child]);
             images.insert(n, image);
@@ -20,7 +20,7 @@ impl Graph {
     /// derivatives with it: `V_t` becomes the `t`-derivative of the replacement, and `V(2*y, t)` the
     /// replacement at `x = 2*y`.
     pub fn substitute(&mut self, e: Expr, replacements: &[(Expr, Expr)]) -> Expr {
-        let mut images: HashMap<Expr, Expr> = replacements.iter().copied().collect();
+        let mut images: FxHashMap<Expr, Expr> = replacements.iter().copied().collect();
         for n in self.reachable(&[e]) {
             if images.contains_key(&n) {
                 continue;
@@ -55,7 +55,7 @@ impl Graph {
         arguments: &[Expr],
         orders: &[u32],
         replacements: &[(Expr, Expr)],
-        images: &HashMap<Expr, Expr>,
+        images: &FxHashMap<Expr, Expr>,
     ) -> Option<Expr> {
         let (slots, replacement) =
             replacements

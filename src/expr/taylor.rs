@@ -7,7 +7,7 @@ use super::evaluate::{call, evaluate_node, power};
 use super::function::Function;
 use super::graph::{Expr, Graph, Node};
 use super::special;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// `[g(0), g'(0), g''(0)]` of `g(s) = e(x + s v)`.
 type Jet = [f64; 3];
@@ -23,7 +23,7 @@ impl Graph {
         at: &[(Expr, f64)],
         velocity: &[(Expr, f64)],
     ) -> Option<Vec<[f64; 3]>> {
-        let mut jets: HashMap<Expr, Jet> = at.iter().map(|(e, v)| (*e, [*v, 0.0, 0.0])).collect();
+        let mut jets: FxHashMap<Expr, Jet> = at.iter().map(|(e, v)| (*e, [*v, 0.0, 0.0])).collect();
         for (e, v) in velocity {
             jets.get_mut(e)?[1] = *v;
         }
@@ -34,7 +34,7 @@ impl Graph {
         Some(roots.iter().map(|root| jets[root]).collect())
     }
 
-    fn jet_of_node(&self, node: &Node, jets: &HashMap<Expr, Jet>) -> Option<Jet> {
+    fn jet_of_node(&self, node: &Node, jets: &FxHashMap<Expr, Jet>) -> Option<Jet> {
         let constant = |value: f64| [value, 0.0, 0.0];
         Some(match node {
             Node::Symbol(_) | Node::Unknown(..) => return None,

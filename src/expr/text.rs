@@ -2,7 +2,7 @@
 
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// How tightly a printed piece holds together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,9 +46,9 @@ impl Graph {
         &self,
         e: Expr,
         cut: &str,
-        piece_of: impl Fn(&Node, &HashMap<Expr, Printed>) -> Printed,
+        piece_of: impl Fn(&Node, &FxHashMap<Expr, Printed>) -> Printed,
     ) -> String {
-        let mut done: HashMap<Expr, Printed> = HashMap::new();
+        let mut done: FxHashMap<Expr, Printed> = FxHashMap::default();
         for n in self.reachable(&[e]) {
             let mut piece = piece_of(self.node(n), &done);
             if piece.text.len() > LONGEST {
@@ -59,7 +59,7 @@ impl Graph {
         done.remove(&e).map(|p| p.text).unwrap_or_default()
     }
 
-    fn text_of_node(&self, node: &Node, done: &HashMap<Expr, Printed>) -> Printed {
+    fn text_of_node(&self, node: &Node, done: &FxHashMap<Expr, Printed>) -> Printed {
         let plain = |e: &Expr| done[e].text.as_str();
         let list = |items: &[Expr]| items.iter().map(plain).collect::<Vec<_>>().join(", ");
         match node {
@@ -112,7 +112,7 @@ impl Graph {
         name: &str,
         arguments: &[Expr],
         orders: &[u32],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> String {
         let simple = arguments.iter().all(|a| self.symbol_name(*a).is_some());
         let mut slots = Vec::new();
@@ -139,7 +139,7 @@ impl Graph {
         &self,
         constant: &Rational,
         terms: &[(Expr, Rational)],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         let mut pieces: Vec<(bool, String)> = terms
             .iter()
@@ -160,7 +160,7 @@ impl Graph {
         &self,
         coefficient: &Rational,
         term: Expr,
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         match self.node(term) {
             Node::Product(_, factors) => self.text_of_product(coefficient, factors, done),
@@ -182,7 +182,7 @@ impl Graph {
         &self,
         coefficient: &Rational,
         factors: &[(Expr, Expr)],
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> Printed {
         let (above, below) = fraction_words(&coefficient.abs());
         let mut numerator: Vec<String> = above.into_iter().collect();
@@ -240,7 +240,7 @@ impl Graph {
         base: Expr,
         symbolic: Option<Printed>,
         power: &Rational,
-        done: &HashMap<Expr, Printed>,
+        done: &FxHashMap<Expr, Printed>,
     ) -> String {
         if let Some(exponent) = symbolic {
             let body = parenthesised(&done[&base], Level::Atom);

@@ -13,7 +13,7 @@ use crate::problem::meant::model::{Against, CheckSpec};
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
 use crate::verification::subject::{Claims, Scope, Subject};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 /// Points at which equations are evaluated.
 pub(super) const POINTS: usize = 64;
@@ -26,6 +26,8 @@ pub struct Bench<'a> {
     pub comparison: &'a Comparison,
     pub streams: Streams,
     simulator: OnceCell<Simulator>,
+    /// States at the shares of the horizon that were asked for.
+    clouds: RefCell<Vec<(f64, (f64, Batch))>>,
     /// What claims are measured against; `None` where answers are not scores.
     reference: Option<ReferenceAnswer<'a>>,
     law: Option<ReferenceLaw<'a>>,
@@ -46,6 +48,7 @@ impl<'a> Bench<'a> {
             comparison,
             streams: streams.scoped("verification"),
             simulator: OnceCell::new(),
+            clouds: RefCell::default(),
             reference: None,
             law: None,
         };
@@ -187,6 +190,17 @@ impl<'a> Bench<'a> {
 
     /// States of the best policy's process at a share of the horizon.
     pub(super) fn cloud(&self, share: f64) -> (f64, Batch) {
+        let known = self.clouds.borrow();
+        if let Some((_, cloud)) = known.iter().find(|(known, _)| *known == share) {
+            return cloud.clone();
+        }
+        drop(known);
+        let cloud = self.states_at(share);
+        self.clouds.borrow_mut().push((share, cloud.clone()));
+        cloud
+    }
+
+    fn states_at(&self, share: f64) -> (f64, Batch) {
         let process = &self.lowered.compiled.steered;
         let t = process.start() + share * (process.end() - process.start());
         let start = self
