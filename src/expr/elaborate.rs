@@ -161,14 +161,18 @@ impl<'a> Elaborator<'a> {
     /// Accounts for `steps` taken at `span`; fails when the expression has become too large.
     pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
         let few = self.graph.pay(steps);
-        let message = if self.graph.len() - self.nodes_before > LARGEST {
+        let message = if self.graph.len() - self.nodes_before > LARGEST + self.graph.most_steps() - MOST_STEPS {
             format!("grows beyond {LARGEST} nodes")
         } else if few {
             return Some(());
-        } else if self.steps_before > MOST_STEPS / 2 {
-            format!("takes, with what was read before, more than {MOST_STEPS} steps to write out")
         } else {
-            format!("takes more than {MOST_STEPS} steps to write out")
+            let most = self.graph.most_steps();
+            let before = if self.steps_before > most / 2 {
+                ", with what was read before,"
+            } else {
+                ""
+            };
+            format!("takes{before} more than {most} steps to write out")
         };
         if std::mem::replace(&mut self.has_grown, true) {
             return None;

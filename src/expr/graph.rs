@@ -98,6 +98,8 @@ pub struct Graph {
     pub(super) origins: Origins,
     /// Steps taken to write out what was read into this graph, all expressions together.
     pub(super) steps: usize,
+    /// Further steps for the numbers that are bound to names: what is large as typed may be large when written out.
+    allowance: usize,
     /// Whether a text is being read, whose steps are counted and limited.
     pub(super) is_counting: bool,
     /// Whether the text being read takes more steps than are left.
@@ -110,6 +112,8 @@ const FEW: usize = 32;
 /// Steps all expressions read into one graph may take: a part read, a component formed, a term or factor
 /// touched, an operand stored, a pair of words of long numbers multiplied.
 pub(super) const MOST_STEPS: usize = 2_000_000;
+/// Steps more for each number of a matrix that is bound to a name.
+const STEPS_PER_NUMBER: usize = 16;
 
 impl Graph {
     pub fn new() -> Self {
@@ -135,6 +139,16 @@ impl Graph {
         Arc::clone(&self.nodes[e.0 as usize])
     }
 
+    /// Announces numbers of a file or table, which expressions may then use.
+    pub fn expect_numbers(&mut self, count: usize) {
+        self.allowance = self.allowance.saturating_add(STEPS_PER_NUMBER * count);
+    }
+
+    /// Steps that all expressions may take.
+    pub(super) fn most_steps(&self) -> usize {
+        MOST_STEPS.saturating_add(self.allowance)
+    }
+
     /// Counts `steps` of reading; false when the text takes too many.
     ///
     /// From then on constructors give `Undefined` at once instead of anything compound, so that what is
@@ -143,7 +157,7 @@ impl Graph {
         if self.is_counting {
             // Steps that are refused are not taken: they leave the rest to other texts.
             match self.steps.checked_add(steps) {
-                Some(total) if total <= MOST_STEPS => self.steps = total,
+                Some(total) if total <= self.most_steps() => self.steps = total,
                 _ => self.is_refused = true,
             }
         }

@@ -193,10 +193,19 @@ fn form_schema(form: &Form, vocabulary: &Vocabulary) -> Value {
         Form::Names => or_list(json!({ "type": "string" })),
         Form::Field(_) => field_schema(vocabulary),
         Form::Table(name) => object(part(name).iter(), vocabulary),
-        Form::Free(form) => json!({
-            "type": "object",
-            "additionalProperties": form_schema(form, vocabulary),
-        }),
+        Form::Free(form) => {
+            let mut value = form_schema(form, vocabulary);
+            if matches!(**form, Form::Numbers) {
+                let file = json!({
+                    "type": "object",
+                    "properties": { "file": { "type": "string" } },
+                    "required": ["file"],
+                    "additionalProperties": false,
+                });
+                value = json!({ "anyOf": [value, file] });
+            }
+            json!({ "type": "object", "additionalProperties": value })
+        }
         Form::Either(forms) => {
             let forms: Vec<Value> = forms.iter().map(|f| form_schema(f, vocabulary)).collect();
             json!({ "anyOf": forms })

@@ -3,12 +3,15 @@
 use crate::expr::{self, Expr, ExprError, Shape, Value as Meaning, check_definitions, is_function};
 use crate::problem::read::state::StateNames;
 use crate::problem::text::diagnostic::Diagnostic;
-use crate::problem::text::document::{Entry, Node, Value, offset_in_token};
+use crate::problem::text::document::{Entry, Node, Table, Value, offset_in_token};
+use crate::problem::text::folder::DataFolder;
 use crate::problem::text::names::{Formulas, Shaped};
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::quote;
+use crate::problem::text::table::{TableError, read_matrix};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// The symbol of the curve parameter.
 const CURVE_PARAMETER: &str = "s";
@@ -17,7 +20,7 @@ const RESERVED: [&str; 3] = ["t", "pi", "inf"];
 
 impl Reader {
     /// Reads `[params]`: numbers, arrays, matrices, and expressions of other parameters in any order.
-    pub(crate) fn read_parameters(&mut self, section: &Section<'_>) {
+    pub(crate) fn read_parameters(&mut self, section: &Section<'_>, folder: &DataFolder) {
         let entries: Vec<&Entry> = section
             .entries()
             .iter()
@@ -25,7 +28,10 @@ impl Reader {
             .collect();
         for entry in &entries {
             self.record_named(section, entry);
-            self.bind_parameter(entry);
+            match &entry.node.value {
+                Value::Table(table) => self.bind_file(entry, table, folder),
+                _ => self.bind_parameter(entry),
+            }
         }
         for entry in entries {
             if let Value::Text(_) = entry.node.value {
@@ -33,6 +39,76 @@ impl Reader {
             }
         }
         self.formulas.scope.time(&mut self.formulas.graph);
+    }
+
+    /// `{ file = "A.csv" }`: a matrix, or a vector where the file has one column.
+    fn bind_file(&mut self, entry: &Entry, table: &Table, folder: &DataFolder) {
+        let name = entry.key.as_str();
+        let mut file = None;
+        for inner in &table.entries {
+            match (&inner.node.value, inner.key.as_str()) {
+                (Value::Text(text), "file") => file = Some((text, &inner.node)),
+                _ => {
+                    let message = format!("`{}` of `params.{name}` is not known", inner.key);
+                    self.push(
+                        Diagnostic::error("E010", inner.key_span.clone(), message)
+                            .help("accepted: { file = \"A.csv\" }, numbers without a header, or .npy"),
+                    );
+                    return;
+                }
+            }
+        }
+        let Some((file, node)) = file else {
+            let message = format!("`params.{name}` names no file");
+            self.push(
+                Diagnostic::error("E012", entry.node.span.clone(), message)
+                    .help("accepted: { file = \"A.csv\" }"),
+            );
+            return;
+        };
+        let Some(path) = self.data_file(folder, node, file) else {
+            return;
+        };
+        let rows = match read_matrix(&path, file) {
+            Ok(rows) => rows,
+            Err(errors) => return self.table_errors(node, errors),
+        };
+        let Formulas { graph, scope, .. } = &mut self.formulas;
+        graph.expect_numbers(rows.iter().map(Vec::len).sum());
+        if rows.iter().all(|row| row.len() == 1) {
+            scope.bind_vector(graph, name, &rows.concat());
+        } else {
+            scope.bind_matrix(graph, name, &rows);
+        }
+    }
+
+    /// Where a file named in the problem is.
+    pub(crate) fn data_file(
+        &mut self,
+        folder: &DataFolder,
+        node: &Node,
+        file: &str,
+    ) -> Option<PathBuf> {
+        match folder.resolve(file) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.push(
+                    Diagnostic::error("E603", node.span.clone(), error.to_string())
+                        .help(error.advice()),
+                );
+                None
+            }
+        }
+    }
+
+    pub(crate) fn table_errors(&mut self, node: &Node, errors: Vec<TableError>) {
+        for error in errors {
+            let diagnostic = Diagnostic::error(error.code(), node.span.clone(), error.to_string());
+            self.push(match error.advice() {
+                Some(advice) => diagnostic.help(advice),
+                None => diagnostic,
+            });
+        }
     }
 
     fn bind_parameter(&mut self, entry: &Entry) {
@@ -66,6 +142,7 @@ impl Reader {
                     }
                 }
                 let Formulas { graph, scope, .. } = &mut self.formulas;
+                graph.expect_numbers(rows.iter().map(Vec::len).sum());
                 scope.bind_matrix(graph, name, &rows);
             }
             Value::Array(_) => {

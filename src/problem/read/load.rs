@@ -286,10 +286,10 @@ fn read_problem(reader: &mut Reader, root: &Table, folder: &Path, kind: Kind) ->
     if sections.problem.is_present() {
         reader.choice(&sections.problem, "kind");
     }
-    reader.read_parameters(&sections.params);
+    let folder = DataFolder::new(folder);
+    reader.read_parameters(&sections.params, &folder);
     reader.read_definitions(&sections.define);
     let seed = read_seed(reader, &sections.run);
-    let folder = DataFolder::new(folder);
     let source = DataSource {
         folder: &folder,
         seed,

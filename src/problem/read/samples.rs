@@ -149,16 +149,7 @@ pub(crate) fn read_samples(
         reader.wrong_type(section, file, "the path of a CSV file");
         return None;
     };
-    let path = match folder.resolve(name) {
-        Ok(path) => path,
-        Err(error) => {
-            reader.push(
-                Diagnostic::error("E603", file.node.span.clone(), error.to_string())
-                    .help(error.advice()),
-            );
-            return None;
-        }
-    };
+    let path = reader.data_file(folder, &file.node, name)?;
     let mut asked = columns.clone();
     if let (Some(asked), Some(weight)) = (&mut asked, &weight) {
         asked.push(Column::Name(weight.clone()));
@@ -166,14 +157,7 @@ pub(crate) fn read_samples(
     let numbers = match read(&path, name, asked.as_deref()) {
         Ok(numbers) => numbers,
         Err(errors) => {
-            for error in errors {
-                let diagnostic =
-                    Diagnostic::error(error.code(), file.node.span.clone(), error.to_string());
-                reader.push(match error.advice() {
-                    Some(advice) => diagnostic.help(advice),
-                    None => diagnostic,
-                });
-            }
+            reader.table_errors(&file.node, errors);
             return None;
         }
     };

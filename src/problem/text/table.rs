@@ -1,4 +1,4 @@
-//! Tables of numbers from CSV files with a header line.
+//! Tables of numbers from CSV files with a header line, and matrices from files of numbers alone.
 
 use crate::problem::text::suggest::nearest;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) enum TableError {
     Unreadable { file: String, reason: String },
     #[error("the table `{file}` is empty: it has no header line")]
     NoHeader { file: String },
-    #[error("the table `{file}` has a header and no rows")]
+    #[error("the table `{file}` has no rows")]
     NoRows { file: String },
     #[error("the table `{file}` has no column `{column}`")]
     NoColumn {
@@ -131,6 +131,94 @@ pub(crate) fn read(
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(io_reason(&error)))?;
     parse(&bytes, shown, columns)
+}
+
+/// Reads a matrix: rows of numbers between commas, semicolons, tabs or spaces, lines that begin with `#` left out; or a
+/// NumPy array (`.npy`) of one or two dimensions. `shown` is the name used in messages.
+pub(crate) fn read_matrix(path: &Path, shown: &str) -> Result<Vec<Vec<f64>>, Vec<TableError>> {
+    let unreadable = |reason: String| TableError::Unreadable {
+        file: shown.to_owned(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|error| vec![unreadable(io_reason(&error))])?;
+    if path.extension().is_some_and(|end| end == "npy") {
+        return parse_array(&bytes).map_err(|reason| vec![unreadable(reason)]);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().zip(1..);
+    let lines = lines.filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    let mut errors = Vec::new();
+    for (line, number) in lines {
+        match matrix_row(line, number, rows.first().map(Vec::len), shown) {
+            Ok(row) => rows.push(row),
+            Err(error) => errors.push(error),
+        }
+        if errors.len() == REPORTED {
+            break;
+        }
+    }
+    if errors.is_empty() && rows.is_empty() {
+        errors.push(TableError::NoRows {
+            file: shown.to_owned(),
+        });
+    }
+    if errors.is_empty() { Ok(rows) } else { Err(errors) }
+}
+
+fn matrix_row(
+    text: &str,
+    line: u64,
+    wanted: Option<usize>,
+    shown: &str,
+) -> Result<Vec<f64>, TableError> {
+    let file = shown.to_owned();
+    let between = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let fields = text.split(between).filter(|field| !field.is_empty());
+    let mut row = Vec::with_capacity(wanted.unwrap_or(0));
+    for (i, field) in fields.enumerate() {
+        match field.parse::<f64>() {
+            Ok(value) if value.is_finite() => row.push(value),
+            _ => {
+                return Err(TableError::NotNumeric {
+                    file,
+                    line,
+                    column: i.to_string(),
+                    value: field.to_owned(),
+                });
+            }
+        }
+    }
+    match wanted {
+        Some(wanted) if wanted != row.len() => Err(TableError::Ragged {
+            file,
+            line,
+            found: row.len(),
+            wanted,
+        }),
+        _ => Ok(row),
+    }
+}
+
+/// The numbers of a NumPy array, row by row; one of one dimension is a column.
+fn parse_array(bytes: &[u8]) -> Result<Vec<Vec<f64>>, String> {
+    let array = npyz::NpyFile::new(bytes).map_err(|error| error.to_string())?;
+    let shape: Vec<usize> = array.shape().iter().map(|n| *n as usize).collect();
+    let by_columns = array.order() == npyz::Order::Fortran;
+    let (rows, columns) = match shape.as_slice() {
+        [rows] => (*rows, 1),
+        [rows, columns] => (*rows, *columns),
+        _ => return Err(format!("an array of {} dimensions", shape.len())),
+    };
+    let numbers: Vec<f64> = array.into_vec().map_err(|error| error.to_string())?;
+    if let Some(value) = numbers.iter().find(|value| !value.is_finite()) {
+        return Err(format!("it holds {value}"));
+    }
+    let entry = |i: usize, j: usize| {
+        numbers[if by_columns { j * rows + i } else { i * columns + j }]
+    };
+    let row = |i: usize| (0..columns).map(|j| entry(i, j)).collect();
+    Ok((0..rows).map(row).collect())
 }
 
 /// The reason without the operating system's error number.
@@ -292,6 +380,23 @@ mod tests {
         assert_eq!(table.rows, [[2.0, 1.0], [4.0, 3.0]]);
         let by_position = parse(b"a,b\n1,2\n", "t.csv", Some(&[Column::Position(1)]));
         assert_eq!(by_position.expect("a good table").rows, [[2.0]]);
+    }
+
+    #[test]
+    fn matrices_have_any_separator_and_no_header() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |text: &str| {
+            let path = folder.path().join("a.csv");
+            std::fs::write(&path, text).expect("written");
+            read_matrix(&path, "a.csv")
+        };
+        let rows = vec![vec![1.0, -0.5], vec![0.25, 3.0]];
+        for text in ["1,-0.5\n0.25, 3\n", "# A\n1 -5e-1\n\n 0.25\t3", "1;-0.5\n0.25;3"] {
+            assert_eq!(read(text), Ok(rows.clone()), "{text}");
+        }
+        for text in ["1,2\n3\n", "1,x\n", "# nothing\n"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]
