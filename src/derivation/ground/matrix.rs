@@ -58,8 +58,8 @@ pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
     (alike && is_diagonal(graph, matrix)).then_some(first)
 }
 
-/// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
-/// where it is singular.
+/// The inverse of a symmetric matrix: diagonal of any size, or full, by cofactors up to 3 × 3 and by elimination above;
+/// `None` where it is singular or too long to be written down.
 pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
     let d = matrix.len();
     let zero = graph.zero();
@@ -74,7 +74,7 @@ pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>
         return Some(rows);
     }
     if d > 3 {
-        return None;
+        return graph.matrix_inverse(matrix);
     }
     let mut cofactors = vec![vec![zero; d]; d];
     for (i, row) in cofactors.iter_mut().enumerate() {
