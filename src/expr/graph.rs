@@ -101,6 +101,8 @@ pub struct Graph {
     pub(super) is_counting: bool,
     /// Whether the text being read takes more steps than are left.
     is_refused: bool,
+    /// Factors that were multiplied out for proofs that came to nothing.
+    pub(super) attempted: usize,
 }
 
 /// Steps all expressions read into one graph may take: a part read, a component formed, a term or factor

@@ -119,10 +119,10 @@ fn meetings(
     let graph = &mut process.graph;
     let mut sums = Vec::new();
     for (i, f) in process.drift.iter().enumerate() {
-        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+        sums.push((format!("drift[{i}]"), Some(i), graph.expand_quickly(*f)));
     }
     for (name, e) in functions {
-        sums.push(((*name).to_owned(), None, graph.expand(*e)));
+        sums.push(((*name).to_owned(), None, graph.expand_quickly(*e)));
     }
     let noise = ("G G'", &process.diffusivity);
     let matrices = [noise]
