@@ -44,6 +44,8 @@ pub struct SteeredProcess {
     inverse_effort: MatrixField,
     running: Kernel,
     terminal: Kernel,
+    /// `u_0`, where that is not zero.
+    cheapest: Option<Kernel>,
     /// `G^+ B` where both are constant.
     leverage: Option<DMatrix<f64>>,
 }
@@ -73,6 +75,10 @@ impl SteeredProcess {
             inverse_effort: matrix(&parts.inverse_effort)?,
             running: Kernel::compile(graph, &[parts.running], time, state)?,
             terminal: Kernel::compile(graph, &[parts.terminal], time, state)?,
+            cheapest: match parts.counts_from_zero() {
+                true => None,
+                false => Some(Kernel::compile(graph, &parts.cheapest, time, state)?),
+            },
         })
     }
 
@@ -130,6 +136,20 @@ impl SteeredProcess {
     /// `R^-1`.
     pub fn inverse_effort(&self) -> &MatrixField {
         &self.inverse_effort
+    }
+
+    /// Turns the control of the equations into the user's: adds `u_0(x, t)`, points × controls.
+    pub fn count_from_zero(&self, t: f64, x: BatchRef<'_>, control: &mut Batch) {
+        let Some(cheapest) = &self.cheapest else {
+            return;
+        };
+        let mut rest = Batch::zeros(control.points(), control.columns());
+        cheapest.eval(t, x, rest.as_mut());
+        for j in 0..control.columns() {
+            let rest = rest.column(j).iter();
+            let pairs = control.column_mut(j).iter_mut().zip(rest);
+            pairs.for_each(|(u, rest)| *u += rest);
+        }
     }
 
     /// `out = b(x, t)`, points × states.

@@ -11,7 +11,9 @@
 //! `Phi = -log p`. A simulation is the process without a control.
 
 use crate::derivation::control::temperature::{NoTemperature, temperature};
-use crate::derivation::ground::controlled::{ControlledDiffusion, Obstacle, take_apart};
+use crate::derivation::ground::controlled::{
+    ControlledDiffusion, Obstacle, take_apart, take_apart_in_bounds, unpriced,
+};
 use crate::derivation::ground::noising::Noising as Symbolic;
 use crate::derivation::ground::stated::{Clock, Stated};
 use crate::derivation::kind::dispatch::{EndLaw, lowered};
@@ -22,10 +24,11 @@ use crate::discretization::steered::SteeredProcess;
 use crate::expr::{CompileError, Expr, Kernel};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::{Boundary, Problem};
-use crate::problem::meant::task::{Kind, Task};
+use crate::problem::meant::task::{Kind, Sense, Task};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::{draw_start, is_drawn};
 
@@ -115,7 +118,7 @@ impl Lowered {
     ///
     /// # Errors
     /// [`LoweringError`] where the kind has no solvers, the minimiser no closed form, or the start law no draws.
-    pub fn new(problem: Problem) -> Result<Self, LoweringError> {
+    pub fn new(mut problem: Problem) -> Result<Self, LoweringError> {
         let (start, data) = match &problem.task {
             Task::Bridge(_) | Task::Path(_) => (None, None),
             task => (task.prior().or(task.start_law()), noised(task)),
@@ -145,11 +148,20 @@ impl Lowered {
             Some(NoisedMixture::new(mixture, transition, noising.start()))
         });
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
-        let mut process = take_apart(&stated)?;
+        let bounded = problem.control_bounds.is_some();
+        let mut process = match bounded {
+            true => take_apart_in_bounds(&stated)?,
+            false => take_apart(&stated)?,
+        };
         process.start = Some(start.clone());
+        problem.control_bounds = counted_bounds(problem.control_bounds.take(), &process)?;
         let temperature = match process.clock {
             // The lowering steers through the noise at unit price: B = G, R = 1.
             Clock::Reversed => Ok(1.0),
+            Clock::Forward if bounded && !unpriced(&stated).is_empty() => Err(NoTemperature {
+                because: "a control has no price".to_owned(),
+                nearest: None,
+            }),
             Clock::Forward => temperature_of(&mut process),
         };
         Ok(Self {
@@ -323,6 +335,19 @@ impl Lowered {
         self.process.dimension()
     }
 
+    /// 1, or -1 where the file asks for the largest gain: the equations count its opposite as a cost.
+    pub fn sign_of_costs(&self) -> f64 {
+        match &self.problem.task {
+            Task::Control(task) if task.cost.sense == Sense::Maximise => -1.0,
+            _ => 1.0,
+        }
+    }
+
+    /// A cost of the equations as the file counts it.
+    pub fn as_counted(&self, cost: Estimate) -> Estimate {
+        Estimate::new(self.sign_of_costs() * cost.value, cost.error, cost.kind)
+    }
+
     /// Start and end of the horizon of the file.
     pub fn horizon(&self) -> (f64, f64) {
         self.problem.dynamics.horizon
@@ -370,11 +395,31 @@ fn noised(task: &Task) -> Option<&Law> {
     task.prior().and(task.start_law())
 }
 
+/// The bounds of the control of the equations: those of the file less the cheapest control, which must stand still for it.
+fn counted_bounds(
+    bounds: Option<Vec<(f64, f64)>>,
+    process: &ControlledDiffusion,
+) -> Result<Option<Vec<(f64, f64)>>, Obstacle> {
+    let Some(bounds) = bounds else {
+        return Ok(None);
+    };
+    let graph = &process.process.graph;
+    let mut counted = Vec::with_capacity(bounds.len());
+    for ((low, high), rest) in bounds.into_iter().zip(&process.cheapest) {
+        let moving = || Obstacle::MovingBounds {
+            term: graph.text(*rest),
+        };
+        let rest = graph.evaluate(*rest, &[]).ok_or_else(moving)?;
+        counted.push((low - rest, high - rest));
+    }
+    Ok(Some(counted))
+}
+
 /// The temperature as a number.
 fn temperature_of(process: &mut ControlledDiffusion) -> Result<f64, NoTemperature> {
     temperature(process).map(|found| {
-        let number = process.process.graph.as_number(found.value);
-        number.map_or(f64::NAN, |value| value.to_f64())
+        let number = process.process.graph.evaluate(found.value, &[]);
+        number.expect("a temperature contains neither state nor time")
     })
 }
 
