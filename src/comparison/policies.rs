@@ -4,16 +4,16 @@ use crate::comparison::control_error::policy_error;
 use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
 use crate::comparison::performance::of_policy;
 use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
-use crate::comparison::quantities::{UNCONTROLLED, numbers_of, observed, surest};
+use crate::comparison::quantities::{UNCONTROLLED, count_as_typed, found_with, observed, surest};
 use crate::comparison::rows::Comparison;
 use crate::field::Field;
-use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::typed_control::Unsteered;
 
 /// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
 /// above the value where that is known.
@@ -67,13 +67,10 @@ impl Trials<'_> {
     }
 
     fn uncontrolled(&self) -> Estimate {
-        let idle = Idle {
-            states: self.lowered.dimension(),
-            controls: self.lowered.process.control.len(),
-        };
+        let unsteered = Unsteered(&self.lowered.compiled.steered);
         let walk = PolicyWalk {
             reference: None,
-            ..self.walk(&idle)
+            ..self.walk(&unsteered)
         };
         let [coarse, fine] = [0, 1].map(|level| walk.run(self.start.as_ref(), level));
         fine.limit_cost(&coarse)
@@ -119,7 +116,7 @@ pub(super) fn compare_policies(
     comparison.reference = reference.map(|r| r.id.clone());
     comparison.value = reference.and_then(|r| r.answer.cost);
     if let Some(reference) = reference {
-        for (name, value) in numbers_of(lowered, &reference.answer) {
+        for (name, value) in found_with(lowered, &reference.answer) {
             comparison.name(name, value);
         }
     }
@@ -140,6 +137,8 @@ pub(super) fn compare_policies(
     }
     let uncontrolled = comparison.named(UNCONTROLLED);
     comparison.uncontrolled = uncontrolled.filter(|cost| cost.value.is_finite());
+    let named = comparison.quantities.iter_mut();
+    count_as_typed(lowered, named.map(|q| (q.name.as_str(), &mut q.value)));
 }
 
 /// Names what methods know, and what is measured where none does.
