@@ -129,6 +129,7 @@ fn cases() -> Vec<(&'static str, Stated)> {
 fn derived(stated: &Stated) -> Derivation {
     let setting = control::Setting {
         calculus: Calculus::Ito,
+        sense: onsager::problem::meant::task::Sense::Minimise,
         domain: None,
     };
     control::derive(stated, Known::of(stated), &setting, Vec::new())
