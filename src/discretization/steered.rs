@@ -40,6 +40,8 @@ pub struct SteeredProcess {
     drift: Kernel,
     channel: MatrixField,
     diffusion: MatrixField,
+    /// `N`, one row.
+    toll: MatrixField,
     effort: MatrixField,
     inverse_effort: MatrixField,
     running: Kernel,
@@ -71,6 +73,7 @@ impl SteeredProcess {
             drift: Kernel::compile(graph, &process.drift, time, state)?,
             channel,
             diffusion,
+            toll: matrix(std::slice::from_ref(&parts.toll))?,
             effort: matrix(&parts.effort)?,
             inverse_effort: matrix(&parts.inverse_effort)?,
             running: Kernel::compile(graph, &[parts.running], time, state)?,
@@ -128,6 +131,11 @@ impl SteeredProcess {
         }
     }
 
+    /// `N`, one row: what controls in a box cost besides `1/2 u' R u`.
+    pub fn toll(&self) -> &MatrixField {
+        &self.toll
+    }
+
     /// `R`, controls × controls.
     pub fn effort(&self) -> &MatrixField {
         &self.effort
@@ -171,11 +179,14 @@ impl SteeredProcess {
             .eval(self.end, x, BatchMut::new(out, points, 1, points));
     }
 
-    /// `out = 1/2 u' R u` per point.
+    /// `out = N . u + 1/2 u' R u` per point.
     pub fn effort_rate(&self, t: f64, x: BatchRef<'_>, control: BatchRef<'_>, out: &mut [f64]) {
         let mut priced = Batch::zeros(x.points(), self.controls());
         self.effort.add_times(t, x, 0.5, control, priced.as_mut());
+        let points = x.points();
         out.fill(0.0);
+        let tolled = BatchMut::new(out, points, 1, points);
+        self.toll.add_times(t, x, 1.0, control, tolled);
         for j in 0..self.controls() {
             for ((o, u), p) in out.iter_mut().zip(control.column(j)).zip(priced.column(j)) {
                 *o += u * p;

@@ -213,7 +213,7 @@ impl Study {
             LoweringError::NoMinimiser(obstacle) => {
                 let diagnostic = self.at(obstacle.place(), "E321", "no method finds the best control");
                 let help = "a drift b(x,t) + B(x,t) u and a running cost q(x,t) + N(x,t).u + 1/2 u'R(x,t) u with R > 0; \
-                    for what is bounded, no price at all";
+                    for a control in a box also without R";
                 Unable::Refused(self.report(vec![diagnostic.note(obstacle.to_string()).help(help)]))
             }
             other => other.into(),

@@ -130,6 +130,7 @@ fn derived(stated: &Stated) -> Derivation {
     let setting = control::Setting {
         calculus: Calculus::Ito,
         sense: onsager::problem::meant::task::Sense::Minimise,
+        bounded: false,
         domain: None,
     };
     control::derive(stated, Known::of(stated), &setting, Vec::new())

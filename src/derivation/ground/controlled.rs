@@ -39,10 +39,6 @@ pub enum Obstacle {
     #[error("the running cost is not quadratic in the control: it contains {term}")]
     NotQuadratic { term: String },
     #[error(
-        "the running cost is cheapest at {term}, which moves with state or time while the bounds of the control do not"
-    )]
-    MovingBounds { term: String },
-    #[error(
         "R = {matrix} is not positive definite{at}: without bounds no control is best, with bounds the best lies on them"
     )]
     NotPositive { matrix: String, at: String },
@@ -72,6 +68,8 @@ pub struct ControlledDiffusion {
     pub control: Vec<Expr>,
     /// `u_0`: the user's control is this plus that of the equations. Zero unless the running cost is linear in it.
     pub cheapest: Vec<Expr>,
+    /// `N`, where the square is not completed: what a control in a box costs besides `1/2 u' R u`.
+    pub toll: Vec<Expr>,
     /// `B`, states × controls.
     pub channel: Matrix,
     /// `q`.
@@ -115,27 +113,20 @@ fn pairs(names: &[Expr], values: &[Expr]) -> Vec<(Expr, Expr)> {
 /// # Errors
 /// The first [`Obstacle`] on the way to a closed minimiser.
 pub fn take_apart(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
-    apart(stated, &[])
+    apart(stated, false)
 }
 
-/// The same for a control in a box, where some controls may have no price at all: their best values lie on the bounds, and
-/// the entries of `R^-1` stand for no price but say what they act on.
+/// The same for a control in a box. Its square is not completed, for that would move the box; it need not have a quadratic
+/// price at all, for then its best values lie on the bounds. Entries of `R^-1` that belong to no price are those of the
+/// identity: they only say what the control acts on.
 ///
 /// # Errors
 /// As [`take_apart`].
 pub fn take_apart_in_bounds(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
-    apart(stated, &unpriced(stated))
+    apart(stated, true)
 }
 
-/// Controls that the running cost does not contain.
-pub fn unpriced(stated: &Stated) -> Vec<usize> {
-    let controls = stated.control.iter().enumerate();
-    let free = controls.filter(|(_, u)| !stated.graph.depends_on(stated.running, **u));
-    free.map(|(k, _)| k).collect()
-}
-
-/// Takes the problem apart; some controls need no price.
-fn apart(stated: &Stated, free: &[usize]) -> Result<ControlledDiffusion, Obstacle> {
+fn apart(stated: &Stated, bounded: bool) -> Result<ControlledDiffusion, Obstacle> {
     let mut graph = stated.graph.clone();
     noise_without_control(&graph, stated)?;
     let channel = channel(&mut graph, stated)?;
@@ -144,10 +135,12 @@ fn apart(stated: &Stated, free: &[usize]) -> Result<ControlledDiffusion, Obstacl
         slope,
         matrix,
     } = effort(&mut graph, stated)?;
-    let inverse_effort = inverse_price(&mut graph, stated, (&slope, &matrix), free)?;
-    let (mut cheapest, mut running) = (slope.clone(), still);
+    let inverse_effort = inverse_price(&mut graph, stated, (&slope, &matrix), bounded)?;
+    let nothing = vec![graph.zero(); slope.len()];
+    let (mut cheapest, mut running) = (nothing.clone(), still);
     let mut control = stated.control.clone();
-    if !slope.iter().all(|s| graph.is_zero(*s)) {
+    let toll = if bounded { slope.clone() } else { nothing };
+    if !bounded && !slope.iter().all(|s| graph.is_zero(*s)) {
         let priced = matrix::apply(&mut graph, &inverse_effort, &slope);
         cheapest = priced
             .iter()
@@ -161,6 +154,7 @@ fn apart(stated: &Stated, free: &[usize]) -> Result<ControlledDiffusion, Obstacl
         process: process_under(graph, stated, &cheapest),
         control,
         cheapest,
+        toll,
         channel,
         running,
         effort: matrix,
@@ -189,22 +183,24 @@ fn noise_without_control(graph: &Graph, stated: &Stated) -> Result<(), Obstacle>
     Ok(())
 }
 
-/// `R^-1` on the controls with a price, one on the diagonal for those that need none.
+/// `R^-1` on the controls with a quadratic price, one on the diagonal of those in a box that have none.
 fn inverse_price(
     graph: &mut Graph,
     stated: &Stated,
     (slope, effort): (&[Expr], &Matrix),
-    free: &[usize],
+    bounded: bool,
 ) -> Result<Matrix, Obstacle> {
     let size = effort.len();
-    for (k, (s, row)) in slope.iter().zip(effort).enumerate() {
-        if !graph.is_zero(*s) && row.iter().all(|e| graph.is_zero(*e)) {
-            let term = graph.of(*s * stated.control[k]);
+    let free = |k: &usize| effort[*k].iter().all(|e| graph.is_zero(*e));
+    let (free, mut kept): (Vec<usize>, Vec<usize>) = (0..size).partition(free);
+    if !bounded {
+        if let Some(k) = free.iter().find(|k| !graph.is_zero(slope[**k])) {
+            let term = graph.of(slope[*k] * stated.control[*k]);
             let term = graph.text(term);
             return Err(Obstacle::LinearPrice { term });
         }
+        kept = (0..size).collect();
     }
-    let kept: Vec<usize> = (0..size).filter(|k| !free.contains(k)).collect();
     let row = |i: &usize| kept.iter().map(|j| effort[*i][*j]).collect();
     let priced: Matrix = kept.iter().map(row).collect();
     positive(graph, stated, &priced)?;
@@ -435,11 +431,19 @@ impl ControlledDiffusion {
         process.graph.pairwise(&process.drift, &push, |b, p| b + p)
     }
 
-    /// `1/2 u' R u`.
+    /// `N . u + 1/2 u' R u`.
     pub fn effort_rate(&mut self, control: &[Expr]) -> Expr {
         let graph = &mut self.process.graph;
         let priced = matrix::apply(graph, &self.effort, control);
-        graph.of(dot(control, &priced) / 2)
+        graph.of(dot(&self.toll, control) + dot(control, &priced) / 2)
+    }
+
+    /// Whether every control has a quadratic price and no other.
+    pub fn is_priced(&self) -> bool {
+        let graph = &self.process.graph;
+        let tolled = self.toll.iter().any(|e| !graph.is_zero(*e));
+        let priced = |row: &Vec<Expr>| row.iter().any(|e| !graph.is_zero(*e));
+        !tolled && self.effort.iter().all(priced)
     }
 
     /// `q + 1/2 u' R u`.

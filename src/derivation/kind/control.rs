@@ -20,6 +20,8 @@ use crate::problem::meant::task::Sense;
 pub struct Setting {
     pub calculus: Calculus,
     pub sense: Sense,
+    /// Whether the control stays in a box: its best values are then no linear function of the slope.
+    pub bounded: bool,
     pub domain: Option<Vec<(f64, f64)>>,
 }
 
@@ -62,7 +64,14 @@ pub fn derive(
                 let step = completed_square::step(&mut shown, &stated.control, evidence);
                 outline.steps.push(step);
             }
-            solved(&mut parts, &mut shown, &facts, &mut outline)?;
+            if setting.bounded {
+                outline.steps.push(bellman::step(&mut parts, &mut shown)?);
+                outline.note(
+                    "no closed policy: the minimum is taken over the box of dynamics.control_bounds",
+                );
+            } else {
+                solved(&mut parts, &mut shown, &facts, &mut outline)?;
+            }
             let check = cross_check(&mut parts, stated, setting)?;
             Ok(outline.finished(parts.process.graph, structure, check))
         }

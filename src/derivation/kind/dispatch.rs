@@ -63,6 +63,7 @@ fn derive_stated(problem: &Problem, stated: &Stated) -> Result<Derivation, Refut
             let setting = control::Setting {
                 calculus,
                 sense: task.cost.sense,
+                bounded: problem.control_bounds.is_some(),
                 domain,
             };
             let known = known.expect("control problems are taken apart");
@@ -281,12 +282,16 @@ fn structure(
         Task::Bridge(task) => Some(&task.target),
         _ => None,
     };
-    findings(&mut Subject {
+    let mut found = findings(&mut Subject {
         process,
         steering,
         start: problem.task.start_law(),
         end,
         potentials: &potentials,
         expected: &expected,
-    })
+    });
+    if problem.control_bounds.is_some() {
+        found.iter_mut().for_each(Finding::bound);
+    }
+    found
 }

@@ -12,7 +12,7 @@
 
 use crate::derivation::control::temperature::{NoTemperature, temperature};
 use crate::derivation::ground::controlled::{
-    ControlledDiffusion, Obstacle, take_apart, take_apart_in_bounds, unpriced,
+    ControlledDiffusion, Obstacle, take_apart, take_apart_in_bounds,
 };
 use crate::derivation::ground::noising::Noising as Symbolic;
 use crate::derivation::ground::stated::{Clock, Stated};
@@ -118,7 +118,7 @@ impl Lowered {
     ///
     /// # Errors
     /// [`LoweringError`] where the kind has no solvers, the minimiser no closed form, or the start law no draws.
-    pub fn new(mut problem: Problem) -> Result<Self, LoweringError> {
+    pub fn new(problem: Problem) -> Result<Self, LoweringError> {
         let (start, data) = match &problem.task {
             Task::Bridge(_) | Task::Path(_) => (None, None),
             task => (task.prior().or(task.start_law()), noised(task)),
@@ -148,18 +148,16 @@ impl Lowered {
             Some(NoisedMixture::new(mixture, transition, noising.start()))
         });
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
-        let bounded = problem.control_bounds.is_some();
-        let mut process = match bounded {
-            true => take_apart_in_bounds(&stated)?,
-            false => take_apart(&stated)?,
+        let mut process = match &problem.control_bounds {
+            Some(_) => take_apart_in_bounds(&stated)?,
+            None => take_apart(&stated)?,
         };
         process.start = Some(start.clone());
-        problem.control_bounds = counted_bounds(problem.control_bounds.take(), &process)?;
         let temperature = match process.clock {
             // The lowering steers through the noise at unit price: B = G, R = 1.
             Clock::Reversed => Ok(1.0),
-            Clock::Forward if bounded && !unpriced(&stated).is_empty() => Err(NoTemperature {
-                because: "a control has no price".to_owned(),
+            Clock::Forward if !process.is_priced() => Err(NoTemperature {
+                because: "a control has another price than a quadratic one".to_owned(),
                 nearest: None,
             }),
             Clock::Forward => temperature_of(&mut process),
@@ -373,7 +371,8 @@ impl Lowered {
         let matrices = [&process.diffusion, &parts.channel, &parts.effort];
         let mut entries = matrices.into_iter().flatten().flatten();
         let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
-        !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
+        let mut rates = process.drift.iter().chain(&parts.toll);
+        !entries.any(moving) && !rates.any(moving) && !moving(&parts.running)
     }
 
     /// Draws `first..first + points` of the start law.
@@ -393,26 +392,6 @@ impl Lowered {
 /// The law that a noising process starts from, where the problem runs against one.
 fn noised(task: &Task) -> Option<&Law> {
     task.prior().and(task.start_law())
-}
-
-/// The bounds of the control of the equations: those of the file less the cheapest control, which must stand still for it.
-fn counted_bounds(
-    bounds: Option<Vec<(f64, f64)>>,
-    process: &ControlledDiffusion,
-) -> Result<Option<Vec<(f64, f64)>>, Obstacle> {
-    let Some(bounds) = bounds else {
-        return Ok(None);
-    };
-    let graph = &process.process.graph;
-    let mut counted = Vec::with_capacity(bounds.len());
-    for ((low, high), rest) in bounds.into_iter().zip(&process.cheapest) {
-        let moving = || Obstacle::MovingBounds {
-            term: graph.text(*rest),
-        };
-        let rest = graph.evaluate(*rest, &[]).ok_or_else(moving)?;
-        counted.push((low - rest, high - rest));
-    }
-    Ok(Some(counted))
 }
 
 /// The temperature as a number.
