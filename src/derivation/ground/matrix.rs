@@ -58,6 +58,9 @@ pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
     (alike && is_diagonal(graph, matrix)).then_some(first)
 }
 
+/// Largest full matrix that is inverted exactly: numbers of inverses have digits for every row.
+const LARGEST: usize = 16;
+
 /// The inverse of a symmetric matrix: diagonal of any size, or full, by cofactors up to 3 × 3 and by elimination above;
 /// `None` where it is singular or too long to be written down.
 pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
@@ -74,7 +77,7 @@ pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>
         return Some(rows);
     }
     if d > 3 {
-        return graph.matrix_inverse(matrix);
+        return (d <= LARGEST).then(|| graph.matrix_inverse(matrix))?;
     }
     let mut cofactors = vec![vec![zero; d]; d];
     for (i, row) in cofactors.iter_mut().enumerate() {
