@@ -3,7 +3,7 @@
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::input::{read, refuse};
 use crate::cli::output::say;
-use crate::derivation::Derivation;
+use crate::derivation::Finding;
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::model::Problem;
@@ -23,10 +23,10 @@ pub fn check(files: &[PathBuf], resolved: bool, overrides: &Overrides, common: &
         match read(file, overrides, common) {
             Ok(study) => {
                 let loaded = study.loaded();
-                match study.derive() {
+                match study.structure() {
                     Err(why) => exits.push(refuse(&why, common)),
                     Ok(_) if resolved => say(&loaded.resolved),
-                    Ok(derivation) => describe(file, loaded, &derivation, common),
+                    Ok(found) => describe(file, loaded, &found, common),
                 }
                 if common.strict && !loaded.warnings.is_empty() {
                     exits.push(Exit::Inconclusive);
@@ -60,13 +60,13 @@ fn heading(problem: &Problem) -> String {
     format!("{}   {}", problem.name, parts.join(", "))
 }
 
-fn describe(file: &Path, loaded: &Loaded, derivation: &Derivation, common: &Common) {
+fn describe(file: &Path, loaded: &Loaded, found: &[Finding], common: &Common) {
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     let problem = &loaded.problem;
     say(&format!("{}\n\n", heading(problem)));
     say(&format!(
         "{}\n",
-        terminal::structures(&structures(derivation), style)
+        terminal::structures(&structures(found), style)
     ));
     let mut plan = Table::new(&["plan", "method", "size"]);
     for solver in &problem.solvers {

@@ -40,7 +40,7 @@ pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Resul
 
 /// Says why nothing was found.
 pub(super) fn refuse(why: &Unable, common: &Common) -> Exit {
-    let Unable::Wrong(report) = why else {
+    let (Unable::Wrong(report) | Unable::Refused(report)) = why else {
         eprintln!("error: {why}");
         return why.exit();
     };

@@ -5,16 +5,16 @@ use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
 use crate::comparison::linear_moments::LinearProcess;
 use crate::comparison::performance::{of_policy, weights_of};
 use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
-use crate::comparison::quantities::{UNCONTROLLED, numbers_of, observed, surest};
+use crate::comparison::quantities::{UNCONTROLLED, count_as_typed, found_with, observed, surest};
 use crate::comparison::rows::{Comparison, Performance};
 use crate::field::Field;
-use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::typed_control::Unsteered;
 
 /// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
 /// above the value where that is known.
@@ -67,19 +67,11 @@ impl Trials<'_> {
         walk.run(self.start.as_ref(), 1)
     }
 
-    /// No control at all.
-    fn idle(&self) -> Idle {
-        Idle {
-            states: self.lowered.dimension(),
-            controls: self.lowered.process.control.len(),
-        }
-    }
-
     fn uncontrolled(&self) -> Estimate {
-        let idle = self.idle();
+        let unsteered = Unsteered(&self.lowered.compiled.steered);
         let walk = PolicyWalk {
             reference: None,
-            ..self.walk(&idle)
+            ..self.walk(&unsteered)
         };
         let [coarse, fine] = [0, 1].map(|level| walk.run(self.start.as_ref(), level));
         fine.limit_cost(&coarse)
@@ -150,14 +142,14 @@ pub(super) fn compare_policies(
         }
     }
     if let Some((process, _, _)) = &linear
-        && let Some(moments) = process.under(&trials.idle(), None)
+        && let Some(moments) = process.under(&Unsteered(&lowered.compiled.steered), None)
     {
         comparison.name(UNCONTROLLED, moments.cost);
     }
     comparison.reference = reference.map(|r| r.id.clone());
     comparison.value = reference.and_then(|r| r.answer.cost);
     if let Some(reference) = reference {
-        for (name, value) in numbers_of(lowered, &reference.answer) {
+        for (name, value) in found_with(lowered, &reference.answer) {
             comparison.name(name, value);
         }
     }
@@ -178,6 +170,8 @@ pub(super) fn compare_policies(
     }
     let uncontrolled = comparison.named(UNCONTROLLED);
     comparison.uncontrolled = uncontrolled.filter(|cost| cost.value.is_finite());
+    let named = comparison.quantities.iter_mut();
+    count_as_typed(lowered, named.map(|q| (q.name.as_str(), &mut q.value)));
 }
 
 /// Names what methods know, and what is measured where none does.

@@ -12,12 +12,28 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::problem::meant::law::Covariance;
 use crate::solvers::driver::Solution;
+use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
 use crate::solvers::lowered::answer::{Answer, Quantity};
 use crate::solvers::lowered::problem::Lowered;
 use nalgebra::DVector;
 
 /// Name of the cost of no control.
 pub(super) const UNCONTROLLED: &str = "uncontrolled_cost";
+/// Names of other costs, and what such names begin with.
+const COSTS: [&str; 4] = ["value", "upper_bound", DISCRETE_VALUE, UNCONTROLLED];
+const COSTS_OF: [&str; 2] = ["value_", "cost_"];
+
+/// Named costs as the file counts them: gains, where it asks for the largest.
+pub fn count_as_typed<'a>(
+    lowered: &Lowered,
+    numbers: impl Iterator<Item = (&'a str, &'a mut Estimate)>,
+) {
+    for (name, value) in numbers {
+        if COSTS.contains(&name) || COSTS_OF.iter().any(|stem| name.starts_with(stem)) {
+            *value = lowered.as_counted(*value);
+        }
+    }
+}
 
 /// Names what a comparison of scores found.
 ///
@@ -119,6 +135,14 @@ pub(super) fn surest(solutions: &[Solution]) -> Vec<&Quantity> {
 /// The numbers of one answer by name: `value`, at a start point `control` by component, and what the method calls its
 /// quantities.
 pub fn numbers_of(lowered: &Lowered, answer: &Answer) -> Vec<(String, Estimate)> {
+    let mut numbers = found_with(lowered, answer);
+    let named = numbers.iter_mut();
+    count_as_typed(lowered, named.map(|(name, value)| (name.as_str(), value)));
+    numbers
+}
+
+/// The same with costs as the equations count them.
+pub(super) fn found_with(lowered: &Lowered, answer: &Answer) -> Vec<(String, Estimate)> {
     let mut out = Vec::new();
     if let Some(value) = answer.cost {
         out.push(("value".to_owned(), value));
@@ -140,7 +164,10 @@ fn first_control(
 ) -> Vec<(String, Estimate)> {
     let mut u = Batch::zeros(1, policy.outputs());
     let at = Batch::from_rows(point.len(), &[point]);
-    policy.eval(lowered.process.horizon.0, at.as_ref(), u.as_mut());
+    let start = lowered.process.horizon.0;
+    policy.eval(start, at.as_ref(), u.as_mut());
+    let process = &lowered.compiled.steered;
+    process.count_from_zero(start, at.as_ref(), &mut u);
     // The control follows from the slope of the value: its relative error is taken to be the value's.
     let relative = cost.map_or(0.0, |cost| {
         cost.error / cost.value.abs().max(f64::MIN_POSITIVE)

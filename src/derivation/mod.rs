@@ -21,6 +21,7 @@
 //! | [`law::generator`] | generator, backward equation |
 //! | [`law::stationary`], [`law::passage`] | stationary densities in closed form, mean passage times |
 //! | [`ground::controlled`] | a control problem taken apart into `b`, `B`, `q`, `R` |
+//! | [`control::completed_square`] | costs linear in the control, as a square around the cheapest one |
 //! | [`control::bellman`] | dynamic programming, minimiser, cost gap |
 //! | [`control::temperature`] | `lambda`, the linear equation |
 //! | [`control::riccati`], [`control::product_form`], [`law::policy_law`] | quadratic values, sums over groups, the law under `u*` |

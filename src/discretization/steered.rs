@@ -40,10 +40,14 @@ pub struct SteeredProcess {
     drift: Kernel,
     channel: MatrixField,
     diffusion: MatrixField,
+    /// `N`, one row.
+    toll: MatrixField,
     effort: MatrixField,
     inverse_effort: MatrixField,
     running: Kernel,
     terminal: Kernel,
+    /// `u_0`, where that is not zero.
+    cheapest: Option<Kernel>,
     /// `G^+ B` where both are constant.
     leverage: Option<DMatrix<f64>>,
 }
@@ -69,10 +73,15 @@ impl SteeredProcess {
             drift: Kernel::compile(graph, &process.drift, time, state)?,
             channel,
             diffusion,
+            toll: matrix(std::slice::from_ref(&parts.toll))?,
             effort: matrix(&parts.effort)?,
             inverse_effort: matrix(&parts.inverse_effort)?,
             running: Kernel::compile(graph, &[parts.running], time, state)?,
             terminal: Kernel::compile(graph, &[parts.terminal], time, state)?,
+            cheapest: match parts.counts_from_zero() {
+                true => None,
+                false => Some(Kernel::compile(graph, &parts.cheapest, time, state)?),
+            },
         })
     }
 
@@ -122,6 +131,11 @@ impl SteeredProcess {
         }
     }
 
+    /// `N`, one row: what controls in a box cost besides `1/2 u' R u`.
+    pub fn toll(&self) -> &MatrixField {
+        &self.toll
+    }
+
     /// `R`, controls × controls.
     pub fn effort(&self) -> &MatrixField {
         &self.effort
@@ -130,6 +144,20 @@ impl SteeredProcess {
     /// `R^-1`.
     pub fn inverse_effort(&self) -> &MatrixField {
         &self.inverse_effort
+    }
+
+    /// Turns the control of the equations into the user's: adds `u_0(x, t)`, points × controls.
+    pub fn count_from_zero(&self, t: f64, x: BatchRef<'_>, control: &mut Batch) {
+        let Some(cheapest) = &self.cheapest else {
+            return;
+        };
+        let mut rest = Batch::zeros(control.points(), control.columns());
+        cheapest.eval(t, x, rest.as_mut());
+        for j in 0..control.columns() {
+            let rest = rest.column(j).iter();
+            let pairs = control.column_mut(j).iter_mut().zip(rest);
+            pairs.for_each(|(u, rest)| *u += rest);
+        }
     }
 
     /// `out = b(x, t)`, points × states.
@@ -151,11 +179,14 @@ impl SteeredProcess {
             .eval(self.end, x, BatchMut::new(out, points, 1, points));
     }
 
-    /// `out = 1/2 u' R u` per point.
+    /// `out = N . u + 1/2 u' R u` per point.
     pub fn effort_rate(&self, t: f64, x: BatchRef<'_>, control: BatchRef<'_>, out: &mut [f64]) {
         let mut priced = Batch::zeros(x.points(), self.controls());
         self.effort.add_times(t, x, 0.5, control, priced.as_mut());
+        let points = x.points();
         out.fill(0.0);
+        let tolled = BatchMut::new(out, points, 1, points);
+        self.toll.add_times(t, x, 1.0, control, tolled);
         for j in 0..self.controls() {
             for ((o, u), p) in out.iter_mut().zip(control.column(j)).zip(priced.column(j)) {
                 *o += u * p;

@@ -103,6 +103,9 @@ const FEWEST_POINTS: usize = 8;
 const FIRST_POINTS: usize = 3;
 /// Factors that the products of a proof may have, together; a claim that needs more is tested at points.
 const PROOF: usize = 3_000_000;
+/// The same for all attempts of one graph that came to nothing, and what every claim is given when that is spent.
+const ATTEMPTS: usize = 6_000_000;
+const LITTLE: usize = 50_000;
 /// Values a coordinate is drawn from.
 const LATTICE: f64 = (1_u64 << 32) as f64;
 
@@ -146,7 +149,9 @@ impl Graph {
         if let Decision::Refuted { .. } = first {
             return first;
         }
-        if let Some(proof) = self.prove(difference, &[a, b], assumptions) {
+        let left = ATTEMPTS.saturating_sub(self.attempted);
+        let budget = PROOF.min(left).max(LITTLE);
+        if let Some(proof) = self.prove(difference, &[a, b], assumptions, budget) {
             return proof;
         }
         self.test(a, b, assumptions, self.points_for(a, b))
@@ -168,9 +173,10 @@ impl Graph {
         difference: Expr,
         sides: &[Expr],
         assumptions: &Assumptions,
+        budget: usize,
     ) -> Option<Decision> {
         let mut rules = vec![Rule::Expansion];
-        let expanded = self.expand_within(difference, PROOF)?;
+        let expanded = self.attempt(difference, budget)?;
         if self.is_zero(expanded) {
             return Some(proved(rules, Vec::new()));
         }
@@ -178,20 +184,20 @@ impl Graph {
         if elementary != difference {
             rules.push(Rule::Exponentials);
         }
-        if let Some(proof) = self.prove_rational(elementary, &rules) {
+        if let Some(proof) = self.prove_rational(elementary, &rules, budget) {
             return Some(proof);
         }
         let turned = self.addition_theorems(elementary);
         if turned != elementary {
             rules.push(Rule::AdditionTheorems);
-            if let Some(proof) = self.prove_rational(turned, &rules) {
+            if let Some(proof) = self.prove_rational(turned, &rules, budget) {
                 return Some(proof);
             }
         }
         if let Some(joined) = self.joined_logarithms(turned) {
             let mut rules = rules.clone();
             rules.push(Rule::JoinedLogarithms);
-            if let Some(proof) = self.prove_rational(joined, &rules) {
+            if let Some(proof) = self.prove_rational(joined, &rules, budget) {
                 return Some(proof);
             }
         }
@@ -201,7 +207,7 @@ impl Graph {
         }
         let logarithmic = self.by_logarithms(turned, &positive);
         rules.push(Rule::PositiveQuantities);
-        let proof = self.prove_rational(logarithmic, &rules)?;
+        let proof = self.prove_rational(logarithmic, &rules, budget)?;
         let Decision::Proved {
             rules,
             mut side_conditions,
@@ -215,9 +221,18 @@ impl Graph {
         Some(proved(rules, side_conditions))
     }
 
+    /// Multiplies out as far as the budget goes, and remembers what was spent on nothing.
+    fn attempt(&mut self, e: Expr, budget: usize) -> Option<Expr> {
+        let expanded = self.expand_within(e, budget);
+        if expanded.is_none() {
+            self.attempted = self.attempted.saturating_add(budget);
+        }
+        expanded
+    }
+
     /// Whether `e` is zero as a rational function of its atoms.
-    fn prove_rational(&mut self, e: Expr, rules: &[Rule]) -> Option<Decision> {
-        let expanded = self.expand_within(e, PROOF)?;
+    fn prove_rational(&mut self, e: Expr, rules: &[Rule], budget: usize) -> Option<Decision> {
+        let expanded = self.attempt(e, budget)?;
         if self.is_zero(expanded) {
             return Some(proved(rules.to_vec(), Vec::new()));
         }
@@ -320,10 +335,11 @@ impl Graph {
     fn test(&self, a: Expr, b: Expr, assumptions: &Assumptions, wanted: usize) -> Decision {
         let mut inputs = self.symbols(&[a, b]);
         inputs.extend(self.unknowns(&[a, b]));
-        let mut roots = vec![a, b];
+        let (mut roots, mut coefficients) = (vec![a, b], vec![1.0, 1.0]);
         for side in [a, b] {
             if let Node::Sum(_, terms) = self.node(side) {
                 roots.extend(terms.iter().map(|(term, _)| *term));
+                coefficients.extend(terms.iter().map(|(_, c)| c.to_f64()));
             }
         }
         let (mut points, mut unclear, mut largest) = (0, 0, 0.0_f64);
@@ -337,7 +353,7 @@ impl Graph {
             let Some(values) = values.filter(|v| v.finite) else {
                 continue;
             };
-            match compare(&values) {
+            match compare(&values, &coefficients) {
                 Comparison::Equal(difference) => {
                     largest = largest.max(difference);
                     points += 1;
@@ -411,10 +427,11 @@ enum Comparison {
     Different,
 }
 
-/// Compares the first two roots; the others are the terms they are sums of.
-fn compare(values: &WideValues) -> Comparison {
+/// Compares the first two roots; the others are the terms they are sums of, with these coefficients.
+fn compare(values: &WideValues, coefficients: &[f64]) -> Comparison {
     let gap = (values.roots[0] - values.roots[1]).to_f64().abs();
-    let terms = values.roots.iter().map(|v| v.to_f64().abs());
+    let terms = values.roots.iter().zip(coefficients);
+    let terms = terms.map(|(v, c)| (v.to_f64() * c).abs());
     let own = gap / terms.fold(f64::MIN_POSITIVE, f64::max);
     let inside = gap / values.largest.max(f64::MIN_POSITIVE);
     let (equal, different) = if values.coarse {

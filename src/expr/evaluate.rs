@@ -16,6 +16,24 @@ impl Graph {
         self.evaluate_all(&[e], at).map(|values| values[0])
     }
 
+    /// The largest finite value met on the way to `e`, terms of sums with their coefficients: what rounding is measured by.
+    pub fn largest_inside(&self, e: Expr, at: &[(Expr, f64)]) -> Option<f64> {
+        let nodes = self.reachable_until(&[e], |n| at.iter().any(|(known, _)| *known == n));
+        let values = self.evaluate_all(&nodes, at)?;
+        let of: FxHashMap<Expr, f64> = nodes.iter().copied().zip(values.iter().copied()).collect();
+        let mut sizes = values;
+        for n in nodes {
+            if let Node::Sum(_, terms) = self.node(n) {
+                let known = terms
+                    .iter()
+                    .filter_map(|(term, c)| Some((of.get(term)?, c)));
+                sizes.extend(known.map(|(value, c)| value * c.to_f64()));
+            }
+        }
+        let sizes = sizes.into_iter().map(f64::abs);
+        Some(sizes.filter(|size| size.is_finite()).fold(0.0, f64::max))
+    }
+
     /// As [`Self::evaluate`], sharing common parts.
     pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
         let mut values: FxHashMap<Expr, f64> = at.iter().copied().collect();

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 /// Values to many digits, unless a function is known in double precision only.
 pub(super) struct WideValues {
     pub(super) roots: Vec<Wide>,
-    /// Largest absolute value met.
+    /// Largest absolute value met; terms of sums count with their coefficients.
     pub(super) largest: f64,
     /// Everything was finite.
     pub(super) finite: bool,
@@ -24,19 +24,21 @@ impl Graph {
     pub(super) fn evaluate_wide(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<WideValues> {
         let mut values: FxHashMap<Expr, Wide> =
             at.iter().map(|(e, v)| (*e, Wide::from(*v))).collect();
-        let mut coarse = false;
+        let (mut coarse, mut largest) = (false, 0.0_f64);
         for n in self.reachable_until(roots, |n| at.iter().any(|(known, _)| *known == n)) {
             let node = self.node(n);
             let value = evaluate_node(node, |child| values[&child])?;
             coarse |= matches!(node, Node::Apply(Function::Lgamma | Function::Polygamma, _));
+            if let Node::Sum(_, terms) = node {
+                let sizes = terms.iter().map(|(e, c)| values[e].high * c.to_f64());
+                largest = finite_sizes(sizes).fold(largest, f64::max);
+            }
             values.insert(n, value);
         }
         let roots: Vec<Wide> = roots.iter().map(|root| values[root]).collect();
         let finite = roots.iter().all(|v| v.is_finite());
-        let largest = values
-            .values()
-            .filter(|v| v.is_finite())
-            .fold(0.0_f64, |m, v| m.max(v.high.abs()));
+        let met = values.values().map(|v| v.high);
+        largest = finite_sizes(met).fold(largest, f64::max);
         Some(WideValues {
             roots,
             largest,
@@ -44,6 +46,10 @@ impl Graph {
             coarse,
         })
     }
+}
+
+fn finite_sizes(values: impl Iterator<Item = f64>) -> impl Iterator<Item = f64> {
+    values.map(f64::abs).filter(|size| size.is_finite())
 }
 
 impl Number for Wide {

@@ -104,6 +104,8 @@ pub struct Graph {
     pub(super) is_counting: bool,
     /// Whether the text being read takes more steps than are left.
     is_refused: bool,
+    /// Factors that were multiplied out for proofs that came to nothing.
+    pub(super) attempted: usize,
 }
 
 /// Open nodes up to which a search keeps them in a tree.

@@ -15,6 +15,17 @@ pub struct Kink {
 }
 
 impl Graph {
+    /// The nodes below `e` that may jump: `sign`, `floor` and `if`. Off the jumps their derivatives exist, and say nothing
+    /// about what happens across them.
+    pub fn jumps(&self, e: Expr) -> Vec<Expr> {
+        let mut found = self.kinks(e);
+        found.retain(|e| match self.node(*e) {
+            Node::Apply(function, _) => matches!(function, Function::Sign | Function::Floor),
+            _ => true,
+        });
+        found
+    }
+
     /// The nodes below `e` that are not smooth, with the sets where they switch.
     ///
     /// Conditions between two branches list both sides' difference; `min` and `max` of `n` arguments list the

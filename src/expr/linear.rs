@@ -59,6 +59,14 @@ impl Graph {
         Some(minors.into_values().next().unwrap_or(zero))
     }
 
+    /// The inverse of a square matrix; `None` where it is singular, or has too many terms to be written down.
+    pub fn matrix_inverse(&mut self, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
+        let (zero, one) = (self.zero(), self.one());
+        let row = |i: usize| (0..matrix.len()).map(move |j| if i == j { one } else { zero });
+        let identity: Vec<Vec<Expr>> = (0..matrix.len()).map(|i| row(i).collect()).collect();
+        self.solve_linear(matrix, &identity).ok()
+    }
+
     /// `A^-1 B`, columns of `B` being right-hand sides (Cramer's rule; exact elimination for numbers).
     pub(super) fn solve_linear(
         &mut self,

@@ -1,10 +1,12 @@
 //! An answer at points, as plain numbers.
 
+use crate::discretization::steered::SteeredProcess;
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::solvers::driver::{Solution, StopReason, Unsolved};
 use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::problem::Lowered;
 
 /// An answer, or a part of one, that is not there.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -21,15 +23,24 @@ pub enum Missing {
 #[derive(Clone, Copy)]
 pub struct Answered<'a> {
     pub(super) solution: &'a Solution,
+    pub(super) lowered: &'a Lowered,
 }
 
 /// A vector at every time and point.
 #[derive(Clone, Copy)]
-pub struct Vectors<'a>(&'a dyn Field);
+pub struct Vectors<'a> {
+    field: &'a dyn Field,
+    /// The process whose control it is, where it is one: users count controls from zero.
+    steers: Option<&'a SteeredProcess>,
+}
 
 /// A number at every time and point.
 #[derive(Clone, Copy)]
-pub struct Scalar<'a>(&'a dyn Field);
+pub struct Scalar<'a> {
+    field: &'a dyn Field,
+    /// -1 where the file asks for the largest gain.
+    sign: f64,
+}
 
 impl<'a> Answered<'a> {
     /// The control `u(x, t)` on the time of the controlled process: for reverse diffusion and sampling the reverse time.
@@ -38,7 +49,10 @@ impl<'a> Answered<'a> {
     /// [`Missing`] where the method gives none.
     pub fn policy(&self) -> Result<Vectors<'a>, Missing> {
         let field = self.part(self.solution.answer.policy.as_deref(), "policy")?;
-        Ok(Vectors(field))
+        Ok(Vectors {
+            field,
+            steers: Some(&self.lowered.compiled.steered),
+        })
     }
 
     /// The optimal cost `V(x, t)` from there on, on the same time.
@@ -47,7 +61,10 @@ impl<'a> Answered<'a> {
     /// [`Missing`] where the method gives none.
     pub fn value(&self) -> Result<Scalar<'a>, Missing> {
         let field = self.part(self.solution.answer.value.as_deref(), "value")?;
-        Ok(Scalar(field))
+        Ok(Scalar {
+            field,
+            sign: self.lowered.sign_of_costs(),
+        })
     }
 
     /// The score `grad log p(x, t)` of the noised data, on the time of the noising.
@@ -56,7 +73,10 @@ impl<'a> Answered<'a> {
     /// [`Missing`] where the method gives none.
     pub fn score(&self) -> Result<Vectors<'a>, Missing> {
         let field = self.part(self.solution.answer.score.as_deref(), "score")?;
-        Ok(Vectors(field))
+        Ok(Vectors {
+            field,
+            steers: None,
+        })
     }
 
     fn part<T: ?Sized>(&self, part: Option<&'a T>, name: &'static str) -> Result<&'a T, Missing> {
@@ -68,7 +88,8 @@ impl<'a> Answered<'a> {
 
     /// The optimal cost averaged over the start law, with the method's own error.
     pub fn cost(&self) -> Option<Estimate> {
-        self.solution.answer.cost
+        let cost = self.solution.answer.cost;
+        cost.map(|cost| self.lowered.as_counted(cost))
     }
 
     /// Other numbers the method found.
@@ -93,10 +114,13 @@ impl Vectors<'_> {
     /// # Panics
     /// If the point has not one coordinate per state.
     pub fn at(&self, t: f64, x: &[f64]) -> Vec<f64> {
-        assert_eq!(x.len(), self.0.inputs(), "one coordinate per state");
+        assert_eq!(x.len(), self.field.inputs(), "one coordinate per state");
         let point = Batch::from_columns(1, x.len(), x.to_vec());
-        let mut out = Batch::zeros(1, self.0.outputs());
-        self.0.eval(t, point.as_ref(), out.as_mut());
+        let mut out = Batch::zeros(1, self.field.outputs());
+        self.field.eval(t, point.as_ref(), out.as_mut());
+        if let Some(process) = self.steers {
+            process.count_from_zero(t, point.as_ref(), &mut out);
+        }
         out.row(0)
     }
 }
@@ -107,6 +131,10 @@ impl Scalar<'_> {
     /// # Panics
     /// If the point has not one coordinate per state.
     pub fn at(&self, t: f64, x: &[f64]) -> f64 {
-        Vectors(self.0).at(t, x)[0]
+        let vectors = Vectors {
+            field: self.field,
+            steers: None,
+        };
+        self.sign * vectors.at(t, x)[0]
     }
 }

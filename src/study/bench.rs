@@ -52,7 +52,7 @@ impl Study {
         self.derive()?;
         let specs = self.every_method(&loaded, request.solvers.only())?;
         self.on_threads(request, || {
-            let lowered = Lowered::new(loaded.problem.clone())?;
+            let lowered = self.lower(loaded.problem.clone())?;
             let methods = self.registry.methods();
             let limit = request.max_time;
             let limit = limit.or(loaded.problem.run.max_time.map(Duration::from_secs_f64));

@@ -1,10 +1,9 @@
 //! Which solvers a run gets.
 
 use crate::problem::meant::solver::SolverSpec;
-use crate::problem::text::diagnostic::{Diagnostic, Report};
+use crate::problem::text::diagnostic::Report;
 use crate::problem::text::suggest::did_you_mean;
 use crate::problem::{Choice, Loaded};
-use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::choice::automatic;
 use crate::study::posed::{Study, Unable};
 use crate::study::request::Solvers;
@@ -53,16 +52,16 @@ impl Study {
         if let Some(names) = self.without_derivation() {
             return Ok(names);
         }
-        let lowered = Lowered::new(problem.clone())?;
-        let names = automatic(&lowered).map_err(|refusal| {
-            let mut places = problem.places.iter();
-            let drift = places.find(|(key, _)| key.starts_with("dynamics.drift"));
-            let span = drift.map_or(0..0, |(_, span)| span.clone());
+        let lowered = self.lower(problem.clone())?;
+        automatic(&lowered).map_err(|refusal| {
             let nearest = format!("nearest that would be solved: {}", refusal.accepted);
-            let diagnostic = Diagnostic::error("E320", span, "no method applies to this problem");
-            self.report(vec![diagnostic.note(refusal.reason).help(nearest)])
-        })?;
-        Ok(names)
+            let diagnostic = self.at(
+                "dynamics.drift",
+                "E320",
+                "no method applies to this problem",
+            );
+            Unable::Refused(self.report(vec![diagnostic.note(refusal.reason).help(nearest)]))
+        })
     }
 }
 

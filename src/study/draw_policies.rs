@@ -3,11 +3,13 @@
 use crate::comparison::Comparison;
 use crate::comparison::portraits::{Curve, Flight, curve, flight, gains, mean};
 use crate::field::Field;
+use crate::field::scaled::Scaled;
 use crate::numeric::batch::Batch;
 use crate::numeric::random::Streams;
 use crate::report::record::{FieldSlice, Gain, LogWeights, PolicyMap, TimeProfile};
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::typed_control::TypedControl;
 use crate::study::pictures::{DRAWN_PATHS, Pictures};
 
 const FRAMES: usize = 60;
@@ -50,14 +52,17 @@ pub(super) fn draw(
     if let Some((_, _, along)) = best.or(flights.first()) {
         let frame = Frame::around(along);
         for (solution, policy, _) in &flights {
-            let slices = slices(pictures, (&solution.id, "control"), *policy, &frame);
+            let policy = &TypedControl::new(&lowered.compiled.steered, *policy);
+            let slices = slices(pictures, (&solution.id, "control"), policy, &frame);
             pictures.figures.fields.extend(slices);
-            map(pictures, &solution.id, *policy, &frame);
-            feedback(pictures, &solution.id, *policy, along);
+            map(pictures, &solution.id, policy, &frame);
+            feedback(pictures, &solution.id, policy, along);
         }
         for solution in solutions {
             if let Some(value) = &solution.answer.value {
-                let slices = slices(pictures, (&solution.id, "value"), value.as_ref(), &frame);
+                let sign = lowered.sign_of_costs();
+                let counted = Scaled::new(value.as_ref(), sign);
+                let slices = slices(pictures, (&solution.id, "value"), &counted, &frame);
                 pictures.figures.values.extend(slices);
             }
         }

@@ -43,7 +43,7 @@ impl Exit {
             Self::CheckFailed => "solved, at least one check failed; results are written",
             Self::BadInput => "the file or the command line is wrong; nothing was run or written",
             Self::NotConverged => {
-                "a solver failed or did not converge; results are written and marked"
+                "a solver failed or did not converge, or every method refused; results, where there are any, are written and marked"
             }
             Self::Inconclusive => {
                 "with --strict only: no failure, but something is inconclusive or a warning stands"

@@ -42,7 +42,10 @@ impl Findings {
     pub fn answer(&self, id: &str) -> Result<Answered<'_>, Missing> {
         let mut solutions = self.answers.solutions.iter();
         if let Some(solution) = solutions.find(|solution| solution.id == id) {
-            return Ok(Answered { solution });
+            return Ok(Answered {
+                solution,
+                lowered: &self.lowered,
+            });
         }
         let mut unsolved = self.answers.unsolved.iter();
         Err(match unsolved.find(|(unsolved, _)| unsolved == id) {
@@ -90,6 +93,8 @@ impl Findings {
 
     /// How the run ended; with `strict` what is inconclusive or only a warning counts.
     pub fn exit(&self, strict: bool) -> Exit {
+        let answers = &self.answers;
+        let nothing = answers.solutions.is_empty() && !answers.unsolved.is_empty();
         let stopped = self.answers.solutions.iter().map(|s| match s.stopped {
             StopReason::TimeLimit { .. } => Exit::TimeLimit,
             StopReason::IterationLimit { .. } => Exit::NotConverged,
@@ -97,6 +102,8 @@ impl Findings {
         });
         let unsolved = self.answers.unsolved.iter().map(|(_, why)| match why {
             Unsolved::Failed(_) => Exit::NotConverged,
+            // Where every method refused there is no answer.
+            Unsolved::Refused(_) if nothing => Exit::NotConverged,
             Unsolved::Refused(_) => Exit::Solved,
         });
         let judged = self

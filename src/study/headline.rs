@@ -24,8 +24,7 @@ pub(super) fn headline(found: &Findings) -> String {
     match found.terms() {
         Terms::Scores => energy_missed(answers, comparison),
         Terms::Policies => {
-            let steps = found.lowered.problem.time_settings.steps;
-            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, steps))
+            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, &found.lowered))
         }
         Terms::Numbers => numbers(answers),
     }
@@ -118,7 +117,7 @@ fn normaliser(answers: &Answers) -> Option<String> {
 }
 
 /// The value by the most accurate method, and what no control would cost.
-fn cost(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
+fn cost(answers: &Answers, comparison: &Comparison, lowered: &Lowered) -> String {
     let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
         return format!(
             "{} of {} methods gave an answer; none with a policy and an error of its own.",
@@ -126,17 +125,23 @@ fn cost(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
             answers.asked.len()
         );
     };
+    let [called, counts, less] = match lowered.sign_of_costs() < 0.0 {
+        true => ["gain", "gains", "more"],
+        false => ["cost", "costs", "less"],
+    };
     let mut text = format!(
-        "The optimal cost is {} by `{reference}`",
-        number::with_error(&value)
+        "The optimal {called} is {} by `{reference}`",
+        number::with_error(&lowered.as_counted(value))
     );
-    if let Some(idle) = &comparison.uncontrolled {
-        text.push_str(&format!("; no control costs {}", number::with_error(idle)));
+    if let Some(idle) = comparison.uncontrolled {
+        let idle = number::with_error(&lowered.as_counted(idle));
+        text.push_str(&format!("; no control {counts} {idle}"));
     }
     text.push('.');
     if let Some(discrete) = comparison.named(DISCRETE_VALUE) {
         text.push_str(&format!(
-            " At {steps} explicit steps nothing costs less than {}.",
+            " At {} explicit steps nothing {counts} {less} than {}.",
+            lowered.problem.time_settings.steps,
             number::significant(discrete.value, 7)
         ));
     }

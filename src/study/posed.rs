@@ -4,13 +4,14 @@ use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, read_identities};
 use crate::derivation::ground::definedness::undefined;
 use crate::derivation::ground::evidence::Refuted;
-use crate::derivation::kind::dispatch::stated;
+use crate::derivation::kind::dispatch::{stated, structure_of, unturnable};
 use crate::derivation::kind::expectation::unmet;
-use crate::derivation::{Derivation, derive};
+use crate::derivation::{Derivation, Finding, derive};
 use crate::numeric::blocks::with_threads;
+use crate::problem::meant::model::Problem;
 use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::{Loaded, Override, load, parse_text};
-use crate::solvers::lowered::problem::LoweringError;
+use crate::solvers::lowered::problem::{Lowered, LoweringError};
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
 use crate::verification::claim::numbers::Numbers;
@@ -29,6 +30,9 @@ pub enum Unable {
     /// Everything that is wrong with the file, each with its place.
     #[error(transparent)]
     Wrong(#[from] Report),
+    /// No method applies: what is missing, with its place.
+    #[error(transparent)]
+    Refused(Report),
     #[error(transparent)]
     Derivation(#[from] Refuted),
     #[error(transparent)]
@@ -50,6 +54,7 @@ impl Unable {
             Self::Wrong(report) if report.exit_code() == Exit::InputOutput.code() => {
                 Exit::InputOutput
             }
+            Self::Refused(_) => Exit::NotConverged,
             Self::Contradiction { .. } => Exit::CheckFailed,
             _ => Exit::BadInput,
         }
@@ -125,16 +130,43 @@ impl Study {
     /// states an identity that cannot be read.
     pub fn derive(&self) -> Result<Derivation, Unable> {
         let problem = &self.loaded.problem;
-        self.refuse(undefined(problem, &stated(problem)))?;
+        self.refuse(self.ill_posed())?;
         let derivation = derive(problem)?;
-        let mut wrong = unmet(&problem.expect, &derivation.structure);
+        self.expects(&derivation.structure)?;
+        Ok(derivation)
+    }
+
+    /// Finds the structure of the problem, without deriving what follows from it.
+    ///
+    /// # Errors
+    /// As [`Study::derive`], but no step is executed.
+    pub fn structure(&self) -> Result<Vec<Finding>, Unable> {
+        let problem = &self.loaded.problem;
+        self.refuse(self.ill_posed())?;
+        let structure = structure_of(problem);
+        self.expects(&structure)?;
+        Ok(structure)
+    }
+
+    /// Expressions without a value, and processes that cannot be turned around.
+    fn ill_posed(&self) -> Vec<Diagnostic> {
+        let problem = &self.loaded.problem;
+        let stated = stated(problem);
+        let mut wrong = undefined(problem, &stated);
+        wrong.extend(unturnable(problem, &stated));
+        wrong
+    }
+
+    /// Refuses a file that expects a structure that is not there, or states an identity that cannot be read.
+    fn expects(&self, structure: &[Finding]) -> Result<(), Report> {
+        let problem = &self.loaded.problem;
+        let mut wrong = unmet(&problem.expect, structure);
         if !problem.identities.is_empty()
             && let Err(misread) = read_identities(problem, &self.loaded.source)
         {
             wrong.extend(misread);
         }
-        self.refuse(wrong)?;
-        Ok(derivation)
+        self.refuse(wrong)
     }
 
     /// Decides the identities that the file states, link by link.
@@ -172,6 +204,30 @@ impl Study {
             }
         }
         Ok(decided)
+    }
+
+    /// The problem in numbers.
+    ///
+    /// # Errors
+    /// [`Unable::Refused`] with code E321 where the best control has no closed form, [`Unable::Lowering`] otherwise.
+    pub(super) fn lower(&self, problem: Problem) -> Result<Lowered, Unable> {
+        Lowered::new(problem).map_err(|why| match why {
+            LoweringError::NoMinimiser(obstacle) => {
+                let diagnostic = self.at(obstacle.place(), "E321", "no method finds the best control");
+                let help = "a drift b(x,t) + B(x,t) u and a running cost q(x,t) + N(x,t).u + 1/2 u'R(x,t) u with R > 0; \
+                    for a control in a box also without R";
+                Unable::Refused(self.report(vec![diagnostic.note(obstacle.to_string()).help(help)]))
+            }
+            other => other.into(),
+        })
+    }
+
+    /// A message at a key of the file, or at the first key that begins so.
+    pub(super) fn at(&self, key: &str, code: &'static str, message: &str) -> Diagnostic {
+        let mut places = self.loaded.problem.places.iter();
+        let place = places.find(|(known, _)| known.starts_with(key));
+        let span = place.map_or(0..0, |(_, span)| span.clone());
+        Diagnostic::error(code, span, message)
     }
 
     pub(super) fn report(&self, wrong: Vec<Diagnostic>) -> Report {

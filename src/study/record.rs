@@ -1,6 +1,6 @@
 //! The record of a run, and the folder it is written to. Copies and names; computes nothing but its pictures.
 
-use crate::derivation::{Derivation, Evidence as Found, Formula};
+use crate::derivation::{Derivation, Evidence as Found, Finding, Formula};
 use crate::numeric::blocks::with_pool;
 use crate::problem::Loaded;
 use crate::report::events::EventLog;
@@ -68,7 +68,7 @@ impl Findings {
             exit_code: i32::from(self.exit(strict).code()),
             statement: statement(self),
             derivation: derivation_steps(&self.derivation),
-            structures: structures(&self.derivation),
+            structures: structures(&self.derivation.structure),
             solvers: solver_rows(self),
             checks: check_rows(&self.checks),
             references: reference_rows(self),
@@ -173,8 +173,8 @@ fn lines(statement: &[Formula], part: impl Fn(&Formula) -> &str) -> String {
 }
 
 /// What structure detection found, or what blocks it.
-pub fn structures(derivation: &Derivation) -> Vec<StructureFinding> {
-    let findings = derivation.structure.iter();
+pub fn structures(findings: &[Finding]) -> Vec<StructureFinding> {
+    let findings = findings.iter();
     findings
         .map(|finding| StructureFinding {
             name: finding.name.to_owned(),

@@ -3,6 +3,7 @@
 use crate::comparison::ComparisonRow;
 use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::comparison::generated::Generation;
+use crate::comparison::quantities::count_as_typed;
 use crate::numeric::estimate::Estimate;
 use crate::problem::meant::solver::SolverSpec;
 use crate::report::record::{
@@ -11,6 +12,7 @@ use crate::report::record::{
 };
 use crate::solvers::driver::{Solution, Unsolved, Work};
 use crate::solvers::lowered::answer::{Answer, Quantity};
+use crate::solvers::lowered::problem::Lowered;
 use crate::study::compared::Terms;
 use crate::study::findings::Findings;
 use crate::verification::identity::CheckResult;
@@ -47,7 +49,8 @@ fn outcome(found: &Findings, id: &str) -> SolverOutcome {
 }
 
 fn solved(found: &Findings, solution: &Solution) -> Solved {
-    let (answer, terms) = (&solution.answer, found.terms());
+    let (answer, terms, lowered) = (&solution.answer, found.terms(), &found.lowered);
+    let counted = |cost: Option<Estimate>| cost.map(|cost| lowered.as_counted(cost));
     let reference = found.comparison.reference.as_deref();
     let is_reference = reference == Some(solution.id.as_str());
     let row = found.comparison.row(&solution.id);
@@ -69,12 +72,12 @@ fn solved(found: &Findings, solution: &Solution) -> Solved {
             (Terms::Policies, false) => "no policy".to_owned(),
             _ => reference.unwrap_or_default().to_owned(),
         },
-        value: answer.cost.filter(|_| terms == Terms::Policies),
+        value: counted(answer.cost.filter(|_| terms == Terms::Policies)),
         log_normalizer: quantity(solution, "log_z"),
-        action: performance.map(|p| p.cost),
+        action: counted(performance.map(|p| p.cost)),
         step_bias: performance.map(|p| p.step_bias),
-        gap: performance.and_then(|p| p.gap),
-        gap_integral: performance.and_then(|p| p.gap_integral),
+        gap: counted(performance.and_then(|p| p.gap)),
+        gap_integral: counted(performance.and_then(|p| p.gap_integral)),
         path_kl: error.and_then(|e| e.path_divergence),
         effective_sample_size: weights
             .map(|w| w.effective_sample_size)
@@ -85,7 +88,7 @@ fn solved(found: &Findings, solution: &Solution) -> Solved {
         expected_mode_weights: data.map_or(Vec::new(), |mixture| mixture.weights),
         own_error: answer.own_error.filter(|_| are_scores),
         work: work_counts(&solution.work),
-        facts: facts(answer, terms),
+        facts: facts(lowered, answer, terms),
         quantities: match terms {
             Terms::Numbers => measured(answer.quantities.iter()),
             _ => beside_log_z(solution, row),
@@ -104,17 +107,18 @@ fn solved(found: &Findings, solution: &Solution) -> Solved {
 }
 
 /// Facts, and beside a policy the numbers that were found with it.
-fn facts(answer: &Answer, terms: Terms) -> Vec<Fact> {
-    let named = answer.facts.iter().copied();
-    let quantities = answer.quantities.iter();
-    let beside = quantities.filter(|_| terms == Terms::Policies);
-    named
-        .chain(beside.map(|quantity| (quantity.name.as_str(), quantity.value.value)))
-        .map(|(name, value)| Fact {
-            name: name.to_owned(),
-            value,
-        })
-        .collect()
+fn facts(lowered: &Lowered, answer: &Answer, terms: Terms) -> Vec<Fact> {
+    let fact = |name: &str, value| Fact {
+        name: name.to_owned(),
+        value,
+    };
+    let mut quantities = answer.quantities.clone();
+    let named = quantities.iter_mut();
+    count_as_typed(lowered, named.map(|q| (q.name.as_str(), &mut q.value)));
+    let beside = quantities.iter().filter(|_| terms == Terms::Policies);
+    let beside = beside.map(|quantity| fact(&quantity.name, quantity.value.value));
+    let own = answer.facts.iter().map(|(name, value)| fact(name, *value));
+    own.chain(beside).collect()
 }
 
 fn work_counts(work: &Work) -> Vec<(String, u64)> {

@@ -77,7 +77,7 @@ fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<F
         // References describe the file as written.
         problem.references.clear();
     }
-    let lowered = Lowered::new(problem)?;
+    let lowered = study.lower(problem)?;
     let only = request.solvers.only();
     let methods = study.registry.methods();
     let answers = solve_all(methods, &lowered, only, request.max_time, watch);

@@ -190,7 +190,16 @@ fn process(lowered: &Lowered) -> StatementLine {
 
 fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
     let stated = &lowered.stated;
-    let graph = &stated.graph;
+    let mut graph = stated.graph.clone();
+    // As typed: where the largest gain is asked for, costs carry the opposite sign of the gains.
+    let gains = lowered.sign_of_costs() < 0.0;
+    let mut typed = |e: Expr| if gains { graph.of(-e) } else { e };
+    let [running, terminal] = [stated.running, stated.terminal].map(&mut typed);
+    let (what, best) = if gains {
+        ("gain", "max")
+    } else {
+        ("cost", "min")
+    };
     let (start, end) = stated.horizon;
     let process = line(
         "controlled process",
@@ -205,16 +214,16 @@ fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
         None,
     );
     let cost = line(
-        "cost",
+        what,
         format!(
-            "min over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
-            graph.text(stated.running),
-            graph.text(stated.terminal)
+            "{best} over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
+            graph.text(running),
+            graph.text(terminal)
         ),
         format!(
-            "\\min_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
-            graph.latex(stated.running),
-            graph.latex(stated.terminal)
+            "\\{best}_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
+            graph.latex(running),
+            graph.latex(terminal)
         ),
         None,
     );

@@ -129,6 +129,8 @@ fn cases() -> Vec<(&'static str, Stated)> {
 fn derived(stated: &Stated) -> Derivation {
     let setting = control::Setting {
         calculus: Calculus::Ito,
+        sense: onsager::problem::meant::task::Sense::Minimise,
+        bounded: false,
         domain: None,
     };
     control::derive(stated, Known::of(stated), &setting, Vec::new())

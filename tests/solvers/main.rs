@@ -3,6 +3,7 @@
 mod grid_methods;
 mod grid_schemes;
 mod planted_defects;
+mod posed_cases;
 mod reference_control;
 mod reference_section01;
 mod reference_section03;

@@ -3,6 +3,7 @@
 
 pub mod bellman;
 pub mod classical_limit;
+pub mod completed_square;
 pub mod hamilton_jacobi_bellman;
 pub mod hopf_cole;
 pub(crate) mod in_matrices;

@@ -116,7 +116,13 @@ pub fn groups_of(controlled: &mut ControlledDiffusion) -> (Vec<Vec<usize>>, Vec<
         ("the running cost", controlled.running),
         ("the terminal cost", controlled.terminal),
     ];
-    meetings(&mut controlled.process, &costs, Some(&authority))
+    let mut tolled = Vec::new();
+    for (k, toll) in controlled.toll.iter().enumerate() {
+        let pushed = controlled.channel.iter().enumerate();
+        let pushed = pushed.filter(|(_, row)| !controlled.process.graph.is_zero(row[k]));
+        tolled.extend(pushed.map(|(i, _)| (i, *toll)));
+    }
+    meetings(&mut controlled.process, &costs, Some(&authority), &tolled)
 }
 
 /// The groups of a process without costs; `log_density` joins the states its terms couple.
@@ -125,22 +131,24 @@ pub fn groups_of_process(
     log_density: Option<Expr>,
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let density = log_density.map(|e| ("the log density", e));
-    meetings(process, density.as_slice(), None)
+    meetings(process, density.as_slice(), None, &[])
 }
 
-/// Groups by drift, named functions of the state, and noise, and what the control reaches.
+/// Groups by drift, named functions of the state, and noise, what the control reaches, and linear prices of controls that
+/// push a state.
 fn meetings(
     process: &mut Noising,
     functions: &[(&str, Expr)],
     authority: Option<&Matrix>,
+    tolled: &[(usize, Expr)],
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let graph = &mut process.graph;
     let mut sums = Vec::new();
     for (i, f) in process.drift.iter().enumerate() {
-        sums.push((format!("drift[{i}]"), Some(i), graph.expand(*f)));
+        sums.push((format!("drift[{i}]"), Some(i), graph.expand_quickly(*f)));
     }
     for (name, e) in functions {
-        sums.push(((*name).to_owned(), None, graph.expand(*e)));
+        sums.push(((*name).to_owned(), None, graph.expand_quickly(*e)));
     }
     let noise = ("G G'", &process.diffusivity);
     let matrices = [noise]
@@ -154,6 +162,8 @@ fn meetings(
             }
         }
     }
+    let toll = |(i, e): &(usize, Expr)| ("the price of a control".to_owned(), *i, *i, *e);
+    pairs.extend(tolled.iter().map(toll));
     groups(graph, &process.state, &sums, &pairs)
 }
 

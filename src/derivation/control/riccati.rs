@@ -56,26 +56,10 @@ pub struct LinearQuadratic {
     pub terminal: Quadratic,
 }
 
-/// The degree of a polynomial in `symbols`, `None` if it is none of degree at most 12.
+/// The degree of a polynomial in `symbols`; `None` if it is none, or none that can be multiplied out in moderate time.
 pub fn degree(graph: &mut Graph, e: Expr, symbols: &[Expr]) -> Option<usize> {
-    let mut open = vec![graph.expand(e)];
-    for degree in 0..=12 {
-        open.retain(|e| graph.depends_on_any(*e, symbols));
-        if open.is_empty() {
-            return Some(degree);
-        }
-        let mut next: Vec<Expr> = Vec::new();
-        for e in &open {
-            for s in symbols {
-                let slope = graph.derivative(*e, *s);
-                next.push(graph.expand(slope));
-            }
-        }
-        next.sort_unstable();
-        next.dedup();
-        open = next;
-    }
-    None
+    let expanded = graph.expand_quickly(e);
+    graph.written_degree(expanded, symbols)
 }
 
 /// The terms of `e` that are no polynomial of degree at most `limit`, as words (the degree and the sum),
@@ -86,14 +70,18 @@ pub fn beyond(
     symbols: &[Expr],
     limit: usize,
 ) -> Option<(String, Expr)> {
-    let whole = degree(graph, e, symbols);
-    if whole.is_some_and(|d| d <= limit) {
+    let at_most = |degree: Option<usize>| degree.is_some_and(|d| d <= limit);
+    if at_most(graph.written_degree(e, symbols)) {
         return None;
     }
-    let expanded = graph.expand(e);
+    let whole = degree(graph, e, symbols);
+    if at_most(whole) {
+        return None;
+    }
+    let expanded = graph.expand_quickly(e);
     let mut kept = Vec::new();
     for term in terms(graph, expanded) {
-        if degree(graph, term, symbols).is_none_or(|d| d > limit) {
+        if !at_most(graph.written_degree(term, symbols)) {
             kept.push(term);
         }
     }

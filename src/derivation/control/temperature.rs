@@ -23,7 +23,7 @@ use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::{ControlledDiffusion, matrix_text};
 use crate::derivation::ground::evidence::{Evidence, Refuted, equal};
-use crate::derivation::ground::matrix::{Matrix, as_multiple_of_identity, is_diagonal};
+use crate::derivation::ground::matrix::{self, Matrix, as_multiple_of_identity, is_diagonal};
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Equation, Formula, Step};
 use crate::derivation::ground::words::WRITTEN_OUT;
@@ -38,6 +38,8 @@ const SOURCE: &str = "Fleming & Soner (2006), chapter VI; Kappen (2005); Todorov
 pub struct Temperature {
     pub value: Expr,
     pub evidence: Evidence,
+    /// Numbers as typed fit up to the rounding of their digits only.
+    pub is_rounded: bool,
 }
 
 /// Why there is no temperature, with what would give one.
@@ -64,7 +66,7 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
     }
     let moving = controlled.process.coordinates();
     let graph = &mut controlled.process.graph;
-    let Some(value) = ratio(graph, &diffusivity, &authority) else {
+    let Some(value) = ratio(graph, &diffusivity, &authority, &moving) else {
         let because = "the control does not act on the state: B R^-1 B' = 0";
         return Err(missing(because, None));
     };
@@ -73,6 +75,9 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
         match equal(graph, "G G' = lambda B R^-1 B'", *wide, value * *narrow) {
             Ok(found) => evidence = evidence.and(found),
             Err(_) => {
+                if let Some(found) = rounded(graph, &diffusivity, &authority) {
+                    return Ok(found);
+                }
                 let because = both_matrices(graph, &diffusivity, &authority);
                 let nearest = nearest(graph, &diffusivity, &authority);
                 return Err(NoTemperature { because, nearest });
@@ -93,16 +98,88 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
         let nearest = "let the effort R vary as the inverse of G G'";
         return Err(missing(&because, Some(nearest)));
     }
-    Ok(Temperature { value, evidence })
+    Ok(Temperature {
+        value,
+        evidence,
+        is_rounded: false,
+    })
 }
 
-/// `a_ij / b_ij` at the first entry where `b` does not vanish.
-fn ratio(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>]) -> Option<Expr> {
+/// The temperature of matrices of numbers that are proportional up to the rounding of what was typed.
+fn rounded(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<Temperature> {
+    let numbers = |matrix: &Matrix| -> Option<Vec<f64>> {
+        let entries = matrix.iter().flatten();
+        entries.map(|e| graph.evaluate(*e, &[])).collect()
+    };
+    let (wide, narrow) = (numbers(wide)?, numbers(narrow)?);
+    let largest = |values: &[f64]| values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    let place = (0..narrow.len()).max_by(|i, j| narrow[*i].abs().total_cmp(&narrow[*j].abs()))?;
+    let lambda = wide[place] / narrow[place];
+    let gaps = wide
+        .iter()
+        .zip(&narrow)
+        .map(|(a, b)| (a - lambda * b).abs());
+    let relative = gaps.fold(0.0, f64::max) / largest(&wide);
+    // NaN where nothing is controlled or nothing is noisy.
+    (lambda > 0.0 && relative <= ROUNDING).then(|| Temperature {
+        value: graph.number(lambda),
+        evidence: Evidence::Tested {
+            points: 1,
+            largest_relative_difference: relative,
+        },
+        is_rounded: true,
+    })
+}
+
+/// Makes `D` what the temperature says it is, where the numbers of the file differ by their rounding; returns what it was.
+pub fn match_noise(controlled: &mut ControlledDiffusion, found: &Temperature) -> Option<Matrix> {
+    if !found.is_rounded {
+        return None;
+    }
+    let authority = controlled.authority();
+    let process = &mut controlled.process;
+    let scaled = matrix::combination(&mut process.graph, &[(found.value, &authority)]);
+    Some(std::mem::replace(&mut process.diffusivity, scaled))
+}
+
+/// Relative differences that the rounding of typed digits makes of entries of `G G'` and `B R^-1 B'`.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
+/// Where a quotient that should be a constant is read off, in this order.
+const PLACES: [i64; 3] = [0, 1, 2];
+
+/// `a_ij / b_ij` at the first entry where `b` does not vanish; its value at a point where that is equal to it everywhere.
+fn ratio(graph: &mut Graph, a: &[Vec<Expr>], b: &[Vec<Expr>], moving: &[Expr]) -> Option<Expr> {
     for (above, below) in a.iter().flatten().zip(b.iter().flatten()) {
         if !graph.is_provably_zero(*below) {
             let quotient = graph.of(*above / *below);
-            return Some(notation::tidy(graph, quotient));
+            let tidy = notation::tidy(graph, quotient);
+            return Some(constant_ratio(graph, (*above, *below), moving).unwrap_or(tidy));
         }
+    }
+    None
+}
+
+/// The number that `above` is times `below`, if it is one.
+fn constant_ratio(
+    graph: &mut Graph,
+    (above, below): (Expr, Expr),
+    moving: &[Expr],
+) -> Option<Expr> {
+    for place in PLACES {
+        let place = graph.integer(place);
+        let at: Vec<(Expr, Expr)> = moving.iter().map(|x| (*x, place)).collect();
+        let [top, bottom] = [above, below].map(|e| graph.substitute(e, &at));
+        let value = graph.of(top / bottom);
+        let regular = graph.evaluate(value, &[]).is_some_and(f64::is_finite);
+        if !regular || graph.is_provably_zero(bottom) {
+            continue;
+        }
+        let value = notation::tidy(graph, value);
+        let claim = "G G' = lambda B R^-1 B'";
+        return equal(graph, claim, above, value * below)
+            .ok()
+            .map(|_| value);
     }
     None
 }
@@ -170,7 +247,7 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
             .collect()
     };
     let (inner, acting) = (part(wide), part(narrow));
-    let value = ratio(graph, &inner, &acting)?;
+    let value = ratio(graph, &inner, &acting, &[])?;
     if !noisy_idle.is_empty() {
         let differences = graph.pairwise(&inner.concat(), &acting.concat(), |a, b| a - value * b);
         let possible = !graph.is_provably_zero(value)

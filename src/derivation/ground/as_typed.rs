@@ -25,6 +25,9 @@ const DRAWS: usize = 512;
 /// Differences beyond this, relative to the largest value, are not rounding.
 const TOLERANCE: f64 = 1e-9;
 
+/// Rounding of a value, relative to the largest term inside it: some thousand operations.
+const ROUNDING: f64 = 1e-12;
+
 /// Half width of the box of points where the problem has no domain.
 const HALF_WIDTH: f64 = 2.0;
 
@@ -109,9 +112,15 @@ pub fn compare(
         if symbolic.iter().chain(&values).any(|v| !v.is_finite()) {
             continue;
         }
-        for (left, right) in symbolic.iter().zip(&values) {
+        for ((left, right), e) in symbolic.iter().zip(&values).zip(derived) {
             let difference = (left - right).abs() / scale.max(left.abs());
-            if difference > TOLERANCE {
+            // Terms that cancel leave their rounding behind.
+            let rounding = || {
+                graph
+                    .largest_inside(*e, at)
+                    .map_or(0.0, |size| ROUNDING * size)
+            };
+            if difference > TOLERANCE && (left - right).abs() > rounding() {
                 return Err(Refuted {
                     claim: claim.to_owned(),
                     at: at.iter().map(|(e, v)| (graph.text(*e), *v)).collect(),

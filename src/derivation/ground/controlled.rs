@@ -5,17 +5,20 @@
 //! S[u] = E[ Phi(X_T) + int_0^T e^{-rho t} ( q(X,t) + 1/2 u' R(X,t) u ) dt ]
 //! ```
 //!
-//! The drift is taken apart as `b = f(x, 0, t)`, `B = df/du`, the running cost as `q = l(x, 0, t)`,
-//! `R = d2 l / du du`. What does not fit is named by an [`Obstacle`]: then there is still a
+//! A running cost `l = l_0 + N.u + 1/2 u' R u` is completed to a square at the cheapest control
+//! `u_0(x,t) = -R^-1 N`, and controls are counted from there: what is written `u` above is the user's control less
+//! `u_0`, so `b = f(x, u_0, t)`, `B = df/du`, `q = l_0 + 1/2 N.u_0`, `R = d2 l / du du`. Values are not touched by it;
+//! policies are given back as `u_0 + u`. What does not fit is named by an [`Obstacle`]: then there is still a
 //! Hamilton–Jacobi–Bellman equation, but no closed minimiser.
 //!
 //! # Executed by
-//! Putting the parts together again: `f = b + B u` and `l = q + 1/2 u' R u` for every `u`.
+//! Putting the parts together again: `f = b + B (u - u_0)` and `l = q + 1/2 (u - u_0)' R (u - u_0)` for every `u`.
 
 use crate::derivation::ground::as_typed::points;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal, equal};
 use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::noising::{Noising, terms};
+use crate::derivation::ground::notation;
 use crate::derivation::ground::stated::{Clock, Stated, Terminal};
 use crate::expr::arithmetic::{dot, sum};
 use crate::expr::{Expr, Graph};
@@ -36,13 +39,24 @@ pub enum Obstacle {
     #[error("the running cost is not quadratic in the control: it contains {term}")]
     NotQuadratic { term: String },
     #[error(
-        "the running cost couples control and state: {term}; write u = v - R^-1 N with that term as N.u, and pose the problem in v"
+        "R = {matrix} is not positive definite{at}: without bounds no control is best, with bounds the best lies on them"
     )]
-    CrossTerm { term: String },
-    #[error("R = {matrix} is not positive definite{at}, so the minimum is not attained")]
     NotPositive { matrix: String, at: String },
+    #[error("the running cost is linear in a control that has no quadratic price: {term}")]
+    LinearPrice { term: String },
     #[error("R = {matrix} has no closed inverse")]
     NoInverse { matrix: String },
+}
+
+impl Obstacle {
+    /// The key of the file that it is about.
+    pub fn place(&self) -> &'static str {
+        match self {
+            Self::NoiseDependsOnControl { .. } => "dynamics.diffusion",
+            Self::NotControlAffine { .. } => "dynamics.drift",
+            _ => "cost.running",
+        }
+    }
 }
 
 /// The one object behind every kind: a controlled diffusion and what steering it costs.
@@ -50,7 +64,12 @@ pub enum Obstacle {
 pub struct ControlledDiffusion {
     /// The process without control, with `b` as its drift.
     pub process: Noising,
+    /// Symbols of the control of the equations: those of the file, or new ones where it is counted from another place.
     pub control: Vec<Expr>,
+    /// `u_0`: the user's control is this plus that of the equations. Zero unless the running cost is linear in it.
+    pub cheapest: Vec<Expr>,
+    /// `N`, where the square is not completed: what a control in a box costs besides `1/2 u' R u`.
+    pub toll: Vec<Expr>,
     /// `B`, states × controls.
     pub channel: Matrix,
     /// `q`.
@@ -72,12 +91,21 @@ pub struct ControlledDiffusion {
 /// The process the user's problem has at `u = 0`.
 pub fn uncontrolled(stated: &Stated) -> Noising {
     let mut graph = stated.graph.clone();
-    let zero = graph.zero();
-    let off: Vec<(Expr, Expr)> = stated.control.iter().map(|u| (*u, zero)).collect();
+    let off = vec![graph.zero(); stated.control.len()];
+    process_under(graph, stated, &off)
+}
+
+/// The process under a control of state and time.
+fn process_under(mut graph: Graph, stated: &Stated, control: &[Expr]) -> Noising {
+    let at: Vec<(Expr, Expr)> = pairs(&stated.control, control);
     let drift = stated.drift.iter();
-    let drift = drift.map(|f| graph.substitute(*f, &off)).collect();
+    let drift = drift.map(|f| graph.substitute(*f, &at)).collect();
     let (state, diffusion) = (stated.state.clone(), stated.diffusion.clone());
     Noising::new(graph, stated.time, state, drift, diffusion)
+}
+
+fn pairs(names: &[Expr], values: &[Expr]) -> Vec<(Expr, Expr)> {
+    names.iter().copied().zip(values.iter().copied()).collect()
 }
 
 /// Takes the problem apart.
@@ -85,8 +113,62 @@ pub fn uncontrolled(stated: &Stated) -> Noising {
 /// # Errors
 /// The first [`Obstacle`] on the way to a closed minimiser.
 pub fn take_apart(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
-    let mut process = uncontrolled(stated);
-    let graph = &mut process.graph;
+    apart(stated, false)
+}
+
+/// The same for a control in a box. Its square is not completed, for that would move the box; it need not have a quadratic
+/// price at all, for then its best values lie on the bounds. Entries of `R^-1` that belong to no price are those of the
+/// identity: they only say what the control acts on.
+///
+/// # Errors
+/// As [`take_apart`].
+pub fn take_apart_in_bounds(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
+    apart(stated, true)
+}
+
+fn apart(stated: &Stated, bounded: bool) -> Result<ControlledDiffusion, Obstacle> {
+    let mut graph = stated.graph.clone();
+    noise_without_control(&graph, stated)?;
+    let channel = channel(&mut graph, stated)?;
+    let Effort {
+        still,
+        slope,
+        matrix,
+    } = effort(&mut graph, stated)?;
+    let inverse_effort = inverse_price(&mut graph, stated, (&slope, &matrix), bounded)?;
+    let nothing = vec![graph.zero(); slope.len()];
+    let (mut cheapest, mut running) = (nothing.clone(), still);
+    let mut control = stated.control.clone();
+    let toll = if bounded { slope.clone() } else { nothing };
+    if !bounded && !slope.iter().all(|s| graph.is_zero(*s)) {
+        let priced = matrix::apply(&mut graph, &inverse_effort, &slope);
+        cheapest = priced
+            .iter()
+            .map(|e| tidy_negative(&mut graph, *e))
+            .collect();
+        let least = graph.of(still + dot(&slope, &cheapest) / 2);
+        running = notation::tidy(&mut graph, least);
+        control = counted_names(&mut graph, stated);
+    }
+    Ok(ControlledDiffusion {
+        process: process_under(graph, stated, &cheapest),
+        control,
+        cheapest,
+        toll,
+        channel,
+        running,
+        effort: matrix,
+        inverse_effort,
+        terminal: stated.terminal,
+        end: stated.end.clone(),
+        discount: stated.discount,
+        horizon: stated.horizon,
+        clock: stated.clock,
+        start: None,
+    })
+}
+
+fn noise_without_control(graph: &Graph, stated: &Stated) -> Result<(), Obstacle> {
     for (row, entries) in stated.diffusion.iter().enumerate() {
         for (column, entry) in entries.iter().enumerate() {
             if graph.depends_on_any(*entry, &stated.control) {
@@ -98,26 +180,60 @@ pub fn take_apart(stated: &Stated) -> Result<ControlledDiffusion, Obstacle> {
             }
         }
     }
-    let channel = channel(graph, stated)?;
-    let (running, effort) = effort(graph, stated)?;
-    positive(graph, stated, &effort)?;
-    let inverse_effort = matrix::inverse(graph, &effort).ok_or_else(|| Obstacle::NoInverse {
-        matrix: matrix_text(graph, &effort),
+    Ok(())
+}
+
+/// `R^-1` on the controls with a quadratic price, one on the diagonal of those in a box that have none.
+fn inverse_price(
+    graph: &mut Graph,
+    stated: &Stated,
+    (slope, effort): (&[Expr], &Matrix),
+    bounded: bool,
+) -> Result<Matrix, Obstacle> {
+    let size = effort.len();
+    let free = |k: &usize| effort[*k].iter().all(|e| graph.is_zero(*e));
+    let (free, mut kept): (Vec<usize>, Vec<usize>) = (0..size).partition(free);
+    if !bounded {
+        if let Some(k) = free.iter().find(|k| !graph.is_zero(slope[**k])) {
+            let term = graph.of(slope[*k] * stated.control[*k]);
+            let term = graph.text(term);
+            return Err(Obstacle::LinearPrice { term });
+        }
+        kept = (0..size).collect();
+    }
+    let row = |i: &usize| kept.iter().map(|j| effort[*i][*j]).collect();
+    let priced: Matrix = kept.iter().map(row).collect();
+    positive(graph, stated, &priced)?;
+    let inner = matrix::inverse(graph, &priced).ok_or_else(|| Obstacle::NoInverse {
+        matrix: matrix_text(graph, &priced),
     })?;
-    Ok(ControlledDiffusion {
-        process,
-        control: stated.control.clone(),
-        channel,
-        running,
-        effort,
-        inverse_effort,
-        terminal: stated.terminal,
-        end: stated.end.clone(),
-        discount: stated.discount,
-        horizon: stated.horizon,
-        clock: stated.clock,
-        start: None,
-    })
+    let mut whole = matrix::identity(graph, size);
+    for (i, row) in kept.iter().zip(inner) {
+        for (j, entry) in kept.iter().zip(row) {
+            whole[*i][*j] = entry;
+        }
+    }
+    Ok(whole)
+}
+
+fn tidy_negative(graph: &mut Graph, e: Expr) -> Expr {
+    let negative = graph.of(-e);
+    notation::tidy(graph, negative)
+}
+
+/// Names for a control that is counted from another place than the user's.
+fn counted_names(graph: &mut Graph, stated: &Stated) -> Vec<Expr> {
+    let taken = [stated.state.as_slice(), &stated.control].concat();
+    let taken: Vec<String> = taken.iter().map(|e| graph.text(*e)).collect();
+    let stem = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
+    let free = |name: &&str| !taken.iter().any(|known| stem(known) == **name);
+    let name = ["v", "w", "nu"].into_iter().find(free).unwrap_or("dev");
+    match stated.control.len() {
+        1 => vec![graph.symbol(name)],
+        several => (0..several)
+            .map(|k| graph.symbol(&format!("{name}[{k}]")))
+            .collect(),
+    }
 }
 
 /// `B`, free of the control.
@@ -137,76 +253,98 @@ pub(crate) fn channel(graph: &mut Graph, stated: &Stated) -> Result<Matrix, Obst
     Ok(rows)
 }
 
-/// `q` and `R`; `R` is free of the control and the gradient in `u` vanishes at `u = 0`.
-pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<(Expr, Matrix), Obstacle> {
+/// A running cost `l_0 + N.u + 1/2 u' R u`.
+pub(crate) struct Effort {
+    /// `l_0`.
+    pub still: Expr,
+    /// `N`.
+    pub slope: Vec<Expr>,
+    /// `R`, free of the control.
+    pub matrix: Matrix,
+}
+
+/// The parts of the running cost.
+pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<Effort, Obstacle> {
     let control = &stated.control;
     if let Some(read) = read_effort(graph, stated) {
         return Ok(read);
     }
+    // Second derivatives alone prove nothing: those of |u| vanish off the kink.
+    if degree_at_most(graph, stated.running, control, 2).is_none() {
+        let term = offending(graph, stated.running, control, 3);
+        return Err(Obstacle::NotQuadratic { term });
+    }
     let zero = graph.zero();
     let off: Vec<(Expr, Expr)> = control.iter().map(|u| (*u, zero)).collect();
-    let running = graph.substitute(stated.running, &off);
-    let slope = graph.gradient(stated.running, control);
-    let mut effort = Vec::new();
-    for s in &slope {
+    let still = graph.substitute(stated.running, &off);
+    let slopes = graph.gradient(stated.running, control);
+    let mut matrix = Vec::new();
+    for s in &slopes {
         let mut row = graph.gradient(*s, control);
         for entry in &mut row {
             if graph.depends_on_any(*entry, control) {
                 *entry = graph.expand(*entry);
             }
-            if graph.depends_on_any(*entry, control) {
-                let term = offending(graph, stated.running, control, 3);
-                return Err(Obstacle::NotQuadratic { term });
-            }
         }
-        effort.push(row);
+        matrix.push(row);
     }
-    for (s, u) in slope.iter().zip(control) {
-        let linear = graph.substitute(*s, &off);
-        if !graph.is_provably_zero(linear) {
-            let term = graph.of(linear * *u);
-            let term = graph.text(term);
-            return Err(Obstacle::CrossTerm { term });
+    let slope = slopes.into_iter().map(|s| {
+        let linear = graph.substitute(s, &off);
+        match graph.is_provably_zero(linear) {
+            true => zero,
+            false => linear,
         }
-    }
-    Ok((running, effort))
+    });
+    Ok(Effort {
+        slope: slope.collect(),
+        still,
+        matrix,
+    })
 }
 
-/// `q` and `R` where the running cost is written as a polynomial without linear terms in the control.
-fn read_effort(graph: &mut Graph, stated: &Stated) -> Option<(Expr, Matrix)> {
+/// The parts where the running cost is written as a polynomial of degree two in the control.
+fn read_effort(graph: &mut Graph, stated: &Stated) -> Option<Effort> {
     let form = graph.quadratic_form(stated.running, &stated.control)?;
-    if !form.linear.iter().all(|c| graph.is_zero(*c)) {
-        return None;
-    }
     let (m, zero) = (stated.control.len(), graph.zero());
-    let mut effort = vec![vec![zero; m]; m];
+    let mut matrix = vec![vec![zero; m]; m];
     for ((i, j), entry) in form.quadratic {
         if i == j {
-            effort[i][i] = graph.of(2 * entry);
+            matrix[i][i] = graph.of(2 * entry);
         } else {
-            (effort[i][j], effort[j][i]) = (entry, entry);
+            (matrix[i][j], matrix[j][i]) = (entry, entry);
         }
     }
-    Some((form.constant, effort))
+    let mut slope = form.linear;
+    for entry in &mut slope {
+        if graph.is_provably_zero(*entry) {
+            *entry = zero;
+        }
+    }
+    Some(Effort {
+        still: form.constant,
+        slope,
+        matrix,
+    })
 }
 
-/// The terms of a sum whose derivative of this order in the control does not vanish.
+/// The degree in the control, if it is at most `limit` as written or multiplied out.
+fn degree_at_most(graph: &mut Graph, e: Expr, control: &[Expr], limit: usize) -> Option<usize> {
+    let small = |degree: &usize| *degree <= limit;
+    let written = graph.written_degree(e, control);
+    written.filter(small).or_else(|| {
+        let expanded = graph.expand_quickly(e);
+        graph.written_degree(expanded, control).filter(small)
+    })
+}
+
+/// The terms of a sum that are no polynomial in the control of a degree below `order`.
 fn offending(graph: &mut Graph, e: Expr, control: &[Expr], order: usize) -> String {
-    let expanded = graph.expand(e);
-    let terms = terms(graph, expanded);
-    let mut kept = Vec::new();
-    for term in terms {
-        let mut derivatives = vec![term];
-        for _ in 0..order {
-            derivatives = derivatives
-                .iter()
-                .flat_map(|e| graph.gradient(*e, control))
-                .collect();
-        }
-        if derivatives.iter().any(|e| !graph.is_zero(*e)) {
-            kept.push(term);
-        }
-    }
+    let expanded = graph.expand_quickly(e);
+    let mut kept = terms(graph, expanded);
+    kept.retain(|term| {
+        let degree = graph.written_degree(*term, control);
+        degree.is_none_or(|degree| degree >= order)
+    });
     let sum = graph.of(sum(kept));
     graph.text(sum)
 }
@@ -271,20 +409,21 @@ pub(crate) fn positive(
     Ok(smallest)
 }
 
-/// `f = b + B u`, `l = q + 1/2 u' R u` and `R R^-1 = I`.
+/// `f = b + B (u - u_0)`, `l = q + 1/2 (u - u_0)' R (u - u_0)` and `R R^-1 = I`.
 ///
 /// # Errors
 /// [`Refuted`] if the parts do not make up what was typed.
 pub fn execute(controlled: &mut ControlledDiffusion, stated: &Stated) -> Result<Evidence, Refuted> {
-    let control = controlled.control.clone();
-    let steered = controlled.steered(&control);
-    let cost = controlled.cost_rate(&control);
+    let graph = &mut controlled.process.graph;
+    let counted = graph.pairwise(&stated.control, &controlled.cheapest, |u, rest| u - rest);
+    let steered = controlled.steered(&counted);
+    let cost = controlled.cost_rate(&counted);
     let graph = &mut controlled.process.graph;
     let claim = "the drift is b + B u";
     let drift = all_equal(graph, claim, &stated.drift, &steered)?;
     let claim = "the running cost is q + 1/2 u'R u";
     let running = equal(graph, claim, stated.running, cost)?;
-    let one = matrix::identity(graph, control.len());
+    let one = matrix::identity(graph, counted.len());
     let back = matrix::product(graph, &controlled.effort, &controlled.inverse_effort);
     let claim = "R R^-1 = I";
     let inverse = all_equal(graph, claim, &back.concat(), &one.concat())?;
@@ -294,6 +433,18 @@ pub fn execute(controlled: &mut ControlledDiffusion, stated: &Stated) -> Result<
 impl ControlledDiffusion {
     pub fn dimension(&self) -> usize {
         self.process.dimension()
+    }
+
+    /// Whether the control of the equations is the user's.
+    pub fn counts_from_zero(&self) -> bool {
+        let graph = &self.process.graph;
+        self.cheapest.iter().all(|e| graph.is_zero(*e))
+    }
+
+    /// The user's control `u_0 + u`.
+    pub fn as_typed(&mut self, control: &[Expr]) -> Vec<Expr> {
+        let graph = &mut self.process.graph;
+        graph.pairwise(control, &self.cheapest, |u, rest| u + rest)
     }
 
     /// `B u`.
@@ -308,11 +459,19 @@ impl ControlledDiffusion {
         process.graph.pairwise(&process.drift, &push, |b, p| b + p)
     }
 
-    /// `1/2 u' R u`.
+    /// `N . u + 1/2 u' R u`.
     pub fn effort_rate(&mut self, control: &[Expr]) -> Expr {
         let graph = &mut self.process.graph;
         let priced = matrix::apply(graph, &self.effort, control);
-        graph.of(dot(control, &priced) / 2)
+        graph.of(dot(&self.toll, control) + dot(control, &priced) / 2)
+    }
+
+    /// Whether every control has a quadratic price and no other.
+    pub fn is_priced(&self) -> bool {
+        let graph = &self.process.graph;
+        let tolled = self.toll.iter().any(|e| !graph.is_zero(*e));
+        let priced = |row: &Vec<Expr>| row.iter().any(|e| !graph.is_zero(*e));
+        !tolled && self.effort.iter().all(priced)
     }
 
     /// `q + 1/2 u' R u`.

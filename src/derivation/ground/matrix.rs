@@ -67,8 +67,11 @@ pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
     (alike && is_diagonal(graph, matrix)).then_some(first)
 }
 
-/// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
-/// where it is singular.
+/// Largest full matrix that is inverted exactly: numbers of inverses have digits for every row.
+const LARGEST: usize = 16;
+
+/// The inverse of a symmetric matrix: diagonal of any size, or full, by cofactors up to 3 × 3 and by elimination above;
+/// `None` where it is singular or too long to be written down.
 pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
     let d = matrix.len();
     let zero = graph.zero();
@@ -83,7 +86,7 @@ pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>
         return Some(rows);
     }
     if d > 3 {
-        return None;
+        return (d <= LARGEST).then(|| graph.matrix_inverse(matrix))?;
     }
     let mut cofactors = vec![vec![zero; d]; d];
     for (i, row) in cofactors.iter_mut().enumerate() {

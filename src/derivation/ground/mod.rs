@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod matrix;
 pub mod noising;
 pub(crate) mod notation;
+pub mod smoothness;
 pub mod stated;
 pub mod step;
 mod typeset;

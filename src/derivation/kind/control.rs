@@ -1,7 +1,7 @@
 //! The derivation of a control problem, step by step.
 
 use crate::derivation::control::{
-    bellman, classical_limit, product_form, riccati, temperature, wkb,
+    bellman, classical_limit, completed_square, product_form, riccati, temperature, wkb,
 };
 use crate::derivation::control::in_matrices::is_large;
 use crate::derivation::ground::as_typed::{self, CrossCheck, Point};
@@ -15,11 +15,15 @@ use crate::derivation::structure::facts::{Facts, Known};
 use crate::expr::arithmetic::dot;
 use crate::expr::Graph;
 use crate::problem::meant::model::Calculus;
+use crate::problem::meant::task::Sense;
 
 /// What is derived besides the expressions: how the noise was read, and where points may lie.
 #[derive(Clone, Debug)]
 pub struct Setting {
     pub calculus: Calculus,
+    pub sense: Sense,
+    /// Whether the control stays in a box: its best values are then no linear function of the slope.
+    pub bounded: bool,
     pub domain: Option<Vec<(f64, f64)>>,
 }
 
@@ -33,7 +37,15 @@ pub fn derive(
     setting: &Setting,
     structure: Vec<Finding>,
 ) -> Result<Derivation, Refuted> {
-    let process = &mut controlled::uncontrolled(stated);
+    let counted = match &known {
+        Ok(known) if !known.parts.counts_from_zero() => Some(known.parts.process.clone()),
+        _ => None,
+    };
+    let name = match &counted {
+        Some(_) => "generator of the process under the cheapest control",
+        None => "generator of the uncontrolled process",
+    };
+    let process = &mut counted.unwrap_or_else(|| controlled::uncontrolled(stated));
     let written = &mut process.clone();
     let short = match &known {
         Ok(Known { parts, facts }) if is_large(parts) => match &facts.quadratic {
@@ -44,18 +56,33 @@ pub fn derive(
     };
     written.abbreviations = short.clone();
     let mut outline = Outline::default();
+    if setting.sense == Sense::Maximise {
+        outline.note(
+            "sense = \"max\": the steps count the gains as costs of the opposite sign, so the largest gain is -V",
+        );
+    }
     if process.is_multiplicative() {
         let readings = ito::step(process, written, setting.calculus)?;
         outline.steps.push(readings);
     }
-    let name = "generator of the uncontrolled process";
     outline.steps.push(generator::step(process, written, name)?);
     match known {
         Ok(Known { mut parts, facts }) => {
             let mut shown = parts.clone();
             shown.process.abbreviations = short;
-            controlled::execute(&mut parts, stated)?;
-            solved(&mut parts, &mut shown, &facts, &mut outline)?;
+            let evidence = controlled::execute(&mut parts, stated)?;
+            if !parts.counts_from_zero() {
+                let step = completed_square::step(&mut shown, &stated.control, evidence);
+                outline.steps.push(step);
+            }
+            if setting.bounded {
+                outline.steps.push(bellman::step(&mut parts, &mut shown)?);
+                outline.note(
+                    "no closed policy: the minimum is taken over the box of dynamics.control_bounds",
+                );
+            } else {
+                solved(&mut parts, &mut shown, &facts, &mut outline)?;
+            }
             let check = cross_check(&mut parts, stated, setting)?;
             Ok(outline.finished(parts.process.graph, structure, check))
         }
@@ -77,8 +104,10 @@ fn solved(
     steps.push(bellman::step(exact, shown)?);
     steps.push(bellman::policy_step(exact, shown)?);
     steps.push(bellman::elimination_step(exact, shown)?);
+    let mut typed_noise = None;
     let lambda = match &facts.temperature {
         Ok(found) => {
+            typed_noise = temperature::match_noise(exact, found);
             steps.push(temperature::step(exact, shown, found)?);
             Some(found.value)
         }
@@ -99,6 +128,9 @@ fn solved(
         steps.push(product_form::step(exact, &facts.groups, lambda.is_some())?);
     }
     steps.push(policy_law::step(exact, shown, lambda)?);
+    if let Some(diffusivity) = typed_noise {
+        exact.process.diffusivity = diffusivity;
+    }
     steps.push(bellman::gap_step(exact, shown)?);
     if is_large(exact) {
         outline.note(format!(
@@ -132,14 +164,16 @@ pub fn cross_check(
     let least = bellman::minimum(controlled, test);
     let policy = bellman::policy(controlled, test);
     let steered = controlled.steered(&policy);
+    let cheapest = controlled.cheapest.clone();
     let mut derived = vec![generated, least];
-    derived.extend(&policy);
+    derived.extend(controlled.as_typed(&policy));
     derived.extend(&steered);
     let domain = setting.domain.as_deref();
     let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
     let forward = |graph: &Graph, at: &Point| {
         let mut off: Point = at.clone();
-        off.extend(stated.control.iter().map(|u| (*u, 0.0)));
+        let rest = graph.evaluate_all(&cheapest, at)?;
+        off.extend(stated.control.iter().copied().zip(rest));
         let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
         let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
         let slope = as_typed::gradient(graph, &stated.state, test, at)?;

@@ -4,6 +4,7 @@ use crate::derivation::ground::controlled::{self, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
 use crate::derivation::ground::matrix;
 use crate::derivation::ground::noising::Noising;
+use crate::derivation::ground::smoothness::rough;
 use crate::derivation::ground::stated::{Clock, Stated, Terminal};
 use crate::derivation::kind::whole::Derivation;
 use crate::derivation::kind::{bridge, control, path, reverse, simulate};
@@ -17,6 +18,7 @@ use crate::expr::{Expr, Graph};
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::{Duration, Event, PathFunctional, Task};
+use crate::problem::text::diagnostic::Diagnostic;
 
 /// Derives and executes everything that follows from a problem.
 ///
@@ -27,28 +29,47 @@ use crate::problem::meant::task::{Duration, Event, PathFunctional, Task};
 /// Expansion of expressions with `O(d)` terms for diagonal noise and `O(d^2)` for full noise.
 pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
     let stated = stated(problem);
+    let derivation = derive_stated(problem, &stated)?;
+    let rough = rough(
+        &stated.graph,
+        &stated.state,
+        &stated.drift,
+        &stated.diffusion,
+    );
+    Ok(match rough {
+        Some(rough) => derivation.beside(&rough.place, &stated.graph.text(rough.part)),
+        None => derivation,
+    })
+}
+
+fn derive_stated(problem: &Problem, stated: &Stated) -> Result<Derivation, Refuted> {
     let mut known = match &problem.task {
-        Task::Control(_) => Some(Known::of(&stated)),
+        Task::Control(_) => Some(Known::of(stated)),
         _ => None,
     };
-    let structure = structure(problem, &stated, known.as_mut());
+    let structure = structure(problem, stated, known.as_mut());
     let calculus = problem.dynamics.calculus;
     let domain = problem.dynamics.domain.clone();
     match &problem.task {
-        Task::Reverse(_) => reverse::derive(problem, &stated, structure),
+        Task::Reverse(_) => reverse::derive(problem, stated, structure),
         Task::Sample(task) => {
             let log_density = match &task.target {
                 Law::LogDensity(law) => Some(law.log_density),
                 _ => None,
             };
-            reverse::derive_sample(problem, &stated, log_density, structure)
+            reverse::derive_sample(problem, stated, log_density, structure)
         }
-        Task::Control(_) => {
-            let setting = control::Setting { calculus, domain };
+        Task::Control(task) => {
+            let setting = control::Setting {
+                calculus,
+                sense: task.cost.sense,
+                bounded: problem.control_bounds.is_some(),
+                domain,
+            };
             let known = known.expect("control problems are taken apart");
-            control::derive(&stated, known, &setting, structure)
+            control::derive(stated, known, &setting, structure)
         }
-        Task::Bridge(_) => bridge::derive(&stated, calculus, domain.as_deref(), structure),
+        Task::Bridge(_) => bridge::derive(stated, calculus, domain.as_deref(), structure),
         Task::Path(task) => {
             let setting = path::Setting {
                 functional: match task.functional {
@@ -56,10 +77,10 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
                     PathFunctional::OnsagerMachlup => Functional::OnsagerMachlup,
                 },
                 free_duration: task.duration == Duration::Free,
-                transverse: transverse(problem, &stated),
+                transverse: transverse(problem, stated),
                 domain,
             };
-            path::derive(&stated, &setting, structure)
+            path::derive(stated, &setting, structure)
         }
         Task::Simulate(task) => {
             let setting = simulate::Setting {
@@ -67,9 +88,41 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
                 domain,
                 events: stopping(&task.events),
             };
-            simulate::derive(&stated, &setting, structure)
+            simulate::derive(stated, &setting, structure)
         }
     }
+}
+
+/// The structure of a problem, without the derivation that rests on it.
+pub fn structure_of(problem: &Problem) -> Vec<Finding> {
+    let stated = stated(problem);
+    let mut known = match &problem.task {
+        Task::Control(_) => Some(Known::of(&stated)),
+        _ => None,
+    };
+    structure(problem, &stated, known.as_mut())
+}
+
+/// An error E302 where a process is to be turned around whose coefficients are not smooth enough for it.
+pub fn unturnable(problem: &Problem, stated: &Stated) -> Option<Diagnostic> {
+    if !matches!(problem.task, Task::Reverse(_) | Task::Sample(_)) {
+        return None;
+    }
+    let graph = &stated.graph;
+    let found = rough(graph, &stated.state, &stated.drift, &stated.diffusion)?;
+    let part = graph.text(found.part);
+    let stem = found.place.split('[').next().unwrap_or_default();
+    let mut places = problem.places.iter();
+    let place = places.find(|(known, _)| known.starts_with(stem));
+    let span = place.map_or(0..0, |(_, span)| span.clone());
+    let message = "the process cannot be turned around: a coefficient is not smooth";
+    let diagnostic = Diagnostic::error("E302", span, message);
+    Some(
+        diagnostic
+            .note(format!("`{part}` in `{}` jumps or has a corner", found.place))
+            .note("reverse time needs div f and div div D, which have a part there that no formula beside it holds")
+            .help("a smooth form, such as tanh(x/w) for sign(x)"),
+    )
 }
 
 /// The expressions of a problem as typed.
@@ -229,12 +282,16 @@ fn structure(
         Task::Bridge(task) => Some(&task.target),
         _ => None,
     };
-    findings(&mut Subject {
+    let mut found = findings(&mut Subject {
         process,
         steering,
         start: problem.task.start_law(),
         end,
         potentials: &potentials,
         expected: &expected,
-    })
+    });
+    if problem.control_bounds.is_some() {
+        found.iter_mut().for_each(Finding::bound);
+    }
+    found
 }

@@ -41,16 +41,24 @@ pub fn derive(
         outline.note("no Onsager-Machlup functional for noise that depends on the state: pass to unit noise first, z = int dx/sqrt(D) in one dimension");
         functional = Functional::FreidlinWentzell;
     }
-    let (free, steps) = (setting.free_duration, &mut outline.steps);
-    steps.push(path_action::lagrangian_step(exact, shown, functional)?);
-    steps.push(path_action::hamilton_step(exact, shown, functional, free)?);
-    if free {
-        steps.push(path_action::geometric_step(exact, shown)?);
+    let free = setting.free_duration;
+    let weight = path_action::lagrangian_step(exact, shown, functional)?;
+    let motion = path_action::hamilton_step(exact, shown, functional, free)?;
+    outline.steps.extend([weight, motion]);
+    match (free, path_action::is_invertible(exact)) {
+        (true, true) => {
+            let geometric = path_action::geometric_step(exact, shown)?;
+            outline.steps.push(geometric);
+        }
+        (true, false) => outline.note(
+            "no geometric action: without an inverse of D the speed along a curve is bound by x' = f + G w; over all durations H = 0",
+        ),
+        (false, _) => {}
     }
     let isotropic = as_multiple_of_identity(&exact.graph, &exact.diffusivity).is_some();
     if let (Some((name, potential)), true) = (&setting.transverse, isotropic) {
         let step = path_action::transverse_step(exact, shown, name, *potential)?;
-        steps.push(step);
+        outline.steps.push(step);
     }
     if !multiplicative {
         let fluctuations = path_action::fluctuation_step(exact)?;

@@ -1,6 +1,8 @@
 //! The whole derivation of a problem.
 
 use crate::derivation::ground::as_typed::CrossCheck;
+use crate::derivation::ground::assumption::Assumption;
+use crate::derivation::ground::evidence::Evidence;
 use crate::derivation::ground::step::{Equation, Step};
 use crate::derivation::structure::Finding;
 use crate::expr::Graph;
@@ -55,6 +57,20 @@ impl Outline {
 }
 
 impl Derivation {
+    /// Of a problem whose coefficient at `place` is not smooth in `part`: what assumes smooth coefficients holds beside it
+    /// and is proved nowhere.
+    pub(super) fn beside(mut self, place: &str, part: &str) -> Self {
+        for step in self.steps.iter_mut().chain(&mut self.side_results) {
+            if step.assumptions.contains(&Assumption::SmoothCoefficients) {
+                step.evidence = Evidence::Stated;
+            }
+        }
+        self.notes.push(format!(
+            "`{part}` in `{place}` jumps or has a corner: steps that need smooth coefficients hold beside it only"
+        ));
+        self
+    }
+
     /// All steps, side results last.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.side_results)

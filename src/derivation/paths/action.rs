@@ -92,12 +92,20 @@ pub fn path_weight_step(exact: &mut Noising) -> Result<Step, Refuted> {
     evidence = evidence.and(all_equal(&mut exact.graph, claim, &anti.drift, &reversed)?);
     evidence = evidence.and(exact.equal(claim, anti.jacobian, exact.running_cost)?);
     let executes = "the first moments of one step generate the noising process for every alpha; at alpha = 1 they are -b and q";
-    Ok(Step::new("weight of a noising path", "path-weight", SOURCE)
+    let step = Step::new("weight of a noising path", "path-weight", SOURCE)
         .executed(executes, evidence)
+        .assuming(&[Assumption::SmoothCoefficients]);
+    if inverse(&mut exact.graph, &exact.diffusivity).is_none() {
+        return Ok(step
+            .line("D has no inverse: a step has its weight on f + G w, with `coefficients at` x_k + alpha delta")
+            .line("A = f - alpha div D,   B = alpha div f - 1/2 alpha^2 div div D   (alpha = 0 Ito, 1/2 midpoint, 1 anti-Ito)")
+            .line("alpha = 1: A = -b, B = q: `read backwards it is the uncontrolled reverse process weighted by` exp(-int q dtau)"));
+    }
+    Ok(step
         .line("P[x] ~ p_0(x_0) prod_k exp( -|delta - A Delta|^2_{D^-1} / (2 Delta) - B Delta ),   delta = x_{k+1} - x_k, `coefficients at` x_k + alpha delta")
         .line("A = f - alpha div D,   B = alpha div f - 1/2 alpha^2 div div D   (alpha = 0 Ito, 1/2 midpoint, 1 anti-Ito)")
         .line("alpha = 1: A = -b, B = q: `read backwards it is the uncontrolled reverse process weighted by` exp(-int q dtau)")
-        .assuming(&[Assumption::SmoothCoefficients, Assumption::InvertibleNoise]))
+        .assuming(&[Assumption::InvertibleNoise]))
 }
 
 /// `(y' - b) D^-1 (y' - b) / 2` at `y' = b + G u`, if `D` is invertible in closed form.

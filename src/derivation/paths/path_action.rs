@@ -127,6 +127,34 @@ pub fn execute_legendre(
     noising.equal(claim, left, hamiltonian).map(Some)
 }
 
+/// `p . (f + G w) - 1/2 |w|^2 = H - 1/2 |w - G'p|^2` for every `w`: the Legendre transform where velocities are bound to the
+/// range of `G`.
+///
+/// # Errors
+/// [`Refuted`] if the noise and the Hamiltonian do not belong together.
+pub fn execute_bound_legendre(
+    noising: &mut Noising,
+    functional: Functional,
+    hamiltonian: Expr,
+    momentum: &[Expr],
+) -> Result<Evidence, Refuted> {
+    let metric = metric(noising);
+    let potential = jacobian_rate(noising, &metric, functional);
+    let push = noising.constants("w", noising.noises());
+    let along = noising.dot(momentum, &noising.drift.clone());
+    let pulled = noising.through_noise(momentum);
+    let gained = noising.dot(&pulled, &push);
+    let effort = noising.half_square(&push);
+    let missed = noising.graph.pairwise(&push, &pulled, |w, p| w - p);
+    let waste = noising.half_square(&missed);
+    let claim = "the Legendre transform of 1/2 |w|^2 along x' = f + G w";
+    noising.equal(
+        claim,
+        along + gained - effort - potential,
+        hamiltonian - waste,
+    )
+}
+
 /// The step about the weight of a path, its readings and the Lagrangian.
 ///
 /// # Errors
@@ -140,8 +168,12 @@ pub fn lagrangian_step(
     let executes = "the first moments of one step generate the process for every alpha";
     let step = Step::new("weight of a path", "path-weight", SOURCE)
         .executed(executes, evidence)
-        .assuming(&[Assumption::SmoothCoefficients, Assumption::InvertibleNoise])
+        .assuming(&[Assumption::SmoothCoefficients])
         .line(notation::vector(shown, "f", &shown.drift.clone()));
+    if !is_invertible(exact) {
+        return Ok(bound_lagrangian(step, shown));
+    }
+    let step = step.assuming(&[Assumption::InvertibleNoise]);
     let additive = !exact.is_multiplicative();
     Ok(lagrangians(step, shown, functional, additive)
         .line("one step read at x + alpha dx:  exp(-(dx - A dt).D^-1 (dx - A dt)/(2 dt) - B dt)")
@@ -153,6 +185,21 @@ pub fn lagrangian_step(
             ]
             .map(Formula::from),
         ))
+}
+
+/// Whether `D` has an inverse that can be written down; without one velocities are bound to `f` plus the range of `G`.
+pub fn is_invertible(noising: &mut Noising) -> bool {
+    let diffusivity = noising.diffusivity.clone();
+    matrix::inverse(&mut noising.graph, &diffusivity).is_some()
+}
+
+/// The weight of a path where `D` has no inverse.
+fn bound_lagrangian(step: Step, shown: &mut Noising) -> Step {
+    let noise = notation::matrix(shown, "D", &shown.diffusivity.clone());
+    step.line(noise)
+        .line("D has no inverse: a path of finite action moves as x' = f + G w")
+        .line("P[x] ~ exp(-S),   S = int L dt")
+        .line("Freidlin-Wentzell:  L = min { 1/2 |w|^2 : x' = f + G w }")
 }
 
 /// The weight of one step at every `alpha`, and its Jacobian at the midpoint.
@@ -222,8 +269,10 @@ pub fn hamilton_step(
 ) -> Result<Step, Refuted> {
     let scales = metric(exact);
     let (p, h, _) = canonical_of(exact, &scales, functional);
-    let mut evidence =
-        execute_legendre(exact, &scales, functional, h, &p)?.unwrap_or(Evidence::Proved);
+    let mut evidence = match execute_legendre(exact, &scales, functional, h, &p)? {
+        Some(evidence) => evidence,
+        None => execute_bound_legendre(exact, functional, h, &p)?,
+    };
     let executed = accelerated(exact, functional, |graph, motion, a| {
         motion.execute(graph, &a)
     });
@@ -235,7 +284,10 @@ pub fn hamilton_step(
     let scales = metric(shown);
     let (_, h, system) = canonical_of(shown, &scales, functional);
     let short = shown.dimension() <= 3;
-    let executes = "the Legendre transform; the first variation of the action at unknown paths";
+    let executes = match euler {
+        Some(_) => "the Legendre transform; the first variation of the action at unknown paths",
+        None => "the Legendre transform",
+    };
     let mut step = Step::new("Hamilton's equations", "hamilton", SOURCE)
         .executed(executes, evidence)
         .assuming(&[Assumption::SmoothCoefficients]);

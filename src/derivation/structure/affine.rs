@@ -19,12 +19,12 @@ pub(super) fn nonaffine(noising: &mut Noising) -> Option<(usize, Expr)> {
 pub(super) fn affine_part(noising: &mut Noising, e: Expr) -> Expr {
     let terms = nonaffine_terms(noising, e);
     let rest = noising.of(e - terms);
-    noising.graph.expand(rest)
+    noising.graph.expand_quickly(rest)
 }
 
 /// The terms of a sum that are not affine in the state.
 pub(super) fn nonaffine_terms(noising: &mut Noising, f: Expr) -> Expr {
-    let expanded = noising.graph.expand(f);
+    let expanded = noising.graph.expand_quickly(f);
     let Node::Sum(_, terms) = noising.graph.node(expanded).clone() else {
         return expanded;
     };

@@ -1,6 +1,7 @@
 //! Which states meet; where time and corners occur.
 
 use super::finding::{Finding, Steering, Subject, shown};
+use super::steering::obstructed;
 use crate::derivation::control::product_form::{self, Coupling};
 use crate::derivation::ground::noising::Noising;
 use crate::expr::Expr;
@@ -9,6 +10,11 @@ use crate::problem::meant::law::{Law, Mixture};
 /// More than one group of states that never meet.
 pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
     let (groups, couplings, place) = match subject.steering {
+        // What a control joins is not known where its price is not.
+        Steering::Stated {
+            facts: Err(obstacle),
+            ..
+        } => return obstructed("separable", obstacle),
         Steering::Stated {
             facts: Ok(facts), ..
         } => (
@@ -59,7 +65,23 @@ pub(super) fn separable(subject: &mut Subject<'_>) -> Finding {
 fn apart(subject: &Subject<'_>, groups: &[Vec<usize>], place: &str) -> String {
     let d = subject.process.dimension();
     if groups.len() < d {
-        return format!("{} groups of states never meet in {place}", groups.len());
+        let name = |i: &usize| subject.process.graph.text(subject.process.state[*i]);
+        let together = groups.iter().filter(|group| group.len() > 1).take(3);
+        let together: Vec<String> = together
+            .map(|group| {
+                group
+                    .iter()
+                    .take(4)
+                    .map(name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            })
+            .collect();
+        return format!(
+            "{} groups of states never meet in {place}; together: {}",
+            groups.len(),
+            together.join(" | ")
+        );
     }
     if place == "f or D" {
         return format!("no two of the {d} states meet in f or D");

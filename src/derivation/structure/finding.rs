@@ -55,6 +55,16 @@ impl Finding {
         }
     }
 
+    /// Takes back what a bounded control has not: its cost is no square of its distance from the best.
+    pub fn bound(&mut self) {
+        if self.found && matches!(self.name, "linear-quadratic" | "hopf-cole") {
+            self.found = false;
+            self.evidence = Evidence::Proved;
+            "the control is bounded".clone_into(&mut self.because);
+            "leave out dynamics.control_bounds".clone_into(&mut self.nearest);
+        }
+    }
+
     /// How it was made sure of, if not by proof.
     pub(super) fn by(mut self, evidence: Evidence) -> Self {
         self.evidence = evidence;

@@ -1,4 +1,7 @@
 //! Whether the drift is a gradient.
+//!
+//! Mixed derivatives decide where the drift is continuous. Across a jump they say nothing, so a drift that jumps in another
+//! state than its own is no proof, whatever its derivatives off the jump.
 
 use crate::derivation::ground::evidence::{Evidence, Refuted};
 use crate::derivation::ground::matrix::{self, as_multiple_of_identity};
@@ -40,9 +43,24 @@ pub fn gradient(noising: &mut Noising) -> Result<Gradient, Asymmetry> {
     }
 }
 
+/// Whether a component of a field may jump where another coordinate than its own changes.
+fn jumps_across(noising: &Noising, field: &[Expr]) -> bool {
+    field.iter().enumerate().any(|(i, f)| {
+        let others = noising.state.iter().enumerate().filter(|(j, _)| *j != i);
+        let others: Vec<Expr> = others.map(|(_, x)| *x).collect();
+        let jumps = noising.graph.jumps(*f);
+        jumps
+            .into_iter()
+            .any(|jump| noising.graph.depends_on_any(jump, &others))
+    })
+}
+
 /// The first pair of a vector field whose Jacobian is not symmetric, with the difference.
 fn symmetric(noising: &mut Noising, field: &[Expr]) -> Result<Evidence, Asymmetry> {
-    let mut evidence = Evidence::Proved;
+    let mut evidence = match jumps_across(noising, field) {
+        true => Evidence::Stated,
+        false => Evidence::Proved,
+    };
     for i in 0..field.len() {
         for j in 0..i {
             let across = noising.graph.derivative(field[i], noising.state[j]);

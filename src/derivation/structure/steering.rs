@@ -23,15 +23,15 @@ pub(super) fn control_affine(noising: &mut Noising, stated: &Stated) -> Finding 
     found.unlocking("closed policy", "drift = b(x,t) + B(x,t) u")
 }
 
-/// The running cost is `q + 1/2 u'Ru` with `R > 0`.
+/// The running cost is `l_0 + N.u + 1/2 u'Ru` with `R > 0`.
 pub(super) fn quadratic_control(noising: &mut Noising, stated: &Stated) -> Finding {
     let graph = &mut noising.graph;
-    let checked = controlled::effort(graph, stated).and_then(|(_, effort)| {
-        let smallest = controlled::positive(graph, stated, &effort)?;
-        Ok((effort, smallest))
+    let checked = controlled::effort(graph, stated).and_then(|cost| {
+        let smallest = controlled::positive(graph, stated, &cost.matrix)?;
+        Ok((cost.slope, cost.matrix, smallest))
     });
     let found = match checked {
-        Ok((effort, smallest)) => {
+        Ok((slope, effort, smallest)) => {
             let constant = effort
                 .iter()
                 .flatten()
@@ -55,20 +55,23 @@ pub(super) fn quadratic_control(noising: &mut Noising, stated: &Stated) -> Findi
                 let because = format!("{matrix}, smallest eigenvalue at 64 points {smallest:.3}");
                 (tested, because)
             };
-            Finding::found("quadratic-control", because).by(evidence)
+            let linear = match slope.iter().all(|s| graph.is_zero(*s)) {
+                true => "",
+                false => "; linear terms completed to a square",
+            };
+            Finding::found("quadratic-control", because + linear).by(evidence)
         }
         Err(obstacle) => {
             let nearest = match &obstacle {
-                Obstacle::CrossTerm { .. } => "complete the square in the control",
                 Obstacle::NotPositive { .. } => "a positive price for every control",
-                _ => "a running cost q(x,t) + 1/2 u'R(x,t) u",
+                _ => "a running cost q(x,t) + N(x,t).u + 1/2 u'R(x,t) u",
             };
             Finding::missing("quadratic-control", obstacle.to_string(), nearest)
         }
     };
     found.unlocking(
         "closed policy",
-        "running cost q + 1/2 u'Ru, R positive definite",
+        "running cost q + N.u + 1/2 u'Ru, R positive definite",
     )
 }
 
@@ -79,7 +82,7 @@ fn number(value: f64) -> String {
 }
 
 /// A structure that needs a closed minimiser.
-fn obstructed(name: &'static str, obstacle: &Obstacle) -> Finding {
+pub(super) fn obstructed(name: &'static str, obstacle: &Obstacle) -> Finding {
     let nearest = "control-affine drift and quadratic effort come first";
     Finding::missing(name, obstacle.to_string(), nearest)
 }

@@ -1,12 +1,14 @@
 //! Presets: named noising processes, their keys, and their coefficients as symbols.
 
 use crate::expr::{Expr, Graph};
+use crate::numeric::quadrature::Rule;
 use crate::problem::format::key::{Bound, Names};
 use crate::problem::meant::model::{Calculus, Dynamics, Preset, Rate};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Value};
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::floats;
+use std::num::NonZeroUsize;
 
 /// Times at which a rate is tried for its sign.
 const PROBES: usize = 64;
@@ -31,6 +33,7 @@ pub(crate) fn preset_dynamics(
         },
         "sub-vp" => {
             let beta = read_beta(reader, section, horizon)?;
+            let beta = straight(reader, beta, horizon.1);
             if let (Rate::Expression(_), Some(entry)) = (&beta, section.take("beta")) {
                 reader.push(
                     Diagnostic::error(
@@ -38,7 +41,7 @@ pub(crate) fn preset_dynamics(
                         entry.node.span.clone(),
                         "preset `sub-vp` needs the integral of `beta` in closed form",
                     )
-                    .note("accepted: a number, or [lo, hi] for a linear beta"),
+                    .note("accepted: a number, [lo, hi], or an expression linear in t"),
                 );
                 return None;
             }
@@ -186,6 +189,27 @@ fn read_beta(reader: &mut Reader, section: &Section<'_>, horizon: (f64, f64)) ->
     Some(rate)
 }
 
+/// A rate whose expression is linear in time, by its values at time 0 and at the end of the horizon.
+fn straight(reader: &mut Reader, rate: Rate, end: f64) -> Rate {
+    let Rate::Expression(beta) = rate else {
+        return rate;
+    };
+    let time = reader.formulas.time();
+    let graph = &mut reader.formulas.graph;
+    let parts = graph.affine_coefficients(beta, &[time]);
+    let ends = parts.and_then(|(slope, lo)| {
+        let [slope, lo] = [slope[0], lo].map(|e| graph.evaluate(e, &[]));
+        Some((slope?, lo?))
+    });
+    match ends {
+        Some((slope, lo)) => Rate::Linear {
+            lo,
+            hi: lo + slope * end,
+        },
+        None => rate,
+    }
+}
+
 /// A noise rate must be finite and not negative, and positive inside the horizon.
 fn check_rate(
     reader: &mut Reader,
@@ -217,6 +241,51 @@ fn check_rate(
                     format!("`dynamics.beta` is {value} at t = {t}"),
                 )
                 .note("a noise rate is finite, and positive inside the horizon"),
+            );
+            return None;
+        }
+    }
+    if let Rate::Expression(beta) = rate {
+        integrable(reader, node, *beta, (start, end))?;
+    }
+    Some(())
+}
+
+/// Halvings of the distance to an end of the horizon, and how many of the last must not shrink the integral between them
+/// by this share for it to diverge.
+const HALVINGS: i32 = 28;
+const LAST: usize = 6;
+const SHRINKS: f64 = 1e-4;
+/// Nodes of the integral from one halving to the next.
+const NODES: NonZeroUsize = NonZeroUsize::new(12).expect("not zero");
+
+/// Refuses a rate whose integral diverges at an end of the horizon, whatever a pole becomes in doubles: `int dt/t` gains
+/// as much from every halving of the distance, a pole that can be integrated gains less and less.
+fn integrable(
+    reader: &mut Reader,
+    node: &Node,
+    beta: Expr,
+    (start, end): (f64, f64),
+) -> Option<()> {
+    let time = reader.formulas.time();
+    let graph = &reader.formulas.graph;
+    let rate = |t: f64| graph.evaluate(beta, &[(time, t)]).unwrap_or(f64::NAN);
+    for (edge, inwards) in [(start, 1.0), (end, -1.0)] {
+        let place = |k: i32| edge + inwards * 0.5 * (end - start) * 0.5_f64.powi(k);
+        let shells: Vec<f64> = (0..HALVINGS)
+            .map(|k| {
+                let (a, b) = (place(k + 1), place(k));
+                Rule::legendre(NODES, a.min(b), a.max(b)).apply(rate)
+            })
+            .collect();
+        let last = &shells[shells.len() - LAST..];
+        let grows = |pair: &[f64]| pair[1] >= (1.0 - SHRINKS) * pair[0] && pair[0] > 0.0;
+        if last.windows(2).all(grows) {
+            let message = format!("the integral of `dynamics.beta` diverges at t = {edge}");
+            reader.push(
+                Diagnostic::error("E013", node.span.clone(), message)
+                    .note("the noise forgets the data at once; reverse time could never begin")
+                    .help("end the horizon before the pole, as in horizon = [0.0, 0.99]"),
             );
             return None;
         }

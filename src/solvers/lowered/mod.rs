@@ -9,3 +9,4 @@ pub mod problem;
 pub mod refusal;
 pub(crate) mod start_law;
 pub mod target;
+pub mod typed_control;

@@ -11,7 +11,9 @@
 //! `Phi = -log p`. A simulation is the process without a control.
 
 use crate::derivation::control::temperature::{NoTemperature, temperature};
-use crate::derivation::ground::controlled::{ControlledDiffusion, Obstacle, take_apart};
+use crate::derivation::ground::controlled::{
+    ControlledDiffusion, Obstacle, take_apart, take_apart_in_bounds,
+};
 use crate::derivation::ground::noising::Noising as Symbolic;
 use crate::derivation::ground::stated::{Clock, Stated};
 use crate::derivation::kind::dispatch::{EndLaw, lowered};
@@ -22,10 +24,11 @@ use crate::discretization::steered::SteeredProcess;
 use crate::expr::{CompileError, Expr, Kernel};
 use crate::field::noised_mixture::NoisedMixture;
 use crate::numeric::batch::Batch;
+use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::meant::law::{Law, Mixture};
 use crate::problem::meant::model::{Boundary, Problem};
-use crate::problem::meant::task::{Kind, Task};
+use crate::problem::meant::task::{Kind, Sense, Task};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::{draw_start, is_drawn};
 
@@ -145,11 +148,18 @@ impl Lowered {
             Some(NoisedMixture::new(mixture, transition, noising.start()))
         });
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
-        let mut process = take_apart(&stated)?;
+        let mut process = match &problem.control_bounds {
+            Some(_) => take_apart_in_bounds(&stated)?,
+            None => take_apart(&stated)?,
+        };
         process.start = Some(start.clone());
         let temperature = match process.clock {
             // The lowering steers through the noise at unit price: B = G, R = 1.
             Clock::Reversed => Ok(1.0),
+            Clock::Forward if !process.is_priced() => Err(NoTemperature {
+                because: "a control has another price than a quadratic one".to_owned(),
+                nearest: None,
+            }),
             Clock::Forward => temperature_of(&mut process),
         };
         Ok(Self {
@@ -323,6 +333,19 @@ impl Lowered {
         self.process.dimension()
     }
 
+    /// 1, or -1 where the file asks for the largest gain: the equations count its opposite as a cost.
+    pub fn sign_of_costs(&self) -> f64 {
+        match &self.problem.task {
+            Task::Control(task) if task.cost.sense == Sense::Maximise => -1.0,
+            _ => 1.0,
+        }
+    }
+
+    /// A cost of the equations as the file counts it.
+    pub fn as_counted(&self, cost: Estimate) -> Estimate {
+        Estimate::new(self.sign_of_costs() * cost.value, cost.error, cost.kind)
+    }
+
     /// Start and end of the horizon of the file.
     pub fn horizon(&self) -> (f64, f64) {
         self.problem.dynamics.horizon
@@ -348,7 +371,8 @@ impl Lowered {
         let matrices = [&process.diffusion, &parts.channel, &parts.effort];
         let mut entries = matrices.into_iter().flatten().flatten();
         let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
-        !entries.any(moving) && !process.drift.iter().any(moving) && !moving(&parts.running)
+        let mut rates = process.drift.iter().chain(&parts.toll);
+        !entries.any(moving) && !rates.any(moving) && !moving(&parts.running)
     }
 
     /// Draws `first..first + points` of the start law.
@@ -373,8 +397,8 @@ fn noised(task: &Task) -> Option<&Law> {
 /// The temperature as a number.
 fn temperature_of(process: &mut ControlledDiffusion) -> Result<f64, NoTemperature> {
     temperature(process).map(|found| {
-        let number = process.process.graph.as_number(found.value);
-        number.map_or(f64::NAN, |value| value.to_f64())
+        let number = process.process.graph.evaluate(found.value, &[]);
+        number.expect("a temperature contains neither state nor time")
     })
 }
 

@@ -1,10 +1,11 @@
 //! The best controls at a node, in the box of their bounds, state by state.
 //!
 //! ```text
-//! min over u of  v B u + 1/2 u' R u,      u_j <- clamp( -(v B_j + sum_{k != j} R_jk u_k) / R_jj )
+//! min over u of  v B u + N u + 1/2 u' R u,      u_j <- clamp( -(v B_j + N_j + sum_{k != j} R_jk u_k) / R_jj )
 //! ```
 //!
-//! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R.
+//! coordinate by coordinate until nothing moves: at once where R is diagonal, and convergent for every positive R. A control
+//! without R is on its bounds.
 
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
@@ -29,6 +30,8 @@ pub(crate) struct Response {
     acting: Vec<Vec<usize>>,
     /// By state, entries of `B` in its row: place and control.
     pushes: Vec<Vec<(usize, usize)>>,
+    /// By control, the place of its entry of `N`.
+    tolls: Vec<Option<usize>>,
     /// By state, entries of `R` of its controls: place, row and column.
     prices: Vec<Vec<(usize, usize, usize)>>,
 }
@@ -56,7 +59,10 @@ impl Response {
                 .map(|(k, (a, b))| (k, *a, *b))
                 .collect()
         };
+        let tolled = lowered.compiled.steered.toll().places();
+        let toll = |j: usize| tolled.iter().position(|(_, control)| *control == j);
         Self {
+            tolls: (0..controls).map(toll).collect(),
             prices: acting.iter().map(priced).collect(),
             acting,
             pushes,
@@ -73,21 +79,23 @@ impl Response {
         self.bounds.len()
     }
 
-    /// `B` and `R` at a block of points.
+    /// `B`, `N` and `R` at a block of points.
     pub(crate) fn at(&self, t: f64, x: BatchRef<'_>) -> Prices {
         let process = &self.lowered.compiled.steered;
         Prices {
             channel: process.channel().values(t, x),
+            toll: process.toll().values(t, x),
             effort: process.effort().values(t, x),
             response: self.clone(),
         }
     }
 }
 
-/// `B` and `R` at a block of points.
+/// `B`, `N` and `R` at a block of points.
 pub(crate) struct Prices {
     response: Response,
     channel: Batch,
+    toll: Batch,
     effort: Batch,
 }
 
@@ -107,14 +115,22 @@ impl Prices {
             .sum()
     }
 
-    /// `1/2 u' R u` of the controls of a state at point `i`.
+    /// `N_j` at point `i`.
+    #[inline]
+    fn toll(&self, i: usize, control: usize) -> f64 {
+        let place = self.response.tolls[control];
+        place.map_or(0.0, |place| entry(&self.toll, i, place))
+    }
+
+    /// `N . u + 1/2 u' R u` of the controls of a state at point `i`.
     #[inline]
     pub(crate) fn price(&self, i: usize, state: usize, u: &[f64]) -> f64 {
         let prices = self.response.prices[state].iter();
         let twice: f64 = prices
             .map(|(k, a, b)| entry(&self.effort, i, *k) * u[*a] * u[*b])
             .sum();
-        0.5 * twice
+        let acting = self.response.acting[state].iter();
+        acting.map(|j| self.toll(i, *j) * u[*j]).sum::<f64>() + 0.5 * twice
     }
 
     /// The best controls of a state for a slope `v` along it.
@@ -127,7 +143,7 @@ impl Prices {
             self.response.prices[state].as_slice(),
         ) {
             // One control, as most states have.
-            let pull = slope * entry(&self.channel, i, *push);
+            let pull = slope * entry(&self.channel, i, *push) + self.toll(i, *j);
             let (low, high) = self.response.bounds[*j];
             u[*j] = (-pull / entry(&self.effort, i, *own)).max(low).min(high);
             return;
@@ -136,7 +152,8 @@ impl Prices {
         for _ in 0..ROUNDS {
             let mut moved = 0.0_f64;
             for (k, j) in &self.response.pushes[state] {
-                let (mut pull, mut own) = (slope * entry(&self.channel, i, *k), 0.0);
+                let pushed = slope * entry(&self.channel, i, *k);
+                let (mut pull, mut own) = (pushed + self.toll(i, *j), 0.0);
                 for (k, row, column) in &self.response.prices[state] {
                     if row == j && column == j {
                         own = entry(&self.effort, i, *k);

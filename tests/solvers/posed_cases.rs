@@ -1,0 +1,199 @@
+//! Small problems with known answers: what is posed is what is solved, and what is called proved is true.
+//!
+//! Truths: Riccati equations, finite differences and quadrature made with other software, closed forms.
+
+use onsager::derivation::{Evidence, Finding};
+use onsager::study::{Findings, Solvers, Study, Unable};
+use std::path::Path;
+
+fn posed(name: &str) -> Study {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let path = folder.join(name).with_extension("toml");
+    Study::load(&path).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+fn structure(name: &str, wanted: &str) -> Finding {
+    let found = posed(name).structure();
+    let found = found.unwrap_or_else(|why| panic!("{name}: {why}"));
+    let mut findings = found.into_iter();
+    let finding = findings.find(|finding| finding.name == wanted);
+    finding.expect("every structure is looked for")
+}
+
+fn solved(name: &str, methods: &[&str]) -> Findings {
+    let asked = match methods {
+        [] => Solvers::File,
+        some => Solvers::Named(some),
+    };
+    let found = posed(name).solve(asked);
+    found.unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// A number of a run: the truth lies within three errors of it, and within `sharp`.
+fn holds(found: &Findings, what: &str, truth: f64, sharp: f64) {
+    let value = found.quantity(what).expect("a named number");
+    let off = (value.value - truth).abs();
+    let name = &found.lowered().problem.name;
+    assert!(off <= sharp, "{name}: {what} = {value:?}, right {truth}");
+    let rounding = 1e-6 * truth.abs();
+    assert!(
+        off <= 3.0 * value.error + rounding,
+        "{name}: {what} = {value:?}, right {truth}"
+    );
+}
+
+#[test]
+fn kinks_make_no_quadratic_costs() {
+    for name in ["abs_end_cost", "kink_rare_lq", "oscillator_abs_end"] {
+        let finding = structure(name, "linear-quadratic");
+        assert!(!finding.found, "{name}: {finding:?}");
+    }
+    holds(&solved("abs_end_cost", &[]), "value", 0.36487, 1e-4);
+}
+
+#[test]
+fn costs_linear_in_the_control_are_completed_to_a_square() {
+    // p = -0.6 exp(0.4 (1 - t)); V = p x + int (-0.33 p - 0.605 p^2), u = -0.3 - 1.1 p.
+    let found = solved("linear_control_cost", &[]);
+    holds(&found, "value", 0.3573471, 1e-6);
+    holds(&found, "control", 0.6846043, 1e-6);
+    let found = solved("c1_indefinite_cross", &[]);
+    holds(&found, "value", -0.6159643328, 1e-7);
+    let answer = found.answer("riccati").expect("solved");
+    let control = answer.policy().expect("a policy").at(3.0, &[1.0])[0];
+    // At the end V = 0 and the cheapest control is -2 x.
+    assert!((control + 2.0).abs() < 1e-9, "{control}");
+}
+
+#[test]
+fn gains_carry_the_sign_of_the_file() {
+    let found = solved("c3_firm", &[]);
+    holds(&found, "value", 3.350827994245495, 1e-6);
+    holds(&found, "control", 0.318521337949, 1e-6);
+    let answer = found.answer("riccati").expect("solved");
+    let value = answer.value().expect("a value").at(0.0, &[2.0]);
+    assert!((value - 3.350827994245495).abs() < 1e-6, "{value}");
+    let record = found.record("", false);
+    assert!(record.headline.starts_with("The optimal gain is 3.35083"));
+    let cost = record.statement.iter().find(|line| line.name == "gain");
+    assert!(cost.expect("the gain is stated").text.starts_with("max"));
+    let found = solved("c4_sense_max", &["hopf-cole"]);
+    holds(&found, "value", -2.03734, 1e-5);
+}
+
+#[test]
+fn a_temperature_may_hide_behind_noise_of_the_state() {
+    let finding = structure("state_noise_temperature_ito", "hopf-cole");
+    assert!(finding.found && finding.because.ends_with("lambda = 1/2"));
+    let typed = "format = 1\n[problem]\nname = \"typed\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\n\
+        control = \"u\"\ndrift = \"-x + u\"\ndiffusion = 0.7071067811865476\n\
+        [initial]\nfamily = \"delta\"\nat = 0.5\n[cost]\nrunning = \"0.5*u^2\"\nterminal = \"x^4\"\n";
+    let study = Study::parse(typed).expect("a problem");
+    let derivation = study.derive().expect("nothing is refuted");
+    let finding = derivation.structure.iter().find(|f| f.name == "hopf-cole");
+    assert!(finding.expect("looked for").found);
+    // Two controls, whose noises differ in the last digit of what was typed.
+    let pair = typed
+        .replace("\"x\"", "\"x[2]\"")
+        .replace("\"u\"", "\"u[2]\"")
+        .replace("\"-x + u\"", "[\"u[0]\", \"u[1]\"]")
+        .replace(
+            "0.7071067811865476",
+            "[0.7071067811865476, 0.7071067811865475]",
+        )
+        .replace("at = 0.5", "at = [0.5, 0.5]")
+        .replace("u^2", "norm2(u)")
+        .replace("x^4", "x[0]^4 + x[1]^4*x[0]^2");
+    let study = Study::parse(&pair).expect("a problem");
+    let derivation = study.derive().expect("nothing is refuted");
+    let finding = derivation.structure.iter().find(|f| f.name == "hopf-cole");
+    let finding = finding.expect("looked for");
+    assert!(finding.found, "{finding:?}");
+    assert!(matches!(finding.evidence, Evidence::Tested { .. }));
+}
+
+#[test]
+fn prices_join_controls_of_any_number() {
+    let finding = structure("price_couples_controls", "separable");
+    assert!(
+        finding.because.ends_with("together: x[0], x[1]"),
+        "{finding:?}"
+    );
+    assert!(!structure("lq_four_controls_nondiag", "separable").found);
+    let found = solved("lq_four_controls_nondiag", &[]);
+    holds(&found, "value", 1.60228849, 1e-6);
+    // Without a price nothing is known of what a control joins.
+    let unknown = structure("c9b_bangbang", "separable");
+    assert!(!unknown.found);
+}
+
+#[test]
+fn singular_noise_is_never_inverted() {
+    let derivation = posed("b5_rank_deficient").derive().expect("derived");
+    for step in derivation.all_steps() {
+        for line in &step.statement {
+            assert!(!line.text.contains("D^-1"), "{}", line.text);
+        }
+    }
+}
+
+#[test]
+fn a_control_without_a_price_stays_on_its_bounds() {
+    // E max over s <= 1 of (W_s - s)^2: the control pushes to the origin.
+    let found = solved("c9b_bangbang", &[]);
+    let value = found.quantity("value").expect("a value");
+    let off = (value.value - 0.333369058824627).abs();
+    assert!(off <= 1e-3, "{value:?}");
+}
+
+#[test]
+fn rounding_is_no_contradiction() {
+    let study = posed("false_refutation_power30");
+    study.derive().expect("what is right is not refuted");
+}
+
+#[test]
+fn squares_are_not_multiplied_out_for_nothing() {
+    let posed = [posed("hang_two_gaussians"), posed("mixture_end_10d")];
+    let found = posed.map(|study| study.structure().expect("a structure"));
+    for findings in found {
+        let linear = findings.iter().find(|f| f.name == "hopf-cole");
+        assert!(linear.expect("looked for").found);
+    }
+}
+
+#[test]
+fn prices_without_a_method_are_refused_with_a_code() {
+    let quartic = "format = 1\n[problem]\nname = \"quartic\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\n\
+        control = \"u\"\ndrift = \"u\"\ndiffusion = 0.5\n[initial]\nfamily = \"delta\"\nat = 0.5\n[cost]\n\
+        running = \"u^4\"\nterminal = \"x^2\"\n";
+    for running in ["u^4", "abs(u)", "u^2 + max(u, 0)^3"] {
+        let study = Study::parse(&quartic.replace("u^4", running)).expect("a problem");
+        let Err(why @ Unable::Refused(_)) = study.solve(Solvers::File) else {
+            panic!("{running} has no method");
+        };
+        assert_eq!(why.exit().code(), 3);
+        assert!(why.to_string().contains("E321"), "{why}");
+    }
+}
+
+#[test]
+fn a_drift_that_jumps_is_not_turned_around() {
+    let reverse = "format = 1\n[problem]\nname = \"jump\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\n\
+        mean = 0\ncov = 1\n[dynamics]\ndrift = \"-3*sign(x)\"\ndiffusion = 1\ndomain = [-6, 6]\n";
+    let study = Study::parse(reverse).expect("a problem");
+    let why = study
+        .derive()
+        .expect_err("its reverse has a part on the jump");
+    assert!(why.to_string().contains("E302"), "{why}");
+}
+
+#[test]
+fn a_schedule_whose_integral_diverges_is_refused_at_its_end() {
+    let pole = "format = 1\n[problem]\nname = \"pole\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\n\
+        mean = 0.7\ncov = 0.3\n[dynamics]\npreset = \"vp\"\nbeta = \"pi*tan(pi*t/2)\"\nhorizon = [0.0, 1.0]\n";
+    // Finite in doubles at t = 1, where tan(pi/2) is 1.6e16.
+    let why = Study::parse(pole).err().expect("its integral diverges");
+    assert!(why.to_string().contains("diverges at t = 1"), "{why}");
+    Study::parse(&pole.replace("1.0]", "0.995]")).expect("no pole on the horizon");
+}
