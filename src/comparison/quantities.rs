@@ -124,7 +124,7 @@ pub fn numbers_of(lowered: &Lowered, answer: &Answer) -> Vec<(String, Estimate)>
         out.push(("value".to_owned(), value));
     }
     if let (Some(point), Some(policy)) = (lowered.start_point(), &answer.policy) {
-        out.extend(first_control(lowered, policy.as_ref(), point, answer.cost));
+        out.extend(first_control(lowered, policy.as_ref(), point, answer));
     }
     let quantities = answer.quantities.iter();
     out.extend(quantities.map(|quantity| (quantity.name.clone(), quantity.value)));
@@ -136,18 +136,20 @@ fn first_control(
     lowered: &Lowered,
     policy: &dyn Field,
     point: &[f64],
-    cost: Option<Estimate>,
+    answer: &Answer,
 ) -> Vec<(String, Estimate)> {
     let mut u = Batch::zeros(1, policy.outputs());
     let at = Batch::from_rows(point.len(), &[point]);
     policy.eval(lowered.process.horizon.0, at.as_ref(), u.as_mut());
-    // The control follows from the slope of the value: its relative error is taken to be the value's.
-    let relative = cost.map_or(0.0, |cost| {
+    // Without an estimate of its own: it follows from the slope of the value, whose relative error it is given.
+    let relative = answer.cost.map_or(0.0, |cost| {
         cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
     });
     let mut out = Vec::new();
     for (j, value) in u.as_slice().iter().enumerate() {
-        let estimate = Estimate::new(*value, relative * value.abs(), ErrorKind::Grid);
+        let own = answer.control_error.get(j).copied();
+        let error = own.unwrap_or(relative * value.abs());
+        let estimate = Estimate::new(*value, error, ErrorKind::Grid);
         if u.columns() == 1 {
             out.push(("control".to_owned(), estimate));
         }

@@ -30,6 +30,79 @@ pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
     }
 }
 
+/// How far from the order of the scheme that of the finest levels may be where it is known, and that of the coarser ones.
+const KNOWN: [f64; 2] = [0.3, 0.6];
+/// Share of the last difference by which an extrapolation is off where only the finest levels show the order.
+const HALF_KNOWN: f64 = 0.1;
+/// Least order that is believed.
+const SLOWEST: f64 = 0.5;
+
+/// Answers of four grids, finest first, and the order of their scheme.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Halved {
+    pub(crate) levels: [f64; 4],
+    pub(crate) order: f64,
+}
+
+impl Halved {
+    fn differences(&self) -> [f64; 3] {
+        [0, 1, 2].map(|k| self.levels[k] - self.levels[k + 1])
+    }
+
+    /// Whether the finest three levels show the order of the scheme, and whether the coarsest three do.
+    fn shown(&self) -> [bool; 2] {
+        let away = self.differences();
+        [0, 1].map(|k| {
+            let order = (away[k + 1] / away[k]).log2();
+            (order - self.order).abs() <= KNOWN[k]
+        })
+    }
+
+    /// Whether Richardson's extrapolation of the two finest levels is better than the finest.
+    pub(crate) fn extrapolates(&self) -> bool {
+        self.shown()[0]
+    }
+
+    /// `u_1 + (u_1 - u_2) / (2^p - 1)` from the two finest levels; how far it may be off. `share` is that of the distance to
+    /// the same of the next two, where four levels show the order: differences that agree by accident show none.
+    pub(crate) fn error_of_extrapolated(&self, share: f64) -> f64 {
+        let rate = self.order.exp2();
+        let away = self.differences();
+        let limits = [0, 1, 2].map(|k| self.levels[k] + away[k] / (rate - 1.0));
+        let [first, second] = [0, 1].map(|k| (limits[k] - limits[k + 1]).abs());
+        let error = match self.shown() {
+            [true, true] => share * first.max(second / (rate * rate)),
+            [true, false] => first.max(second / rate).max(HALF_KNOWN * away[0].abs()),
+            _ => first.max(second / rate).max(self.last()),
+        };
+        self.known(error)
+    }
+
+    /// How far the answer of the finest grid may be off.
+    pub(crate) fn error_of_finest(&self) -> f64 {
+        let away = self.differences();
+        let order = (away[1] / away[0]).abs().log2().clamp(SLOWEST, self.order);
+        let order = if self.shown()[0] { order } else { SLOWEST };
+        self.known(self.last() / (order.exp2() - 1.0))
+    }
+
+    /// The difference between the two finest levels, or what that of the next two leads to expect.
+    fn last(&self) -> f64 {
+        let away = self.differences();
+        away[0].abs().max(away[1].abs() / self.order.exp2())
+    }
+
+    /// An error that is no number is not known.
+    fn known(&self, error: f64) -> f64 {
+        let rounding = 8.0 * f64::EPSILON * self.levels[0].abs();
+        if error.is_nan() {
+            f64::INFINITY
+        } else {
+            error + rounding
+        }
+    }
+}
+
 /// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes (over three
 /// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can have, which only terms beyond the leading one explain.
 pub fn unsettled(order: f64, coarser: f64, expected: f64) -> f64 {

@@ -1,5 +1,6 @@
 //! Equations on grids of states: values, densities.
 
+pub(crate) mod at_start;
 pub mod density;
 pub mod discrete_value;
 pub mod fokker_planck;
