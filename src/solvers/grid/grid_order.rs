@@ -30,8 +30,9 @@ pub(crate) fn observed_orders(squares: [f64; 3]) -> Vec<(&'static str, f64)> {
     }
 }
 
-/// How far from the order of the scheme that of the finest levels may be where it is known, and that of the coarser ones.
-const KNOWN: [f64; 2] = [0.3, 0.6];
+/// How far from an order `p` of the scheme that of the finest levels may be where it is known: a tenth and `p` tenths; that of
+/// the coarser ones twice as far.
+const KNOWN: f64 = 0.1;
 /// Share of the last difference by which an extrapolation is off where only the finest levels show the order.
 const HALF_KNOWN: f64 = 0.1;
 /// Least order that is believed.
@@ -54,7 +55,7 @@ impl Halved {
         let away = self.differences();
         [0, 1].map(|k| {
             let order = (away[k + 1] / away[k]).log2();
-            (order - self.order).abs() <= KNOWN[k]
+            (order - self.order).abs() <= KNOWN * (1.0 + self.order) * (1 + k) as f64
         })
     }
 

@@ -9,6 +9,9 @@
 //! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
 //! drift, with splines in space.
 //!
+//! Where that gives no number on a coarse grid, because the drift carries in what goes on beyond the grid, feet are kept
+//! on it; and where that does not help, steps are line by line.
+//!
 //! Where an edge reflects, absorbs or is periodic, an event ends paths ([`crate::solvers::lowered::edges`]), or the noise
 //! depends on the state, steps are implicit instead, line by line: `psi` relative to what it is at the end of the step, by
 //! TR-BDF2 and differences of three nodes, and the logarithm of that is added to `V`. Lines on which `psi` changes by more
@@ -57,7 +60,7 @@ use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::at_start::AtStart;
 use crate::solvers::grid::grid_order::{Halved, observed_orders};
 use crate::solvers::grid::groups::joined_noise;
-use crate::solvers::grid::hopf_cole::level::Level;
+use crate::solvers::grid::hopf_cole::level::{Drift, Level};
 use crate::solvers::grid::lines;
 use crate::solvers::grid::lines::best::Coefficients;
 use crate::solvers::grid::lines::level::FEWEST_CELLS;
@@ -73,6 +76,7 @@ use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::options::{
     grid_text, linear_scheme, linear_steps, points, waves_or, waves_text,
 };
+use std::cell::Cell;
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
@@ -273,13 +277,14 @@ impl Method for HopfCole {
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let setting = Setting::new(lowered, admitted.temperature);
-        let needs_lines = setting.needs_lines;
-        let counts = self.counts(needs_lines);
+        let mut setting = Setting::new(lowered, admitted.temperature);
         let [fewer_cells, fewer_steps] = PROBE;
+        let counts = self.counts(setting.reading == Reading::Lines);
         let cells: Vec<usize> = counts.iter().map(|n| (n - 1) / fewer_cells).collect();
+        let cells: Vec<usize> = cells.iter().map(|n| (*n).max(FEWEST_CELLS)).collect();
         let steps = self.steps.next_multiple_of(COARSEST);
         let region = setting.settled(streams, (&cells, steps / fewer_steps));
+        let needs_lines = setting.reading == Reading::Lines;
         let domain = &region.edges.domain;
         let levels: Vec<Grid> = (0..LEVELS)
             .map(|k| {
@@ -403,7 +408,20 @@ struct Setting {
     temperature: f64,
     /// Whether the drift is the same at all times.
     autonomous: bool,
-    needs_lines: bool,
+    reading: Reading,
+    /// Whether a coarse grid gave no number.
+    failed: Cell<bool>,
+}
+
+/// How a step follows the drift.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// To feet, beyond the grid on the parabola that goes on there.
+    Feet,
+    /// To feet on the grid: where a drift from beyond carries parabolas of parabolas in, they run away.
+    Within,
+    /// By implicit steps, line by line.
+    Lines,
 }
 
 /// Where a grid has to be, by coarse ones of so many cells and steps.
@@ -425,21 +443,36 @@ impl Setting {
             process: Arc::new(lowered.compiled.steered.clone()),
             temperature,
             autonomous: !parts.drift.iter().any(moving),
-            needs_lines: line_by_line(lowered).is_some(),
+            reading: match line_by_line(lowered) {
+                Some(_) => Reading::Lines,
+                None => Reading::Feet,
+            },
+            failed: Cell::new(false),
         }
     }
 
-    fn settled(&self, streams: &Streams, (cells, steps): (&[usize], usize)) -> Region {
-        region::settle(&self.own, streams, cells, &|edges, axes| {
-            self.probe(edges, axes, steps)
-        })
+    /// Where the grid has to be; a reading with which a coarse grid gives no number makes way for the next.
+    fn settled(&mut self, streams: &Streams, (cells, steps): (&[usize], usize)) -> Region {
+        loop {
+            self.failed.set(false);
+            let region = region::settle(&self.own, streams, cells, &|edges, axes| {
+                let probe = self.probe(edges, axes, steps);
+                self.failed.set(self.failed.get() || probe.is_none());
+                probe
+            });
+            self.reading = match (self.failed.get(), self.reading) {
+                (true, Reading::Feet) => Reading::Within,
+                (true, Reading::Within) if joined_noise(&self.own).is_none() => Reading::Lines,
+                _ => return region,
+            };
+        }
     }
 
     fn grid(&self, edges: &Edges, axes: &[UniformAxis], steps: usize) -> Grid {
         let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
         let stride = kept_stride(&counts, steps)
             .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
-        if self.needs_lines {
+        if self.reading == Reading::Lines {
             let settings = Settings {
                 scheme: Scheme::Central,
                 tolerance: TOLERANCE,
@@ -458,7 +491,10 @@ impl Setting {
             axes,
             steps,
             stride,
-            self.autonomous,
+            Drift {
+                autonomous: self.autonomous,
+                within: self.reading == Reading::Within,
+            },
         ))
     }
 
@@ -508,7 +544,8 @@ fn line_by_line(lowered: &Lowered) -> Option<&'static str> {
     }
 }
 
-/// Observed orders of the gradient, averaged over optimal paths.
+/// Observed orders of the gradient, averaged over optimal paths in the first half of the horizon: where the end cost has
+/// kinks there is no order near the end, and the answer does not need it.
 fn orders(
     paths: &Scout,
     edges: &Edges,
@@ -516,6 +553,7 @@ fn orders(
 ) -> Vec<(&'static str, f64)> {
     let mut squares = [0.0; LEVELS - 1];
     let probed = paths.times.iter().zip(&paths.points);
+    let probed = probed.take(paths.times.len() / 2);
     for (t, points) in probed.step_by(PROBE_STRIDE) {
         let finite: Vec<Vec<f64>> = (0..PROBES.min(points.points()))
             .map(|i| points.row(i))

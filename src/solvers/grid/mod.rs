@@ -3,6 +3,7 @@
 pub(crate) mod at_start;
 pub mod density;
 pub mod discrete_value;
+pub(crate) mod end_cost;
 pub mod fokker_planck;
 pub(crate) mod grid_ladder;
 pub mod grid_order;
