@@ -147,6 +147,59 @@ mod tests {
         assert!(observed_orders([0.0, 0.0, 0.0]).is_empty());
     }
 
+    /// `1 + c h^p + c' h^(2p)`, its extrapolation and both errors.
+    #[test]
+    fn errors_of_four_grids_hold_what_is_left() {
+        for (order, next) in [(1.0, 0.3), (2.0, -0.4), (2.0, 0.0)] {
+            let level = |k: i32| {
+                let h = 0.05 * 2.0_f64.powi(k).powf(order);
+                1.0 + h + next * h * h
+            };
+            let halved = Halved {
+                levels: [0, 1, 2, 3].map(level),
+                order,
+            };
+            assert!(halved.extrapolates());
+            let limit = level(0) + (level(0) - level(1)) / (order.exp2() - 1.0);
+            let (off, error) = ((limit - 1.0).abs(), halved.error_of_extrapolated(1.0));
+            assert!(
+                off <= error && error < 20.0 * off + 1e-13,
+                "{order}: {off:e} {error:e}"
+            );
+            let (off, error) = (level(0) - 1.0, halved.error_of_finest());
+            assert!(
+                0.9 * off < error && error < 1.5 * off,
+                "{order}: {off:e} {error:e}"
+            );
+        }
+    }
+
+    /// The finest two agree by accident; differences that fall with the order of a kink.
+    #[test]
+    fn what_four_grids_do_not_agree_on_is_not_known() {
+        let crossing = Halved {
+            levels: [1.0, 1.0 + 1e-9, 1.02, 1.1],
+            order: 2.0,
+        };
+        assert!(!crossing.extrapolates());
+        assert!(crossing.error_of_extrapolated(0.25) > 4e-3);
+        assert!(crossing.error_of_finest() > 4e-3);
+        let kinked = Halved {
+            levels: [1, 2, 4, 8].map(|h| 1.0 + 0.01 * f64::from(h).sqrt()),
+            order: 2.0,
+        };
+        assert!(!kinked.extrapolates());
+        assert!(kinked.error_of_finest() > 0.009);
+        assert_eq!(
+            Halved {
+                levels: [f64::NAN; 4],
+                order: 2.0
+            }
+            .error_of_finest(),
+            f64::INFINITY
+        );
+    }
+
     #[test]
     fn a_mean_over_time_starts_at_its_time() {
         let values = [(0.0, [100.0]), (1.0, [1.0]), (2.0, [3.0]), (4.0, [3.0])];

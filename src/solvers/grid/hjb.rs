@@ -70,7 +70,10 @@ use crate::solvers::options::{
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number; else hopf-cole, riccati or path-integral";
+const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number";
+/// Methods for what it does not take; with bounds there are none.
+const OTHERS: &str = "else hopf-cole, riccati or path-integral";
+const TURNED: &str = "with bounds on the control no other method: states along which each control and each noise acts on one";
 /// Most coupled states a grid is made for.
 pub const MOST_STATES: usize = 3;
 /// Grids, finest first.
@@ -169,21 +172,26 @@ impl Method for Hjb {
                 "scheme = \"monotone\" or \"central\"",
             ));
         }
+        let others = match lowered.problem.control_bounds {
+            Some(_) => TURNED,
+            None => OTHERS,
+        };
+        let unlike = |reason: String| refusal(reason, &format!("{ACCEPTED}; {others}"));
         let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
             let because = smallest_coupling(&couplings);
             let reason = format!("{} states are coupled{because}", large.len());
-            return Err(refusal(reason, ACCEPTED));
+            return Err(unlike(reason));
         }
         if groups.len() > 1 && end_paths(lowered) {
-            return Err(refusal(SHARED_END.to_owned(), ACCEPTED));
+            return Err(unlike(SHARED_END.to_owned()));
         }
-        stops_are_edges(lowered).map_err(|reason| refusal(reason, ACCEPTED))?;
+        stops_are_edges(lowered).map_err(unlike)?;
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
             let own = group_problem(lowered, &parts, &states, g == 0)
-                .map_err(|error| refusal(error.to_string(), ACCEPTED))?;
+                .map_err(|error| unlike(error.to_string()))?;
             let counts: Vec<usize> = states
                 .iter()
                 .map(|i| finest_count(self.points[*i]))
@@ -191,7 +199,7 @@ impl Method for Hjb {
             kept_stride(&counts, self.steps.next_multiple_of(COARSEST))
                 .map_err(|large| refusal(large.reason, &large.accepted))?;
             if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.process)) {
-                return Err(refusal(reason, ACCEPTED));
+                return Err(unlike(reason));
             }
             found.push(Group {
                 states,
