@@ -148,7 +148,7 @@ pub(super) fn found_with(lowered: &Lowered, answer: &Answer) -> Vec<(String, Est
         out.push(("value".to_owned(), value));
     }
     if let (Some(point), Some(policy)) = (lowered.start_point(), &answer.policy) {
-        out.extend(first_control(lowered, policy.as_ref(), point, answer.cost));
+        out.extend(first_control(lowered, policy.as_ref(), point, answer));
     }
     let quantities = answer.quantities.iter();
     out.extend(quantities.map(|quantity| (quantity.name.clone(), quantity.value)));
@@ -160,7 +160,7 @@ fn first_control(
     lowered: &Lowered,
     policy: &dyn Field,
     point: &[f64],
-    cost: Option<Estimate>,
+    answer: &Answer,
 ) -> Vec<(String, Estimate)> {
     let mut u = Batch::zeros(1, policy.outputs());
     let at = Batch::from_rows(point.len(), &[point]);
@@ -168,13 +168,15 @@ fn first_control(
     policy.eval(start, at.as_ref(), u.as_mut());
     let process = &lowered.compiled.steered;
     process.count_from_zero(start, at.as_ref(), &mut u);
-    // The control follows from the slope of the value: its relative error is taken to be the value's.
-    let relative = cost.map_or(0.0, |cost| {
+    // Without an estimate of its own: it follows from the slope of the value, whose relative error it is given.
+    let relative = answer.cost.map_or(0.0, |cost| {
         cost.error / cost.value.abs().max(f64::MIN_POSITIVE)
     });
     let mut out = Vec::new();
     for (j, value) in u.as_slice().iter().enumerate() {
-        let estimate = Estimate::new(*value, relative * value.abs(), ErrorKind::Grid);
+        let own = answer.control_error.get(j).copied();
+        let error = own.unwrap_or(relative * value.abs());
+        let estimate = Estimate::new(*value, error, ErrorKind::Grid);
         if u.columns() == 1 {
             out.push(("control".to_owned(), estimate));
         }

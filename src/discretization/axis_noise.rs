@@ -6,7 +6,10 @@
 //!
 //! A Gauss–Hermite sum whose nodes are moved to the peak of the integrand and scaled to its width, as a parabola through
 //! `x` and `x ± g e` shows them: exact where W is quadratic along the axis, whatever `lambda` is. Between nodes of the
-//! grid W is the spline of the line.
+//! grid W is the spline of the line. Where the peak is more than a jump away the parabola is taken again there, until it
+//! stays: a steep W has no parabola that long.
+//!
+//! Where W has just been smoothed from a jump, [`AxisNoise::spread`] sums over the nodes of the grid instead.
 //!
 //! # Cost
 //! `2 + rule` evaluations of a cubic and `rule` exponentials a node.
@@ -23,6 +26,13 @@ use crate::numeric::quadrature::Rule;
 
 /// Least curvature along the noise, over lambda / g², for which the nodes are narrowed or widened as it says.
 pub const LEAST_CURVATURE: f64 = -0.5;
+/// Distance of a peak, in jumps, up to which the first parabola is believed.
+const NEAR: f64 = 1.5;
+/// Most parabolas, and the move below which the peak stays, over its width.
+const PARABOLAS: usize = 40;
+const STILL: f64 = 0.3;
+/// Jumps beyond which a normal density counts for nothing.
+const FAR: f64 = 8.0;
 /// Lines of one block.
 const SIDE_BY_SIDE: usize = 16;
 
@@ -48,6 +58,7 @@ impl AxisNoise<'_> {
         let place = |line: usize, i: usize| (line / inner * count + i) * inner + line % inner;
         let row = |line: usize| &rows[line * (count + 2)..][..count + 2];
         let shared: &[f64] = values;
+        let least = shared.iter().copied().fold(f64::INFINITY, f64::min);
         let own =
             |line: usize| -> Vec<f64> { (0..count).map(|i| shared[place(line, i)]).collect() };
         let lines = values.len() / count;
@@ -58,7 +69,8 @@ impl AxisNoise<'_> {
                 spline.set(row(line));
                 map_blocks(count, block(), |range| {
                     let mut scratch = Scratch::new(range.len());
-                    self.along(&spline, range.start, &own[range], &mut scratch);
+                    let first = range.start;
+                    self.along(&spline, first, (&own[range], least), &mut scratch);
                     scratch.out
                 })
                 .concat()
@@ -70,7 +82,7 @@ impl AxisNoise<'_> {
                 let mut out = Vec::with_capacity(range.len() * count);
                 for line in range {
                     spline.set(row(line));
-                    self.along(&spline, 0, &own(line), &mut scratch);
+                    self.along(&spline, 0, (&own(line), least), &mut scratch);
                     out.extend_from_slice(&scratch.out);
                 }
                 out
@@ -85,7 +97,13 @@ impl AxisNoise<'_> {
     }
 
     /// Nodes `first..` of a line, whose values are `centre`.
-    fn along(&self, spline: &LineSpline, first: usize, centre: &[f64], scratch: &mut Scratch) {
+    fn along(
+        &self,
+        spline: &LineSpline,
+        first: usize,
+        (centre, least): (&[f64], f64),
+        scratch: &mut Scratch,
+    ) {
         dispatch(Along {
             spline,
             first: first as f64,
@@ -93,9 +111,110 @@ impl AxisNoise<'_> {
             cells: self.jump / self.axes[self.axis].step,
             temperature: self.temperature,
             rule: self.rule,
+            least,
             scratch,
         });
     }
+
+    /// Whether sums over nodes of the grid resolve the noise.
+    pub fn is_resolved(&self) -> bool {
+        self.jump.abs() >= self.axes[self.axis].step
+    }
+
+    /// Replaces W by Z as a sum over nodes, of spectral accuracy where the noise is resolved, also where W is steep or bends
+    /// within a jump. Beyond the ends W goes on as the parabola through the last three nodes.
+    pub fn spread(&self, values: &mut [f64]) {
+        let count = self.axes[self.axis].count;
+        let inner: usize = self.axes[self.axis + 1..].iter().map(|a| a.count).product();
+        let place = |line: usize, i: usize| (line / inner * count + i) * inner + line % inner;
+        let shared: &[f64] = values;
+        let found = map_blocks(values.len() / count, 1, |range| {
+            let lines = range.map(|line| {
+                let own: Vec<f64> = (0..count).map(|i| shared[place(line, i)]).collect();
+                self.spread_line(&own)
+            });
+            lines.collect::<Vec<_>>()
+        });
+        for (line, z) in found.iter().flatten().enumerate() {
+            for (i, z) in z.iter().enumerate() {
+                values[place(line, i)] = *z;
+            }
+        }
+    }
+
+    fn spread_line(&self, own: &[f64]) -> Vec<f64> {
+        let cells = (self.jump / self.axes[self.axis].step).abs();
+        let colder = self.temperature.recip();
+        let steepest = own
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).abs() * colder)
+            .fold(0.0, f64::max);
+        let beyond = (FAR * cells).ceil() as usize;
+        let reach = FAR * cells + (cells * cells * steepest).min(own.len() as f64);
+        let reach = (reach.ceil() as usize).min(own.len() + beyond);
+        let n = own.len();
+        let parabola = |[a, b, c]: [f64; 3], s: f64| {
+            a + s * (0.5 * (4.0 * b - 3.0 * a - c) + 0.5 * s * (a - 2.0 * b + c))
+        };
+        let below = (1..=beyond).rev();
+        let below = below.map(|k| parabola([own[0], own[1], own[2]], -(k as f64)));
+        let above =
+            (1..=beyond).map(|k| parabola([own[n - 1], own[n - 2], own[n - 3]], -(k as f64)));
+        let exponents: Vec<f64> = below
+            .chain(own.iter().copied())
+            .chain(above)
+            .map(|w| -w * colder)
+            .collect();
+        let weights: Vec<f64> = (0..=reach)
+            .map(|k| -0.5 * (k as f64 / cells).powi(2))
+            .collect();
+        let terms = (-(reach as i64)..=reach as i64).map(|k| weights[k.unsigned_abs() as usize]);
+        let norm: f64 = terms.map(f64::exp).sum();
+        (0..n)
+            .map(|i| {
+                let middle = i + beyond;
+                let range = middle.saturating_sub(reach)..(middle + reach + 1).min(exponents.len());
+                let exponent = |j: usize| exponents[j] + weights[j.abs_diff(middle)];
+                let top = range
+                    .clone()
+                    .map(exponent)
+                    .fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = range.map(|j| (exponent(j) - top).exp()).sum();
+                -self.temperature * (top + (sum / norm).ln())
+            })
+            .collect()
+    }
+}
+
+/// Peak and width of `exp(-F)` for `F(z) = W/lambda + z^2/2`, by Newton's steps from where a first parabola puts them; never
+/// further than `most` from zero, beyond which `F` is above what it is there.
+pub(crate) fn peak(
+    mut exponent: impl FnMut(f64) -> f64,
+    first: (f64, f64),
+    most: f64,
+) -> (f64, f64) {
+    let (mut z, mut width) = (first.0.clamp(-most, most), first.1);
+    let mut best = (exponent(0.0), 0.0, first.1);
+    for _ in 0..PARABOLAS {
+        let [below, here, above] = [z - width, z, z + width].map(&mut exponent);
+        let slope = 0.5 * (above - below) / width;
+        let curvature = (above - 2.0 * here + below) / (width * width);
+        let bent = curvature.max(1.0 + LEAST_CURVATURE);
+        let next = (z - slope / bent).clamp(-most, most);
+        if !next.is_finite() {
+            break;
+        }
+        let moved = (next - z).abs();
+        width = bent.sqrt().recip();
+        if here < best.0 {
+            best = (here, z, width);
+        }
+        z = next;
+        if moved <= STILL * width {
+            return (z, width);
+        }
+    }
+    (best.1, best.2)
 }
 
 /// Tables of one line, or of a part of one.
@@ -128,6 +247,8 @@ struct Along<'a> {
     cells: f64,
     temperature: f64,
     rule: &'a Rule,
+    /// Least value of the whole grid.
+    least: f64,
     scratch: &'a mut Scratch,
 }
 
@@ -142,6 +263,7 @@ impl Kernel for Along<'_> {
             cells,
             temperature,
             rule,
+            least,
             scratch,
         } = self;
         let n = centre.len();
@@ -157,6 +279,15 @@ impl Kernel for Along<'_> {
             let bent = 1.0 + curvature.max(LEAST_CURVATURE);
             peak[i] = -slope / bent;
             width[i] = bent.sqrt().recip();
+        }
+        for i in 0..n {
+            if peak[i].abs() <= NEAR {
+                continue;
+            }
+            let here = first + i as f64;
+            let exponent = |z: f64| spline.at::<FMA>(here + cells * z) * colder + 0.5 * z * z;
+            let most = NEAR + (2.0 * (centre[i] - least).max(0.0) * colder).sqrt();
+            (peak[i], width[i]) = self::peak(exponent, (peak[i], width[i]), most);
         }
         scratch.exponents.resize(rule.nodes.len() * n, 0.0);
         let top = &mut scratch.top[..n];

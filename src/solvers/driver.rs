@@ -34,6 +34,11 @@ pub enum SolveError {
     )]
     Cut { density: f64, suggestion: String },
     #[error(
+        "{:.1} % of the optimal paths leave the grid where it only cuts the line off; try {suggestion}",
+        100.0 * share
+    )]
+    Escapes { share: f64, suggestion: String },
+    #[error(
         "psi at the start is {share:e} of its largest once the drift is taken out, which rounding hides; try {suggestion}"
     )]
     Underflow { share: f64, suggestion: String },

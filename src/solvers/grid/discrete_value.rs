@@ -27,12 +27,15 @@ use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::quadrature::Rule;
 use crate::numeric::random::Streams;
+use crate::problem::meant::grid::Scheme;
 use crate::solvers::grid::groups::group_problem;
-use crate::solvers::grid::region::{automatic, scout};
+use crate::solvers::grid::hjb::settled;
+use crate::solvers::grid::lines::line::Settings;
 use crate::solvers::lowered::edges;
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::start_law::start_nodes;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// Name of the quantity.
 pub const DISCRETE_VALUE: &str = "discrete_value";
@@ -41,6 +44,14 @@ const GRIDS: [(usize, NonZeroUsize); 2] = [
     (768, NonZeroUsize::new(12).unwrap()),
     (384, NonZeroUsize::new(8).unwrap()),
 ];
+/// Cells and steps of the grid that shows where optimal paths go, and its scheme.
+const SETTLING: (&[usize], usize) = (&[192], 50);
+const SETTINGS: Settings = Settings {
+    scheme: Scheme::Monotone,
+    tolerance: 1e-6,
+    max_iterations: 50,
+    temperature: None,
+};
 /// Share of the distance between both that is reported as error.
 const ERROR_SHARE: f64 = 0.25;
 /// Most Newton steps.
@@ -70,8 +81,8 @@ pub fn discrete_value(lowered: &Lowered, streams: &Streams) -> Option<Estimate> 
     let (mut value, mut error) = (0.0, 0.0);
     for (g, states) in groups.iter().enumerate() {
         let own = group_problem(lowered, &parts, states, g == 0).ok()?;
-        let given = own.problem.dynamics.domain.clone();
-        let domain = given.unwrap_or_else(|| automatic(&own, &scout(&own, streams)))[0];
+        let own = Arc::new(own);
+        let domain = settled(&own, streams, SETTLING, SETTINGS).edges.domain[0];
         let [fine, coarse] = GRIDS.map(|(cells, nodes)| least_cost(&own, domain, cells, nodes));
         let (fine, coarse) = (fine?, coarse?);
         value += fine;

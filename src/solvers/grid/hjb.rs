@@ -15,16 +15,18 @@
 //!
 //! Second differences are central. Edges reflect, absorb or meet where the file says so, and stopping events are edges
 //! ([`crate::solvers::lowered::edges`]); at natural edges nothing curves the value, and a drift across has no effect. Four grids, points and steps halved from each to the next, show
-//! the order; the finest gives the answer, and its distance from the second (a third of it for `central`) is the error.
+//! the order. Where the finest three show that of the scheme, the answer is extrapolated from the finest two, which is one
+//! order more, and its distance from the same of the second and third is the error; else the finest gives the answer, and
+//! differences that fall with half an order bound its error. What cutting the line off at natural edges matters is added.
 //!
 //! # Assumes
 //! Groups of one to three states; a drift affine in the control and a price quadratic in it. In a group each noise moves
 //! one state, each control pushes one, and no price joins controls of two. Noise may depend on the state and vanish, and
-//! needs no temperature. The domain is that of the file; else uncontrolled paths and the reach of the
-//! noise show it.
+//! needs no temperature. The domain is that of the file; else it is moved to where optimal paths go.
 //!
 //! # Order
-//! One for `monotone`, also where the value has kinks; two for `central`, where it has none.
+//! One more than that of the scheme where the value is smooth: one for `monotone`, also where the value has kinks; two for
+//! `central`, where it has none.
 //!
 //! # Source
 //! Barles and Souganidis (1991) for monotone schemes; Howard (1960), Forsyth and Labahn (2007) for policy iteration;
@@ -48,12 +50,13 @@ use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::grid::grid_order::{EXPECTED_ORDER_FACT, observed_orders};
+use crate::solvers::grid::at_start::AtStart;
+use crate::solvers::grid::grid_order::{EXPECTED_ORDER_FACT, Halved, observed_orders};
 use crate::solvers::grid::groups::{Summed, group_problem, joined_noise, smallest_coupling};
 use crate::solvers::grid::lines::best::{Coefficients, Response};
 use crate::solvers::grid::lines::level::{FEWEST_CELLS, Level};
 use crate::solvers::grid::lines::line::{Settings, Trouble};
-use crate::solvers::grid::region::{automatic, scout};
+use crate::solvers::grid::region::{CUT_FACT, Probe, Region, beyond, settle, walk};
 use crate::solvers::grid::space_time::{
     Extrapolated, GridValue, SpaceTime, gradient_of, kept_stride,
 };
@@ -61,19 +64,23 @@ use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
-use crate::solvers::lowered::start_law::start_nodes;
 use crate::solvers::options::{
     LATTICE, TIME_STEPS, grid_text, half_steps, most_iterations, points, scheme, steps, tolerance,
 };
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number; else hopf-cole, riccati or path-integral";
+const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number";
+/// Methods for what it does not take; with bounds there are none.
+const OTHERS: &str = "else hopf-cole, riccati or path-integral";
+const TURNED: &str = "with bounds on the control no other method: states along which each control and each noise acts on one";
 /// Most coupled states a grid is made for.
 pub const MOST_STATES: usize = 3;
 /// Grids, finest first.
 const LEVELS: usize = 4;
 const COARSEST: usize = 1 << (LEVELS - 1);
+/// How many times fewer cells a grid has that shows where the finest has to be.
+const FEWER_CELLS: usize = 4;
 
 /// Points per state, time steps, scheme, and when a policy is good enough.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,10 +123,10 @@ impl Hjb {
         })
     }
 
-    fn order(&self) -> i32 {
+    fn order(&self) -> f64 {
         match self.scheme {
-            Scheme::Monotone => 1,
-            Scheme::Central | Scheme::Spectral => 2,
+            Scheme::Monotone => 1.0,
+            Scheme::Central | Scheme::Spectral => 2.0,
         }
     }
 }
@@ -130,8 +137,10 @@ pub struct Admitted(Vec<Group>);
 struct Group {
     states: Vec<usize>,
     lowered: Arc<Lowered>,
-    /// Those of the domain, once it is known.
-    edges: Arc<Edges>,
+    /// Where its grid is, once that is known.
+    region: Region,
+    /// Of the paths that show where optimal ones go.
+    streams: Streams,
 }
 
 /// Grids of every group, coarsest last, until they are done.
@@ -163,21 +172,26 @@ impl Method for Hjb {
                 "scheme = \"monotone\" or \"central\"",
             ));
         }
+        let others = match lowered.problem.control_bounds {
+            Some(_) => TURNED,
+            None => OTHERS,
+        };
+        let unlike = |reason: String| refusal(reason, &format!("{ACCEPTED}; {others}"));
         let mut parts = lowered.process.clone();
         let (groups, couplings) = groups_of(&mut parts);
         if let Some(large) = groups.iter().find(|group| group.len() > MOST_STATES) {
             let because = smallest_coupling(&couplings);
             let reason = format!("{} states are coupled{because}", large.len());
-            return Err(refusal(reason, ACCEPTED));
+            return Err(unlike(reason));
         }
         if groups.len() > 1 && end_paths(lowered) {
-            return Err(refusal(SHARED_END.to_owned(), ACCEPTED));
+            return Err(unlike(SHARED_END.to_owned()));
         }
-        stops_are_edges(lowered).map_err(|reason| refusal(reason, ACCEPTED))?;
+        stops_are_edges(lowered).map_err(unlike)?;
         let mut found = Vec::new();
         for (g, states) in groups.into_iter().enumerate() {
             let own = group_problem(lowered, &parts, &states, g == 0)
-                .map_err(|error| refusal(error.to_string(), ACCEPTED))?;
+                .map_err(|error| unlike(error.to_string()))?;
             let counts: Vec<usize> = states
                 .iter()
                 .map(|i| finest_count(self.points[*i]))
@@ -185,12 +199,13 @@ impl Method for Hjb {
             kept_stride(&counts, self.steps.next_multiple_of(COARSEST))
                 .map_err(|large| refusal(large.reason, &large.accepted))?;
             if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.process)) {
-                return Err(refusal(reason, ACCEPTED));
+                return Err(unlike(reason));
             }
             found.push(Group {
                 states,
                 lowered: Arc::new(own),
-                edges: Arc::default(),
+                region: Region::default(),
+                streams: Streams::new(0),
             });
         }
         Ok(Admitted(found))
@@ -210,20 +225,25 @@ impl Method for Hjb {
             temperature: None,
         };
         let mut groups = admitted.0;
-        let mut waiting = Vec::new();
-        let mut nodes = 0;
+        let (mut waiting, mut nodes) = (Vec::new(), 0);
         for (g, group) in groups.iter_mut().enumerate() {
             let streams = streams.scoped(&format!("group {g}"));
-            let given = group.lowered.problem.dynamics.domain.clone();
-            let domain = given
-                .unwrap_or_else(|| automatic(&group.lowered, &scout(&group.lowered, &streams)));
-            group.edges = Arc::new(Edges::new(&group.lowered, domain));
+            let of_group = group.states.iter().map(|state| self.points[*state]);
+            let cells = of_group.map(|points| (finest_count(points) - 1) / FEWER_CELLS);
+            let cells: Vec<usize> = cells.map(|cells| cells.max(FEWEST_CELLS)).collect();
+            group.region = settled(
+                &group.lowered,
+                &streams,
+                (&cells, steps / COARSEST),
+                settings,
+            );
+            group.streams = streams;
             let axes = |k: usize| -> Vec<UniformAxis> {
                 let axis = |((low, high), state): (&(f64, f64), &usize)| {
                     let cells = (finest_count(self.points[*state]) - 1) >> k;
                     UniformAxis::between(*low, *high, cells + 1)
                 };
-                let domain = &group.edges.domain;
+                let domain = &group.region.edges.domain;
                 domain.iter().zip(&group.states).map(axis).collect()
             };
             for k in 0..LEVELS {
@@ -234,7 +254,7 @@ impl Method for Hjb {
                 let stride = kept_stride(&counts, steps)
                     .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
                 let coefficients = Coefficients::new(group.lowered.clone(), &axes);
-                let edges = &group.edges.kinds;
+                let edges = &group.region.edges.kinds;
                 waiting.push((
                     g,
                     Level::new(coefficients, (&axes, edges), steps, stride, settings),
@@ -245,11 +265,7 @@ impl Method for Hjb {
             steps: waiting.iter().map(|(_, level)| level.steps()).sum(),
             waiting,
             done: groups.iter().map(|_| Vec::new()).collect(),
-            facts: vec![
-                ("groups", groups.len() as f64),
-                ("nodes", nodes as f64),
-                ("time steps", steps as f64),
-            ],
+            facts: facts(&groups, nodes, steps),
             groups,
             taken: 0,
             iterations: 0,
@@ -311,49 +327,139 @@ impl Method for Hjb {
             // Out of time: some group has no value.
             return Ok(answer);
         }
-        let (mut costs, mut error) = ([0.0; LEVELS], 0.0);
+        let (mut costs, mut cost, mut beyond) = ([0.0; LEVELS], 0.0, 0.0_f64);
+        let mut error = AtStart::default();
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         for (group, done) in state.groups.into_iter().zip(&state.done) {
-            let start = start_nodes(group.lowered.start());
-            let average = |level: &Arc<SpaceTime>| {
-                let value = Extrapolated(vec![(1.0, level.clone())]);
-                let from = lowered.compiled.steered.start();
-                start.average(|points| {
-                    let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                    group
-                        .edges
-                        .values(&group.lowered.compiled.steered, points, inner)
-                })
-            };
-            let own: Vec<f64> = done.iter().rev().map(average).collect();
-            error += (own[0] - own[1]).abs() / f64::from((1 << self.order()) - 1);
-            costs.iter_mut().zip(&own).for_each(|(sum, v)| *sum += v);
-            let finest = done.last().expect("four levels are done").clone();
-            let value = Extrapolated(vec![(1.0, finest)]);
-            let policy = Arc::new(GreedyPolicy {
-                value: value.clone(),
-                response: Response::new(group.lowered.clone()),
-            });
-            let value = Arc::new(GridValue {
-                value,
-                dimension: group.states.len(),
-            });
-            let [value, policy] =
-                enclosed(value, policy, &group.edges, &group.lowered.compiled.steered);
+            let found = self.of_group(&group, done)?;
+            let both = costs.iter_mut().zip(&found.levels);
+            both.for_each(|(sum, level)| *sum += level);
+            cost += found.value;
+            beyond = beyond.max(found.beyond);
+            error.control.resize(found.error.control.len(), 0.0);
+            error = error.plus(&found.error);
+            let [value, policy] = found.fields;
             values.push((group.states.clone(), value));
             policies.push((group.states, policy));
         }
         let squares = [0, 1, 2].map(|k| (costs[k] - costs[k + 1]).powi(2));
         answer.facts.extend(observed_orders(squares));
-        answer
-            .facts
-            .push((EXPECTED_ORDER_FACT, f64::from(self.order())));
+        answer.facts.extend([
+            (EXPECTED_ORDER_FACT, self.order()),
+            ("cost on the finest grid alone", costs[0]),
+            (CUT_FACT, beyond),
+        ]);
         let d = lowered.compiled.steered.dimension();
         answer.value = Some(Arc::new(Summed::new(values, d)));
         answer.policy = Some(Arc::new(Summed::new(policies, d)));
-        answer.cost = Some(Estimate::new(costs[0], error, ErrorKind::Grid));
+        answer.cost = Some(Estimate::new(cost, error.value, ErrorKind::Grid));
+        answer.control_error = error.control;
         Ok(answer)
     }
+}
+
+/// What the grids of a group say.
+struct OfGroup {
+    /// Costs on the grids, finest first.
+    levels: [f64; LEVELS],
+    value: f64,
+    error: AtStart,
+    /// Share of optimal paths beyond the grid.
+    beyond: f64,
+    /// Value and policy.
+    fields: [Arc<dyn Field + Send>; 2],
+}
+
+impl Hjb {
+    /// `done` coarsest first.
+    fn of_group(&self, group: &Group, done: &[Arc<SpaceTime>]) -> Result<OfGroup, SolveError> {
+        let (lowered, edges) = (&group.lowered, &group.region.edges);
+        let [eighth, quarter, half, finest] = done else {
+            unreachable!("four levels are done")
+        };
+        let levels = [finest, half, quarter, eighth];
+        let starts = levels.map(|level| {
+            let value = Extrapolated(vec![(1.0, level.clone())]);
+            answered(lowered, edges, value).0
+        });
+        let order = self.order();
+        let halved = |levels: [f64; LEVELS]| Halved { levels, order };
+        let costs = starts.each_ref().map(|start| start.value);
+        let extrapolates = halved(costs).extrapolates();
+        let more = if extrapolates {
+            1.0 / (order.exp2() - 1.0)
+        } else {
+            0.0
+        };
+        let mut parts = vec![(1.0 + more, finest.clone())];
+        if extrapolates {
+            parts.push((-more, half.clone()));
+        }
+        let (start, fields) = answered(lowered, edges, Extrapolated(parts));
+        let error = AtStart::each(starts.each_ref(), |levels| match extrapolates {
+            true => halved(levels).error_of_extrapolated(1.0),
+            false => halved(levels).error_of_finest(),
+        });
+        let paths = walk(lowered, &group.streams, Some((fields[1].as_ref(), edges)));
+        Ok(OfGroup {
+            levels: costs,
+            value: start.value,
+            error: error.plus(&group.region.cut),
+            beyond: beyond(edges, &paths)?,
+            fields,
+        })
+    }
+}
+
+/// What a value says at the start, and the fields of value and policy.
+fn answered(
+    lowered: &Arc<Lowered>,
+    edges: &Arc<Edges>,
+    value: Extrapolated,
+) -> (AtStart, [Arc<dyn Field + Send>; 2]) {
+    let process = &lowered.compiled.steered;
+    let policy = Arc::new(GreedyPolicy {
+        value: value.clone(),
+        response: Response::new(lowered.clone()),
+    });
+    let start = AtStart::new(lowered, edges, &value, policy.as_ref());
+    let value = Arc::new(GridValue {
+        value,
+        dimension: process.dimension(),
+    });
+    (start, enclosed(value, policy, edges, process))
+}
+
+/// Where the grid of a group has to be, by coarse ones of so many cells and steps.
+pub(crate) fn settled(
+    lowered: &Arc<Lowered>,
+    streams: &Streams,
+    (cells, steps): (&[usize], usize),
+    settings: Settings,
+) -> Region {
+    settle(lowered, streams, cells, &|edges, axes| {
+        let coefficients = Coefficients::new(lowered.clone(), axes);
+        let axes = (axes, edges.kinds.as_slice());
+        let mut level = Level::new(coefficients, axes, steps, 1, settings);
+        while !level.is_done() {
+            level.advance().ok()?;
+        }
+        let value = Extrapolated(vec![(1.0, Arc::new(level.finish()))]);
+        let (start, [_, policy]) = answered(lowered, edges, value);
+        Some(Probe { start, policy })
+    })
+}
+
+fn facts(groups: &[Group], nodes: usize, steps: usize) -> Vec<(&'static str, f64)> {
+    let mut facts = vec![
+        ("groups", groups.len() as f64),
+        ("nodes", nodes as f64),
+        ("time steps", steps as f64),
+    ];
+    if let [group] = groups {
+        facts.extend(group.region.facts());
+    }
+    facts
 }
 
 /// Nodes of an axis of the finest grid.

@@ -9,6 +9,9 @@
 //! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
 //! drift, with splines in space.
 //!
+//! Where that gives no number on a coarse grid, because the drift carries in what goes on beyond the grid, feet are kept
+//! on it; and where that does not help, steps are line by line.
+//!
 //! Where an edge reflects, absorbs or is periodic, an event ends paths ([`crate::solvers::lowered::edges`]), or the noise
 //! depends on the state, steps are implicit instead, line by line: `psi` relative to what it is at the end of the step, by
 //! TR-BDF2 and differences of three nodes, and the logarithm of that is added to `V`. Lines on which `psi` changes by more
@@ -16,12 +19,13 @@
 //!
 //! Four grids, points and steps halved from each to the next, show the order; the first two give the answer
 //! `V_h + (V_h - V_2h) / 3`, and a quarter of its distance from the same of the second and third is its error (the whole of
-//! it line by line).
+//! it line by line). Where the four grids do not show the order, as with kinks or where differences cancel, the difference
+//! of the first two counts. What cutting the line off at natural edges matters is added.
 //!
 //! # Assumes
 //! A temperature, no bounds on the control, one to three states; line by line, events where one state passes a number and
-//! noises that each move one state. The domain is that of the file; else uncontrolled paths and the reach of the noise show
-//! it. Beyond it V goes on as a parabola.
+//! noises that each move one state. The domain is that of the file; else it is moved to where optimal paths go.
+//! Beyond it V goes on as a parabola.
 //!
 //! # Order
 //! Two in the time step, four in the spacing of the nodes (two line by line). A step costs a few tensor splines and, for
@@ -39,8 +43,10 @@
 
 mod level;
 
+use crate::discretization::steered::SteeredProcess;
 use crate::expr::Expr;
-use crate::numeric::batch::{Batch, BatchRef};
+use crate::field::Field;
+use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
@@ -51,15 +57,15 @@ use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::kind::CONTROLLED;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::grid::grid_order::observed_orders;
+use crate::solvers::grid::at_start::AtStart;
+use crate::solvers::grid::grid_order::{Halved, observed_orders};
 use crate::solvers::grid::groups::joined_noise;
-use crate::solvers::grid::hopf_cole::level::Level;
+use crate::solvers::grid::hopf_cole::level::{Drift, Level};
 use crate::solvers::grid::lines;
 use crate::solvers::grid::lines::best::Coefficients;
 use crate::solvers::grid::lines::level::FEWEST_CELLS;
 use crate::solvers::grid::lines::line::{Settings, Trouble};
-use crate::solvers::grid::region;
-use crate::solvers::grid::region::Scout;
+use crate::solvers::grid::region::{self, Probe, Region, Scout};
 use crate::solvers::grid::space_time::{
     Extrapolated, GridPolicy, GridValue, SpaceTime, kept_stride,
 };
@@ -67,10 +73,10 @@ use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{self, Edges, enclosed, stops_are_edges};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
-use crate::solvers::lowered::start_law::start_nodes;
 use crate::solvers::options::{
     grid_text, linear_scheme, linear_steps, points, waves_or, waves_text,
 };
+use std::cell::Cell;
 use std::sync::Arc;
 
 const NAME: &str = "hopf-cole";
@@ -90,12 +96,10 @@ const PROBE_STRIDE: usize = 16;
 /// and its most rounds.
 const TOLERANCE: f64 = 1e-9;
 const MOST_ROUNDS: usize = 50;
-/// Names of the bounds of the domain among the facts.
-const BOUNDS: [[&str; 2]; MOST_STATES] = [
-    ["domain from, first state", "to, first state"],
-    ["domain from, second state", "to, second state"],
-    ["domain from, third state", "to, third state"],
-];
+/// How many times fewer cells and steps a grid has that shows where the finest has to be.
+const PROBE: [usize; 2] = [4, 8];
+/// Order of the scheme.
+const ORDER: f64 = 2.0;
 
 /// Points per state and time steps of the finest grid, rounded up to what can be halved three times.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,10 +217,10 @@ impl Grid {
 pub struct State {
     waiting: Vec<Grid>,
     done: Vec<Arc<SpaceTime>>,
-    edges: Arc<Edges>,
+    region: Region,
     needs_lines: bool,
-    scout: Scout,
     facts: Vec<(&'static str, f64)>,
+    streams: Streams,
     steps: usize,
     taken: usize,
 }
@@ -273,60 +277,37 @@ impl Method for HopfCole {
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let scout = region::scout(lowered, streams);
-        let given = lowered.problem.dynamics.domain.clone();
-        let domain = given.unwrap_or_else(|| region::automatic(lowered, &scout));
-        let needs_lines = line_by_line(lowered).is_some();
-        let process = Arc::new(lowered.compiled.steered.clone());
-        let parts = &lowered.process.process;
-        let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
-        let autonomous = !parts.drift.iter().any(moving);
-        let edges = Arc::new(Edges::new(lowered, domain));
-        let domain = &edges.domain;
-        let own = Arc::new(lowered.clone());
+        let mut setting = Setting::new(lowered, admitted.temperature);
+        let [fewer_cells, fewer_steps] = PROBE;
+        let counts = self.counts(setting.reading == Reading::Lines);
+        let cells: Vec<usize> = counts.iter().map(|n| (n - 1) / fewer_cells).collect();
+        let cells: Vec<usize> = cells.iter().map(|n| (*n).max(FEWEST_CELLS)).collect();
         let steps = self.steps.next_multiple_of(COARSEST);
-        let mut facts = vec![
-            ("time steps", steps as f64),
-            ("temperature", admitted.temperature),
-        ];
+        let region = setting.settled(streams, (&cells, steps / fewer_steps));
+        let needs_lines = setting.reading == Reading::Lines;
+        let domain = &region.edges.domain;
         let levels: Vec<Grid> = (0..LEVELS)
             .map(|k| {
                 let axes = self.axes(domain, k, needs_lines);
-                let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
-                let steps = steps >> k;
-                let stride = kept_stride(&counts, steps)
-                    .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
-                let (process, lambda) = (process.clone(), admitted.temperature);
-                if needs_lines {
-                    let settings = Settings {
-                        scheme: Scheme::Central,
-                        tolerance: TOLERANCE,
-                        max_iterations: MOST_ROUNDS,
-                        temperature: Some(lambda),
-                    };
-                    let coefficients = Coefficients::new(own.clone(), &axes);
-                    let axes = (axes.as_slice(), edges.kinds.as_slice());
-                    let level = lines::level::Level::new;
-                    return Grid::Lines(level(coefficients, axes, steps, stride, settings));
-                }
-                let level = Level::new(process, lambda, &axes, steps, stride, autonomous);
-                if k == 0 {
-                    facts.push(("drift substeps", level.substeps() as f64));
-                }
-                Grid::Feet(level)
+                setting.grid(&region.edges, &axes, steps >> k)
             })
             .collect();
-        facts.insert(0, ("nodes", levels[0].unknowns() as f64));
-        for (names, (low, high)) in BOUNDS.iter().zip(domain) {
-            facts.extend([(names[0], *low), (names[1], *high)]);
+        let mut facts = vec![("nodes", levels[0].unknowns() as f64)];
+        facts.extend(region.facts());
+        facts.extend([
+            ("time steps", steps as f64),
+            ("temperature", admitted.temperature),
+        ]);
+        if let Grid::Feet(level) = &levels[0] {
+            facts.push(("drift substeps", level.substeps() as f64));
         }
         Ok(State {
             waiting: levels,
             done: Vec::new(),
-            edges,
+            region,
             needs_lines,
-            scout,
             facts,
+            streams: *streams,
             steps: (0..LEVELS).map(|k| steps >> k).sum(),
             taken: 0,
         })
@@ -367,48 +348,165 @@ impl Method for HopfCole {
                 ..Answer::default()
             });
         };
-        facts.extend(orders(
-            &state.scout,
-            &state.edges,
-            [finest, half, quarter, eighth],
-        ));
-        let extrapolated = |fine: &Arc<SpaceTime>, coarse: &Arc<SpaceTime>| {
-            Extrapolated(vec![
-                (4.0 / 3.0, fine.clone()),
-                (-1.0 / 3.0, coarse.clone()),
-            ])
-        };
-        let value = extrapolated(finest, half);
-        let start = start_nodes(lowered.start());
-        let average = |value: &Extrapolated| {
-            let from = lowered.compiled.steered.start();
-            start.average(|points| {
-                let inner = |x: BatchRef<'_>| value.eval_with_gradient(from, x).0;
-                state.edges.values(&lowered.compiled.steered, points, inner)
-            })
-        };
-        let cost = average(&value);
+        let edges = &state.region.edges;
+        let levels = [finest, half, quarter, eighth];
+        let starts = levels.map(|level| {
+            let value = Extrapolated(vec![(1.0, level.clone())]);
+            answered(lowered, edges, value).0
+        });
+        let value = Extrapolated(vec![
+            (4.0 / 3.0, finest.clone()),
+            (-1.0 / 3.0, half.clone()),
+        ]);
+        let (start, [value, policy]) = answered(lowered, edges, value);
+        let steered = Some((policy.as_ref() as &dyn Field, edges.as_ref()));
+        let paths = region::walk(lowered, &state.streams, steered);
+        facts.push((region::CUT_FACT, region::beyond(edges, &paths)?));
+        facts.extend(orders(&paths, edges, levels));
         // Differences line by line have no even expansion to be sure of.
         let share = if state.needs_lines { 1.0 } else { ERROR_SHARE };
-        let error = share * (cost - average(&extrapolated(half, quarter))).abs();
-        let alone = average(&Extrapolated(vec![(1.0, finest.clone())]));
-        facts.push(("cost on the finest grid alone", alone));
-        let policy = Arc::new(GridPolicy {
-            value: value.clone(),
-            process: lowered.compiled.steered.clone(),
+        let error = AtStart::each(starts.each_ref(), |levels| {
+            let order = ORDER;
+            Halved { levels, order }.error_of_extrapolated(share)
         });
-        let value = Arc::new(GridValue {
-            value,
-            dimension: lowered.compiled.steered.dimension(),
-        });
-        let [value, policy] = enclosed(value, policy, &state.edges, &lowered.compiled.steered);
+        let error = error.plus(&state.region.cut);
+        facts.push(("cost on the finest grid alone", starts[0].value));
         Ok(Answer {
             policy: Some(policy),
             value: Some(value),
-            cost: Some(Estimate::new(cost, error, ErrorKind::Grid)),
+            cost: Some(Estimate::new(start.value, error.value, ErrorKind::Grid)),
+            control_error: error.control,
             facts,
             ..Answer::default()
         })
+    }
+}
+
+/// What a value says at the start, and the fields of value and policy.
+fn answered(
+    lowered: &Lowered,
+    edges: &Arc<Edges>,
+    value: Extrapolated,
+) -> (AtStart, [Arc<dyn Field + Send>; 2]) {
+    let process = &lowered.compiled.steered;
+    let policy = Arc::new(GridPolicy {
+        value: value.clone(),
+        process: process.clone(),
+    });
+    let start = AtStart::new(lowered, edges, &value, policy.as_ref());
+    let value = Arc::new(GridValue {
+        value,
+        dimension: process.dimension(),
+    });
+    (start, enclosed(value, policy, edges, process))
+}
+
+/// What the grids of an answer have in common.
+struct Setting {
+    own: Arc<Lowered>,
+    process: Arc<SteeredProcess>,
+    temperature: f64,
+    /// Whether the drift is the same at all times.
+    autonomous: bool,
+    reading: Reading,
+    /// Whether a coarse grid gave no number.
+    failed: Cell<bool>,
+}
+
+/// How a step follows the drift.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// To feet, beyond the grid on the parabola that goes on there.
+    Feet,
+    /// To feet on the grid: where a drift from beyond carries parabolas of parabolas in, they run away.
+    Within,
+    /// By implicit steps, line by line.
+    Lines,
+}
+
+/// Where a grid has to be, by coarse ones of so many cells and steps.
+pub(crate) fn settled(
+    lowered: &Lowered,
+    streams: &Streams,
+    temperature: f64,
+    coarse: (&[usize], usize),
+) -> Region {
+    Setting::new(lowered, temperature).settled(streams, coarse)
+}
+
+impl Setting {
+    fn new(lowered: &Lowered, temperature: f64) -> Self {
+        let parts = &lowered.process.process;
+        let moving = |e: &Expr| parts.graph.depends_on(*e, parts.time);
+        Self {
+            own: Arc::new(lowered.clone()),
+            process: Arc::new(lowered.compiled.steered.clone()),
+            temperature,
+            autonomous: !parts.drift.iter().any(moving),
+            reading: match line_by_line(lowered) {
+                Some(_) => Reading::Lines,
+                None => Reading::Feet,
+            },
+            failed: Cell::new(false),
+        }
+    }
+
+    /// Where the grid has to be; a reading with which a coarse grid gives no number makes way for the next.
+    fn settled(&mut self, streams: &Streams, (cells, steps): (&[usize], usize)) -> Region {
+        loop {
+            self.failed.set(false);
+            let region = region::settle(&self.own, streams, cells, &|edges, axes| {
+                let probe = self.probe(edges, axes, steps);
+                self.failed.set(self.failed.get() || probe.is_none());
+                probe
+            });
+            self.reading = match (self.failed.get(), self.reading) {
+                (true, Reading::Feet) => Reading::Within,
+                (true, Reading::Within) if joined_noise(&self.own).is_none() => Reading::Lines,
+                _ => return region,
+            };
+        }
+    }
+
+    fn grid(&self, edges: &Edges, axes: &[UniformAxis], steps: usize) -> Grid {
+        let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
+        let stride = kept_stride(&counts, steps)
+            .unwrap_or_else(|large| unreachable!("admitted: {}", large.reason));
+        if self.reading == Reading::Lines {
+            let settings = Settings {
+                scheme: Scheme::Central,
+                tolerance: TOLERANCE,
+                max_iterations: MOST_ROUNDS,
+                temperature: Some(self.temperature),
+            };
+            let coefficients = Coefficients::new(self.own.clone(), axes);
+            let axes = (axes, edges.kinds.as_slice());
+            let level = lines::level::Level::new;
+            return Grid::Lines(level(coefficients, axes, steps, stride, settings));
+        }
+        let process = self.process.clone();
+        Grid::Feet(Level::new(
+            process,
+            self.temperature,
+            axes,
+            steps,
+            stride,
+            Drift {
+                autonomous: self.autonomous,
+                within: self.reading == Reading::Within,
+            },
+        ))
+    }
+
+    /// The answer on one coarse grid.
+    fn probe(&self, edges: &Arc<Edges>, axes: &[UniformAxis], steps: usize) -> Option<Probe> {
+        let mut grid = self.grid(edges, axes, steps);
+        while !grid.is_done() {
+            grid.advance().ok()?;
+        }
+        let value = Extrapolated(vec![(1.0, Arc::new(grid.finish()))]);
+        let (start, [_, policy]) = answered(&self.own, edges, value);
+        Some(Probe { start, policy })
     }
 }
 
@@ -446,14 +544,16 @@ fn line_by_line(lowered: &Lowered) -> Option<&'static str> {
     }
 }
 
-/// Observed orders of the gradient, averaged over uncontrolled paths.
+/// Observed orders of the gradient, averaged over optimal paths in the first half of the horizon: where the end cost has
+/// kinks there is no order near the end, and the answer does not need it.
 fn orders(
-    scout: &Scout,
+    paths: &Scout,
     edges: &Edges,
     levels: [&Arc<SpaceTime>; LEVELS],
 ) -> Vec<(&'static str, f64)> {
     let mut squares = [0.0; LEVELS - 1];
-    let probed = scout.times.iter().zip(&scout.points);
+    let probed = paths.times.iter().zip(&paths.points);
+    let probed = probed.take(paths.times.len() / 2);
     for (t, points) in probed.step_by(PROBE_STRIDE) {
         let finite: Vec<Vec<f64>> = (0..PROBES.min(points.points()))
             .map(|i| points.row(i))

@@ -1,7 +1,9 @@
 //! Equations on grids of states: values, densities.
 
+pub(crate) mod at_start;
 pub mod density;
 pub mod discrete_value;
+pub(crate) mod end_cost;
 pub mod fokker_planck;
 pub(crate) mod grid_ladder;
 pub mod grid_order;

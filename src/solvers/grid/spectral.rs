@@ -38,8 +38,9 @@ use crate::numeric::random::Streams;
 use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::grid::region::{automatic, scout};
-use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Table};
+use crate::solvers::grid::hopf_cole::settled;
+use crate::solvers::grid::region::{self, CUT_FACT, Region};
+use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Snapshot, Table};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges;
 use crate::solvers::lowered::problem::{Asks, Lowered};
@@ -78,13 +79,17 @@ pub struct Admitted {
     temperature: f64,
 }
 
+/// Cells and steps of the grid that shows where optimal paths go.
+const SETTLING: (&[usize], usize) = (&[200], 25);
+
 /// What is solved with: the answer, then what its error is measured by.
 const RUNS: [(usize, Ends); 3] = [(4, Ends::Flat), (3, Ends::Flat), (4, Ends::Zero)];
 
 /// Answers so far, in the order of the runs.
 pub struct State {
     temperature: f64,
-    domain: (f64, f64),
+    region: Region,
+    streams: Streams,
     done: Vec<Arc<Levels>>,
 }
 
@@ -131,11 +136,11 @@ impl Method for Spectral {
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let given = lowered.problem.dynamics.domain.clone();
-        let domain = given.unwrap_or_else(|| automatic(lowered, &scout(lowered, streams)));
+        let region = settled(lowered, streams, admitted.temperature, SETTLING);
         Ok(State {
             temperature: admitted.temperature,
-            domain: domain[0],
+            region,
+            streams: *streams,
             done: Vec::new(),
         })
     }
@@ -148,7 +153,13 @@ impl Method for Spectral {
     ) -> Result<(), SolveError> {
         let (quarters, ends) = RUNS[state.done.len()];
         let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
-        let levels = Levels::new(lowered, state.temperature, state.domain, count, ends);
+        let levels = Levels::new(
+            lowered,
+            state.temperature,
+            state.region.edges.domain[0],
+            count,
+            ends,
+        );
         let levels = levels.map_err(|missing| match missing {
             NoLevels::NotFinite(value) => SolveError::NotFinite {
                 what: "the potential or the end cost on the grid",
@@ -172,7 +183,7 @@ impl Method for Spectral {
     }
 
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
-        let (low, high) = state.domain;
+        let (low, high) = state.region.edges.domain[0];
         let mut facts = vec![
             ("waves", self.points.max(FEWEST) as f64),
             ("temperature", state.temperature),
@@ -202,10 +213,10 @@ impl Method for Spectral {
                         .to_owned(),
             });
         }
-        let error = (costs[0] - costs[1]).abs()
-            + (costs[0] - costs[2]).abs()
-            + rounding
-            + f64::EPSILON * (fine.stiffness() * (process.end() - from) + costs[0].abs());
+        let stiff = fine.stiffness() * (process.end() - from);
+        let rounding = rounding + f64::EPSILON * (stiff + costs[0].abs());
+        let error = (costs[0] - costs[1]).abs() + (costs[0] - costs[2]).abs() + rounding;
+        let control_error = control_error(lowered, &snapshots, rounding * fine.shortest_wave());
         let (known_from, known_to) = snapshots[0].known_between();
         facts.extend([
             ("value known from", known_from),
@@ -215,19 +226,46 @@ impl Method for Spectral {
         ]);
         let levels = fine.clone();
         let walked = UniformAxis::between(low, high, WALKED);
+        let policy = Arc::new(WavePolicy {
+            table: levels.table((0..WALKED).map(|i| walked.node(i)).collect()),
+            walked,
+            levels: levels.clone(),
+            process,
+        });
+        let edges = state.region.edges.as_ref();
+        let paths = region::walk(lowered, &state.streams, Some((policy.as_ref(), edges)));
+        facts.push((CUT_FACT, region::beyond(edges, &paths)?));
         Ok(Answer {
-            policy: Some(Arc::new(WavePolicy {
-                table: levels.table((0..WALKED).map(|i| walked.node(i)).collect()),
-                walked,
-                levels: levels.clone(),
-                process,
-            })),
+            policy: Some(policy),
             value: Some(Arc::new(WaveValue { levels })),
             cost: Some(Estimate::new(costs[0], error, ErrorKind::Grid)),
+            control_error,
             facts,
             ..Answer::default()
         })
     }
+}
+
+/// How far controls at the start point are apart, by component, and what `rounding` of slopes makes of them.
+fn control_error(
+    lowered: &Lowered,
+    [fine, coarse, cut]: &[Snapshot<'_>; 3],
+    rounding: f64,
+) -> Vec<f64> {
+    let Some(point) = lowered.start_point() else {
+        return Vec::new();
+    };
+    let process = &lowered.compiled.steered;
+    let control = |slope: f64| {
+        let (at, slope) = ([point], [[slope]]);
+        let [at, slope] = [Batch::from_rows(1, &at), Batch::from_rows(1, &slope)];
+        let mut u = Batch::zeros(1, process.controls());
+        process.best_response(process.start(), at.as_ref(), slope.as_ref(), u.as_mut());
+        u.row(0)
+    };
+    let slopes = [fine, coarse, cut].map(|snapshot| snapshot.eval(point)[1][0]);
+    let off = (slopes[0] - slopes[1]).abs() + (slopes[0] - slopes[2]).abs() + rounding;
+    control(off).iter().map(|u| u.abs()).collect()
 }
 
 fn first([values, _]: [Vec<f64>; 2]) -> Vec<f64> {

@@ -13,7 +13,8 @@
 //! the noised target with `Phi = -log rho`: it is `Z p_T(y)`, and integrates to `Z`.
 //!
 //! Without `use` the fitted control is the answer's policy, and its cost, from the same paths, the `upper_bound` of the
-//! value. The history of the rounds has the relative variance of the weights as what is measured.
+//! value. The error of the control at the start is its distance from the slopes of the value there, told by paths from
+//! either side of the start on the same noise, and what these slopes are off by. The history of the rounds has the relative variance of the weights as what is measured.
 //!
 //! # Assumes
 //! A temperature, no bounds on the control; for kind `control` a point as start law, because the logarithm of a
@@ -34,6 +35,7 @@
 //! `feynman-kac`, `log-z`, `evidence-bracket`
 
 mod refinement;
+mod start_control;
 mod steering;
 mod weighing;
 
@@ -52,6 +54,7 @@ use crate::problem::meant::options::Options;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, Solution, SolveError, StopReason, Work};
 use crate::solvers::learned::path_integral::refinement::{Refinement, steered};
+use crate::solvers::learned::path_integral::start_control::StartControl;
 use crate::solvers::learned::path_integral::steering::Steering;
 use crate::solvers::learned::path_integral::weighing::Weighing;
 use crate::solvers::lowered::answer::{
@@ -77,6 +80,9 @@ const ROUND: usize = 8192;
 const MOST_TERMS: usize = 400;
 /// Paths a term needs at least.
 const PATHS_A_TERM: usize = 8;
+/// Paths over those that tell the slope of the value at the start, and the fewest of these.
+const ASIDE_SHARE: usize = 4;
+const LEAST_ASIDE: usize = 2048;
 /// Most stretches of time of a fitted control.
 const STRETCHES: usize = 40;
 /// Relative rise of the effective share, or of the power of the weights while that is below one, under which a round gained
@@ -404,6 +410,7 @@ impl Method for PathIntegral<'_> {
         }
         let value = Estimate::new(fine.value, error, kind);
         state.say(lowered, value, &mut answer);
+        answer.control_error = self.control_error(lowered, &state, light);
         answer.policy = self.fitted(state.rounds.correction);
         answer.log_weights = state.fine;
         Ok(answer)
@@ -559,6 +566,29 @@ impl PathIntegral<'_> {
     fn fitted(&self, correction: Option<Steering>) -> Option<Arc<dyn Field + Send>> {
         let whole = correction.filter(|_| self.policy.is_none())?;
         Some(Arc::new(whole))
+    }
+
+    /// How far the fitted control is off at the start, by component.
+    fn control_error(&self, lowered: &Lowered, state: &State, light: bool) -> Vec<f64> {
+        let fitted = state.rounds.correction.as_ref();
+        let Some(fitted) = fitted.filter(|_| self.policy.is_none()) else {
+            return Vec::new();
+        };
+        if !matches!(state.weighing, Weighing::Control { .. }) {
+            return Vec::new();
+        }
+        if !light {
+            return vec![f64::INFINITY; lowered.compiled.steered.controls()];
+        }
+        let start = StartControl {
+            lowered,
+            weighing: &state.weighing,
+            fitted,
+            paths: (self.paths / ASIDE_SHARE).max(LEAST_ASIDE.min(self.paths)),
+            steps: self.steps.div_ceil(2),
+            streams: state.streams,
+        };
+        start.error()
     }
 
     /// The terms of a fitted control.

@@ -102,6 +102,8 @@ pub struct Answer {
     pub law: LawFound,
     /// The optimal cost averaged over the start law, with the method's own error.
     pub cost: Option<Estimate>,
+    /// Error of the control at the start point by component; empty where the method has no estimate of its own.
+    pub control_error: Vec<f64>,
     /// The method's own estimate of its rms control error (grid halving, sampling), if it has one.
     pub own_error: Option<f64>,
     /// Other numbers the method found: `log_z`, `effective_sample_size`, ...

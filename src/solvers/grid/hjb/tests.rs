@@ -1,3 +1,4 @@
+use crate::numeric::batch::Batch;
 use crate::solvers::driver::Unsolved;
 use crate::solvers::lowered::fixture::answer;
 
@@ -139,4 +140,55 @@ fn what_acts_on_two_states_is_refused_by_name() {
         "[[\"0\"], [\"1\"]]",
     );
     assert!(reason.contains("control 0 pushes"), "{reason}");
+}
+
+/// Bounds, a discount, a state without noise: values and controls by finite differences on wide grids.
+#[test]
+fn grids_lie_where_optimal_paths_go() {
+    let problems = [
+        (
+            "state = \"x\"\ncontrol = \"u\"\ndrift = \"u\"\ndiffusion = \"0.05\"\ncontrol_bounds = [-4, 4]\n\
+             [initial]\nfamily = \"delta\"\nat = 0.0\n[cost]\nrunning = \"0.5*u^2\"\nterminal = \"5*(x - 3)^2\"\n",
+            vec![0.0],
+            [4.093_906_5, 2.727_272_7],
+        ),
+        (
+            "state = \"x\"\ncontrol = \"u\"\ndrift = \"u\"\ndiffusion = \"0.1\"\n[initial]\nfamily = \"delta\"\nat = 0.0\n\
+             [cost]\nrunning = \"0.5*u^2 + cos(x)\"\nterminal = \"5*(x - 2)^2\"\ndiscount = 2.0\n",
+            vec![0.0],
+            [0.891_075_2, 0.602_766_1],
+        ),
+        (
+            "state = \"x[2]\"\ncontrol = \"u\"\ndrift = [\"u\", \"-x[1] + 0.5*x[1]*exp(-x[1]^2)\"]\n\
+             diffusion = [[\"0\"], [\"0.6\"]]\n[initial]\nfamily = \"delta\"\nat = [1.0, 0.4]\n\
+             [cost]\nrunning = \"0.5*u^2 + 0.5*x[0]^2\"\nterminal = \"2*cos(x[1]) + x[0]^2\"\n",
+            vec![1.0, 0.4],
+            [2.324_072_8, -1.094_486_0],
+        ),
+    ];
+    for (body, start, [value, control]) in problems {
+        let text = format!(
+            "[dynamics]\nhorizon = [0.0, 1.0]\n{body}[[solver]]\nid = \"d\"\nmethod = \"hjb\"\n"
+        );
+        let answer = answer(&text).unwrap_or_else(|e| panic!("{e}")).answer;
+        let cost = answer.cost.expect("a value");
+        let off = (cost.value - value).abs();
+        assert!(
+            off < 3.0 * cost.error && cost.error < 2e-3 * value,
+            "{body}: {cost:?}, {value}"
+        );
+        let policy = answer.policy.expect("a policy");
+        let mut u = Batch::zeros(1, 1);
+        policy.eval(
+            0.0,
+            Batch::from_rows(start.len(), &[start]).as_ref(),
+            u.as_mut(),
+        );
+        let (u, error) = (u.get(0, 0), answer.control_error[0]);
+        let off = (u - control).abs();
+        assert!(
+            off < 3.0 * error && error < 1e-2,
+            "{body}: {u} ± {error}, {control}"
+        );
+    }
 }

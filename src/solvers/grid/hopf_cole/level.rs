@@ -10,21 +10,38 @@
 //! followed by Runge–Kutta steps short enough for its steepest slope. Columns of G act one after the other. Each
 //! expectation is a Gauss–Hermite sum over nodes moved to the peak of the integrand and scaled to its width, as a
 //! parabola through `x` and `x ± sqrt(dt) G_j` shows them: exact where W is quadratic, whatever lambda is.
+//!
+//! Where the end cost jumps, its averages ([`crate::solvers::grid::end_cost`]) are carried over the first steps by sums over
+//! the nodes of the grid, and the first step takes the noise before the drift, which would read a jump off a spline.
 
-use crate::discretization::axis_noise::{AxisNoise, LEAST_CURVATURE};
+use crate::discretization::axis_noise::{AxisNoise, LEAST_CURVATURE, peak};
 use crate::discretization::steered::SteeredProcess;
 use crate::numeric::batch::Batch;
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::quadrature::Rule;
+use crate::solvers::grid::end_cost::{EndCost, end_cost};
 use crate::solvers::grid::space_time::{SpaceTime, nodes_of};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// Gauss–Hermite nodes of one noise.
 const NODES: NonZeroUsize = NonZeroUsize::new(7).unwrap();
+/// First steps after a jump with sums over the nodes of the grid.
+const SMOOTHING: usize = 8;
+/// Distance of a peak, in jumps, up to which the first parabola is believed.
+const NEAR: f64 = 1.5;
 /// Largest steepness of the drift times the length of a Runge–Kutta step.
 const STEEPEST: f64 = 0.25;
+
+/// How the drift is followed.
+#[derive(Clone, Copy)]
+pub(super) struct Drift {
+    /// The same at all times.
+    pub(super) autonomous: bool,
+    /// No further than the grid.
+    pub(super) within: bool,
+}
 
 /// The value on one grid, on its way back in time.
 pub(super) struct Level {
@@ -33,11 +50,14 @@ pub(super) struct Level {
     steps: usize,
     step: usize,
     stride: usize,
+    within: bool,
     substeps: usize,
     nodes: Batch,
     /// Feet of both halves of a step where the drift is the same at all times.
     feet: Option<Batch>,
     rule: Rule,
+    /// Whether the end cost jumps.
+    jumps: bool,
     values: Vec<f64>,
     /// The spline of the values, but for the time of a step.
     spline: GridInterpolant,
@@ -47,18 +67,19 @@ pub(super) struct Level {
 impl Level {
     /// Starts at the end of the horizon; every `stride`-th step is kept.
     ///
-    /// `autonomous` tells that the drift is the same at all times.
     pub(super) fn new(
         process: Arc<SteeredProcess>,
         temperature: f64,
         axes: &[UniformAxis],
         steps: usize,
         stride: usize,
-        autonomous: bool,
+        drift: Drift,
     ) -> Self {
         let nodes = nodes_of(axes);
-        let mut terminal = vec![0.0; nodes.points()];
-        process.terminal(nodes.as_ref(), &mut terminal);
+        let EndCost {
+            values: terminal,
+            jumps,
+        } = end_cost(&process, axes, Some(temperature));
         let spline = GridInterpolant::new(axes, &terminal)
             .unwrap_or_else(|error| unreachable!("the grid was checked: {error}"));
         let (start, end) = (process.start(), process.end());
@@ -68,19 +89,21 @@ impl Level {
             steps,
             step: steps,
             stride,
+            within: drift.within,
             substeps: 1,
             feet: None,
             rule: Rule::normal(NODES),
             kept: vec![(end, spline.clone())],
             spline,
             values: terminal,
+            jumps,
             nodes,
         };
         let steepness =
             [start, 0.5 * (start + end), end].map(|t| steepness(&process, axes, &level.nodes, t));
         let steepest = steepness.into_iter().fold(0.0, f64::max);
         level.substeps = (0.5 * level.dt() * steepest / STEEPEST).ceil().max(1.0) as usize;
-        if autonomous {
+        if drift.autonomous {
             level.feet = Some(level.flow(start));
         }
         level
@@ -135,6 +158,13 @@ impl Level {
             feet.write_rows(first, block.as_ref());
             first += block.points();
         }
+        if self.within {
+            for (j, axis) in self.spline.axes().iter().enumerate() {
+                let (low, high) = (axis.start, axis.node(axis.count - 1));
+                let column = feet.column_mut(j).iter_mut();
+                column.for_each(|x| *x = x.clamp(low, high));
+            }
+        }
         feet
     }
 
@@ -145,7 +175,10 @@ impl Level {
         self.step -= 1;
         let (start, middle) = (self.time(), end - 0.5 * dt);
         let cost = self.cost(middle);
-        self.drift(middle);
+        let at_jump = self.jumps && self.step + 1 == self.steps;
+        if !at_jump {
+            self.drift(middle);
+        }
         self.add_cost(&cost, 0.5 * dt);
         let gain = self.process.diffusion().at(middle, &[]);
         for column in gain.column_iter() {
@@ -154,6 +187,10 @@ impl Level {
         }
         self.add_cost(&cost, 0.5 * dt);
         self.spline.set_values(&self.values);
+        if at_jump {
+            self.drift(middle);
+            self.spline.set_values(&self.values);
+        }
         self.drift(start);
         self.spline.set_values(&self.values);
         if self.step.is_multiple_of(self.stride) {
@@ -206,14 +243,21 @@ impl Level {
         let mut moved = jump.iter().enumerate().filter(|(_, g)| **g != 0.0);
         match (moved.next(), moved.next()) {
             (None, _) => {}
-            (Some((axis, jump)), None) => AxisNoise {
-                axes: self.spline.axes(),
-                axis,
-                jump: *jump,
-                temperature: self.temperature,
-                rule: &self.rule,
+            (Some((axis, jump)), None) => {
+                let noise = AxisNoise {
+                    axes: self.spline.axes(),
+                    axis,
+                    jump: *jump,
+                    temperature: self.temperature,
+                    rule: &self.rule,
+                };
+                let smoothing = self.jumps && self.steps - self.step <= SMOOTHING;
+                if smoothing && noise.is_resolved() {
+                    noise.spread(&mut self.values);
+                } else {
+                    noise.apply(&mut self.values);
+                }
             }
-            .apply(&mut self.values),
             _ => self.diffuse_across(jump),
         }
     }
@@ -224,6 +268,7 @@ impl Level {
         let (value, nodes, rule) = (&self.spline, &self.nodes, &self.rule);
         let centre = &self.values;
         let lambda = self.temperature;
+        let least = centre.iter().copied().fold(f64::INFINITY, f64::min);
         let blocks = map_blocks(nodes.points(), block(), |range| {
             let n = range.len();
             let here = nodes.as_ref().rows(range.clone());
@@ -241,21 +286,33 @@ impl Level {
             eval(&|_| 1.0, &mut above);
             eval(&|_| -1.0, &mut below);
             // Peak and width of exp(-W/lambda - z^2/2).
-            let (mut peak, mut width) = (vec![0.0; n], vec![0.0; n]);
+            let (mut peaks, mut width) = (vec![0.0; n], vec![0.0; n]);
             for (i, w) in centre[range].iter().enumerate() {
                 let slope = 0.5 * (above[i] - below[i]) / lambda;
                 let curvature = (above[i] - 2.0 * w + below[i]) / lambda;
                 let bent = 1.0 + curvature.max(LEAST_CURVATURE);
-                peak[i] = -slope / bent;
+                peaks[i] = -slope / bent;
                 width[i] = bent.sqrt().recip();
+                if peaks[i].abs() > NEAR {
+                    let exponent = |z: f64| {
+                        let moved = jump.iter().enumerate();
+                        let moved = moved.map(|(j, g)| here.column(j)[i] + g * z);
+                        let point = Batch::from_rows(jump.len(), &[moved.collect::<Vec<_>>()]);
+                        let mut w = [0.0];
+                        value.values_at(point.as_ref(), &mut w);
+                        w[0] / lambda + 0.5 * z * z
+                    };
+                    let most = NEAR + (2.0 * (w - least).max(0.0) / lambda).sqrt();
+                    (peaks[i], width[i]) = peak(exponent, (peaks[i], width[i]), most);
+                }
             }
             // Running log of the sum: largest exponent so far, and the sum relative to it.
             let (mut top, mut sum) = (vec![f64::NEG_INFINITY; n], vec![0.0; n]);
             let mut values = vec![0.0; n];
             for (z, weight) in rule.nodes.iter().zip(&rule.weights) {
-                eval(&|i| peak[i] + width[i] * z, &mut values);
+                eval(&|i| peaks[i] + width[i] * z, &mut values);
                 for i in 0..n {
-                    let moved = peak[i] + width[i] * z;
+                    let moved = peaks[i] + width[i] * z;
                     let exponent = weight.ln() + 0.5 * (z * z - moved * moved) - values[i] / lambda;
                     if exponent > top[i] {
                         sum[i] = sum[i] * (top[i] - exponent).exp() + 1.0;

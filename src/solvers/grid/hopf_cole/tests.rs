@@ -2,7 +2,7 @@
 
 use crate::field::Field;
 use crate::numeric::batch::Batch;
-use crate::solvers::driver::{Solution, Unsolved};
+use crate::solvers::driver::{Solution, SolveError, Unsolved};
 use crate::solvers::grid::grid_order::GRID_ORDER_FACT;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::fixture::lowered;
@@ -198,4 +198,99 @@ fn a_mixture_as_target_is_noised_in_closed_form() {
             );
         }
     }
+}
+
+/// State, drift, noise, horizon and start; costs; value and control by finite differences and quadrature.
+type Known = ([&'static str; 5], [&'static str; 2], [f64; 2]);
+
+/// Optimal paths that go where no uncontrolled one does, across and up steep end costs, and over one that jumps between
+/// nodes.
+const KNOWN: [Known; 5] = [
+    (
+        ["x", "u", "0.3", "[0, 2]", "-2"],
+        ["0.5*u^2 + 2*exp(-(x - 1)^2/0.1)", "10*(x - 2)^2"],
+        [4.57404, 1.84955],
+    ),
+    (
+        ["x", "u", "1", "[5, 5.01]", "-0.5"],
+        ["0.5*u^2", "10*(x - 1)^4"],
+        [22.694_263_2, 45.798_672_7],
+    ),
+    (
+        ["x", "x - x^3 + 0.7*u", "0.35", "[0, 1.5]", "-1"],
+        ["0.6*u^2 + 0.2*cos(3*x)", "2*(x - 1)^2"],
+        [3.026_957_98, 1.127_609_8],
+    ),
+    (
+        ["x", "u", "1.3", "[0, 2]", "-1"],
+        ["0.35*u^2", "x^4 - 2*x"],
+        [0.909_996_21, 0.722_539_5],
+    ),
+    (
+        // V = -log(1 - P (1 - 1/e)), with P = P(W_1 > 0.013 - 0.2).
+        ["x", "u", "1", "[0, 1]", "0.2"],
+        ["0.5*u^2", "if(x > 0.013, 1, 0)"],
+        [0.450_898_4, -0.388_990_7],
+    ),
+];
+
+#[test]
+fn grids_lie_where_optimal_paths_go() {
+    for ([state, drift, noise, horizon, start], [running, terminal], [value, control]) in KNOWN {
+        let answer = solved(&problem(
+            "method = \"hopf-cole\"",
+            &format!(
+                "state = \"{state}\"\ndrift = \"{drift}\"\ndiffusion = {noise}\nhorizon = {horizon}"
+            ),
+            &format!("family = \"delta\"\nat = {start}"),
+            &format!("running = \"{running}\"\nterminal = \"{terminal}\""),
+        ));
+        let cost = answer.cost.expect("a cost");
+        let off = (cost.value - value).abs();
+        assert!(
+            off < 3.0 * cost.error + 1e-6,
+            "{terminal}: {cost:?} {value}"
+        );
+        assert!(cost.error < 1e-4 * value, "{terminal}: {cost:?}");
+        let start: f64 = start.parse().expect("a number");
+        let t: f64 = horizon[1..2].parse().expect("a number");
+        let u = at(answer.policy.as_deref(), t, &[start])[0];
+        let error = answer.control_error[0];
+        let off = (u - control).abs();
+        assert!(
+            off < 3.0 * error + 1e-5,
+            "{terminal}: {u} ± {error}, {control}"
+        );
+        assert!(error < 1e-4 * control.abs(), "{terminal}: {error:e}");
+    }
+}
+
+/// `if(x > 0, 1, 0)` where a path leaves [-1, 1], with a pull to neither side: `psi` is linear, and `V = -log psi`.
+#[test]
+fn rewards_at_exits_are_of_the_side_of_the_exit() {
+    let answer = solved(
+        "format = 1\nproblem = { name = \"t\", kind = \"control\" }\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\ndrift = \"u\"\n\
+         diffusion = 1.0\nhorizon = [0.0, 20.0]\ndomain = [-2.0, 2.0]\n[initial]\nfamily = \"delta\"\nat = 0.2\n\
+         [cost]\nrunning = \"0.5*u^2\"\nterminal = \"if(x > 0, 1, 0)\"\n\
+         [[event]]\nname = \"right\"\nwhen = \"x >= 1\"\nstop = true\n[[event]]\nname = \"left\"\nwhen = \"x <= -1\"\nstop = true\n\
+         [time]\nsteps = 400\n[[solver]]\nid = \"grid\"\nmethod = \"hopf-cole\"\n",
+    );
+    let cost = answer.cost.expect("a cost");
+    assert!((cost.value - 0.476_862_8).abs() < 1e-6, "{cost:?}");
+}
+
+/// Two of three paths to the target would leave this grid.
+#[test]
+fn a_grid_that_cuts_optimal_paths_off_has_no_answer() {
+    let cut = attempt(&problem(
+        "method = \"hopf-cole\"",
+        "state = \"x\"\ndrift = \"u\"\ndiffusion = 0.3\nhorizon = [0, 2]\ndomain = [-4, 1.9]",
+        "family = \"delta\"\nat = -2",
+        "running = \"0.5*u^2 + 0.05*(1 - cos(x))\"\nterminal = \"10*(x - 2)^2\"",
+    ));
+    let failed = cut.err().expect("an error");
+    assert!(
+        matches!(failed, Unsolved::Failed(SolveError::Escapes { share, .. }) if share > 0.3),
+        "{failed}"
+    );
 }

@@ -10,6 +10,7 @@
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::interpolation::UniformAxis;
+use crate::solvers::grid::end_cost::{EndCost, end_cost};
 use crate::solvers::grid::space_time::nodes_of;
 use crate::solvers::lowered::problem::Lowered;
 use std::sync::Arc;
@@ -248,14 +249,9 @@ impl Coefficients {
         self.lowered.compiled.steered.discount()
     }
 
-    /// `Phi` on the nodes.
-    pub(crate) fn terminal(&self) -> Vec<f64> {
-        let mut out = vec![0.0; self.nodes.points()];
-        self.lowered
-            .compiled
-            .steered
-            .terminal(self.nodes.as_ref(), &mut out);
-        out
+    /// `Phi` on the nodes, averaged where it jumps.
+    pub(crate) fn end_cost(&self, axes: &[UniformAxis], temperature: Option<f64>) -> EndCost {
+        end_cost(&self.lowered.compiled.steered, axes, temperature)
     }
 
     pub(crate) fn at(&self, t: f64) -> Arc<Frame> {

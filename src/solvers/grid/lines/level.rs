@@ -2,11 +2,13 @@
 //!
 //! A step goes along the states one after the other, each line of nodes on its own. `monotone` takes every state once;
 //! `central` takes all but the last for half the step, the last for the whole of it, and the others again in reverse,
-//! which is of order two.
+//! which is of order two. Where the end cost jumps the first steps are damped: each in parts, by implicit Euler along slopes
+//! of two nodes, whatever the scheme.
 
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::problem::meant::grid::Scheme;
+use crate::solvers::grid::end_cost::EndCost;
 use crate::solvers::grid::lines::best::{Coefficients, Frame};
 use crate::solvers::grid::lines::line::{GAMMA, Line, Scratch, Settings, Trouble};
 use crate::solvers::grid::space_time::SpaceTime;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 
 /// Fewest cells of an axis: a slope takes three nodes on either side, and a circle five.
 pub(crate) const FEWEST_CELLS: usize = 5;
+/// First steps after a jump that are damped, and the parts of each.
+const DAMPED: usize = 2;
+const PARTS: usize = 4;
 /// Lines worked on with one memory.
 const LINES: usize = 8;
 
@@ -29,6 +34,8 @@ pub(crate) struct Level {
     stride: usize,
     settings: Settings,
     value: Vec<f64>,
+    /// Whether the end cost jumps.
+    jumps: bool,
     /// What the equation asks for at the times of the present step.
     frames: Vec<(f64, Arc<Frame>)>,
     kept: Vec<(f64, GridInterpolant)>,
@@ -43,7 +50,10 @@ impl Level {
         stride: usize,
         settings: Settings,
     ) -> Self {
-        let value = coefficients.terminal();
+        let EndCost {
+            values: value,
+            jumps,
+        } = coefficients.end_cost(axes, settings.temperature);
         let end = coefficients.horizon().1;
         Self {
             kept: vec![(end, interpolant(axes, &value))],
@@ -55,6 +65,7 @@ impl Level {
             stride,
             settings,
             value,
+            jumps,
             frames: Vec::new(),
         }
     }
@@ -85,6 +96,9 @@ impl Level {
         let last = self.axes.len() - 1;
         let mut solves = 0;
         match self.settings.scheme {
+            _ if self.jumps && self.steps - self.step <= DAMPED => {
+                solves += self.damped(start, end)?;
+            }
             Scheme::Monotone | Scheme::Spectral => {
                 for state in 0..=last {
                     solves += self.sweep(state, start, end)?;
@@ -107,6 +121,20 @@ impl Level {
             self.kept
                 .push((start, interpolant(&self.axes, &self.value)));
         }
+        Ok(solves)
+    }
+
+    /// A step in parts, each by implicit Euler.
+    fn damped(&mut self, start: f64, end: f64) -> Result<u64, Trouble> {
+        let scheme = std::mem::replace(&mut self.settings.scheme, Scheme::Monotone);
+        let at = |part: usize| end + (start - end) * part as f64 / PARTS as f64;
+        let mut solves = 0;
+        for part in 0..PARTS {
+            for state in 0..self.axes.len() {
+                solves += self.sweep(state, at(part + 1), at(part))?;
+            }
+        }
+        self.settings.scheme = scheme;
         Ok(solves)
     }
 

@@ -7,7 +7,8 @@
 //! over the controls that push the state, is solved by policy iteration; `s` is the share of the line's state in what
 //! all states have in common. Where there is a temperature the equation of `psi` is solved instead, which is linear; on
 //! lines where `psi` changes too much for that within the step, that of the value after all, with
-//! `min over u = -1/2 D V_x^2 / lambda`.
+//! `min over u = -1/2 D V_x^2 / lambda`; and where that does not settle, or a jump is to be damped, that of `psi` by implicit
+//! Euler after all, whose solutions are positive whatever the step.
 
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::pentadiagonal::{solve_cyclic, solve_pentadiagonal};
@@ -17,6 +18,8 @@ use crate::solvers::lowered::edges::Edge;
 
 /// Most that `psi` may grow or fall by within a linear step; beyond it TR-BDF2 is no longer near the exponential.
 const MOST_GROWTH: f64 = 2.0;
+/// Largest logarithm of the ratio of `psi` at two neighbouring nodes.
+const MOST_EXPONENT: f64 = 600.0;
 /// γ of TR-BDF2.
 pub(crate) const GAMMA: f64 = 2.0 - std::f64::consts::SQRT_2;
 
@@ -121,14 +124,28 @@ impl Line {
         value: &mut [f64],
         scratch: &mut Scratch,
     ) -> Result<u64, Trouble> {
-        let linear = match self.settings.temperature {
-            Some(temperature) => self.linear(frames, temperature, dt, value, scratch),
-            None => false,
-        };
-        let solves = if linear {
-            2
-        } else {
-            self.nonlinear(frames, dt, &mut value[..self.unknowns()], scratch)?
+        let n = self.unknowns();
+        let solves = match self.settings.temperature {
+            None => self.nonlinear(frames, dt, &mut value[..n], scratch)?,
+            Some(temperature) if self.settings.scheme == Scheme::Monotone => {
+                self.positive(frames[2], temperature, dt, &mut value[..n], scratch)?
+            }
+            Some(temperature) if self.linear(frames, temperature, dt, value, scratch) => 2,
+            Some(temperature) => {
+                let before = value[..n].to_vec();
+                match self.nonlinear(frames, dt, &mut value[..n], scratch) {
+                    Ok(solves) => solves,
+                    Err(_) => {
+                        value[..n].copy_from_slice(&before);
+                        let settings = Settings {
+                            scheme: Scheme::Monotone,
+                            ..self.settings
+                        };
+                        let upwind = Line { settings, ..*self };
+                        upwind.positive(frames[2], temperature, dt, &mut value[..n], scratch)?
+                    }
+                }
+            }
         };
         if self.is_periodic() {
             value[self.axis.count - 1] = value[0];
@@ -352,6 +369,60 @@ impl Line {
         }
         (scratch.before, scratch.phi) = (before, phi);
         found
+    }
+
+    /// One step of implicit Euler for `psi`, relative to what it is at the end of the step: row by row
+    /// `A_ij psi_j / psi_i`, whose system has no positive entry off its diagonal.
+    fn positive(
+        &self,
+        frame: &Frame,
+        temperature: f64,
+        dt: f64,
+        value: &mut [f64],
+        scratch: &mut Scratch,
+    ) -> Result<u64, Trouble> {
+        let n = value.len();
+        scratch.resize(n);
+        for i in 0..n {
+            if self.is_stopped(i) {
+                scratch.set(i, [0.0; 5], 0.0);
+                continue;
+            }
+            let node = self.first + i * self.stride;
+            let (drift, noise) = (
+                frame.drift.get(node, self.state),
+                frame.diffusivity.get(node, self.state),
+            );
+            let mut row = self.curvature(i).map(|w| 0.5 * noise * w);
+            let (below, above) = self.slopes(i);
+            let slope = match drift > 0.0 {
+                _ if self.is_outrun(drift, noise) && self.end(i).is_none() => self.centred(i),
+                true => above,
+                false => below,
+            };
+            for (w, slope) in row.iter_mut().zip(slope) {
+                *w += drift * slope;
+            }
+            for k in [0, 1, 3, 4] {
+                if row[k] != 0.0 {
+                    let other = value[(i + k + n - 2) % n];
+                    row[k] *= ((value[i] - other) / temperature).min(MOST_EXPONENT).exp();
+                }
+            }
+            row[2] -= self.share * frame.cost[node] / temperature;
+            scratch.set(i, row, 0.0);
+        }
+        scratch.right.clear();
+        scratch.right.resize(n, 1.0);
+        let mut phi = vec![1.0; n];
+        scratch.evaluate(self, dt, &mut phi)?;
+        for (v, phi) in value.iter_mut().zip(&phi) {
+            if *phi <= 0.0 {
+                return Err(Trouble::Value(*phi));
+            }
+            *v -= temperature * phi.ln();
+        }
+        Ok(1)
     }
 
     /// Whether noise outruns a drift within a cell, so that no centred slope gives a node a negative weight.

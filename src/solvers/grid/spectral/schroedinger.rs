@@ -210,6 +210,11 @@ impl Levels {
         self.stiffness
     }
 
+    /// Largest number of radians a unit of length any wave has.
+    pub(super) fn shortest_wave(&self) -> f64 {
+        std::f64::consts::PI / self.waves.cell()
+    }
+
     /// `f` at one time.
     pub(super) fn at(&self, t: f64) -> Snapshot<'_> {
         let left = (self.process.end() - t).max(0.0);

@@ -199,3 +199,30 @@ fn threads_do_not_matter_and_other_paths_may_use_the_policy() {
         "{own:?} {other:?}"
     );
 }
+
+/// Three seeds and a fit that cannot hold the control, a line over one stretch: its error knows. Value and control by finite
+/// differences, as `hopf-cole` finds them.
+#[test]
+fn the_error_of_a_control_knows_what_the_fit_misses() {
+    for seed in [1, 2, 3] {
+        for (degree, rounds) in [(1, 1), (5, 8)] {
+            let lowered = lowered(&format!(
+                "format = 1\n[problem]\nname = \"wells\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\ncontrol = \"u\"\n\
+                 drift = \"x - x^3 + 0.7*u\"\ndiffusion = \"0.35\"\nhorizon = [0.0, 1.5]\n[initial]\nfamily = \"delta\"\nat = -1.0\n\
+                 [cost]\nrunning = \"0.6*u^2 + 0.2*cos(3*x)\"\nterminal = \"2*(x - 1)^2\"\n[run]\nseed = {seed}\n\
+                 [[solver]]\nid = \"paths\"\nmethod = \"path-integral\"\npaths = 8192\nsteps = 100\nrounds = {rounds}\n\
+                 degree = {degree}\n"
+            ));
+            let answer = attempt(&lowered, &[])
+                .unwrap_or_else(|e| panic!("{e}"))
+                .answer;
+            let policy = answer.policy.expect("a policy");
+            let mut u = Batch::zeros(1, 1);
+            policy.eval(0.0, Batch::from_rows(1, &[[-1.0]]).as_ref(), u.as_mut());
+            let (u, error) = (u.get(0, 0), answer.control_error[0]);
+            let off = (u - 1.127_609_8).abs();
+            assert!(off < 3.0 * error, "{seed} {degree}: {u} ± {error}");
+            assert!(rounds == 1 || error < 0.3, "{seed} {degree}: {u} ± {error}");
+        }
+    }
+}
