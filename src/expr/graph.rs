@@ -3,7 +3,7 @@
 use super::function::Function;
 use super::origin::Origins;
 use super::rational::Rational;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -298,15 +298,21 @@ impl Graph {
 
     /// Whether any of `symbols` occurs below `e`.
     pub fn depends_on_any(&self, e: Expr, symbols: &[Expr]) -> bool {
-        let Some(lowest) = symbols.iter().min() else {
-            return false;
-        };
         if matches!(self.node(e), Node::Number(_)) {
             return false;
         }
+        let Some(lowest) = symbols.iter().min() else {
+            return false;
+        };
+        let many: Option<FxHashSet<Expr>> =
+            (symbols.len() > FEW).then(|| symbols.iter().copied().collect());
+        let wanted = |e: &Expr| match &many {
+            Some(set) => set.contains(e),
+            None => symbols.contains(e),
+        };
         let mut open = BTreeSet::from([e]);
         while let Some(e) = open.pop_last() {
-            if symbols.contains(&e) {
+            if wanted(&e) {
                 return true;
             }
             if e < *lowest {

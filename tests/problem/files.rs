@@ -205,3 +205,38 @@ fn every_command_refuses_a_problem_without_the_structure_it_expects() {
         assert!(output.stdout.is_empty(), "{command} ran nothing");
     }
 }
+
+/// A matrix of a file, of an array of the file format of NumPy, and typed are the same matrix.
+#[test]
+fn matrices_of_parameters_come_from_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("A.csv"), "-1.5 0.25\n0.5, -2\n").expect("written");
+    std::fs::write(folder.path().join("b.csv"), "0.5\n-0.125\n").expect("written");
+    let text = |a: &str, b: &str| {
+        format!(
+            "format = 1\n[problem]\nname = \"typed\"\nkind = \"simulate\"\n[params]\nA = {a}\nb = {b}\n\
+             [dynamics]\nstate = \"x[2]\"\ndrift = \"A @ x + b\"\ndiffusion = \"1\"\n\
+             [initial]\nfamily = \"delta\"\nat = [0.0, 0.0]\n"
+        )
+    };
+    let drift = |text: &str| {
+        let loaded = parse_text("p.toml", text, folder.path(), &[], &standard());
+        let problem = loaded.unwrap_or_else(|report| panic!("{report}")).problem;
+        let graph = &problem.graph;
+        let drift = problem.dynamics.drift.iter();
+        drift.map(|f| graph.text(*f)).collect::<Vec<_>>()
+    };
+    let typed = drift(&text("[[-1.5, 0.25], [0.5, -2]]", "[0.5, -0.125]"));
+    let of_files = drift(&text("{ file = \"A.csv\" }", "{ file = \"b.csv\" }"));
+    assert_eq!(typed, of_files);
+    for (wrong, code) in [
+        ("{ file = \"C.csv\" }", "E602"),
+        ("{ file = \"../A.csv\" }", "E603"),
+        ("{ path = \"A.csv\" }", "E010"),
+        ("{}", "E012"),
+    ] {
+        let report = parse_text("p.toml", &text(wrong, "[0, 0]"), folder.path(), &[], &standard())
+            .expect_err("refused");
+        assert!(report.to_string().contains(code), "{wrong}: {report}");
+    }
+}

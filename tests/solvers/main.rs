@@ -1,5 +1,6 @@
 //! Solvers and the checks that judge them, against reference numbers and against planted defects.
 
+mod dense_control;
 mod grid_methods;
 mod grid_schemes;
 mod planted_defects;

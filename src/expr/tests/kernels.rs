@@ -211,3 +211,49 @@ fn free_symbols_and_unknown_functions_are_named() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Sums of many inputs and forms in many pairs of inputs run as rows of a matrix: to rounding what evaluation node by
+/// node gives, at every point of blocks that are not full.
+#[test]
+fn long_sums_of_inputs_are_evaluated_as_they_are_written() {
+    const SIZE: usize = 23;
+    let mut g = Graph::new();
+    let mut scope = Scope::new();
+    let t = scope.time(&mut g);
+    let x = scope.state(&mut g, "x", &Shape::Vector(SIZE));
+    let entry = |i: usize, j: usize| ((i * 31 + j * 17) % 41) as f64 / 8.0 - 2.5;
+    let matrix: Vec<Vec<f64>> = (0..SIZE)
+        .map(|i| (0..SIZE).map(|j| entry(i, j)).collect())
+        .collect();
+    scope.bind_matrix(&mut g, "A", &matrix);
+    let mut outputs = Vec::new();
+    for text in [
+        "dot(A @ x, x)*t + sin(x[0])",
+        "quad(A, x)/2 + x[3]^3",
+        "exp(dot(A[2], x)/50) - x[22]",
+    ] {
+        outputs.push(parse_scalar(text, &scope, &mut g).expect("a scalar"));
+    }
+    let by_entries = g.expand(outputs[1]);
+    outputs.push(by_entries);
+    let kernel = Kernel::compile(&g, &outputs, t, &x).expect("only inputs occur");
+    let mut points = Batch::zeros(300, SIZE);
+    for j in 0..SIZE {
+        let column = points.column_mut(j).iter_mut().enumerate();
+        column.for_each(|(i, x)| *x = (1.3 * i as f64 + 0.7 * j as f64).sin());
+    }
+    for isa in Isa::available() {
+        let mut out = Batch::zeros(300, outputs.len());
+        kernel.eval_with(isa, 0.5, points.as_ref(), out.as_mut());
+        for i in [0, 7, 255, 256, 299] {
+            let mut at: Vec<(Expr, f64)> = x.iter().copied().zip(points.row(i)).collect();
+            at.push((t, 0.5));
+            for (j, e) in outputs.iter().enumerate() {
+                let expected = g.evaluate(*e, &at).expect("all values are given");
+                let scale = largest_inside(&g, *e, &at);
+                let difference = (out.get(i, j) - expected).abs();
+                assert!(difference < 1e-13 * scale, "{j} at {i}: {difference:e}");
+            }
+        }
+    }
+}

@@ -404,8 +404,8 @@ fn stated_dynamics(
 /// Every control must act somewhere.
 fn steered(reader: &mut Reader, entry: &Entry, drift: &[Expr]) -> Option<()> {
     let graph = &reader.formulas.graph;
-    let acts = |u: &Expr| drift.iter().any(|f| graph.depends_on(*f, *u));
-    let idle = reader.formulas.control.iter().find(|u| !acts(u));
+    let acting = graph.symbols(drift);
+    let idle = reader.formulas.control.iter().find(|u| !acting.contains(u));
     let Some(idle) = idle else { return Some(()) };
     let name = graph.symbol_name(*idle).unwrap_or_default().to_owned();
     reader.push(

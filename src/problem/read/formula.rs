@@ -346,11 +346,11 @@ impl Reader {
     /// diffusion".
     pub(crate) fn refuses_control(&mut self, node: &Node, what: &str, e: Expr) -> bool {
         let graph = &self.formulas.graph;
-        let mut controls = self.formulas.control.iter();
-        let Some(found) = controls.find(|u| graph.depends_on(e, **u)) else {
+        let mut symbols = graph.symbols(&[e]).into_iter();
+        let Some(found) = symbols.find(|s| self.formulas.control.contains(s)) else {
             return false;
         };
-        let name = graph.symbol_name(*found).unwrap_or_default().to_owned();
+        let name = graph.symbol_name(found).unwrap_or_default().to_owned();
         self.push(
             Diagnostic::error(
                 "E209",

@@ -80,7 +80,8 @@ fn priced(
 ) -> Option<()> {
     let graph = &reader.formulas.graph;
     let control = &reader.formulas.control;
-    let free = control.iter().find(|u| !graph.depends_on(running, **u));
+    let priced = graph.symbols(&[running]);
+    let free = control.iter().find(|u| !priced.contains(u));
     let Some(free) = free else { return Some(()) };
     let name = graph.symbol_name(*free).unwrap_or_default().to_owned();
     let span = entry.map_or(section.span.clone(), |entry| entry.node.span.clone());
