@@ -250,7 +250,10 @@ impl Rates for Equations<'_> {
             out.fill(0.0);
             return;
         };
-        let matrices = process.coefficients.each_ref().map(|field| field.at(t, &[]));
+        let matrices = process
+            .coefficients
+            .each_ref()
+            .map(|field| field.at(t, &[]));
         let [a, shift, channel, noise, form, slope, constant, effort] = &matrices;
         let (covariance, mean, _) = parts(y, d);
         let closed = a + channel * &gain;

@@ -120,7 +120,10 @@ pub(super) fn compare_policies(
             }
             let along = process.under(*reference, Some(policy))?;
             let under = process.under(policy, Some(*reference))?;
-            Some((Some(along.control_error()), under.performance(Some(own.cost))))
+            Some((
+                Some(along.control_error()),
+                under.performance(Some(own.cost)),
+            ))
         });
         if let Some((error, performance)) = exact {
             row.control_error = error;

@@ -161,7 +161,9 @@ impl<'a> Elaborator<'a> {
     /// Accounts for `steps` taken at `span`; fails when the expression has become too large.
     pub(super) fn spend(&mut self, steps: usize, span: &Range<usize>) -> Option<()> {
         let few = self.graph.pay(steps);
-        let message = if self.graph.len() - self.nodes_before > LARGEST + self.graph.most_steps() - MOST_STEPS {
+        let message = if self.graph.len() - self.nodes_before
+            > LARGEST + self.graph.most_steps() - MOST_STEPS
+        {
             format!("grows beyond {LARGEST} nodes")
         } else if few {
             return Some(());

@@ -251,7 +251,9 @@ impl Graph {
         let mut open: BTreeSet<Expr> = roots.iter().copied().filter(|e| !stop(*e)).collect();
         let mut found = Vec::new();
         // Children have smaller handles, so taking the largest first visits each node once.
-        while open.len() <= FEW && let Some(e) = open.pop_last() {
+        while open.len() <= FEW
+            && let Some(e) = open.pop_last()
+        {
             found.push(e);
             self.node(e).children(|child| {
                 if !stop(child) {
@@ -341,13 +343,15 @@ impl Graph {
 
     /// Whether `e` is made of numbers, symbols, sums, products and whole powers: it has a value at every point.
     pub fn is_polynomial(&self, e: Expr) -> bool {
-        self.reachable(&[e]).into_iter().all(|n| match self.node(n) {
-            Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Sum(..) => true,
-            Node::Product(_, factors) => factors
-                .iter()
-                .all(|(_, exponent)| self.as_integer(*exponent).is_some_and(|n| n > 0)),
-            _ => false,
-        })
+        self.reachable(&[e])
+            .into_iter()
+            .all(|n| match self.node(n) {
+                Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Sum(..) => true,
+                Node::Product(_, factors) => factors
+                    .iter()
+                    .all(|(_, exponent)| self.as_integer(*exponent).is_some_and(|n| n > 0)),
+                _ => false,
+            })
     }
 
     /// The nodes below `e` that are not smooth: `abs`, `sign`, `min`, `max`, `floor`, `if`.

@@ -260,7 +260,11 @@ fn power_latex(base: &Printed, power: &Rational, symbolic: &[&str]) -> Printed {
     Printed::new(text, Level::Power)
 }
 
-fn latex_of_call(function: Function, arguments: &[Expr], done: &FxHashMap<Expr, Printed>) -> Printed {
+fn latex_of_call(
+    function: Function,
+    arguments: &[Expr],
+    done: &FxHashMap<Expr, Printed>,
+) -> Printed {
     let list: Vec<_> = arguments.iter().map(|a| done[a].text.as_str()).collect();
     let list = list.join(", ");
     let name = match function {

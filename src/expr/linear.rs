@@ -130,7 +130,10 @@ impl Graph {
         let mut rows = Vec::with_capacity(left.len());
         for row in &left {
             let entries = columns.iter().map(|column| {
-                let products = row.iter().zip(column).map(|(a, b)| i128::from(*a) * i128::from(*b));
+                let products = row
+                    .iter()
+                    .zip(column)
+                    .map(|(a, b)| i128::from(*a) * i128::from(*b));
                 self.exact(Rational::fraction(products.sum(), denominator))
             });
             rows.push(entries.collect());

@@ -173,9 +173,9 @@ impl Reading {
                 }
                 Some(Some(sum))
             }
-            Node::Product(coefficient, factors) => self
-                .of_product(graph, coefficient, factors)
-                .map(Some),
+            Node::Product(coefficient, factors) => {
+                self.of_product(graph, coefficient, factors).map(Some)
+            }
             _ => None,
         }
     }

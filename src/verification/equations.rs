@@ -19,8 +19,10 @@ use crate::verification::verdict::Residual;
 /// Rms difference allowed between log densities of two routes.
 const ROUTES: f64 = 1e-2;
 
-/// Step of a difference in time, as a share of the horizon.
+/// Longest step of a difference in time, as a share of the horizon.
 const TIME_STEP: f64 = 0.01;
+/// Times that it is made four times shorter.
+const SHORTER: usize = 4;
 /// Step of a difference in a state, as a share of the spread of the points.
 const STATE_STEP: f64 = 0.05;
 /// The least spread, where all points coincide.
@@ -383,6 +385,35 @@ impl<'a> BellmanTerms<'a> {
         Self { lowered, value }
     }
 
+    /// `V_t` by differences, with the step at which they change least when it is made shorter: longer ones are too coarse
+    /// for a value that changes fast, shorter ones round.
+    fn rate(&self, t: f64, x: &Batch) -> Vec<f64> {
+        let process = &self.lowered.compiled.steered;
+        let rate_at = |dt: f64| -> Vec<f64> {
+            let mut rate = vec![0.0; x.points()];
+            for (offset, weight, _) in STENCIL {
+                for (rate, v) in rate.iter_mut().zip(at(self.value, t + offset * dt, x)) {
+                    *rate += weight * v / dt;
+                }
+            }
+            rate
+        };
+        let mut dt = TIME_STEP * (process.end() - process.start());
+        let mut rate = rate_at(dt);
+        let (mut best, mut least) = (rate.clone(), f64::INFINITY);
+        for _ in 0..SHORTER {
+            dt /= 4.0;
+            let finer = rate_at(dt);
+            let pairs = finer.iter().zip(&rate);
+            let change: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
+            if change < least {
+                (best, least) = (finer.clone(), change);
+            }
+            rate = finer;
+        }
+        best
+    }
+
     /// Sums over the points of the squares of the residual and of its largest term.
     fn squares(&self, t: f64, x: &Batch) -> (f64, f64) {
         let process = &self.lowered.compiled.steered;
@@ -417,14 +448,7 @@ impl<'a> BellmanTerms<'a> {
                 diffusion[i] += noise.entry(i, j, k) * mixed[i];
             }
         }
-        let length = process.end() - process.start();
-        let dt = TIME_STEP * length;
-        let mut rate = vec![0.0; points];
-        for (offset, weight, _) in STENCIL {
-            for (rate, v) in rate.iter_mut().zip(at(self.value, t + offset * dt, x)) {
-                *rate += weight * v / dt;
-            }
-        }
+        let rate = self.rate(t, x);
         let mut drift = Batch::zeros(points, d);
         process.drift(t, x.as_ref(), drift.as_mut());
         let mut running = vec![0.0; points];

@@ -235,8 +235,14 @@ fn matrices_of_parameters_come_from_files() {
         ("{ path = \"A.csv\" }", "E010"),
         ("{}", "E012"),
     ] {
-        let report = parse_text("p.toml", &text(wrong, "[0, 0]"), folder.path(), &[], &standard())
-            .expect_err("refused");
+        let report = parse_text(
+            "p.toml",
+            &text(wrong, "[0, 0]"),
+            folder.path(),
+            &[],
+            &standard(),
+        )
+        .expect_err("refused");
         assert!(report.to_string().contains(code), "{wrong}: {report}");
     }
 }

@@ -81,7 +81,11 @@ fn matrices_and_entries_are_one_problem() {
         }
         let check = derivation.cross_check.expect("points with values");
         assert!(check.largest_relative_difference < 1e-12, "{check:?}");
-        let structure: Vec<_> = derivation.structure.iter().map(|f| (f.name, f.found)).collect();
+        let structure: Vec<_> = derivation
+            .structure
+            .iter()
+            .map(|f| (f.name, f.found))
+            .collect();
         let number = solved.quantity("value").expect("a value").value;
         found.push((structure, number.to_bits()));
     }
@@ -114,7 +118,10 @@ fn moments_tell_what_policies_cost() {
     let value = found.quantity("value").expect("a value");
     let cost = found.quantity("cost_riccati").expect("a cost");
     let apart = (cost.value - value.value).abs();
-    assert!(apart < 1e-8 && apart <= 3.0 * (cost.error + value.error), "{cost:?} {value:?}");
+    assert!(
+        apart < 1e-8 && apart <= 3.0 * (cost.error + value.error),
+        "{cost:?} {value:?}"
+    );
 }
 
 /// Without control the cost of a mean-reverting line is an integral of its second moment,
@@ -132,5 +139,8 @@ fn moments_without_control_are_those_of_the_free_process() {
     let expected = (1.0 - s) * (1.0 - fall) / 2.0 + s + (s + (1.0 - s) * fall);
     let free = solved(text).quantity("uncontrolled_cost").expect("a cost");
     let apart = (free.value - expected).abs();
-    assert!(apart < 1e-9 && apart <= 3.0 * free.error, "{free:?} {expected}");
+    assert!(
+        apart < 1e-9 && apart <= 3.0 * free.error,
+        "{free:?} {expected}"
+    );
 }

@@ -54,7 +54,11 @@ fn waste() -> Words {
 }
 
 fn identity(claim: &str, left: &Words, right: &Words) -> Result<Evidence, Refuted> {
-    same(claim, &left.cancelling("R", "K"), &right.cancelling("R", "K"))
+    same(
+        claim,
+        &left.cancelling("R", "K"),
+        &right.cancelling("R", "K"),
+    )
 }
 
 /// For every control the bracket is its minimum plus `1/2 (u - u*)' R (u - u*)`.
@@ -145,12 +149,11 @@ pub(crate) fn riccati() -> Result<Evidence, Refuted> {
     let form_rate = &rho * &form - a.transpose() * &form - &form * &a + &form * &s * &form - &cost;
     let steered = &a - &s * &form;
     let slope_rate = &rho * &slope - steered.transpose() * &slope - &form * &shift - &price;
-    let constant_rate = &rho * scalar("c") - shift.dot(&slope)
-        + half() * slope.dot(&(&s * &slope))
+    let constant_rate = &rho * scalar("c") - shift.dot(&slope) + half() * slope.dot(&(&s * &slope))
         - half() * (symmetric("D") * &form).trace()
         - scalar("q_0");
-    let passing = value(&form_rate, &slope_rate, &constant_rate)
-        - &rho * value(&form, &slope, &scalar("c"));
+    let passing =
+        value(&form_rate, &slope_rate, &constant_rate) - &rho * value(&form, &slope, &scalar("c"));
     let least = minimum()
         .with("b", &(&a * &x + &shift))
         .with("q", &value(&cost, &price, &scalar("q_0")))
@@ -166,9 +169,7 @@ mod tests {
 
     #[test]
     fn every_identity_holds() {
-        for proof in [
-            square, stationary, eliminated, linear, conditioned, riccati,
-        ] {
+        for proof in [square, stationary, eliminated, linear, conditioned, riccati] {
             assert_eq!(proof(), Ok(Evidence::Proved));
         }
     }

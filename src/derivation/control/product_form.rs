@@ -33,66 +33,102 @@ pub struct Coupling {
     pub term: String,
 }
 
-/// States that meet in terms of a list of named expressions, and the couplings that made them meet.
-fn groups(
-    graph: &mut Graph,
-    state: &[Expr],
-    sums: &[(String, Option<usize>, Expr)],
-    pairs: &[(String, usize, usize, Expr)],
-) -> (Vec<Vec<usize>>, Vec<Coupling>) {
-    let d = state.len();
-    let index: HashMap<Expr, usize> = state.iter().copied().zip(0..).collect();
-    let states_in = |graph: &Graph, e: Expr| -> Vec<usize> {
-        let symbols = graph.symbols(&[e]).into_iter();
-        let mut met: Vec<usize> = symbols.filter_map(|s| index.get(&s).copied()).collect();
-        met.sort_unstable();
-        met
-    };
-    let mut meetings: Vec<Meeting<'_>> = Vec::new();
-    for (place, own, e) in sums {
-        for term in terms(graph, *e) {
-            let mut met = states_in(graph, term);
-            if let Some(i) = own
-                && !met.contains(i)
-            {
-                met.push(*i);
-            }
-            let pairs = met.windows(2);
-            meetings.extend(pairs.map(|pair| ((pair[0], pair[1]), place.as_str(), term)));
-        }
-    }
-    for (place, i, j, e) in pairs {
-        if !graph.is_zero(*e) && !graph.is_provably_zero(*e) {
-            let others = states_in(graph, *e).into_iter().chain([*j]);
-            let others = others.filter(|k| k != i);
-            meetings.extend(others.map(|k| ((*i, k), place.as_str(), *e)));
-        }
-    }
-    let mut of: Vec<usize> = (0..d).collect();
-    for ((i, j), _, _) in &meetings {
-        let (a, b) = (of[*i], of[*j]);
-        let (low, high) = (a.min(b), a.max(b));
-        of.iter_mut().filter(|g| **g == high).for_each(|g| *g = low);
-    }
-    let members = |first: usize| (0..d).filter(|i| of[*i] == first).collect::<Vec<_>>();
-    let groups = (0..d).map(members).filter(|group| !group.is_empty());
-    (groups.collect(), couplings(graph, meetings))
+/// Which states have met so far, and where.
+struct Meetings {
+    index: HashMap<Expr, usize>,
+    /// The first member of the group of each state.
+    of: Vec<usize>,
+    groups: usize,
+    list: Vec<Meeting>,
 }
 
 /// Two states, where they meet, and in which term.
-type Meeting<'a> = ((usize, usize), &'a str, Expr);
+type Meeting = ((usize, usize), String, Expr);
 
 /// Couplings that are put in words: of more, those by the smallest terms.
 const MOST_COUPLINGS: usize = 500;
 
-fn couplings(graph: &Graph, mut meetings: Vec<Meeting<'_>>) -> Vec<Coupling> {
+impl Meetings {
+    fn of(state: &[Expr]) -> Self {
+        Self {
+            index: state.iter().copied().zip(0..).collect(),
+            of: (0..state.len()).collect(),
+            groups: state.len(),
+            list: Vec::new(),
+        }
+    }
+
+    /// Whether all states are one group, for reasons enough.
+    fn is_settled(&self) -> bool {
+        self.groups <= 1 && self.list.len() > MOST_COUPLINGS
+    }
+
+    fn states_in(&self, graph: &Graph, e: Expr) -> Vec<usize> {
+        let symbols = graph.symbols(&[e]).into_iter();
+        let mut met: Vec<usize> = symbols
+            .filter_map(|s| self.index.get(&s).copied())
+            .collect();
+        met.sort_unstable();
+        met
+    }
+
+    fn meet(&mut self, (i, j): (usize, usize), place: &str, term: Expr) {
+        let (a, b) = (self.of[i], self.of[j]);
+        if a != b {
+            let (low, high) = (a.min(b), a.max(b));
+            let members = self.of.iter_mut().filter(|g| **g == high);
+            members.for_each(|g| *g = low);
+            self.groups -= 1;
+        }
+        self.list.push(((i, j), place.to_owned(), term));
+    }
+
+    /// States of one term meet, and with the state whose drift it is in.
+    fn in_terms(&mut self, graph: &mut Graph, place: &str, own: Option<usize>, e: Expr) {
+        if self.is_settled() {
+            return;
+        }
+        let expanded = graph.expand_quickly(e);
+        for term in terms(graph, expanded) {
+            let mut met = self.states_in(graph, term);
+            if let Some(i) = own
+                && !met.contains(&i)
+            {
+                met.push(i);
+            }
+            for pair in met.windows(2) {
+                self.meet((pair[0], pair[1]), place, term);
+            }
+        }
+    }
+
+    /// Two states meet in an entry of a matrix that does not vanish, and with the states in it.
+    fn in_entry(&mut self, graph: &mut Graph, (i, j): (usize, usize), place: &str, e: Expr) {
+        if self.is_settled() || graph.is_zero(e) || graph.is_provably_zero(e) {
+            return;
+        }
+        let others = self.states_in(graph, e).into_iter().chain([j]);
+        for k in others.filter(|k| *k != i) {
+            self.meet((i, k), place, e);
+        }
+    }
+
+    fn finished(self, graph: &Graph) -> (Vec<Vec<usize>>, Vec<Coupling>) {
+        let d = self.of.len();
+        let members = |first: usize| (0..d).filter(|i| self.of[*i] == first).collect::<Vec<_>>();
+        let groups = (0..d).map(members).filter(|group| !group.is_empty());
+        (groups.collect(), couplings(graph, self.list))
+    }
+}
+
+fn couplings(graph: &Graph, mut meetings: Vec<Meeting>) -> Vec<Coupling> {
     if meetings.len() > MOST_COUPLINGS {
         meetings.sort_by_cached_key(|(_, _, term)| graph.reachable(&[*term]).len());
         meetings.truncate(MOST_COUPLINGS);
     }
     let written = meetings.into_iter();
     let mut couplings: Vec<Coupling> = written
-        .map(|((i, j), place, term)| coupling(graph, place, i, j, term))
+        .map(|((i, j), place, term)| coupling(graph, &place, i, j, term))
         .collect();
     couplings.sort();
     couplings.dedup();
@@ -143,28 +179,31 @@ fn meetings(
     tolled: &[(usize, Expr)],
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let graph = &mut process.graph;
-    let mut sums = Vec::new();
+    let mut met = Meetings::of(&process.state);
     for (i, f) in process.drift.iter().enumerate() {
-        sums.push((format!("drift[{i}]"), Some(i), graph.expand_quickly(*f)));
+        met.in_terms(graph, &format!("drift[{i}]"), Some(i), *f);
     }
     for (name, e) in functions {
-        sums.push(((*name).to_owned(), None, graph.expand_quickly(*e)));
+        met.in_terms(graph, name, None, *e);
     }
     let noise = ("G G'", &process.diffusivity);
     let matrices = [noise]
         .into_iter()
         .chain(authority.map(|a| ("B R^-1 B'", a)));
-    let mut pairs = Vec::new();
     for (name, matrix) in matrices {
         for (i, row) in matrix.iter().enumerate() {
             for (j, entry) in row.iter().enumerate().take(i + 1) {
-                pairs.push((format!("{name}[{i}][{j}]"), i, j, *entry));
+                if met.is_settled() {
+                    break;
+                }
+                met.in_entry(graph, (i, j), &format!("{name}[{i}][{j}]"), *entry);
             }
         }
     }
-    let toll = |(i, e): &(usize, Expr)| ("the price of a control".to_owned(), *i, *i, *e);
-    pairs.extend(tolled.iter().map(toll));
-    groups(graph, &process.state, &sums, &pairs)
+    for (i, e) in tolled {
+        met.in_entry(graph, (*i, *i), "the price of a control", *e);
+    }
+    met.finished(graph)
 }
 
 /// The part of a function that is left when all other groups are at the origin, without its constant.

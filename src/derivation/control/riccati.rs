@@ -198,7 +198,11 @@ pub(crate) fn abbreviations(
     let graph = &controlled.process.graph;
     let plus = |parts: &[Expr], words: &str| {
         let absent = parts.iter().all(|e| graph.is_zero(*e));
-        if absent { String::new() } else { format!(" + {words}") }
+        if absent {
+            String::new()
+        } else {
+            format!(" + {words}")
+        }
     };
     let form = |name: &str, slope: &str, constant: &str, form: &Quadratic| {
         let linear = plus(&form.vector, &format!("{slope}.x"));

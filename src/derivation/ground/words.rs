@@ -203,9 +203,8 @@ impl Words {
 
     /// Without the products `a b` and `b a` of matrices that are inverse to each other.
     pub(crate) fn cancelling(&self, a: &'static str, b: &'static str) -> Self {
-        let inverse = |x: &Letter, y: &Letter| {
-            (x.name == a && y.name == b) || (x.name == b && y.name == a)
-        };
+        let inverse =
+            |x: &Letter, y: &Letter| (x.name == a && y.name == b) || (x.name == b && y.name == a);
         let reduced = |word: &[Letter]| {
             let mut kept: Vec<Letter> = Vec::new();
             for letter in word {
@@ -287,7 +286,12 @@ macro_rules! operators {
         }
     )*};
 }
-operators!((Words, Words), (Words, &Words), (&Words, Words), (&Words, &Words));
+operators!(
+    (Words, Words),
+    (Words, &Words),
+    (&Words, Words),
+    (&Words, &Words)
+);
 
 impl Neg for Words {
     type Output = Words;

@@ -1,9 +1,9 @@
 //! The derivation of a control problem, step by step.
 
+use crate::derivation::control::in_matrices::is_large;
 use crate::derivation::control::{
     bellman, classical_limit, completed_square, product_form, riccati, temperature, wkb,
 };
-use crate::derivation::control::in_matrices::is_large;
 use crate::derivation::ground::as_typed::{self, CrossCheck, Point};
 use crate::derivation::ground::controlled::{self, ControlledDiffusion, Obstacle};
 use crate::derivation::ground::evidence::Refuted;
@@ -12,8 +12,8 @@ use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
 use crate::derivation::structure::facts::{Facts, Known};
-use crate::expr::arithmetic::dot;
 use crate::expr::Graph;
+use crate::expr::arithmetic::dot;
 use crate::problem::meant::model::Calculus;
 use crate::problem::meant::task::Sense;
 

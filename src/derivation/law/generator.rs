@@ -66,7 +66,11 @@ fn execute_in_matrices() -> Result<Evidence, Refuted> {
     let (noise, curvature) = (matrix("G"), symmetric("H"));
     let moments = half() * (noise.transpose() * &curvature * &noise).trace();
     let operator = half() * (&noise * noise.transpose() * &curvature).trace();
-    same("the moments of one step give the generator", &operator, &moments)
+    same(
+        "the moments of one step give the generator",
+        &operator,
+        &moments,
+    )
 }
 
 /// The step about the generator.

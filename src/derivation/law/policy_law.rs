@@ -14,10 +14,10 @@
 //! `b + D grad log psi`; duality of the Fokker–Planck operator with the controlled generator.
 
 use crate::derivation::control::bellman;
+use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::control::temperature;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::controlled::ControlledDiffusion;
-use crate::derivation::control::in_matrices::{self, is_large};
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::as_multiple_of_identity;
 use crate::derivation::ground::noising::Noising;

@@ -51,8 +51,9 @@ impl Reader {
                 _ => {
                     let message = format!("`{}` of `params.{name}` is not known", inner.key);
                     self.push(
-                        Diagnostic::error("E010", inner.key_span.clone(), message)
-                            .help("accepted: { file = \"A.csv\" }, numbers without a header, or .npy"),
+                        Diagnostic::error("E010", inner.key_span.clone(), message).help(
+                            "accepted: { file = \"A.csv\" }, numbers without a header, or .npy",
+                        ),
                     );
                     return;
                 }

@@ -163,7 +163,11 @@ pub(crate) fn read_matrix(path: &Path, shown: &str) -> Result<Vec<Vec<f64>>, Vec
             file: shown.to_owned(),
         });
     }
-    if errors.is_empty() { Ok(rows) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(rows)
+    } else {
+        Err(errors)
+    }
 }
 
 fn matrix_row(
@@ -215,7 +219,11 @@ fn parse_array(bytes: &[u8]) -> Result<Vec<Vec<f64>>, String> {
         return Err(format!("it holds {value}"));
     }
     let entry = |i: usize, j: usize| {
-        numbers[if by_columns { j * rows + i } else { i * columns + j }]
+        numbers[if by_columns {
+            j * rows + i
+        } else {
+            i * columns + j
+        }]
     };
     let row = |i: usize| (0..columns).map(|j| entry(i, j)).collect();
     Ok((0..rows).map(row).collect())
@@ -391,7 +399,11 @@ mod tests {
             read_matrix(&path, "a.csv")
         };
         let rows = vec![vec![1.0, -0.5], vec![0.25, 3.0]];
-        for text in ["1,-0.5\n0.25, 3\n", "# A\n1 -5e-1\n\n 0.25\t3", "1;-0.5\n0.25;3"] {
+        for text in [
+            "1,-0.5\n0.25, 3\n",
+            "# A\n1 -5e-1\n\n 0.25\t3",
+            "1;-0.5\n0.25;3",
+        ] {
             assert_eq!(read(text), Ok(rows.clone()), "{text}");
         }
         for text in ["1,2\n3\n", "1,x\n", "# nothing\n"] {
