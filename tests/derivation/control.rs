@@ -325,16 +325,17 @@ fn what_does_not_fit_is_named() {
             .map(|_| ())
             .expect_err("an obstacle")
     };
-    let cases: [(Obstacle, &str); 5] = [
+    let cases: [(Obstacle, &str); 6] = [
         (base("x + u^2", "1", "u^2"), "f[0] contains u^2"),
         (
             base("x + u", "u", "u^2"),
             "the diffusion contains the control",
         ),
         (base("x + u", "1", "u^2 + u^4"), "it contains u^4"),
+        (base("x + u", "1", "u^2 + abs(u)"), "it contains abs(u)"),
         (
-            base("x + u", "1", "u^2 + x*u"),
-            "couples control and state: x*u",
+            base("x + u", "1", "x*u"),
+            "linear in a control that has no quadratic price: x*u",
         ),
         (
             base("x + u", "1", "x^2 - u^2/2"),

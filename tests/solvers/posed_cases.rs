@@ -48,7 +48,10 @@ fn kinks_make_no_quadratic_costs() {
         let finding = structure(name, "linear-quadratic");
         assert!(!finding.found, "{name}: {finding:?}");
     }
-    holds(&solved("abs_end_cost", &[]), "value", 0.36487, 1e-4);
+    // -0.25 log E exp(-|0.5 + 0.5 Z| / 0.25), by quadrature.
+    let found = solved("abs_end_cost", &[]);
+    let value = found.quantity("value").expect("a value").value;
+    assert!((value - 0.364869870678).abs() < 1e-4, "{value}");
 }
 
 #[test]
@@ -143,7 +146,17 @@ fn a_control_without_a_price_stays_on_its_bounds() {
     let found = solved("c9b_bangbang", &[]);
     let value = found.quantity("value").expect("a value");
     let off = (value.value - 0.333369058824627).abs();
-    assert!(off <= 1e-3, "{value:?}");
+    assert!(off <= 3.0 * value.error && value.error < 0.02, "{value:?}");
+    // A harvest in a box pays best at full speed: E int x dt along x = 2 - t, far from zero.
+    let harvest = "format = 1\n[problem]\nname = \"harvest\"\nkind = \"control\"\n[dynamics]\nstate = \"x\"\n\
+        control = \"u\"\ncontrol_bounds = [0.0, 1.0]\nhorizon = [0.0, 1.0]\ndrift = \"-u\"\ndiffusion = 0.1\n\
+        domain = [-1.0, 5.0]\n[initial]\nfamily = \"delta\"\nat = 2.0\n[cost]\nsense = \"max\"\n\
+        running = \"x*u\"\n";
+    let found = Study::parse(harvest).expect("a problem");
+    let found = found.solve(Solvers::File).expect("solved by hjb");
+    let value = found.quantity("value").expect("a value");
+    let off = (value.value - 1.5).abs();
+    assert!(off <= 3.0 * value.error + 1e-3, "{value:?}");
 }
 
 #[test]
@@ -180,7 +193,7 @@ fn prices_without_a_method_are_refused_with_a_code() {
 #[test]
 fn a_drift_that_jumps_is_not_turned_around() {
     let reverse = "format = 1\n[problem]\nname = \"jump\"\nkind = \"reverse\"\n[data]\nfamily = \"gaussian\"\n\
-        mean = 0\ncov = 1\n[dynamics]\ndrift = \"-3*sign(x)\"\ndiffusion = 1\ndomain = [-6, 6]\n";
+        mean = 0\ncov = 1\n[prior]\nfamily = \"gaussian\"\nmean = 0\ncov = 1\n[dynamics]\ndrift = \"-3*sign(x)\"\ndiffusion = 1\ndomain = [-6, 6]\n";
     let study = Study::parse(reverse).expect("a problem");
     let why = study
         .derive()

@@ -144,7 +144,7 @@ impl Motion<'_> {
         let carried = matrix::apply(graph, &jacobian, self.velocity);
         let forces = drift.iter().zip(carried.iter().zip(&driven));
         let sums = graph.each(forces.map(|(b, (c, w))| partial(*b, time) + *c + *w));
-        Some(sums.iter().map(|sum| graph.expand(*sum)).collect())
+        Some(sums.iter().map(|sum| graph.expand_quickly(*sum)).collect())
     }
 
     /// `d/dt dL/dx' - dL/dx = A^-1 (x'' - acceleration)` at unknown paths `x(t)`, for

@@ -28,6 +28,9 @@ const TOLERANCE: f64 = 1e-9;
 /// Rounding of a value, relative to the largest term inside it: some thousand operations.
 const ROUNDING: f64 = 1e-12;
 
+/// Eigenvalues of `D` below this fraction of the largest carry no noise.
+const RANK: f64 = 1e-12;
+
 /// Half width of the box of points where the problem has no domain.
 const HALF_WIDTH: f64 = 2.0;
 
@@ -65,6 +68,21 @@ pub fn points(
             at
         })
         .collect()
+}
+
+/// Whether `D` has full rank at some point: where it has none anywhere, velocities are bound to the range of `G`.
+pub fn is_invertible(noising: &Noising) -> bool {
+    let d = noising.dimension();
+    let entries = noising.diffusivity.concat();
+    let places = points(&noising.state, noising.time, None, (0.0, 1.0));
+    places.iter().take(FEWEST_POINTS).any(|at| {
+        let values = noising.graph.evaluate_all(&entries, at);
+        let finite = values.filter(|values| values.iter().all(|v| v.is_finite()));
+        finite.is_some_and(|values| {
+            let eigenvalues = DMatrix::from_row_slice(d, d, &values).symmetric_eigenvalues();
+            eigenvalues.min() > RANK * eigenvalues.amax()
+        })
+    })
 }
 
 /// `sum_i sin(x_i + x_{i+1}/2 + t)`: smooth, with every second derivative next to the diagonal.

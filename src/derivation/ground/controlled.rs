@@ -204,9 +204,10 @@ fn inverse_price(
     let row = |i: &usize| kept.iter().map(|j| effort[*i][*j]).collect();
     let priced: Matrix = kept.iter().map(row).collect();
     positive(graph, stated, &priced)?;
-    let inner = matrix::inverse(graph, &priced).ok_or_else(|| Obstacle::NoInverse {
-        matrix: matrix_text(graph, &priced),
-    })?;
+    let inner =
+        matrix::inverse_by_elimination(graph, &priced).ok_or_else(|| Obstacle::NoInverse {
+            matrix: matrix_text(graph, &priced),
+        })?;
     let mut whole = matrix::identity(graph, size);
     for (i, row) in kept.iter().zip(inner) {
         for (j, entry) in kept.iter().zip(row) {

@@ -70,8 +70,17 @@ pub(crate) fn as_multiple_of_identity(graph: &Graph, matrix: &[Vec<Expr>]) -> Op
 /// Largest full matrix that is inverted exactly: numbers of inverses have digits for every row.
 const LARGEST: usize = 16;
 
-/// The inverse of a symmetric matrix: diagonal of any size, or full, by cofactors up to 3 × 3 and by elimination above;
-/// `None` where it is singular or too long to be written down.
+/// The inverse of a symmetric matrix whose inverse is worth more than a moment: as [`inverse`], and full up to 16 × 16.
+pub fn inverse_by_elimination(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Matrix> {
+    let d = matrix.len();
+    if is_diagonal(graph, matrix) || d <= 3 {
+        return inverse(graph, matrix);
+    }
+    (d <= LARGEST).then(|| graph.matrix_inverse(matrix))?
+}
+
+/// The inverse of a symmetric matrix: diagonal of any size, or full up to 3 × 3; `None` otherwise or
+/// where it is singular.
 pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
     let d = matrix.len();
     let zero = graph.zero();
@@ -86,7 +95,7 @@ pub fn inverse(graph: &mut Graph, matrix: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>
         return Some(rows);
     }
     if d > 3 {
-        return (d <= LARGEST).then(|| graph.matrix_inverse(matrix))?;
+        return None;
     }
     let mut cofactors = vec![vec![zero; d]; d];
     for (i, row) in cofactors.iter_mut().enumerate() {

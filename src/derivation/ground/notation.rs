@@ -315,7 +315,7 @@ pub fn multiple(graph: &mut Graph, coefficient: Expr, symbol: impl Into<Formula>
 
 /// The expression or its expansion, whichever is shorter in print.
 pub fn tidy(graph: &mut Graph, e: Expr) -> Expr {
-    let expanded = graph.expand(e);
+    let expanded = graph.expand_quickly(e);
     if graph.text(expanded).len() < graph.text(e).len() {
         expanded
     } else {

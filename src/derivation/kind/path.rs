@@ -45,7 +45,7 @@ pub fn derive(
     let weight = path_action::lagrangian_step(exact, shown, functional)?;
     let motion = path_action::hamilton_step(exact, shown, functional, free)?;
     outline.steps.extend([weight, motion]);
-    match (free, path_action::is_invertible(exact)) {
+    match (free, as_typed::is_invertible(exact)) {
         (true, true) => {
             let geometric = path_action::geometric_step(exact, shown)?;
             outline.steps.push(geometric);

@@ -23,6 +23,7 @@
 //! The generator of `K_alpha` to first order in `Delta` is `f . grad + 1/2 D : grad grad` for every
 //! `alpha`; the Legendre transform of the Lagrangian, completed to a square.
 
+use crate::derivation::ground::as_typed;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::{self, inverse};
@@ -95,7 +96,7 @@ pub fn path_weight_step(exact: &mut Noising) -> Result<Step, Refuted> {
     let step = Step::new("weight of a noising path", "path-weight", SOURCE)
         .executed(executes, evidence)
         .assuming(&[Assumption::SmoothCoefficients]);
-    if inverse(&mut exact.graph, &exact.diffusivity).is_none() {
+    if !as_typed::is_invertible(exact) {
         return Ok(step
             .line("D has no inverse: a step has its weight on f + G w, with `coefficients at` x_k + alpha delta")
             .line("A = f - alpha div D,   B = alpha div f - 1/2 alpha^2 div div D   (alpha = 0 Ito, 1/2 midpoint, 1 anti-Ito)")

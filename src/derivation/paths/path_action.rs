@@ -26,6 +26,7 @@
 use crate::derivation::control::classical_limit::{
     Canonical, Motion, canonical, momentum, velocity,
 };
+use crate::derivation::ground::as_typed;
 use crate::derivation::ground::assumption::Assumption;
 use crate::derivation::ground::evidence::{Evidence, Refuted, all_equal};
 use crate::derivation::ground::matrix::{self, Matrix, as_multiple_of_identity};
@@ -170,7 +171,7 @@ pub fn lagrangian_step(
         .executed(executes, evidence)
         .assuming(&[Assumption::SmoothCoefficients])
         .line(notation::vector(shown, "f", &shown.drift.clone()));
-    if !is_invertible(exact) {
+    if !as_typed::is_invertible(exact) {
         return Ok(bound_lagrangian(step, shown));
     }
     let step = step.assuming(&[Assumption::InvertibleNoise]);
@@ -185,12 +186,6 @@ pub fn lagrangian_step(
             ]
             .map(Formula::from),
         ))
-}
-
-/// Whether `D` has an inverse that can be written down; without one velocities are bound to `f` plus the range of `G`.
-pub fn is_invertible(noising: &mut Noising) -> bool {
-    let diffusivity = noising.diffusivity.clone();
-    matrix::inverse(&mut noising.graph, &diffusivity).is_some()
 }
 
 /// The weight of a path where `D` has no inverse.
