@@ -122,7 +122,7 @@ impl AxisNoise<'_> {
     }
 
     /// Replaces W by Z as a sum over nodes, of spectral accuracy where the noise is resolved, also where W is steep or bends
-    /// within a jump. Beyond the ends W goes on as the parabola through the last three nodes.
+    /// within a jump. Beyond the ends W goes on as a parabola.
     pub fn spread(&self, values: &mut [f64]) {
         let count = self.axes[self.axis].count;
         let inner: usize = self.axes[self.axis + 1..].iter().map(|a| a.count).product();
@@ -153,13 +153,16 @@ impl AxisNoise<'_> {
         let reach = FAR * cells + (cells * cells * steepest).min(own.len() as f64);
         let reach = (reach.ceil() as usize).min(own.len() + beyond);
         let n = own.len();
-        let parabola = |[a, b, c]: [f64; 3], s: f64| {
+        // Through nodes as far apart as it goes on: a jump near the end is not stretched.
+        let apart = beyond.min((n - 1) / 2);
+        let parabola = |[a, b, c]: [f64; 3], k: usize| {
+            let s = -(k as f64) / apart as f64;
             a + s * (0.5 * (4.0 * b - 3.0 * a - c) + 0.5 * s * (a - 2.0 * b + c))
         };
-        let below = (1..=beyond).rev();
-        let below = below.map(|k| parabola([own[0], own[1], own[2]], -(k as f64)));
-        let above =
-            (1..=beyond).map(|k| parabola([own[n - 1], own[n - 2], own[n - 3]], -(k as f64)));
+        let first = [0, apart, 2 * apart].map(|i| own[i]);
+        let last = [0, apart, 2 * apart].map(|i| own[n - 1 - i]);
+        let below = (1..=beyond).rev().map(|k| parabola(first, k));
+        let above = (1..=beyond).map(|k| parabola(last, k));
         let exponents: Vec<f64> = below
             .chain(own.iter().copied())
             .chain(above)

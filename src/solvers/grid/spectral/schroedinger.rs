@@ -56,8 +56,9 @@ pub(super) struct Levels {
     spectra: DMatrix<f64>,
     /// Gauss–Legendre on [0, 1].
     rule: Rule,
-    /// Length of `f` at the end.
+    /// Length of `f` at the end, and the largest share of a wave in the last quarter.
     length: f64,
+    tail: f64,
     /// Largest entry of `H`.
     stiffness: f64,
 }
@@ -106,6 +107,7 @@ impl Levels {
             spectra: DMatrix::zeros(0, 0),
             rule: Rule::legendre(INNER, 0.0, 1.0),
             length: 0.0,
+            tail: 0.0,
             stiffness: matrix.iter().fold(0.0, |most, entry| entry.abs().max(most)),
         };
         levels.gauge = levels.gauges();
@@ -131,6 +133,11 @@ impl Levels {
         let end = exponents.iter().map(|e| (e - self.top).exp());
         let end = DVector::from_iterator(n, end);
         self.length = end.norm();
+        let spectrum = self
+            .waves
+            .coefficients(&DMatrix::from_column_slice(n, 1, end.as_slice()));
+        let last = spectrum.as_slice()[n - n / 4..].iter();
+        self.tail = last.fold(0.0, |most, c| c.abs().max(most)) / spectrum.norm();
         self.amplitudes = self.vectors.tr_mul(&end).as_slice().to_vec();
         self.spectra = self.waves.coefficients(&self.vectors);
         Ok(())
@@ -304,6 +311,11 @@ impl Snapshot<'_> {
         let f = self.levels.waves.eval(&self.coefficients, x)[0];
         let floor = ROUNDING * self.levels.length;
         self.levels.temperature * floor / f.max(floor)
+    }
+
+    /// What waves as large as the last ones would change in `V` at a point, infinite beyond where it is known.
+    pub(super) fn unresolved(&self, x: f64) -> f64 {
+        self.rounding(x) / ROUNDING * self.levels.tail
     }
 
     /// Values and slopes of `V`.
