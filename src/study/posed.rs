@@ -14,12 +14,12 @@ use crate::solvers::lowered::problem::LoweringError;
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
 use crate::verification::claim::numbers::Numbers;
-use crate::verification::claim::{Decided, Effort, Undecided, decide};
+use crate::verification::claim::{Decided, Effort, decide};
 use std::path::Path;
 
 /// Most paths and steps with which a stated identity is measured.
 const EFFORT: Effort = Effort {
-    paths: 1 << 17,
+    paths: 1 << 19,
     steps: 64,
 };
 
@@ -39,8 +39,6 @@ pub enum Unable {
         hint: String,
         known: String,
     },
-    #[error("{identity}: {error}")]
-    Contradiction { identity: String, error: Undecided },
 }
 
 impl Unable {
@@ -50,7 +48,6 @@ impl Unable {
             Self::Wrong(report) if report.exit_code() == Exit::InputOutput.code() => {
                 Exit::InputOutput
             }
-            Self::Contradiction { .. } => Exit::CheckFailed,
             _ => Exit::BadInput,
         }
     }
@@ -138,7 +135,7 @@ impl Study {
     /// Decides the identities that the file states, link by link.
     ///
     /// # Errors
-    /// [`Unable`] where one cannot be read, or is proved and measured to be false.
+    /// [`Unable`] where one cannot be read.
     pub fn identities(&self) -> Result<Vec<(Identity, Vec<Decided>)>, Unable> {
         let problem = &self.loaded.problem;
         let (ground, identities) =
@@ -156,16 +153,10 @@ impl Study {
         for identity in identities {
             match decide(&identity, ground, &numbers, EFFORT) {
                 Ok(links) => decided.push((identity, links)),
-                Err(Undecided::Misread(errors)) => {
+                Err(errors) => {
                     let source = &self.loaded.source;
                     let wrong = errors.iter().map(|e| e.diagnostic(source, &identity.span));
                     return Err(self.report(wrong.collect()).into());
-                }
-                Err(error @ Undecided::Contradiction { .. }) => {
-                    return Err(Unable::Contradiction {
-                        identity: identity.name,
-                        error,
-                    });
                 }
             }
         }
