@@ -95,6 +95,22 @@ impl Graph {
             ) => true,
             Node::Apply(Function::Abs, _) => !strict,
             Node::Sum(constant, terms) => {
+                let mut lowest = constant.clone();
+                let mut rest = Vec::with_capacity(terms.len());
+                for (term, factor) in terms {
+                    match self.node(*term) {
+                        Node::Apply(function, _) if function.is_below_one() => {
+                            let size = if factor.is_negative() {
+                                -factor
+                            } else {
+                                factor.clone()
+                            };
+                            lowest = &lowest - &size;
+                        }
+                        _ => rest.push((*term, factor.clone())),
+                    }
+                }
+                let (constant, terms) = (&lowest, &rest);
                 let part = |(term, factor): &(Expr, Rational), strict: bool| {
                     !factor.is_negative() && above(*term, strict)
                 };
@@ -136,5 +152,40 @@ impl Graph {
             _ => {}
         }
         switches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_show_what_is_smooth_and_where_it_breaks() {
+        let mut g = Graph::new();
+        let (x, y) = (g.symbol("x"), g.symbol("y"));
+        let (one, two) = (g.one(), g.integer(2));
+        let square = g.powi(x, 2);
+        let above = g.add(&[one, square]);
+        let cosine = g.apply(Function::Cos, &[x]);
+        let wave = g.add(&[two, cosine]);
+        let size = g.apply(Function::Abs, &[x]);
+        let other = g.powi(y, 2);
+        let radius = g.add(&[square, other]);
+        let smooth = [
+            g.powi(above, -1),
+            g.log(above),
+            g.powi(wave, -1),
+            g.exp(square),
+            g.log(y),
+        ];
+        for e in smooth {
+            assert!(g.is_smooth(e, &[x, y], &[y]), "{}", g.text(e));
+        }
+        let pole = g.powi(radius, -1);
+        for e in [size, g.log(square), pole, g.log(y), g.sqrt(square)] {
+            assert!(!g.is_smooth(e, &[x, y], &[]), "{}", g.text(e));
+        }
+        assert_eq!(g.breaks(size), [(x, false)]);
+        assert_eq!(g.breaks(above), []);
     }
 }

@@ -550,3 +550,17 @@ fn whole(
         offset: side.offset,
     }
 }
+
+#[cfg(test)]
+mod rounded_numbers {
+    use super::rounding;
+
+    #[test]
+    fn long_decimals_stand_for_their_rounding_and_short_ones_for_themselves() {
+        assert_eq!(rounding("0.5"), 0.0);
+        assert_eq!(rounding("1000000"), 0.0);
+        assert_eq!(rounding("x*0.528789712"), 0.0);
+        assert!((rounding(" (-0.528789712) ") - 5e-10).abs() < 1e-24);
+        assert!((rounding("1.2345678e-3") - 5e-11).abs() < 1e-25);
+    }
+}

@@ -38,9 +38,6 @@ pub fn prove(opened: &mut Opened, sides: &Sides, mode: Mode) -> Option<Proof> {
         }
     }
     let mut rules: Vec<Rule> = bench.rules.into_iter().collect();
-    if rules.iter().any(|rule| rule.needs_smoothness()) && !is_smooth(opened, sides) {
-        return None;
-    }
     if rules.is_empty() {
         rules.push(Rule::Algebra);
     }
@@ -116,9 +113,15 @@ pub fn prove_link(identity: &Identity, link: &Link, ground: &Ground) -> Option<P
     } else {
         &[Mode::Given]
     };
-    modes.iter().find_map(|mode| {
+    let proof = modes.iter().find_map(|mode| {
         // What an arbitrary field cannot be (a number in an index, say) the given one can.
         let (mut opened, sides) = identity.open_link(link, ground, *mode).ok()?;
         prove(&mut opened, &sides, *mode)
-    })
+    })?;
+    // An arbitrary field is smooth; the given one may not be.
+    if proof.rules.iter().any(|rule| rule.needs_smoothness()) {
+        let (opened, sides) = identity.open_link(link, ground, Mode::Given).ok()?;
+        return is_smooth(&opened, &sides).then_some(proof);
+    }
+    Some(proof)
 }

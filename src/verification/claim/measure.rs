@@ -17,7 +17,7 @@ const ROUNDING: f64 = 1e-12;
 /// Tolerance of draws, relative to the larger side or, where the sides are small by cancellation, to this part of
 /// the spread of their difference from draw to draw. Neither changes with the number of draws.
 const BY_DRAWS: f64 = 0.05;
-const PART_OF_SPREAD: f64 = 0.25;
+const PART_OF_SPREAD: f64 = 0.5;
 /// An interval this part of the tolerance ends the sampling.
 const NARROW: f64 = 0.3;
 /// Part of the variance that one draw may carry before the mean is that of a few draws.
