@@ -87,7 +87,7 @@ impl Graph {
     fn is_above(&self, e: Expr, positive: &[Expr], strict: bool) -> bool {
         let above = |e: Expr, strict: bool| self.is_above(e, positive, strict);
         match self.node(e) {
-            Node::Number(value) => !value.is_negative() && !(strict && value.is_zero()),
+            Node::Number(value) => !(value.is_negative() || strict && value.is_zero()),
             Node::Pi | Node::Infinity => true,
             Node::Apply(
                 Function::Exp | Function::Cosh | Function::Sigmoid | Function::Softplus,

@@ -392,7 +392,7 @@ impl<'a> Meter<'a> {
             }
         }
         let total = total.ok_or(Unmeasured::HighRate)?;
-        self.from_sample(law, total)
+        self.summed(law, total)
     }
 
     /// `E[body]` of path functionals.
@@ -478,7 +478,7 @@ impl<'a> Meter<'a> {
         to: f64,
     ) -> Result<Measured, Unmeasured> {
         let found = self.sample(body, law, from, to)?;
-        self.from_sample(law, found)
+        self.summed(law, found)
     }
 
     fn sample(&mut self, body: Expr, law: &Law, from: f64, to: f64) -> Result<Sampled, Unmeasured> {
@@ -494,7 +494,7 @@ impl<'a> Meter<'a> {
 
     /// The mean of a sample with the bias that extrapolation leaves: part of the change between the steps, and
     /// the square of the step beside the size of a draw.
-    fn from_sample(&self, law: &Law, found: Sampled) -> Result<Measured, Unmeasured> {
+    fn summed(&self, law: &Law, found: Sampled) -> Result<Measured, Unmeasured> {
         let change = pairwise_sum(&found.changes) / found.changes.len() as f64;
         let mut measured = Measured::from_draws(source(law), found.extrapolated, 0.0);
         if !measured.value.is_finite() || !measured.scale.is_finite() {
