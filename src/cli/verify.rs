@@ -12,6 +12,8 @@ use crate::report::table::Table;
 use crate::report::terminal::Style;
 use crate::study::exit::Exit;
 use crate::verification::claim::Decided;
+use crate::verification::claim::measure::CONFIDENCE;
+use crate::verification::claim::numbers::Unmeasured;
 use crate::verification::verdict::Verdict;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -70,15 +72,10 @@ fn verify_file(file: &Path, overrides: &Overrides, common: &Common) -> Exit {
 type AllDecided = [(Identity, Vec<Decided>)];
 
 fn judge(decided: &AllDecided, common: &Common) -> Exit {
-    let verdicts = || {
-        decided
-            .iter()
-            .flat_map(|(_, links)| links)
-            .map(|l| l.verdict)
-    };
-    if verdicts().any(|v| v == Verdict::Fail) {
+    let links = || decided.iter().flat_map(|(_, links)| links);
+    if links().any(|l| l.verdict == Verdict::Fail || l.evidence.contradiction) {
         Exit::CheckFailed
-    } else if common.strict && verdicts().any(|v| v == Verdict::Inconclusive) {
+    } else if common.strict && links().any(|l| l.verdict == Verdict::Inconclusive) {
         Exit::Inconclusive
     } else {
         Exit::Solved
@@ -88,11 +85,19 @@ fn judge(decided: &AllDecided, common: &Common) -> Exit {
 /// The rules of a proof, or how it was measured.
 fn grounds(link: &Decided) -> String {
     match (&link.evidence.proof, &link.evidence.measurement) {
+        (Some(_), Ok(measurement)) if link.evidence.contradiction => format!(
+            "proved but measured to be false ({}); please report this file",
+            measurement.note
+        ),
+        (Some(_), Err(error @ Unmeasured::Infinite(_))) => error.to_string(),
         (Some(proof), _) => {
             let rules: Vec<&str> = proof.rules.iter().map(|rule| rule.name()).collect();
             rules.join(", ")
         }
-        (None, Ok(measurement)) => measurement.note.clone(),
+        (None, Ok(measurement)) => match &measurement.doubt {
+            Some(doubt) => doubt.clone(),
+            None => format!("{}; {}", measurement.note, measurement.interval()),
+        },
         (None, Err(error)) => format!("not measured: {error}"),
     }
 }
@@ -183,7 +188,8 @@ fn failure(identity: &Identity, i: usize, link: &Decided, loaded: &Loaded) -> Di
         None => diagnostic.label("none of the usual slips explains it"),
     };
     if let Ok(measurement) = &link.evidence.measurement {
-        diagnostic = diagnostic.note(format!("measured: {}", measurement.note));
+        let interval = measurement.interval();
+        diagnostic = diagnostic.note(format!("measured: {}; {interval}", measurement.note));
     }
     for slip in link.slips.iter().skip(1) {
         diagnostic = diagnostic.note(format!("or: {}", slip.sentence));
@@ -201,9 +207,13 @@ fn print_json(file: &Path, decided: &AllDecided) {
                 proof.map(|p| p.assumptions.iter().map(|a| a.sentence()).collect());
             let slips: Vec<&str> = link.slips.iter().map(|s| s.sentence.as_str()).collect();
             let measured = match &link.evidence.measurement {
-                Ok(measurement) => measurement.note.clone(),
+                Ok(measurement) => match &measurement.doubt {
+                    Some(doubt) => format!("{}; {doubt}", measurement.note),
+                    None => measurement.note.clone(),
+                },
                 Err(error) => error.to_string(),
             };
+            let residual = link.evidence.measurement.as_ref().ok().map(|m| m.residual);
             let line = json!({
                 "v": 1,
                 "ev": "identity",
@@ -217,6 +227,10 @@ fn print_json(file: &Path, decided: &AllDecided) {
                 "assumptions": assumptions,
                 "any_trial": proof.map(|p| p.mode == Mode::Any),
                 "measured": measured,
+                "difference": residual.map(|r| r.measured),
+                "error": residual.map(|r| r.error_bar(CONFIDENCE)),
+                "tolerance": residual.map(|r| r.limit),
+                "contradiction": link.evidence.contradiction,
                 "slips": slips,
             });
             say(&format!("{line}\n"));

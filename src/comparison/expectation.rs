@@ -127,6 +127,33 @@ impl Cloud {
         }
     }
 
+    /// The same for a function with kinks or jumps, where the error is the whole difference of the two rules.
+    pub fn rough_mean(&self, values: &[f64]) -> Estimate {
+        let smooth = self.mean(values);
+        let Weights::Lattice { coarse, .. } = &self.weights else {
+            return smooth;
+        };
+        let terms: Vec<f64> = coarse.iter().zip(values).map(|(w, v)| w * v).collect();
+        let difference = (smooth.value - pairwise_sum(&terms)).abs();
+        Estimate::new(
+            smooth.value,
+            smooth.error.max(difference),
+            ErrorKind::Quadrature,
+        )
+    }
+
+    /// What the outermost nodes of a lattice contribute in absolute value: the size of what lies beyond.
+    pub fn edge(&self, values: &[f64]) -> f64 {
+        let Weights::Lattice { fine, .. } = &self.weights else {
+            return 0.0;
+        };
+        let outer = 2.0
+            * (-0.5 * HALF_WIDTH * HALF_WIDTH).exp()
+            * fine.iter().fold(0.0, |m: f64, w| m.max(*w));
+        let nodes = fine.iter().zip(values).filter(|(w, _)| **w <= outer);
+        nodes.map(|(w, v)| w * v.abs()).sum()
+    }
+
     /// Evaluates a function on blocks of the points, in parallel and in order.
     pub fn map<T: Clone + Send>(&self, work: impl Fn(BatchRef<'_>) -> Vec<T> + Sync) -> Vec<T> {
         map_blocks(self.points.points(), block(), |range| {

@@ -84,6 +84,14 @@ impl Function {
         )
     }
 
+    /// Between -1 and 1 everywhere.
+    pub(super) fn is_below_one(self) -> bool {
+        matches!(
+            self,
+            Self::Sin | Self::Cos | Self::Tanh | Self::Erf | Self::Sign
+        )
+    }
+
     pub(super) fn is_odd(self) -> bool {
         matches!(
             self,

@@ -15,12 +15,12 @@ use crate::solvers::lowered::problem::{Lowered, LoweringError};
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
 use crate::verification::claim::numbers::Numbers;
-use crate::verification::claim::{Decided, Effort, Undecided, decide};
+use crate::verification::claim::{Decided, Effort, decide};
 use std::path::Path;
 
 /// Most paths and steps with which a stated identity is measured.
 const EFFORT: Effort = Effort {
-    paths: 1 << 17,
+    paths: 1 << 19,
     steps: 64,
 };
 
@@ -43,8 +43,6 @@ pub enum Unable {
         hint: String,
         known: String,
     },
-    #[error("{identity}: {error}")]
-    Contradiction { identity: String, error: Undecided },
 }
 
 impl Unable {
@@ -55,7 +53,6 @@ impl Unable {
                 Exit::InputOutput
             }
             Self::Refused(_) => Exit::NotConverged,
-            Self::Contradiction { .. } => Exit::CheckFailed,
             _ => Exit::BadInput,
         }
     }
@@ -172,7 +169,7 @@ impl Study {
     /// Decides the identities that the file states, link by link.
     ///
     /// # Errors
-    /// [`Unable`] where one cannot be read, or is proved and measured to be false.
+    /// [`Unable`] where one cannot be read.
     pub fn identities(&self) -> Result<Vec<(Identity, Vec<Decided>)>, Unable> {
         let problem = &self.loaded.problem;
         let (ground, identities) =
@@ -190,16 +187,10 @@ impl Study {
         for identity in identities {
             match decide(&identity, ground, &numbers, EFFORT) {
                 Ok(links) => decided.push((identity, links)),
-                Err(Undecided::Misread(errors)) => {
+                Err(errors) => {
                     let source = &self.loaded.source;
                     let wrong = errors.iter().map(|e| e.diagnostic(source, &identity.span));
                     return Err(self.report(wrong.collect()).into());
-                }
-                Err(error @ Undecided::Contradiction { .. }) => {
-                    return Err(Unable::Contradiction {
-                        identity: identity.name,
-                        error,
-                    });
                 }
             }
         }

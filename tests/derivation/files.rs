@@ -52,7 +52,7 @@ fn decided(path: &Path) -> Vec<(String, usize, Decided)> {
     let mut all = Vec::new();
     for identity in &identities {
         let links = decide(identity, &ground, &numbers, EFFORT)
-            .unwrap_or_else(|error| panic!("{}: {}: {error}", path.display(), identity.name));
+            .unwrap_or_else(|error| panic!("{}: {}: {error:#?}", path.display(), identity.name));
         for (i, link) in links.into_iter().enumerate() {
             all.push((identity.name.clone(), i + 1, link));
         }

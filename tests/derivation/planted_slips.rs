@@ -389,7 +389,7 @@ fn caught((file, identity, right, wrong): (&str, &str, &str, &str)) -> bool {
         .find(|found| found.name == identity)
         .unwrap_or_else(|| panic!("{file} has no identity {identity}"));
     decide(damaged, &ground, &numbers, EFFORT)
-        .unwrap_or_else(|error| panic!("{file} {identity}: {error}"))
+        .unwrap_or_else(|error| panic!("{file} {identity}: {error:#?}"))
         .iter()
         .any(|link| link.verdict == Verdict::Fail)
 }

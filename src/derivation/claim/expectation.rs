@@ -77,7 +77,7 @@ impl Workbench<'_> {
         place: Place,
         integrand: Expr,
     ) -> Option<Expr> {
-        let integrand = self.averaged(integrand)?;
+        let integrand = self.averaged(&measure.law(), integrand)?;
         let graph = self.graph();
         if graph.is_zero(integrand) {
             return Some(integrand);
@@ -120,7 +120,7 @@ impl Workbench<'_> {
                 if !self.atoms(*body).is_empty() {
                     return None;
                 }
-                let mut body = self.averaged(*body)?;
+                let mut body = self.averaged(law, *body)?;
                 for _ in 0..order {
                     self.used(Rule::Dynkin);
                     body = self.rate_of_mean(law, body);

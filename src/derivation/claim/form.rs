@@ -61,6 +61,30 @@ impl Form {
     }
 }
 
+impl Form {
+    /// The expressions it integrates, and the controls of its laws.
+    fn integrands(&self) -> Vec<Expr> {
+        let control = |law: &Law| match law {
+            Law::Controlled(v) => v.clone(),
+            Law::Forward | Law::Reverse => Vec::new(),
+        };
+        match self {
+            Self::Mean { law, body } | Self::PathMean { law, body } => {
+                let mut all = control(law);
+                all.push(*body);
+                all
+            }
+            Self::Start(e)
+            | Self::End(e)
+            | Self::Integral(e)
+            | Self::TimeIntegral(e)
+            | Self::Variation { body: e, .. } => vec![*e],
+            Self::Stochastic { integrand, .. } => integrand.clone(),
+            Self::Divergence { of, from } => [control(of), control(from)].concat(),
+        }
+    }
+}
+
 /// The functionals of a claim, each interned once.
 #[derive(Clone, Debug, Default)]
 pub struct Forms {
@@ -99,6 +123,26 @@ impl Forms {
     pub fn atoms(&self, graph: &Graph, e: Expr) -> Vec<Expr> {
         let mut found = graph.reachable(&[e]);
         found.retain(|n| self.form(graph, *n).is_some());
+        found
+    }
+
+    /// Every expression of state and time below `e`, inside functionals of functionals too.
+    pub fn integrands(&self, graph: &Graph, e: Expr) -> Vec<Expr> {
+        let mut found = vec![e];
+        let mut next = 0;
+        while let Some(e) = found.get(next).copied() {
+            next += 1;
+            for atom in self.atoms(graph, e) {
+                let Some((form, _)) = self.form(graph, atom) else {
+                    continue;
+                };
+                for e in form.integrands() {
+                    if !found.contains(&e) {
+                        found.push(e);
+                    }
+                }
+            }
+        }
         found
     }
 

@@ -6,6 +6,7 @@ use crate::expr::arithmetic::dot;
 use crate::expr::{Expr, Graph, Node, Scope, Shape, Value};
 use crate::problem::meant::law::Law as StatedLaw;
 use crate::problem::meant::model::Problem;
+use crate::problem::meant::task::{Cost, Task};
 use std::collections::BTreeMap;
 
 /// Names a `let` may not take: they mean something in every claim.
@@ -55,6 +56,9 @@ pub enum Law {
 /// | `log_prior` | log density the controlled process starts from |
 /// | `conditional_score` | `grad log p(x_t \| x_0)` |
 /// | `slice` | a random direction: independent standard normals |
+///
+/// In kind `control` the names `drift`, `diffusion`, `D`, `g`, `running`, `terminal` and the controls are those
+/// of the user's problem, and the others have no meaning.
 #[derive(Clone, Debug)]
 pub struct Ground {
     pub noising: Noising,
@@ -67,6 +71,10 @@ pub struct Ground {
     pub horizon: Option<(Expr, Expr)>,
     /// Whether the problem has a reverse process that can be controlled.
     pub reverses: bool,
+    /// Controls of the user's problem, in kind `control`.
+    pub controls: Vec<Expr>,
+    /// States that start above zero and stay there, because drift and noise vanish at zero.
+    pub positive: Vec<Expr>,
     scope: Scope,
     scalar: bool,
 }
@@ -99,6 +107,8 @@ impl Ground {
             slice,
             horizon: None,
             reverses: true,
+            controls: Vec::new(),
+            positive: Vec::new(),
             scope,
             scalar,
         };
@@ -115,13 +125,44 @@ impl Ground {
             scope.bind(name, value.clone());
         }
         let (start, end) = horizon(problem);
+        let positive = positive_states(&mut noising, problem);
         let graph = &mut noising.graph;
         let horizon = (graph.number(start), graph.number(end));
-        Self {
+        let named = scope.clone();
+        let mut ground = Self {
             horizon: Some(horizon),
             reverses: problem.task.prior().is_some(),
+            controls: problem.control.clone(),
+            positive,
             ..Self::new(noising, scope)
+        };
+        if let Task::Control(task) = &problem.task {
+            ground.name_control(problem, &task.cost, named);
         }
+        ground
+    }
+
+    /// In kind `control` names are those of the user's problem; what only the answer of a solver knows has none.
+    fn name_control(&mut self, problem: &Problem, cost: &Cost, mut scope: Scope) {
+        declare_state(&mut self.noising, &mut scope);
+        for (name, control) in problem.control_names.iter().zip(&problem.control) {
+            scope.bind(name, Value::Scalar(*control));
+        }
+        let whole = problem
+            .control_names
+            .first()
+            .and_then(|name| name.split_once('['));
+        if let Some((name, _)) = whole {
+            scope.bind(name, Value::Vector(problem.control.clone()));
+        }
+        scope.bind("running", Value::Scalar(cost.running));
+        scope.bind("terminal", Value::Scalar(cost.terminal));
+        for name in ["drift", "diffusion", "D", "g"] {
+            if let Some(value) = self.scope.value(name) {
+                scope.bind(name, value.clone());
+            }
+        }
+        self.scope = scope;
     }
 
     pub fn graph(&mut self) -> &mut Graph {
@@ -227,7 +268,9 @@ impl Ground {
     /// Whether `e` depends on the state, also through unknown functions.
     pub fn is_pointwise(&self, e: Expr) -> bool {
         let graph = &self.noising.graph;
-        graph.depends_on_any(e, &self.noising.state) || graph.depends_on_any(e, &self.slice)
+        [&self.noising.state, &self.slice, &self.controls]
+            .into_iter()
+            .any(|names| graph.depends_on_any(e, names))
     }
 }
 
@@ -244,6 +287,35 @@ pub fn horizon(problem: &Problem) -> (f64, f64) {
     } else {
         (problem.time_settings.t_min, end)
     }
+}
+
+/// States whose drift and noise vanish at zero and that start above it.
+fn positive_states(noising: &mut Noising, problem: &Problem) -> Vec<Expr> {
+    let law = problem.task.start_law().and_then(StatedLaw::mixture);
+    let Some(law) = law else {
+        return Vec::new();
+    };
+    let starts_above = |i: usize| {
+        (0..law.components())
+            .all(|k| law.means[k][i] > 0.0 && law.covariances[k].entry(i, i) == 0.0)
+    };
+    let mut found = noising.state.clone();
+    let mut i = 0;
+    found.retain(|x| {
+        let coefficients: Vec<Expr> = [noising.drift[i]]
+            .into_iter()
+            .chain(noising.diffusion[i].iter().copied())
+            .collect();
+        let starts_above = starts_above(i);
+        i += 1;
+        let zero = noising.graph.zero();
+        starts_above
+            && coefficients.into_iter().all(|e| {
+                let there = noising.graph.substitute(e, &[(*x, zero)]);
+                noising.graph.is_zero(there)
+            })
+    });
+    found
 }
 
 /// Numbers, vectors and matrices of `[params]`: `a`, `a[i]`, `a[i][j]`.

@@ -109,6 +109,31 @@ pub struct Sides {
     pub level: Level,
     pub left: Vec<Expr>,
     pub right: Vec<Expr>,
+    /// What a decimal number of seven digits or more on one side leaves open: half a unit of its last place.
+    pub rounding: f64,
+}
+
+/// Digits from which a decimal number is taken to be rounded: `0.5` is exact, `0.528789712` is not.
+const ROUNDED_FROM: usize = 7;
+
+/// Half a unit in the last place of a side that is a rounded decimal number.
+fn rounding(text: &str) -> f64 {
+    let is_wrap = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '+' | '-');
+    let text = text.trim_matches(is_wrap);
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_number = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
+    let digits = format!("{whole}{decimals}");
+    let significant = digits.trim_start_matches('0').len();
+    match exponent.parse::<i32>() {
+        Ok(exponent)
+            if is_number(&digits) && !decimals.is_empty() && significant >= ROUNDED_FROM =>
+        {
+            let places = i32::try_from(decimals.len()).unwrap_or(i32::MAX);
+            0.5 * 10f64.powi(exponent.saturating_sub(places))
+        }
+        _ => 0.0,
+    }
 }
 
 impl Identity {
@@ -308,6 +333,7 @@ impl Opened {
             level,
             left: left_parts,
             right: right_parts,
+            rounding: rounding(&left.text).max(rounding(&right.text)),
         })
     }
 
@@ -522,5 +548,19 @@ fn whole(
         error,
         typed: Some(side.typed.clone()),
         offset: side.offset,
+    }
+}
+
+#[cfg(test)]
+mod rounded_numbers {
+    use super::rounding;
+
+    #[test]
+    fn long_decimals_stand_for_their_rounding_and_short_ones_for_themselves() {
+        assert_eq!(rounding("0.5"), 0.0);
+        assert_eq!(rounding("1000000"), 0.0);
+        assert_eq!(rounding("x*0.528789712"), 0.0);
+        assert!((rounding(" (-0.528789712) ") - 5e-10).abs() < 1e-24);
+        assert!((rounding("1.2345678e-3") - 5e-11).abs() < 1e-25);
     }
 }

@@ -211,8 +211,9 @@ impl Workbench<'_> {
     }
 
     /// The average over the random direction and, given `X_t`, over the start: moments of normals, and
-    /// `score` for a single `conditional_score`. `None` where these appear in other ways.
-    pub(super) fn averaged(&mut self, e: Expr) -> Option<Expr> {
+    /// `score` for a single `conditional_score`, which is its mean under the noising process and its reversal
+    /// alone. `None` where these appear in other ways.
+    pub(super) fn averaged(&mut self, law: &Law, e: Expr) -> Option<Expr> {
         let slice = self.ground.slice.clone();
         let conditional = self.ground.conditional_score.clone();
         let score = self.ground.score.clone();
@@ -221,6 +222,9 @@ impl Workbench<'_> {
         let graph = self.graph();
         if !graph.depends_on_any(e, &atoms) {
             return Some(e);
+        }
+        if matches!(law, Law::Controlled(_)) && graph.depends_on_any(e, &conditional) {
+            return None;
         }
         let differentiated = graph.unknowns(&[e]).into_iter().any(|n| {
             let Node::Unknown(name, _, orders) = graph.node(n) else {

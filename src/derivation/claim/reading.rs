@@ -26,6 +26,9 @@ pub const FUNCTIONALS: [&str; 9] = [
     "kl",
 ];
 
+/// What identities of kind `control` can speak about.
+const IN_CONTROL: &str = "identities of kind `control` hold at every point, between the state, t, the controls, drift, diffusion, D, running and terminal";
+
 /// Names and law in force while a text is read.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -104,6 +107,11 @@ impl<'a> Reader<'a> {
 
     /// A law as typed, with the meaning its names have here.
     pub fn law(&mut self, text: &LawText, context: &Context) -> Read<Law> {
+        if !self.ground.controls.is_empty() {
+            let message = "in kind `control` the law of the state follows from a policy, which only a solver finds";
+            let words = (message, "no law to average over");
+            return refused("E134", &(0..0), words, Some(IN_CONTROL));
+        }
         match text {
             LawText::Forward => Ok(Law::Forward),
             LawText::Reverse => self.reversed(&(0..0)).map(|()| Law::Reverse),
@@ -194,6 +202,15 @@ impl<'a> Reader<'a> {
             } if FUNCTIONALS.contains(&name.as_str()) => {
                 self.call(name, arguments, place, span).map(Some)
             }
+            Phrase::Name(name) if self.is_meaningless(name, context) => {
+                let message = format!("`{name}` has no meaning in identities of kind `control`");
+                refused(
+                    "E134",
+                    span,
+                    (message, "only a solver finds it"),
+                    Some(IN_CONTROL),
+                )
+            }
             Phrase::Name(name) if name == "action" => self.action(context, span).map(Some),
             Phrase::Name(name) if name == "u" && context.scope.value("u").is_none() => {
                 let law = self.required_law(context, span)?;
@@ -202,6 +219,13 @@ impl<'a> Reader<'a> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Whether a name that other kinds give a meaning has none here.
+    fn is_meaningless(&self, name: &str, context: &Context) -> bool {
+        !self.ground.controls.is_empty()
+            && RESERVED.contains(&name)
+            && context.scope.value(name).is_none()
     }
 
     fn required_law(&mut self, context: &Context, span: &Range<usize>) -> Read<Law> {

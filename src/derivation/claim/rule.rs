@@ -62,6 +62,29 @@ impl Rule {
         }
     }
 
+    /// Whether it differentiates what stands under an expectation or along a path: across a kink, a jump or a
+    /// pole it would need the local time there.
+    pub fn needs_smoothness(self) -> bool {
+        match self {
+            Self::IntegrationByParts
+            | Self::FokkerPlanck
+            | Self::Ito
+            | Self::Correction
+            | Self::Dynkin => true,
+            Self::Algebra
+            | Self::Linearity
+            | Self::Fubini
+            | Self::Martingale
+            | Self::Isometry
+            | Self::Tower
+            | Self::RandomDirection
+            | Self::FirstVariation
+            | Self::ChangeOfMeasure
+            | Self::PathDivergence
+            | Self::ExponentialMartingale => false,
+        }
+    }
+
     /// What the rule takes for granted.
     pub fn assumes(self) -> &'static [Assumption] {
         match self {

@@ -3,7 +3,7 @@
 use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Link, Misread, Mode};
 use crate::derivation::claim::proof::{Proof, prove_link};
-use crate::verification::claim::measure::{CONFIDENCE, Measurement, measure};
+use crate::verification::claim::measure::{Measurement, measure};
 use crate::verification::claim::meter::Effort;
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
 use crate::verification::claim::probe::{Explanation, probe};
@@ -19,6 +19,8 @@ const CONTRADICTION: f64 = 8.0;
 pub struct Evidence {
     pub proof: Option<Proof>,
     pub measurement: Result<Measurement, Unmeasured>,
+    /// The proof and the measurement exclude each other: a mistake in this program, and no verdict.
+    pub contradiction: bool,
 }
 
 /// One link, decided.
@@ -32,39 +34,16 @@ pub struct Decided {
     pub slips: Vec<Explanation>,
 }
 
-/// A claim that cannot be decided for a reason of its own.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Undecided {
-    /// A mistake in the text.
-    #[error("{}", .0.first().map_or("a mistake in the identity", |m| m.error.message.as_str()))]
-    Misread(Vec<Misread>),
-    /// A proof and a measurement that exclude each other: a mistake in this program.
-    #[error(
-        "`{left} = {right}` is proved but measured to be false ({note}); please report this problem file"
-    )]
-    Contradiction {
-        left: String,
-        right: String,
-        note: String,
-    },
-}
-
-impl From<Vec<Misread>> for Undecided {
-    fn from(errors: Vec<Misread>) -> Self {
-        Self::Misread(errors)
-    }
-}
-
 /// Decides every link.
 ///
 /// # Errors
-/// [`Undecided`]: mistakes in the text, or a contradiction.
+/// Mistakes in the text.
 pub fn decide(
     identity: &Identity,
     ground: &Ground,
     numbers: &Numbers,
     effort: Effort,
-) -> Result<Vec<Decided>, Undecided> {
+) -> Result<Vec<Decided>, Vec<Misread>> {
     let mut decided: Vec<Decided> = identity
         .links
         .iter()
@@ -95,7 +74,7 @@ fn decide_link(
     ground: &Ground,
     numbers: &Numbers,
     effort: Effort,
-) -> Result<Decided, Undecided> {
+) -> Result<Decided, Vec<Misread>> {
     let (opened, sides) = identity.open_link(link, ground, Mode::Given)?;
     let proof = prove_link(identity, link, ground);
     let spent = match proof {
@@ -106,25 +85,17 @@ fn decide_link(
         None => effort,
     };
     let measurement = measure(numbers, &opened, &sides, identity.at, spent);
-    let measured = measurement
-        .as_ref()
-        .map(|m| m.residual.verdict(CONFIDENCE))
-        .unwrap_or(Verdict::Inconclusive);
-    let (left, right) = (link.left.text.trim(), link.right.text.trim());
-    if let (Some(_), Ok(measurement)) = (&proof, &measurement)
-        && measurement.residual.verdict(CONTRADICTION) == Verdict::Fail
-    {
-        return Err(Undecided::Contradiction {
-            left: left.to_owned(),
-            right: right.to_owned(),
-            note: measurement.note.clone(),
-        });
-    }
-    let verdict = if proof.is_some() {
-        Verdict::Proved
-    } else {
-        measured
+    let (verdict, contradiction) = match (&proof, &measurement) {
+        (Some(_), Ok(found)) if found.verdict_at(CONTRADICTION) == Verdict::Fail => {
+            (Verdict::Inconclusive, true)
+        }
+        // What has no value is equal to nothing.
+        (Some(_), Err(Unmeasured::Infinite(_))) => (Verdict::Inconclusive, false),
+        (Some(_), _) => (Verdict::Proved, false),
+        (None, Ok(found)) => (found.verdict(), false),
+        (None, Err(_)) => (Verdict::Inconclusive, false),
     };
+    let (left, right) = (link.left.text.trim(), link.right.text.trim());
     let slips = match verdict {
         Verdict::Fail => probe(identity, link, ground, numbers, effort),
         _ => Vec::new(),
@@ -133,7 +104,11 @@ fn decide_link(
         left: left.to_owned(),
         right: right.to_owned(),
         verdict,
-        evidence: Evidence { proof, measurement },
+        evidence: Evidence {
+            proof,
+            measurement,
+            contradiction,
+        },
         slips,
     })
 }

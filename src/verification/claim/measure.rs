@@ -1,28 +1,38 @@
 //! The residual of a link and the verdict it earns.
 
 use crate::derivation::claim::identity::{Level, Opened, Sides};
-use crate::expr::{Expr, Node};
-use crate::field::draws::draw_mixture;
 use crate::numeric::batch::Batch;
+use crate::numeric::blocks::pairwise_sum;
 use crate::verification::claim::meter::{Effort, Meter};
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
-use crate::verification::claim::value::Measured;
+use crate::verification::claim::points::{by_algebra, field, field_at_start};
+use crate::verification::claim::value::{Measured, Source};
 use crate::verification::verdict::{Residual, Verdict};
 
 /// Standard errors of a confidence interval: a true claim is called false once in 16 000 links.
 pub const CONFIDENCE: f64 = 4.0;
-/// Tolerance of quadrature, relative to the size of what is integrated.
-const BY_QUADRATURE: f64 = 1e-6;
-/// Tolerance of draws, relative to the sides or to the spread of their difference: the error bar, where it
-/// lies between these. A wider bar decides nothing; a narrower one would trust the step bias too far.
-const BY_DRAWS: f64 = 0.02;
-const CLOSEST: f64 = 1e-3;
-/// Tolerance at points.
-const AT_POINTS: f64 = 1e-6;
-/// Tolerance path by path, after extrapolation in the step.
+/// Tolerance of quadrature, relative to the size of what is integrated, and its rounding.
+const BY_QUADRATURE: f64 = 1e-7;
+const ROUNDING: f64 = 1e-12;
+/// Tolerance of draws, relative to the larger side or, where the sides are small by cancellation, to this part of
+/// the spread of their difference from draw to draw. Neither changes with the number of draws.
+const BY_DRAWS: f64 = 0.05;
+const PART_OF_SPREAD: f64 = 0.5;
+/// An interval this part of the tolerance ends the sampling.
+const NARROW: f64 = 0.3;
+/// Part of the variance that one draw may carry before the mean is that of a few draws.
+const FEW_DRAWS: f64 = 0.05;
+/// Parts of all paths that are tried before all are.
+const STAGES: [usize; 4] = [64, 16, 4, 1];
+/// Fewest paths.
+const FEWEST: usize = 256;
+/// Tolerance path by path, relative to the spread of the sides.
 const ON_PATHS: f64 = 0.05;
-/// Points at one time.
-const POINTS: usize = 256;
+/// Most paths, and part of the effort, of a claim path by path.
+const MOST_PATHS: usize = 1 << 14;
+/// Part of the change between two steps left after extrapolation, and paths from which tails are looked at.
+const LEFT_ON_PATHS: f64 = 0.1;
+const MANY: usize = 4096;
 /// Times, as fractions of the horizon, where a claim about every time is measured.
 const FRACTIONS: [f64; 3] = [0.15, 0.5, 0.85];
 
@@ -32,6 +42,44 @@ pub struct Measurement {
     pub residual: Residual,
     /// Both sides with numbers, and how.
     pub note: String,
+    /// Why nothing follows from the residual.
+    pub doubt: Option<String>,
+}
+
+impl Measurement {
+    /// - `Fail`: the interval of the difference excludes zero;
+    /// - `Pass`: it lies within the tolerance;
+    /// - `Inconclusive`: neither, or there is a reason to doubt it.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict_at(CONFIDENCE)
+    }
+
+    /// The same with an interval of so many standard errors.
+    pub fn verdict_at(&self, confidence: f64) -> Verdict {
+        let (bar, distance) = (
+            self.residual.error_bar(confidence),
+            self.residual.distance(),
+        );
+        if self.doubt.is_some() || !(bar.is_finite() && distance.is_finite()) {
+            Verdict::Inconclusive
+        } else if distance > bar {
+            Verdict::Fail
+        } else if distance + bar <= self.residual.limit {
+            Verdict::Pass
+        } else {
+            Verdict::Inconclusive
+        }
+    }
+
+    /// The difference with its interval, and what it was compared with.
+    pub fn interval(&self) -> String {
+        let residual = &self.residual;
+        let (bar, limit) = (residual.error_bar(CONFIDENCE), residual.limit);
+        format!(
+            "difference {:.3e} ± {bar:.1e}, tolerance {limit:.1e}",
+            residual.measured
+        )
+    }
 }
 
 /// Measures `left - right`: the component and time where it is largest against its limit.
@@ -45,15 +93,22 @@ pub fn measure(
     at: Option<f64>,
     effort: Effort,
 ) -> Result<Measurement, Unmeasured> {
+    if let Some(found) = by_algebra(numbers, opened, sides, at) {
+        return Ok(found);
+    }
     let mut meter = Meter::new(numbers, opened, effort);
     match sides.level {
         Level::Number => sharpened(&mut meter, sides, at, effort),
+        Level::Field if numbers.exact.is_none() => {
+            field_at_start(&mut meter, &mut opened.clone(), sides)
+        }
         Level::Field => field(&mut meter, sides, at),
         Level::Path => paths(&mut meter, opened, sides),
     }
 }
 
-fn times(numbers: &Numbers, at: Option<f64>) -> Vec<f64> {
+/// The times a claim is measured at.
+pub fn times(numbers: &Numbers, at: Option<f64>) -> Vec<f64> {
     match at {
         Some(t) => vec![t],
         None => FRACTIONS
@@ -63,41 +118,54 @@ fn times(numbers: &Numbers, at: Option<f64>) -> Vec<f64> {
     }
 }
 
-/// How far beyond what its verdict needs.
-fn excess(residual: &Residual) -> f64 {
-    let limit = residual.limit.max(f64::MIN_POSITIVE);
-    let excess = (residual.distance() + residual.error_bar(CONFIDENCE)) / limit;
-    if excess.is_nan() {
-        f64::INFINITY
-    } else {
-        excess
+/// False before doubtful before true, and within these how far from what its verdict needs.
+fn badness(found: &Measurement) -> (u8, f64) {
+    let (residual, bar) = (&found.residual, found.residual.error_bar(CONFIDENCE));
+    let floor = f64::MIN_POSITIVE;
+    match found.verdict() {
+        Verdict::Fail => (2, residual.distance() / bar.max(floor)),
+        Verdict::Inconclusive => (1, f64::INFINITY),
+        _ => (0, (residual.distance() + bar) / residual.limit.max(floor)),
     }
 }
 
-fn worst(found: Vec<Measurement>) -> Result<Measurement, Unmeasured> {
+/// The measurement that decides a claim of several parts.
+///
+/// # Errors
+/// Nothing to choose from.
+pub fn worst(found: Vec<Measurement>) -> Result<Measurement, Unmeasured> {
+    let worse = |a: &(u8, f64), b: &(u8, f64)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1));
     found
         .into_iter()
-        .max_by(|a, b| excess(&a.residual).total_cmp(&excess(&b.residual)))
+        .max_by(|a, b| worse(&badness(a), &badness(b)))
         .ok_or(Unmeasured::Unsupported("a claim without components"))
 }
 
-/// With a sixteenth of the paths first, then more while nothing can be said.
+/// With few paths first, then more until the claim is decided or the budget ends.
 fn sharpened(
     meter: &mut Meter<'_>,
     sides: &Sides,
     at: Option<f64>,
     effort: Effort,
 ) -> Result<Measurement, Unmeasured> {
-    for part in [16, 4] {
-        let paths = (effort.paths / part).max(64);
+    let mut found = None;
+    for part in STAGES {
+        let paths = (effort.paths / part).max(FEWEST);
         meter.set_effort(Effort { paths, ..effort });
-        let found = number(meter, sides, at)?;
-        if found.residual.verdict(CONFIDENCE) != Verdict::Inconclusive {
-            return Ok(found);
+        let now = number(meter, sides, at)?;
+        let residual = &now.residual;
+        let decided = match now.verdict() {
+            Verdict::Fail => true,
+            Verdict::Pass => residual.error_bar(CONFIDENCE) <= NARROW * residual.limit,
+            _ => false,
+        };
+        let is_drawn = residual.standard_error.is_some();
+        found = Some(now);
+        if decided || !is_drawn {
+            break;
         }
     }
-    meter.set_effort(effort);
-    number(meter, sides, at)
+    found.ok_or(Unmeasured::Unsupported("a claim without components"))
 }
 
 fn number(
@@ -122,133 +190,153 @@ fn number(
             let difference = meter.ground.noising.graph.sub(*l, *r);
             let (left, right) = (meter.number(*l, t)?, meter.number(*r, t)?);
             let gap = meter.number(difference, t)?;
-            let scale = left.scale.max(right.scale).max(gap.scale);
-            let residual = match gap.standard_error() {
-                Some(error) => {
-                    let scale = spread_scale(&left, &right, error, gap.draws());
-                    let bar = CONFIDENCE * error + gap.bias;
-                    let limit = bar.clamp(CLOSEST * scale, BY_DRAWS * scale);
-                    Residual::statistical(gap.value, error, gap.bias, limit, gap.draws())
-                }
-                None => Residual::deterministic(
-                    gap.value,
-                    gap.bias,
-                    BY_QUADRATURE * scale.max(f64::MIN_POSITIVE),
-                ),
-            };
-            let how = match gap.standard_error() {
-                Some(_) => format!("{} draws", gap.draws()),
-                None => "quadrature".to_owned(),
-            };
             let when = if moving {
                 format!(" at t = {t:.4}")
             } else {
                 String::new()
             };
-            found.push(Measurement {
-                residual,
-                note: format!("{:.6} against {:.6}{when}, {how}", left.value, right.value),
-            });
+            found.push(compared(&left, &right, &gap, sides.rounding, &when));
         }
     }
     worst(found)
 }
 
-/// The size of the sides, or the spread of their difference from draw to draw where that is larger: then
-/// the sides are small by cancellation.
-fn spread_scale(left: &Measured, right: &Measured, error: f64, draws: usize) -> f64 {
-    let spread = error * (draws as f64).sqrt();
-    left.value.abs().max(right.value.abs()).max(spread)
-}
-
-/// Both sides with the terms of sums, whose size is the scale of rounding.
-fn with_terms(meter: &Meter<'_>, l: Expr, r: Expr) -> Vec<Expr> {
-    let mut roots = vec![l, r];
-    for side in [l, r] {
-        if let Node::Sum(_, terms) = meter.ground.noising.graph.node(side) {
-            roots.extend(terms.iter().map(|(term, _)| *term));
-        }
-    }
-    roots
-}
-
-fn field(meter: &mut Meter<'_>, sides: &Sides, at: Option<f64>) -> Result<Measurement, Unmeasured> {
-    let numbers = meter.numbers;
-    let mut found = Vec::new();
-    for t in times(numbers, at) {
-        let law = match &numbers.exact {
-            Some(exact) => exact.mixture_at(t),
-            None => numbers.data.clone().ok_or(Unmeasured::NoLaw)?,
+/// A difference of numbers against its tolerance.
+fn compared(
+    left: &Measured,
+    right: &Measured,
+    gap: &Measured,
+    rounding: f64,
+    when: &str,
+) -> Measurement {
+    let scale = left.scale.max(right.scale).max(gap.scale);
+    let open = |value: f64| value.signum() * (value.abs() - rounding).max(0.0);
+    let note = |how: &str| format!("{:.9} against {:.9}{when}, {how}", left.value, right.value);
+    let error = gap
+        .standard_error()
+        .filter(|error| *error > ROUNDING * scale);
+    let Some(error) = error else {
+        let bias = gap.bias + ROUNDING * scale;
+        let limit = BY_QUADRATURE * scale.max(f64::MIN_POSITIVE);
+        return Measurement {
+            residual: Residual::deterministic(open(gap.value), bias, limit),
+            note: note("quadrature"),
+            doubt: None,
         };
-        let streams = numbers.streams.scoped(&format!("points-{}", t.to_bits()));
-        let x = draw_mixture(&law, &streams.role("points"), 0, POINTS);
-        let mut slice = Batch::zeros(POINTS, x.columns());
-        streams.role("slice").normals(0, 0, slice.as_mut());
-        for (l, r) in sides.left.iter().zip(&sides.right) {
-            let roots = with_terms(meter, *l, *r);
-            let compiled = numbers.compile(&meter.ground, &roots)?;
-            let known = compiled.at(numbers, t)?;
-            let mut out = Batch::zeros(POINTS, roots.len());
-            compiled.eval(
-                t,
-                &known,
-                x.as_ref(),
-                Some(x.as_ref()),
-                Some(slice.as_ref()),
-                out.as_mut(),
-            );
-            let rms =
-                |column: &[f64]| (column.iter().map(|v| v * v).sum::<f64>() / POINTS as f64).sqrt();
-            let gaps: Vec<f64> = (0..POINTS).map(|i| out.get(i, 0) - out.get(i, 1)).collect();
-            let scale = (0..roots.len())
-                .map(|j| rms(out.column(j)))
-                .fold(f64::MIN_POSITIVE, f64::max);
-            found.push(Measurement {
-                residual: Residual::deterministic(rms(&gaps), 0.0, AT_POINTS * scale),
-                note: format!(
-                    "rms difference at {POINTS} points, t = {t:.4}, sides of size {scale:.3}"
-                ),
-            });
-        }
+    };
+    let spread = error * (gap.draws() as f64).sqrt();
+    let size = left.value.abs().max(right.value.abs());
+    let limit = BY_DRAWS * size.max(PART_OF_SPREAD * spread);
+    let share = gap.largest_share();
+    let doubt = (share > FEW_DRAWS).then(|| {
+        let percent = 100.0 * share;
+        format!(
+            "heavy tails: one of {} draws carries {percent:.0} % of the variance",
+            gap.draws()
+        )
+    });
+    Measurement {
+        residual: Residual::statistical(open(gap.value), error, gap.bias, limit, gap.draws()),
+        note: note(&format!("{} draws", gap.draws())),
+        doubt,
     }
-    worst(found)
 }
 
+/// Path by path: the mean and the mean square of the difference, both extrapolated to a step of zero.
+///
+/// The mean square of a true claim falls at least like the step, its mean does too; what a false one has left
+/// is compared with the spread of the sides.
 fn paths(meter: &mut Meter<'_>, opened: &Opened, sides: &Sides) -> Result<Measurement, Unmeasured> {
     let law = opened.law.as_ref().ok_or(Unmeasured::NoLaw)?;
     let mut both = sides.left.clone();
     both.extend(&sides.right);
-    let finest = 2 * meter.effort().steps;
-    let paths = (meter.effort().paths / 8).max(256);
-    // The error of a path functional falls at least like the root of the step: a quarter halves it.
+    let finest = 4 * meter.effort().steps;
+    let paths = (meter.effort().paths / 8).clamp(FEWEST, MOST_PATHS);
     let ends = meter.ends(law);
     let levels = meter.levels(law, &both, paths, [finest / 4, finest], ends)?;
-    let rms = |values: &mut dyn Iterator<Item = f64>| {
-        (values.map(|v| v * v).sum::<f64>() / paths as f64).sqrt()
-    };
+    let graph = &meter.ground.noising.graph;
+    let mut integrands = both.iter().flat_map(|e| meter.forms.integrands(graph, *e));
+    let rough = !integrands
+        .all(|e| graph.is_smooth(e, &meter.ground.noising.state, &meter.ground.positive));
     let count = sides.left.len();
-    let mut found = Vec::with_capacity(count);
-    for i in 0..count {
-        let gap = |level: &Batch| {
+    let found = (0..count).flat_map(|i| {
+        let of = |level: &Batch| -> Vec<f64> {
             let pairs = level.column(i).iter().zip(level.column(count + i));
-            rms(&mut pairs.map(|(l, r)| l - r))
+            pairs.map(|(l, r)| l - r).collect()
         };
-        let (coarse, fine) = (gap(&levels[0]), gap(&levels[1]));
-        let scale = rms(&mut levels[1].column(i).iter().copied())
-            .max(rms(&mut levels[1].column(count + i).iter().copied()))
-            .max(f64::MIN_POSITIVE);
-        let extrapolated = (2.0 * fine - coarse).max(0.0).min(fine);
-        found.push(Measurement {
-            residual: Residual::deterministic(
-                extrapolated,
-                0.25 * (coarse - fine).abs(),
-                ON_PATHS * scale,
-            ),
-            note: format!(
-                "rms difference on {paths} paths {fine:.2e} at {finest} steps, {coarse:.2e} at {}, sides of size {scale:.3}",
-                finest / 4
-            ),
-        });
+        let sizes = [i, count + i].map(|j| spread(levels[1].column(j)));
+        on_paths(
+            [of(&levels[0]), of(&levels[1])],
+            sizes[0].max(sizes[1]),
+            rough,
+            finest,
+        )
+    });
+    worst(found.collect())
+}
+
+/// Standard deviation, or size where nothing varies.
+fn spread(values: &[f64]) -> f64 {
+    let draws = Measured::from_draws(Source::Forward, values.to_vec(), 0.0);
+    let deviation = draws.standard_error().unwrap_or(0.0) * (values.len() as f64).sqrt();
+    if deviation > ROUNDING * draws.scale {
+        deviation
+    } else {
+        draws.scale
     }
-    worst(found)
+}
+
+/// The two measurements of one difference: its mean and its mean square, at two steps.
+fn on_paths(differences: [Vec<f64>; 2], size: f64, rough: bool, finest: usize) -> Vec<Measurement> {
+    let square = |values: &Vec<f64>| values.iter().map(|v| v * v).collect::<Vec<f64>>();
+    let squares = differences.each_ref().map(square);
+    let paths = squares[0].len();
+    let [coarse, fine] = squares
+        .each_ref()
+        .map(|s| (pairwise_sum(s) / paths as f64).sqrt());
+    let note = format!(
+        "difference on {paths} paths of rms {fine:.2e} at {finest} steps, {coarse:.2e} at {}, sides of spread {size:.3}",
+        finest / 4
+    );
+    let part = |levels: &[Vec<f64>; 2], scale: f64, limit: f64, what: &str| {
+        let (residual, doubt) = left_over(levels, rough, scale, limit);
+        Measurement {
+            residual,
+            note: format!("{what} of the {note}"),
+            doubt,
+        }
+    };
+    let mean = part(&differences, size, ON_PATHS * size, "mean");
+    let limit = (ON_PATHS * size).powi(2);
+    let mut mean_square = part(&squares, size * size, limit, "mean square");
+    // Schemes of higher order overshoot; no mean square is negative.
+    mean_square.residual.measured = mean_square.residual.measured.max(0.0);
+    vec![mean, mean_square]
+}
+
+/// The mean of what two steps in a ratio of four leave at a step of zero, where it falls like the step.
+fn left_over(
+    [coarse, fine]: &[Vec<f64>; 2],
+    rough: bool,
+    scale: f64,
+    limit: f64,
+) -> (Residual, Option<String>) {
+    let both = || fine.iter().zip(coarse);
+    let draws: Vec<f64> = both().map(|(f, c)| (4.0 * f - c) / 3.0).collect();
+    let changes: Vec<f64> = both().map(|(f, c)| f - c).collect();
+    let paths = draws.len();
+    let is_finite = scale.is_finite() && draws.iter().all(|v| v.is_finite());
+    let mean = Measured::from_draws(Source::Forward, draws, 0.0);
+    let left = if rough { 1.0 } else { LEFT_ON_PATHS };
+    let change = pairwise_sum(&changes) / paths as f64;
+    let bias = left * change.abs() + ROUNDING * scale;
+    let error = mean.standard_error().unwrap_or(0.0);
+    let is_heavy = paths > MANY && mean.largest_share() > FEW_DRAWS;
+    let doubt = match (is_finite, is_heavy) {
+        (false, _) => Some("no finite value on some paths"),
+        (_, true) => Some("heavy tails: few paths carry the difference"),
+        _ => None,
+    };
+    let residual = Residual::statistical(mean.value, error, bias, limit, paths);
+    (residual, doubt.map(str::to_owned))
 }

@@ -13,10 +13,13 @@ use crate::derivation::claim::form::{Form, Forms, Increment, Reading};
 use crate::derivation::claim::ground::{Ground, Law};
 use crate::derivation::claim::identity::Opened;
 use crate::derivation::ground::matrix;
-use crate::expr::{Expr, Graph};
+use crate::expr::{Expr, Graph, Node};
 use crate::field::draws::{draw_mixture, draw_transition};
 use crate::numeric::batch::Batch;
+use crate::numeric::blocks::pairwise_sum;
 use crate::numeric::quadrature::Rule;
+use crate::problem::meant::law::Mixture;
+use crate::verification::claim::line::{Break, expectation};
 use crate::verification::claim::numbers::{Compiled, Numbers, Unmeasured};
 use crate::verification::claim::paths::{Sampling, along_paths, body_values, source};
 use crate::verification::claim::stencil;
@@ -27,8 +30,11 @@ use std::num::NonZeroUsize;
 /// Nodes per panel and panels of the coarser of two time rules.
 const TIME_NODES: usize = 6;
 const PANELS: usize = 5;
-/// Pairs drawn where a law is not integrated on a lattice.
-const PAIRS: usize = 1 << 16;
+/// Rounding of a mean, relative to its size.
+const ROUNDING: f64 = 1e-14;
+/// Steps of time derivatives of a mean, relative to the horizon: of a law that is known, and along paths.
+const MEAN_STEP: f64 = 5e-3;
+const PATH_STEP: f64 = 2e-2;
 /// Largest state of a lattice.
 const LATTICE_STATES: usize = 3;
 /// Part of the change between two step sizes taken as the error left after extrapolation: that of a first-order
@@ -42,6 +48,12 @@ const VARIATION_STEP: f64 = 0.05;
 pub struct Effort {
     pub paths: usize,
     pub steps: usize,
+}
+
+/// A functional path by path: extrapolated in the step, and the change between the two steps.
+struct Sampled {
+    extrapolated: Vec<f64>,
+    changes: Vec<f64>,
 }
 
 /// Measures functionals of one opened identity.
@@ -125,11 +137,23 @@ impl<'a> Meter<'a> {
         let graph = self.graph();
         let mut roots = vec![flat];
         roots.extend(slots.iter().map(|slot| graph.derivative(flat, *slot)));
+        if let Node::Sum(_, terms) = graph.node(flat) {
+            for (term, factor) in terms.clone() {
+                roots.push(graph.linear(&[(factor, term)]));
+            }
+        }
         let Some(values) = graph.evaluate_all(&roots, &at) else {
             return Err(Unmeasured::NoValue(graph.text(flat)));
         };
+        if values.iter().any(|v| !v.is_finite()) {
+            let what = format!("{} at t = {t:.4}", graph.text(flat));
+            return Err(Unmeasured::Infinite(what));
+        }
         let slopes: Vec<(f64, &Measured)> = values[1..].iter().copied().zip(&parts).collect();
-        Ok(Measured::combined(values[0], &slopes))
+        let mut total = Measured::combined(values[0], &slopes);
+        let terms = values[1 + slots.len()..].iter();
+        total.scale = terms.fold(total.scale, |m, v| m.max(v.abs()));
+        Ok(total)
     }
 
     fn functional(&mut self, form: &Form, order: u32, t: f64) -> Result<Measured, Unmeasured> {
@@ -158,25 +182,23 @@ impl<'a> Meter<'a> {
 
     /// `E[body(X_t, t)]`.
     fn mean(&mut self, law: &Law, body: Expr, t: f64) -> Result<Measured, Unmeasured> {
-        let exact = matches!(law, Law::Forward | Law::Reverse) && self.numbers.exact.is_some();
-        if !exact {
+        let Some(mixture) = self.numbers.law_at(law, t) else {
             return self.mean_by_paths(law, body, t);
-        }
+        };
         let compiled = self.numbers.compile(&self.ground, &[body])?;
         if compiled.uses_origin || compiled.uses_slice {
-            return self.mean_by_pairs(&compiled, t);
+            return self.mean_by_pairs(law, &compiled, t);
         }
-        let Some(exact) = &self.numbers.exact else {
-            return Err(Unmeasured::NoLaw);
-        };
+        if mixture.dimension() == 1 {
+            return self.mean_on_the_line(&mixture, &compiled, body, t);
+        }
         let known = compiled.at(self.numbers, t)?;
-        let mixture = exact.mixture_at(t);
         let lattice = mixture.dimension() <= LATTICE_STATES;
         let cloud = if lattice {
             Cloud::lattice(&mixture)
         } else {
-            let stream = self.numbers.streams.role(&format!("draws-{}", t.to_bits()));
-            Cloud::draws(draw_mixture(&mixture, &stream, 0, PAIRS))
+            let stream = self.numbers.streams.role("draws");
+            Cloud::draws(draw_mixture(&mixture, &stream, 0, self.effort.paths))
         };
         let values = cloud.map(|x| {
             let mut out = Batch::zeros(x.points(), 1);
@@ -184,37 +206,96 @@ impl<'a> Meter<'a> {
             out.column(0).to_vec()
         });
         if !lattice {
-            return Ok(Measured::from_draws(
-                Source::Pairs(t.to_bits()),
-                values,
-                0.0,
-            ));
+            return Ok(Measured::from_draws(Source::Draws, values, 0.0));
         }
-        let mean = cloud.mean(&values);
+        let mean = match self.breaks(body).is_empty() {
+            true => cloud.mean(&values),
+            false => cloud.rough_mean(&values),
+        };
         let sizes: Vec<f64> = values.iter().map(|v| v.abs()).collect();
+        let scale = cloud.mean(&sizes).value;
         Ok(Measured {
             value: mean.value,
-            bias: mean.error,
+            bias: mean.error + cloud.edge(&values),
             deviations: Vec::new(),
-            scale: cloud.mean(&sizes).value,
+            scale,
         })
     }
 
-    fn mean_by_pairs(&mut self, compiled: &Compiled, t: f64) -> Result<Measured, Unmeasured> {
+    /// Where `body` is not smooth in the state, each with whether it is a `floor`.
+    fn breaks(&mut self, body: Expr) -> Vec<(Expr, bool)> {
+        let state = self.ground.noising.state.clone();
+        let mut found = self.graph().breaks(body);
+        found.retain(|(e, _)| self.ground.noising.graph.depends_on_any(*e, &state));
+        found
+    }
+
+    fn mean_on_the_line(
+        &mut self,
+        mixture: &Mixture,
+        compiled: &Compiled,
+        body: Expr,
+        t: f64,
+    ) -> Result<Measured, Unmeasured> {
+        let numbers = self.numbers;
+        let places = self.breaks(body);
+        let switches: Vec<Compiled> = places
+            .iter()
+            .map(|(e, _)| numbers.compile(&self.ground, &[*e]))
+            .collect::<Result<_, _>>()?;
+        let on_points = |compiled: &Compiled, known: &[f64], x: &[f64]| {
+            let mut points = Batch::zeros(x.len(), 1);
+            points.column_mut(0).copy_from_slice(x);
+            let mut out = Batch::zeros(x.len(), 1);
+            compiled.eval(t, known, points.as_ref(), None, None, out.as_mut());
+            out.column(0).to_vec()
+        };
+        let mut breaks = Vec::with_capacity(places.len());
+        for ((_, is_floor), switch) in places.iter().zip(&switches) {
+            let known = switch.at(numbers, t)?;
+            breaks.push(Break {
+                function: Box::new(move |x| on_points(switch, &known, x)),
+                is_floor: *is_floor,
+            });
+        }
+        let integrate = |known: &[f64]| {
+            expectation(mixture, &|x| on_points(compiled, known, x), &breaks)
+                .ok_or_else(|| Unmeasured::Infinite(format!("E[...] at t = {t:.4}")))
+        };
+        let found = integrate(&compiled.at(numbers, t)?)?;
+        let mut bias = found.error;
+        if compiled.has_rates() {
+            bias += (integrate(&compiled.at_again(numbers, t)?)?.value - found.value).abs();
+        }
+        Ok(Measured {
+            value: found.value,
+            bias,
+            deviations: Vec::new(),
+            scale: found.scale,
+        })
+    }
+
+    fn mean_by_pairs(
+        &mut self,
+        law: &Law,
+        compiled: &Compiled,
+        t: f64,
+    ) -> Result<Measured, Unmeasured> {
+        if matches!(law, Law::Controlled(_)) {
+            let what = "conditional scores and random directions under a controlled law";
+            return Err(Unmeasured::Unsupported(what));
+        }
         let (Some(exact), Some(data)) = (&self.numbers.exact, &self.numbers.data) else {
             return Err(Unmeasured::NoLaw);
         };
         let known = compiled.at(self.numbers, t)?;
-        let streams = self
-            .numbers
-            .streams
-            .scoped(&format!("pairs-{}", t.to_bits()));
+        let (pairs, streams) = (self.effort.paths, self.numbers.streams.scoped("pairs"));
         let kernel = exact.transition().between(self.numbers.start, t);
-        let origin = draw_mixture(data, &streams.role("start"), 0, PAIRS);
+        let origin = draw_mixture(data, &streams.role("start"), 0, pairs);
         let (x, _) = draw_transition(&kernel, origin.as_ref(), &streams.role("noise"), 0);
-        let mut slice = Batch::zeros(PAIRS, data.dimension());
+        let mut slice = Batch::zeros(pairs, data.dimension());
         streams.role("slice").normals(0, 0, slice.as_mut());
-        let mut out = Batch::zeros(PAIRS, 1);
+        let mut out = Batch::zeros(pairs, 1);
         compiled.eval(
             t,
             &known,
@@ -223,8 +304,11 @@ impl<'a> Meter<'a> {
             Some(slice.as_ref()),
             out.as_mut(),
         );
-        let source = Source::Pairs(t.to_bits());
-        Ok(Measured::from_draws(source, out.column(0).to_vec(), 0.0))
+        Ok(Measured::from_draws(
+            Source::Pairs,
+            out.column(0).to_vec(),
+            0.0,
+        ))
     }
 
     fn mean_by_paths(&mut self, law: &Law, body: Expr, t: f64) -> Result<Measured, Unmeasured> {
@@ -248,30 +332,95 @@ impl<'a> Meter<'a> {
         if order > 2 {
             return Err(Unmeasured::HighRate);
         }
-        let (start, end) = (self.numbers.start, self.numbers.end);
-        let step = 5e-3 * (end - start);
-        let nodes = stencil::nodes(t, start, end, step);
+        let span = self.numbers.end - self.numbers.start;
+        if self.numbers.law_at(law, t).is_none() {
+            return self.rate_by_paths(law, body, order, t);
+        }
+        let mut rates = Vec::with_capacity(2);
+        for step in [MEAN_STEP * span, 0.5 * MEAN_STEP * span] {
+            let (nodes, weights) = self.stencil(order, t, step);
+            let means: Vec<Measured> = nodes
+                .iter()
+                .map(|t| self.mean(law, body, *t))
+                .collect::<Result<_, _>>()?;
+            let value = weights.iter().zip(&means).map(|(w, m)| w * m.value).sum();
+            let parts: Vec<(f64, &Measured)> = weights.iter().copied().zip(&means).collect();
+            let mut rate = Measured::combined(value, &parts);
+            // Scales of the means are amplified by the weights; a rate has the size of its value.
+            rate.scale = means.iter().map(|m| m.scale).fold(value.abs(), f64::max);
+            rates.push(rate);
+        }
+        let gap = (rates[1].value - rates[0].value).abs();
+        let mut rate = rates.swap_remove(0);
+        rate.bias += gap + ROUNDING * rate.scale / (MEAN_STEP * span).powi(order as i32);
+        Ok(rate)
+    }
+
+    fn stencil(&self, order: u32, t: f64, step: f64) -> (Vec<f64>, Vec<f64>) {
+        let nodes = stencil::nodes(t, self.numbers.start, self.numbers.end, step);
         let weights = stencil::weights(t, &nodes)[order as usize];
-        let means: Vec<Measured> = nodes
-            .iter()
-            .map(|t| self.mean(law, body, *t))
-            .collect::<Result<_, _>>()?;
-        let value = weights.iter().zip(&means).map(|(w, m)| w * m.value).sum();
-        let parts: Vec<(f64, &Measured)> = weights.iter().copied().zip(&means).collect();
-        let mut total = Measured::combined(value, &parts);
-        // Scales and rounding of the means are amplified by the weights; a rate has the size of its value.
-        total.scale = means.iter().map(|m| m.scale).fold(value.abs(), f64::max);
-        total.bias += 1e-8 * total.scale / step.powi(order as i32 - 1);
-        Ok(total)
+        (nodes.to_vec(), weights.to_vec())
+    }
+
+    /// The same along paths: the same noise at every node, so that its errors cancel between them.
+    fn rate_by_paths(
+        &mut self,
+        law: &Law,
+        body: Expr,
+        order: u32,
+        t: f64,
+    ) -> Result<Measured, Unmeasured> {
+        let (from, _) = self.ends(law);
+        let atom = self.atom(Form::End(body));
+        let (nodes, weights) = self.stencil(
+            order,
+            t,
+            PATH_STEP * (self.numbers.end - self.numbers.start),
+        );
+        let mut total: Option<Sampled> = None;
+        for (to, weight) in nodes.into_iter().zip(weights) {
+            let one = self.sample(atom, law, from, to)?;
+            let total = total.get_or_insert_with(|| Sampled {
+                extrapolated: vec![0.0; one.extrapolated.len()],
+                changes: vec![0.0; one.changes.len()],
+            });
+            for (into, v) in total.extrapolated.iter_mut().zip(&one.extrapolated) {
+                *into += weight * v;
+            }
+            for (into, v) in total.changes.iter_mut().zip(&one.changes) {
+                *into += weight * v;
+            }
+        }
+        let total = total.ok_or(Unmeasured::HighRate)?;
+        self.summed(law, total)
     }
 
     /// `E[body]` of path functionals.
     fn path_mean(&mut self, law: &Law, body: Expr) -> Result<Measured, Unmeasured> {
+        let (from, to) = self.ends(law);
+        for t in [from, to] {
+            if let Some(at_end) = self.at_one_end(body, t == from) {
+                return self.mean(law, at_end, t);
+            }
+        }
         if let Some(found) = self.affine_path_mean(law, body)? {
             return Ok(found);
         }
-        let (from, to) = self.ends(law);
         self.sampled(law, body, from, to)
+    }
+
+    /// A functional of one end of the path alone, as a function of the state there.
+    fn at_one_end(&mut self, body: Expr, at_start: bool) -> Option<Expr> {
+        let atoms = self.forms.path_terms(&self.ground.noising.graph, body);
+        let mut images = Vec::with_capacity(atoms.len());
+        for atom in atoms {
+            match self.form(atom)?.0 {
+                Form::Start(e) if at_start => images.push((atom, *e)),
+                Form::End(e) if !at_start => images.push((atom, *e)),
+                _ => return None,
+            }
+        }
+        (!images.is_empty()).then(|| self.graph().substitute(body, &images))
     }
 
     pub fn ends(&self, law: &Law) -> (f64, f64) {
@@ -328,22 +477,38 @@ impl<'a> Meter<'a> {
         from: f64,
         to: f64,
     ) -> Result<Measured, Unmeasured> {
+        let found = self.sample(body, law, from, to)?;
+        self.summed(law, found)
+    }
+
+    fn sample(&mut self, body: Expr, law: &Law, from: f64, to: f64) -> Result<Sampled, Unmeasured> {
         let fine = self.effort.steps;
         let (paths, ends) = (self.effort.paths, (from, to));
-        let levels = self.levels(law, &[body], paths, [fine / 2, fine], ends)?;
-        let levels = levels.map(|level| level.column(0).to_vec());
-        let change: f64 = levels[1].iter().zip(&levels[0]).map(|(f, c)| f - c).sum();
-        let change = change / self.effort.paths as f64;
-        let extrapolated: Vec<f64> = levels[1]
-            .iter()
-            .zip(&levels[0])
-            .map(|(f, c)| 2.0 * f - c)
-            .collect();
-        Ok(Measured::from_draws(
-            source(law),
-            extrapolated,
-            LEFT_AFTER_EXTRAPOLATION * change.abs(),
-        ))
+        let [coarse, fine] = self.levels(law, &[body], paths, [fine / 2, fine], ends)?;
+        let both = || fine.column(0).iter().zip(coarse.column(0));
+        Ok(Sampled {
+            extrapolated: both().map(|(f, c)| 2.0 * f - c).collect(),
+            changes: both().map(|(f, c)| f - c).collect(),
+        })
+    }
+
+    /// The mean of a sample with the bias that extrapolation leaves: part of the change between the steps, and
+    /// the square of the step beside the size of a draw.
+    fn summed(&self, law: &Law, found: Sampled) -> Result<Measured, Unmeasured> {
+        let change = pairwise_sum(&found.changes) / found.changes.len() as f64;
+        let mut measured = Measured::from_draws(source(law), found.extrapolated, 0.0);
+        if !measured.value.is_finite() || !measured.scale.is_finite() {
+            return Err(Unmeasured::Infinite(
+                "a functional along the paths".to_owned(),
+            ));
+        }
+        let step = 1.0 / self.effort.steps as f64;
+        let spread = measured.standard_error().unwrap_or(0.0) * (measured.draws() as f64).sqrt();
+        measured.bias = LEFT_AFTER_EXTRAPOLATION * change.abs();
+        if change != 0.0 {
+            measured.bias += step * step * spread;
+        }
+        Ok(measured)
     }
 
     /// Path functionals on the same noise at two numbers of steps, one row per path.

@@ -4,7 +4,7 @@
 //! functions of time, differentiated by the state symbolically and by time with stencils on `m_k`, `P_k`
 //! and `w_k`. The Fokker–Planck equation enters nowhere, so it can be checked.
 
-use crate::derivation::claim::ground::{Ground, horizon};
+use crate::derivation::claim::ground::{Ground, Law as PathLaw, horizon};
 use crate::discretization::noising::Noising;
 use crate::expr::arithmetic::dot;
 use crate::expr::{CompileError, Expr, Function, Graph, Kernel, Node};
@@ -19,6 +19,9 @@ use nalgebra::DMatrix;
 /// Components times squared dimension of a law that is written out.
 const LARGEST: usize = 400;
 
+/// Step of time derivatives of the law, relative to the horizon.
+const RATE_STEP: f64 = 2e-3;
+
 /// Why a claim was not measured.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unmeasured {
@@ -32,6 +35,8 @@ pub enum Unmeasured {
     Unsupported(&'static str),
     #[error("time derivatives of the law beyond the second")]
     HighRate,
+    #[error("no finite value: {0}")]
+    Infinite(String),
     #[error(transparent)]
     Compile(#[from] CompileError),
 }
@@ -75,6 +80,14 @@ pub struct Numbers {
     pub start: f64,
     pub end: f64,
     pub streams: Streams,
+    known: Known,
+}
+
+/// A law that holds at the start of the horizon alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Always,
+    AtStart,
 }
 
 /// Expressions compiled over state, start point, random direction and functions of time.
@@ -119,6 +132,52 @@ impl Numbers {
             start,
             end,
             streams: Streams::new(problem.run.seed).scoped("claims"),
+            known: Known::Always,
+        }
+    }
+
+    /// The laws at the start of the horizon, where the data have a density there: then `log p` is theirs,
+    /// without time derivatives.
+    pub fn at_start(&self) -> Option<Self> {
+        let data = self.data.as_ref()?;
+        let dense = |c: &Covariance| inverse(c, data.dimension()).is_some();
+        data.covariances.iter().all(dense).then(|| Self {
+            exact: None,
+            known: Known::AtStart,
+            ..self.clone()
+        })
+    }
+
+    /// The law of the state at a time, where it is known.
+    pub fn law_at(&self, law: &PathLaw, t: f64) -> Option<Mixture> {
+        match (law, &self.exact) {
+            (PathLaw::Forward | PathLaw::Reverse, Some(exact)) => Some(exact.mixture_at(t)),
+            (PathLaw::Forward, None) if t == self.start => self.data.clone(),
+            (PathLaw::Controlled(_), _) if t == self.end => self.prior.clone(),
+            _ => None,
+        }
+    }
+
+    /// Where points of a claim about every point lie, coordinate by coordinate: around the law at the start,
+    /// on one side of zero for a start at a point.
+    pub fn region(&self, dimension: usize) -> Vec<(f64, f64)> {
+        let around = |(mean, variance): (f64, f64)| {
+            let half = match (variance > 0.0, mean == 0.0) {
+                // A density reaches both signs.
+                (true, _) => mean.abs() + 2.0 * variance.sqrt(),
+                (false, true) => 1.0,
+                (false, false) => 0.75 * mean.abs(),
+            };
+            (mean - half, mean + half)
+        };
+        match &self.data {
+            Some(data) => data
+                .mean()
+                .into_iter()
+                .zip(data.variances())
+                .map(around)
+                .collect(),
+            None => vec![(-2.0, 2.0); dimension],
         }
     }
 
@@ -149,11 +208,16 @@ impl Numbers {
         };
         let needs_density = named(&graph, outputs, "log_p");
         let needs_start = named(&graph, outputs, "conditional_score");
-        let needs_law = needs_density || needs_start;
+        let frozen = self.known == Known::AtStart;
+        let needs_law = needs_density && !frozen || needs_start;
         if needs_law && self.exact.is_none() {
             return Err(Unmeasured::NoLaw);
         }
-        if needs_density {
+        if needs_density && frozen {
+            let data = self.data.as_ref().ok_or(Unmeasured::NoLaw)?;
+            let density = constant_density(&mut graph, &ground.noising.state, data);
+            replacements.push((ground.log_p, density));
+        } else if needs_density {
             let density = self.density(&mut graph, ground, &mut table)?;
             replacements.push((ground.log_p, density));
         }
@@ -362,16 +426,32 @@ impl Compiled {
         self.kernel.outputs()
     }
 
+    /// Whether functions of time are differentiated by it.
+    pub fn has_rates(&self) -> bool {
+        self.parameters.iter().any(|(_, order)| *order > 0)
+    }
+
     /// The functions of time at one time, ready for any number of blocks.
     ///
     /// # Errors
     /// A law without a density at this time.
     pub fn at(&self, numbers: &Numbers, t: f64) -> Result<Vec<f64>, Unmeasured> {
+        self.with_step(numbers, t, RATE_STEP)
+    }
+
+    /// The same with time derivatives from half the step, which shows their error.
+    ///
+    /// # Errors
+    /// A law without a density at this time.
+    pub fn at_again(&self, numbers: &Numbers, t: f64) -> Result<Vec<f64>, Unmeasured> {
+        self.with_step(numbers, t, 0.5 * RATE_STEP)
+    }
+
+    fn with_step(&self, numbers: &Numbers, t: f64, step: f64) -> Result<Vec<f64>, Unmeasured> {
         if !self.needs_law {
             return Ok(Vec::new());
         }
-        let highest = self.parameters.iter().map(|(_, order)| *order).max();
-        if highest.unwrap_or(0) == 0 {
+        if !self.has_rates() {
             let snapshot = numbers.snapshot(t)?;
             return self
                 .parameters
@@ -379,7 +459,7 @@ impl Compiled {
                 .map(|(p, _)| snapshot.value(*p).ok_or(Unmeasured::NoLaw))
                 .collect();
         }
-        let step = 2e-3 * (numbers.end - numbers.start);
+        let step = step * (numbers.end - numbers.start);
         let nodes = stencil::nodes(t, numbers.start, numbers.end, step);
         let weights = stencil::weights(t, &nodes);
         let snapshots: Vec<Snapshot> = nodes

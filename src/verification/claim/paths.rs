@@ -95,7 +95,7 @@ pub fn along_paths(
         role: match source(law) {
             Source::Forward => "forward",
             Source::Reverse => "reverse",
-            Source::Controlled | Source::Pairs(_) => "controlled",
+            Source::Controlled | Source::Draws | Source::Pairs => "controlled",
         },
         sampling,
         step: (sampling.to - sampling.from).abs() / sampling.steps as f64,

@@ -4,14 +4,14 @@ use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Link, Mode, Opened, Sides};
 use crate::derivation::claim::proof::prove_link;
 use crate::derivation::claim::slip::{Place, Slip, slips};
-use crate::verification::claim::measure::{CONFIDENCE, measure};
+use crate::verification::claim::measure::measure;
 use crate::verification::claim::meter::Effort;
 use crate::verification::claim::numbers::Numbers;
 use crate::verification::verdict::Verdict;
 use std::ops::Range;
 
 /// Paths of a measurement inside a probe.
-const PATHS: usize = 1024;
+const PATHS: usize = 1 << 15;
 /// Slips that are measured when none is proved.
 const MEASURED: usize = 40;
 /// Explanations listed.
@@ -74,8 +74,7 @@ fn passes(
     at: Option<f64>,
     effort: Effort,
 ) -> bool {
-    measure(numbers, opened, sides, at, effort)
-        .is_ok_and(|m| m.residual.verdict(CONFIDENCE) == Verdict::Pass)
+    measure(numbers, opened, sides, at, effort).is_ok_and(|m| m.verdict() == Verdict::Pass)
 }
 
 /// One line for each class of slip: the shortest text it can be seen in.

@@ -1,7 +1,7 @@
 //! Links measured on small problems: what is true passes, what is not fails, whatever is proved.
 
 use super::decide::{Decided, decide};
-use super::measure::{CONFIDENCE, measure};
+use super::measure::measure;
 use super::meter::Effort;
 use super::numbers::Numbers;
 use crate::derivation::claim::ground::Ground;
@@ -111,7 +111,7 @@ fn decided(problem: &Problem, lets: &[(&str, &[&str])], under: Under, claim: &st
     let (ground, identity) = identity(problem, lets, under, claim);
     let numbers = Numbers::new(problem);
     decide(&identity, &ground, &numbers, EFFORT)
-        .unwrap_or_else(|error| panic!("{claim}: {error}"))
+        .unwrap_or_else(|errors| panic!("{claim}: {errors:#?}"))
         .remove(0)
 }
 
@@ -128,7 +128,7 @@ fn measured(
         .open_link(link, &ground, Mode::Given)
         .unwrap_or_else(|errors| panic!("{errors:#?}"));
     match measure(&Numbers::new(problem), &opened, &sides, None, EFFORT) {
-        Ok(m) => (m.residual.verdict(CONFIDENCE), m.note.clone()),
+        Ok(m) => (m.verdict(), format!("{}; {}", m.note, m.interval())),
         Err(error) => (Verdict::Skipped, error.to_string()),
     }
 }

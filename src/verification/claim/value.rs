@@ -8,8 +8,10 @@ pub enum Source {
     Forward,
     Reverse,
     Controlled,
-    /// Pairs `(X_0, X_t)` and random directions at the time with these bits.
-    Pairs(u64),
+    /// Draws of `X_t`, the same normals at every time.
+    Draws,
+    /// Pairs `(X_0, X_t)` and random directions, the same normals at every time.
+    Pairs,
 }
 
 /// A number with a bound on its systematic error and its deviations path by path.
@@ -81,6 +83,18 @@ impl Measured {
             })
             .sum();
         Some(variance.sqrt())
+    }
+
+    /// The part of the variance that a single draw carries, the largest of all.
+    pub fn largest_share(&self) -> f64 {
+        let share = |deviations: &[f64]| {
+            let squares: Vec<f64> = deviations.iter().map(|x| x * x).collect();
+            let total = pairwise_sum(&squares);
+            let largest = squares.iter().fold(0.0, |m: f64, v| m.max(*v));
+            if total > 0.0 { largest / total } else { 0.0 }
+        };
+        let sources = self.deviations.iter().map(|(_, d)| share(d));
+        sources.fold(0.0, f64::max)
     }
 
     /// Number of draws behind the standard error.
