@@ -25,7 +25,11 @@ pub(super) fn headline(found: &Findings) -> String {
         Terms::Scores => energy_missed(answers, comparison),
         Terms::Policies => {
             let steps = found.lowered.problem.time_settings.steps;
-            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, steps))
+            let least = match found.lowered.averages() {
+                true => "least average cost",
+                false => "optimal cost",
+            };
+            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, least, steps))
         }
         Terms::Numbers => numbers(answers),
     }
@@ -118,7 +122,7 @@ fn normaliser(answers: &Answers) -> Option<String> {
 }
 
 /// The value by the most accurate method, and what no control would cost.
-fn cost(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
+fn cost(answers: &Answers, comparison: &Comparison, least: &str, steps: usize) -> String {
     let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
         return format!(
             "{} of {} methods gave an answer; none with a policy and an error of its own.",
@@ -127,7 +131,7 @@ fn cost(answers: &Answers, comparison: &Comparison, steps: usize) -> String {
         );
     };
     let mut text = format!(
-        "The optimal cost is {} by `{reference}`",
+        "The {least} is {} by `{reference}`",
         number::with_error(&value)
     );
     if let Some(idle) = &comparison.uncontrolled {

@@ -203,14 +203,24 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
 pub fn residual(controlled: &mut ControlledDiffusion, lambda: Expr, psi: Expr) -> Expr {
     let process = &mut controlled.process;
     let generated = process.generated(psi);
+    let still = generated - controlled.running * psi / lambda;
+    if controlled.horizon.1.is_infinite() {
+        return process.of(still);
+    }
     let rate = process.rate(psi);
-    process.of(rate + generated - controlled.running * psi / lambda)
+    process.of(rate + still)
 }
 
 /// The linear equation.
 pub fn equation(controlled: &mut ControlledDiffusion, lambda: Expr) -> Equation {
     let psi = controlled.process.field("psi");
     let residual = residual(controlled, lambda, psi);
+    if controlled.is_endless() {
+        let average = bellman::average_cost(controlled);
+        let residual = controlled.process.of(residual + average * psi / lambda);
+        return Equation::new("hopf-cole", psi, residual, SOURCE)
+            .assuming(&[Assumption::SmoothValue]);
+    }
     let horizon = controlled.process.constant("T");
     let end = controlled.process.at_time("psi", horizon);
     let closing = end - exp(-(controlled.terminal / lambda));
@@ -247,8 +257,12 @@ pub fn step(
 ) -> Result<Step, Refuted> {
     let lambda = temperature.value;
     let equation = equation(exact, lambda);
-    let evidence = execute(exact, lambda, equation.unknown, equation.residual)?
-        .and(temperature.evidence.clone());
+    let linear = residual(exact, lambda, equation.unknown);
+    let evidence =
+        execute(exact, lambda, equation.unknown, linear)?.and(temperature.evidence.clone());
+    if shown.is_endless() {
+        return Ok(ground_step(shown, lambda, evidence).about(equation));
+    }
     let process = &mut shown.process;
     let price = notation::expression(&mut process.graph, lambda);
     let end = notation::time_of_end(process, shown.horizon.1);
@@ -284,4 +298,23 @@ pub fn step(
             .line(Formula::of(mean, &[&cost.into()]))
             .about(equation),
     )
+}
+
+/// The step where the horizon has no end: the lowest state of a linear operator.
+fn ground_step(shown: &mut ControlledDiffusion, lambda: Expr, evidence: Evidence) -> Step {
+    let process = &mut shown.process;
+    let price = notation::expression(&mut process.graph, lambda);
+    let running = notation::of_state(process, shown.running);
+    let name = "linear equation for psi = exp(-V/lambda)";
+    let executes = "V = -lambda log psi inserted in the Hamilton-Jacobi-Bellman equation";
+    Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
+        .executed(executes, evidence)
+        .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
+        .line(Formula::of(
+            "c psi = -lambda L psi + ({}) psi,   psi > 0",
+            &[&running],
+        ))
+        .line(
+            "c is the lowest eigenvalue, psi its state without zeros; V is known up to a constant",
+        )
 }

@@ -17,6 +17,7 @@ use crate::problem::read::checks::{Applicable, read_checks};
 use crate::problem::read::dynamics::{
     read_control, read_control_bounds, read_dynamics, read_horizon,
 };
+use crate::problem::read::endless::check_endless;
 use crate::problem::read::lint;
 use crate::problem::read::methods::read_solvers;
 use crate::problem::read::objective::{Ends, read_grid, read_observables};
@@ -378,6 +379,7 @@ fn read_rest(
         affine,
         additive,
         grid: &grid,
+        endless: statement.horizon.1.is_infinite(),
         steps: time_settings.steps,
         paths: run.paths,
         path,
@@ -388,6 +390,7 @@ fn read_rest(
     let units = read_unit_table(reader, root, sections, statement.names.as_deref());
     let (task, dynamics) = (said.task?, said.dynamics?);
     lint_domain(reader, sections, &task, &dynamics);
+    check_endless(reader, &dynamics, &task);
     let formulas = &mut reader.formulas;
     Some(Problem {
         state: formulas.state().to_vec(),

@@ -94,9 +94,16 @@ pub static CARD: Card = Card {
     options: &[
         points(LATTICE),
         steps(TIME_STEPS).less(half_steps),
-        scheme(Fallback::Found("grid.scheme, else monotone", |setup, _| {
-            setup.grid.scheme.unwrap_or(Scheme::Monotone).name().into()
-        })),
+        scheme(Fallback::Found(
+            "grid.scheme, else monotone; central where the horizon has no end",
+            |setup, _| {
+                let usual = match setup.endless {
+                    true => Scheme::Central,
+                    false => Scheme::Monotone,
+                };
+                setup.grid.scheme.unwrap_or(usual).name().into()
+            },
+        )),
         tolerance(Bound::Positive, Fallback::Number(1e-9)),
         most_iterations(Fallback::Count(50)),
     ],
@@ -260,26 +267,9 @@ impl Method for Hjb {
         let Some((g, mut level)) = state.waiting.pop() else {
             return Ok(());
         };
-        let solves = level.advance().map_err(|trouble| match trouble {
-            Trouble::Value(value) => SolveError::NotFinite {
-                what: "the value on the grid",
-                value,
-                time: level.time(),
-                suggestion: "a smaller dynamics.domain, or more steps".to_owned(),
-            },
-            Trouble::Pivot(pivot) => SolveError::Singular {
-                system: "policy evaluation",
-                pivot,
-                suggestion: "scheme = \"monotone\", or more points".to_owned(),
-            },
-            Trouble::Flips { change } => SolveError::Optimizer {
-                message: format!(
-                    "policy iteration still changes the value by {change:e} after {} rounds",
-                    self.max_iterations
-                ),
-                suggestion: "scheme = \"monotone\", more steps, or a larger max_iter".to_owned(),
-            },
-        })?;
+        let solves = level
+            .advance()
+            .map_err(|trouble| trouble_of(trouble, level.time(), self.max_iterations))?;
         work.linear_solves += solves;
         work.unknowns = work.unknowns.max(level.unknowns() as u64);
         state.iterations += solves;
@@ -353,6 +343,29 @@ impl Method for Hjb {
         answer.policy = Some(Arc::new(Summed::new(policies, d)));
         answer.cost = Some(Estimate::new(costs[0], error, ErrorKind::Grid));
         Ok(answer)
+    }
+}
+
+/// What a line that has no answer says at a time.
+fn trouble_of(trouble: Trouble, time: f64, rounds: usize) -> SolveError {
+    match trouble {
+        Trouble::Value(value) => SolveError::NotFinite {
+            what: "the value on the grid",
+            value,
+            time,
+            suggestion: "a smaller dynamics.domain, or more steps".to_owned(),
+        },
+        Trouble::Pivot(pivot) => SolveError::Singular {
+            system: "policy evaluation",
+            pivot,
+            suggestion: "scheme = \"monotone\", or more points".to_owned(),
+        },
+        Trouble::Flips { change } => SolveError::Optimizer {
+            message: format!(
+                "policy iteration still changes the value by {change:e} after {rounds} rounds"
+            ),
+            suggestion: "scheme = \"monotone\", more steps, or a larger max_iter".to_owned(),
+        },
     }
 }
 
@@ -452,5 +465,6 @@ fn greedy(response: &Response, t: f64, x: BatchRef<'_>, slope: &Batch, mut out: 
     }
 }
 
+pub mod stationary;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `policy-cost`
 
+pub mod ground_state;
 mod schroedinger;
 
 use crate::discretization::steered::SteeredProcess;
@@ -146,19 +147,8 @@ impl Method for Spectral {
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        let (quarters, ends) = RUNS[state.done.len()];
-        let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
-        let levels = Levels::new(lowered, state.temperature, state.domain, count, ends);
-        let levels = levels.map_err(|missing| match missing {
-            NoLevels::NotFinite(value) => SolveError::NotFinite {
-                what: "the potential or the end cost on the grid",
-                value,
-                time: lowered.compiled.steered.end(),
-                suggestion: "a smaller dynamics.domain".to_owned(),
-            },
-            NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
-        })?;
-        work.unknowns = work.unknowns.max(count as u64);
+        let levels = self.levels(lowered, state, RUNS[state.done.len()])?;
+        work.unknowns = work.unknowns.max(self.points.max(FEWEST) as u64);
         work.linear_solves += 1;
         state.done.push(Arc::new(levels));
         Ok(())
@@ -226,6 +216,28 @@ impl Method for Spectral {
             cost: Some(Estimate::new(costs[0], error, ErrorKind::Grid)),
             facts,
             ..Answer::default()
+        })
+    }
+}
+
+impl Spectral {
+    /// The levels of a run: its share of the waves in quarters, and what they do at the edges.
+    fn levels(
+        &self,
+        lowered: &Lowered,
+        state: &State,
+        (quarters, ends): (usize, Ends),
+    ) -> Result<Levels, SolveError> {
+        let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
+        let levels = Levels::new(lowered, state.temperature, state.domain, count, ends);
+        levels.map_err(|missing| match missing {
+            NoLevels::NotFinite(value) => SolveError::NotFinite {
+                what: "the potential or the end cost on the grid",
+                value,
+                time: lowered.compiled.steered.end(),
+                suggestion: "a smaller dynamics.domain".to_owned(),
+            },
+            NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
         })
     }
 }
