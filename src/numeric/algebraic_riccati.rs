@@ -185,7 +185,7 @@ impl Equation<'_> {
             let step = lyapunov(&closed, &left)?;
             let next = symmetric_part(&(&form + step));
             let (after, relative) = self.residual(&next);
-            if !(relative < best) {
+            if relative.is_nan() || relative >= best {
                 break;
             }
             let settled = relative > 0.5 * best;

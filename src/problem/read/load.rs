@@ -327,8 +327,9 @@ struct Said {
     task: Option<Task>,
 }
 
-/// Warns of a law that lies outside the domain.
-fn lint_domain(reader: &mut Reader, sections: &Sections<'_>, task: &Task, dynamics: &Dynamics) {
+/// Warns of a law that lies outside the domain, refuses what a horizon without an end leaves no room for.
+fn check_together(reader: &mut Reader, sections: &Sections<'_>, task: &Task, dynamics: &Dynamics) {
+    check_endless(reader, dynamics, task);
     if let Some(law) = task.start_law() {
         let roles = sections.roles(task.kind());
         let role = roles.first().map_or("", |role| role.name.as_str());
@@ -389,8 +390,7 @@ fn read_rest(
     let definitions = reader.defined_values(&sections.define);
     let units = read_unit_table(reader, root, sections, statement.names.as_deref());
     let (task, dynamics) = (said.task?, said.dynamics?);
-    lint_domain(reader, sections, &task, &dynamics);
-    check_endless(reader, &dynamics, &task);
+    check_together(reader, sections, &task, &dynamics);
     let formulas = &mut reader.formulas;
     Some(Problem {
         state: formulas.state().to_vec(),

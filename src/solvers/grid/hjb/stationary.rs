@@ -10,7 +10,7 @@
 //! two finest, and a part of the distance to the same on the next two is the error.
 //!
 //! The density at rest of the optimal process shows whether the domain cuts it off; a domain that the file does not give
-//! is widened until it does not.
+//! begins around the start and is widened until it does not.
 //!
 //! # Assumes
 //! States that nothing couples, each with noise; no edge or event that ends paths; else what `hjb` assumes.
@@ -43,7 +43,7 @@ use crate::solvers::grid::groups::{Summed, group_problem, joined_noise, smallest
 use crate::solvers::grid::lines::best::{Coefficients, Response};
 use crate::solvers::grid::lines::line::{Line, Scratch, Settings};
 use crate::solvers::grid::lines::rest::Rest;
-use crate::solvers::grid::region::{automatic, scout};
+use crate::solvers::grid::region::{around_start, wider};
 use crate::solvers::grid::space_time::{Extrapolated, GridValue, SpaceTime};
 use crate::solvers::lowered::answer::{AVERAGE_COST, Answer};
 use crate::solvers::lowered::edges::{Edge, Edges, end_paths};
@@ -54,9 +54,8 @@ use std::sync::Arc;
 
 /// Logarithm of the largest density at an edge, over the largest of all.
 const AT_EDGE: f64 = -18.0;
-/// How much wider a domain is than the one before it, and how many are tried.
-const WIDER: f64 = 1.4;
-const DOMAINS: usize = 16;
+/// Domains that are tried.
+const DOMAINS: usize = 24;
 /// Relative distance of the costs of two grids that is no more than rounding.
 const ALIKE: f64 = 1e-11;
 /// Share of the distance between the two extrapolated values reported as error.
@@ -83,9 +82,8 @@ struct Single {
 
 /// States that are done, and those that wait.
 pub struct State {
-    waiting: Vec<(usize, Single)>,
+    waiting: Vec<Single>,
     done: Vec<Done>,
-    streams: Streams,
     states: usize,
 }
 
@@ -141,20 +139,19 @@ impl Method for StationaryHjb {
         Ok(Admitted(found))
     }
 
-    fn start(&self, _: &Lowered, admitted: Admitted, s: &Streams) -> Result<State, SolveError> {
-        let waiting: Vec<_> = admitted.0.into_iter().enumerate().rev().collect();
+    fn start(&self, _: &Lowered, admitted: Admitted, _: &Streams) -> Result<State, SolveError> {
+        let Admitted(mut waiting) = admitted;
+        waiting.reverse();
         Ok(State {
             states: waiting.len(),
             waiting,
             done: Vec::new(),
-            streams: *s,
         })
     }
 
     fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
-        if let Some((g, single)) = state.waiting.pop() {
-            let streams = state.streams.scoped(&format!("group {g}"));
-            state.done.push(self.solved(single, &streams, work)?);
+        if let Some(single) = state.waiting.pop() {
+            state.done.push(self.solved(single, work)?);
         }
         Ok(())
     }
@@ -242,38 +239,32 @@ impl StationaryHjb {
     }
 
     /// The value of one state on all grids, on a domain that is wide enough.
-    fn solved(
-        &self,
-        single: Single,
-        streams: &Streams,
-        work: &mut Work,
-    ) -> Result<Done, SolveError> {
+    fn solved(&self, single: Single, work: &mut Work) -> Result<Done, SolveError> {
         let lowered = single.lowered.clone();
         let given = lowered.problem.dynamics.domain.clone();
         let mut domain = given
             .clone()
-            .unwrap_or_else(|| automatic(&lowered, &scout(&lowered, streams)));
+            .unwrap_or_else(|| vec![around_start(&lowered)]);
         for _ in 0..DOMAINS {
             let edges = Edges::new(&lowered, domain.clone());
             let (axis, kinds) = (edges.domain[0], edges.kinds[0]);
             let finest = self.level(&lowered, axis, kinds, 0, work);
-            let at_edge = match &finest {
-                Ok((_, rest)) => at_edge(rest, kinds),
-                Err(_) => 0.0,
+            let at_edges = match &finest {
+                Ok((_, rest)) => at_edges(rest, kinds),
+                Err(_) => [0.0; 2],
             };
-            if at_edge > AT_EDGE {
-                if given.is_some() {
-                    finest?;
-                    return Err(SolveError::Cut {
-                        density: at_edge.exp(),
-                        suggestion: "a larger dynamics.domain, or a cost that keeps it within"
-                            .to_owned(),
-                    });
-                }
-                let (low, high) = domain[0];
-                let more = 0.5 * (WIDER - 1.0) * (high - low);
-                domain = vec![(low - more, high + more)];
+            let cut = at_edges.map(|density| density > AT_EDGE);
+            if cut != [false; 2] && given.is_none() {
+                domain = vec![wider(axis, cut)];
                 continue;
+            }
+            if cut != [false; 2] {
+                finest?;
+                return Err(SolveError::Cut {
+                    density: at_edges[0].max(at_edges[1]).exp(),
+                    suggestion: "a larger dynamics.domain, or a cost that keeps it within"
+                        .to_owned(),
+                });
             }
             let mut levels = vec![finest?];
             for k in 1..LEVELS {
@@ -342,15 +333,14 @@ fn kept(edge: Edge) -> Edge {
     }
 }
 
-/// Logarithm of the density at rest at natural edges, over its largest.
-fn at_edge(rest: &Rest, edges: [Edge; 2]) -> f64 {
+/// Logarithms of the density at rest at both edges, over its largest, where they are natural.
+fn at_edges(rest: &Rest, edges: [Edge; 2]) -> [f64; 2] {
     let density = &rest.log_density;
-    let ends = [density[0], density[density.len() - 1]];
-    let natural = ends
-        .iter()
-        .zip(edges)
-        .filter(|(_, edge)| *edge == Edge::Natural);
-    natural.map(|(at, _)| *at).fold(f64::NEG_INFINITY, f64::max)
+    let at = [density[0], density[density.len() - 1]];
+    [0, 1].map(|k| match edges[k] {
+        Edge::Natural => at[k],
+        _ => f64::NEG_INFINITY,
+    })
 }
 
 /// Distance of the second eigenvalue of a generator from zero, where it has three bands of positive rates.

@@ -28,6 +28,7 @@ use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::random::Streams;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, Work};
+use crate::solvers::grid::region::{around_start, wider};
 use crate::solvers::lowered::answer::{AVERAGE_COST, Answer};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
@@ -38,9 +39,8 @@ use std::sync::Arc;
 const MOST: usize = 401;
 /// Largest `phi_0^2` at an edge over its largest.
 const AT_EDGE: f64 = 1e-16;
-/// Times a domain that the file does not give is widened, and by how much.
-const DOMAINS: usize = 12;
-const WIDER: f64 = 1.4;
+/// Domains that are tried where the file gives none.
+const DOMAINS: usize = 24;
 
 /// Number of waves.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,24 +81,27 @@ impl Method for GroundState {
     ) -> Result<State, SolveError> {
         let mut state = self.0.start(lowered, admitted, streams)?;
         let given = lowered.problem.dynamics.domain.is_some();
+        if !given {
+            state.domain = around_start(lowered);
+        }
+        let mut largest = 0.0;
         for _ in 0..DOMAINS {
-            let look = self.0.levels(lowered, &state, RUNS[1])?;
-            let density = look.ground_at_edges();
-            if density <= AT_EDGE {
+            let density = self.0.levels(lowered, &state, RUNS[1])?.ground_at_edges();
+            largest = density[0].max(density[1]);
+            let cut = density.map(|density| density > AT_EDGE);
+            if cut == [false; 2] {
                 return Ok(state);
             }
             if given {
-                return Err(SolveError::Cut {
-                    density,
-                    suggestion: "a larger dynamics.domain, or a running cost that keeps it within"
-                        .to_owned(),
-                });
+                break;
             }
-            let (low, high) = state.domain;
-            let more = 0.5 * (WIDER - 1.0) * (high - low);
-            state.domain = (low - more, high + more);
+            state.domain = wider(state.domain, cut);
         }
-        Ok(state)
+        Err(SolveError::Cut {
+            density: largest,
+            suggestion: "a larger dynamics.domain, or a running cost that keeps it within"
+                .to_owned(),
+        })
     }
 
     fn advance(

@@ -197,11 +197,11 @@ impl Levels {
         self.energies[k]
     }
 
-    /// `phi_0^2` at the edges over its largest.
-    pub(super) fn ground_at_edges(&self) -> f64 {
+    /// `phi_0^2` at both edges over its largest.
+    pub(super) fn ground_at_edges(&self) -> [f64; 2] {
         let ground = self.vectors.column(0);
-        let edges = ground[0].abs().max(ground[ground.len() - 1].abs());
-        (edges / ground.amax()).powi(2)
+        let edges = [ground[0], ground[ground.len() - 1]];
+        edges.map(|phi| (phi / ground.amax()).powi(2))
     }
 
     /// Leaves the lowest level, of length one and as at the end: `f = phi_0`.
