@@ -402,7 +402,7 @@ pub fn gap_step(
         _ => Formula::of("1/2 E_{} int ({} - {}*)'R({} - {}*) dt", &[&u; 5]),
     };
     let gap = if shown.averages() {
-        "J[{}] - c = lim 1/T {} >= 0   `(J the cost per time)`"
+        "J[{}] - c = {} / T >= 0   `(J the cost per time, T -> inf)`"
     } else {
         "J[{}] - V = {} >= 0   `(from a fixed start)`"
     };

@@ -314,7 +314,5 @@ fn ground_step(shown: &mut ControlledDiffusion, lambda: Expr, evidence: Evidence
             "c psi = -lambda L psi + ({}) psi,   psi > 0",
             &[&running],
         ))
-        .line(
-            "c is the lowest eigenvalue, psi its state without zeros; V is known up to a constant",
-        )
+        .line("`c the lowest eigenvalue, psi its state without zeros; V up to a constant`")
 }

@@ -10,7 +10,7 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::reader::{Reader, Section};
-use crate::problem::text::resolved::{float, floats, quote, quotes};
+use crate::problem::text::resolved::{self, float, floats, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -445,7 +445,8 @@ fn read_reference(
     kind: Kind,
 ) -> Option<Vec<Reference>> {
     let place = format!("reference.{}", entry.key);
-    let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
+    let header = format!("[reference.{}]", resolved::key(&entry.key));
+    let section = reader.element(&place, header, entry.key_span.clone(), table);
     if kind.is_reverse() && !REFERENCES.contains(&entry.key.as_str()) {
         let diagnostic = unknown_reference(entry);
         reader.push(diagnostic.hint(did_you_mean(&entry.key, REFERENCES)));
