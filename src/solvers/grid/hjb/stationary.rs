@@ -52,8 +52,10 @@ use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
 use std::sync::Arc;
 
-/// Logarithm of the largest density at an edge, over the largest of all.
-const AT_EDGE: f64 = -18.0;
+/// Logarithms of the largest density at an edge, over the largest of all: of a domain that the file gives, and of one that
+/// is found.
+const AT_GIVEN_EDGE: f64 = -18.0;
+const AT_FOUND_EDGE: f64 = -40.0;
 /// Domains that are tried.
 const DOMAINS: usize = 24;
 /// Relative distance of the costs of two grids that is no more than rounding.
@@ -94,6 +96,8 @@ struct Done {
     /// Finest first, with its axis.
     levels: Vec<(UniformAxis, Rest)>,
     gap: Option<f64>,
+    /// Density at rest at an edge, over its largest.
+    cut: f64,
 }
 
 impl Method for StationaryHjb {
@@ -169,12 +173,12 @@ impl Method for StationaryHjb {
             // Out of time: some state has no value.
             return Ok(answer);
         }
-        let (mut costs, mut rounding) = ([0.0; LEVELS], 0.0);
+        let (mut costs, mut unseen) = ([0.0; LEVELS], 0.0);
         let (mut values, mut policies) = (Vec::new(), Vec::new());
         let mut gap = Some(f64::INFINITY);
         for done in state.done {
             gap = gap.zip(done.gap).map(|(a, b)| a.min(b));
-            rounding += done.rounding();
+            unseen += done.unseen();
             let states = vec![done.single.state];
             let (own, value) = done.value(self.weights(), lowered.averages());
             costs.iter_mut().zip(own).for_each(|(sum, c)| *sum += c);
@@ -193,7 +197,7 @@ impl Method for StationaryHjb {
             answer.facts.push(("domain from", done.domain.0));
             answer.facts.push(("to", done.domain.1));
         }
-        let cost = self.estimate(&costs, rounding);
+        let cost = self.estimate(&costs, unseen);
         // Where all grids agree to rounding they show no order.
         let seen = |apart: f64| {
             if apart.abs() > ALIKE * (1.0 + costs[0].abs()) {
@@ -230,11 +234,11 @@ impl StationaryHjb {
         }
     }
 
-    fn estimate(&self, costs: &[f64; LEVELS], rounding: f64) -> Estimate {
+    fn estimate(&self, costs: &[f64; LEVELS], unseen: f64) -> Estimate {
         let [a, b] = self.weights();
         let best = [0, 1].map(|k| a * costs[k] + b * costs[k + 1]);
         let share = if b == 0.0 { 1.0 } else { ERROR_SHARE };
-        let error = share * (best[0] - best[1]).abs() + rounding;
+        let error = share * (best[0] - best[1]).abs() + unseen;
         Estimate::new(best[0], error, ErrorKind::Grid)
     }
 
@@ -245,6 +249,10 @@ impl StationaryHjb {
         let mut domain = given
             .clone()
             .unwrap_or_else(|| vec![around_start(&lowered)]);
+        let most = match given {
+            Some(_) => AT_GIVEN_EDGE,
+            None => AT_FOUND_EDGE,
+        };
         for _ in 0..DOMAINS {
             let edges = Edges::new(&lowered, domain.clone());
             let (axis, kinds) = (edges.domain[0], edges.kinds[0]);
@@ -253,7 +261,7 @@ impl StationaryHjb {
                 Ok((_, rest)) => at_edges(rest, kinds),
                 Err(_) => [0.0; 2],
             };
-            let cut = at_edges.map(|density| density > AT_EDGE);
+            let cut = at_edges.map(|density| density > most);
             if cut != [false; 2] && given.is_none() {
                 domain = vec![wider(axis, cut)];
                 continue;
@@ -270,12 +278,12 @@ impl StationaryHjb {
             for k in 1..LEVELS {
                 levels.push(self.level(&lowered, axis, kinds, k, work)?);
             }
-            let gap = gap(&levels[0].1);
             return Ok(Done {
                 single,
                 domain: axis,
+                gap: gap(&levels[0].1),
+                cut: at_edges[0].max(at_edges[1]).exp(),
                 levels,
-                gap,
             });
         }
         Err(SolveError::Cut {
@@ -358,11 +366,12 @@ fn gap(rest: &Rest) -> Option<f64> {
 }
 
 impl Done {
-    /// What rounding leaves of a value on the finest grid.
-    fn rounding(&self) -> f64 {
+    /// What rounding and the edges of the domain do to a value on the finest grid.
+    fn unseen(&self) -> f64 {
         let (_, rest) = &self.levels[0];
         let largest = |values: &[f64]| values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-        f64::EPSILON * largest(&rest.generator[2]).sqrt() * largest(&rest.value)
+        let rounding = f64::EPSILON * largest(&rest.generator[2]).sqrt();
+        (rounding + self.cut) * largest(&rest.value)
     }
 
     /// Costs by level, and the value; with average costs its average over the start law is zero.
