@@ -7,7 +7,7 @@ use crate::derivation::Finding;
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::model::Problem;
-use crate::problem::meant::task::Duration;
+use crate::problem::meant::task::{Duration, Task};
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
 use crate::study::exit::Exit;
@@ -57,6 +57,12 @@ fn heading(problem: &Problem) -> String {
         },
         None => format!("t in [{start}, {end}]"),
     });
+    if let (Task::Control(task), true) = (&problem.task, problem.is_endless()) {
+        parts.push(match task.cost.discount {
+            0.0 => "least average cost".to_owned(),
+            rate => format!("discounted at rate {rate}"),
+        });
+    }
     format!("{}   {}", problem.name, parts.join(", "))
 }
 

@@ -71,7 +71,7 @@ impl LinearProcess {
     pub(super) fn of(lowered: &Lowered) -> Option<Self> {
         let states = lowered.dimension();
         let free = lowered.problem.control_bounds.is_none() && !edges::act(lowered);
-        if !free || states > MOST_STATES {
+        if !free || states > MOST_STATES || lowered.problem.is_endless() {
             return None;
         }
         let mut parts = lowered.process.clone();

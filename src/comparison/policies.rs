@@ -89,7 +89,7 @@ pub(super) fn compare_policies(
     let policy = reference.and_then(|r| r.answer.policy.as_deref());
     let trials = Trials {
         lowered,
-        simulator: Simulator::new(lowered),
+        simulator: Simulator::new(lowered).going_on(lowered, reference.map(|r| &r.answer)),
         reference: policy.map(|policy| policy as &dyn Field),
         start: lowered.draw_start(&streams.role("start"), 0, lowered.problem.run.paths),
         noise: streams.role("noise"),
@@ -99,13 +99,17 @@ pub(super) fn compare_policies(
         let own = process.under(reference, None)?;
         Some((process, reference, own))
     });
+    // Weights of paths lead to what is paid at an end.
+    let ends = !lowered.problem.is_endless();
     let temperature = lowered.facts.temperature.as_ref().ok().copied();
+    let temperature = temperature.filter(|_| ends);
     // Paths are drawn where something is asked of them that moments do not tell.
     let is_drawn = linear.is_none() || temperature.is_some() || !lowered.problem.observe.is_empty();
     let optimal = trials
         .reference
         .filter(|_| is_drawn)
         .map(|policy| trials.walk(policy).run(trials.start.as_ref(), 1));
+    let closed = ends || reference.is_some_and(|r| r.answer.value.is_some());
     for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
         let others = streams.scoped(&solution.id);
         row.log_z_upper = upper_bound(lowered, &solution.answer, &others);
@@ -138,7 +142,7 @@ pub(super) fn compare_policies(
         }
         row.control_error =
             other.map(|other| policy_error(&trials.error_of(policy, other), optimal.as_ref()));
-        if lowered.has_end_cost() {
+        if lowered.has_end_cost() && closed {
             let optimal = optimal.as_ref().filter(|_| !is_reference);
             let walk = trials.walk(policy);
             row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
@@ -194,7 +198,7 @@ fn name_policies(
     }
     // Where draws are asked for, costs are of interest only beside a policy.
     let is_asked = lowered.problem.task.target().is_none() || trials.reference.is_some();
-    if !is_asked || !lowered.has_end_cost() {
+    if !is_asked || !lowered.has_end_cost() || lowered.problem.is_endless() {
         return;
     }
     if comparison.named(UNCONTROLLED).is_none() {

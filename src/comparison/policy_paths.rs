@@ -16,7 +16,8 @@
 //! weak order 1. The path weight is exact for the discretized process.
 //!
 //! # Assumes
-//! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there and then.
+//! A path that meets a stopping event, or an absorbing edge of the domain, stays there and pays `Phi` there and then. Where
+//! the horizon has no end, paths are walked over a window and pay at its end what an answer says is still to come.
 //!
 //! # Checked by
 //! Closed forms, and the walks of the methods.
@@ -29,10 +30,12 @@ use crate::numeric::blocks::block;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::Stream;
 use crate::problem::meant::model::Boundary;
+use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::Lowered;
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Singular values of the noise below this fraction of the largest carry none.
 const RANK: f64 = 1e-12;
@@ -56,6 +59,8 @@ pub struct Simulator {
     inverse: Option<DMatrix<f64>>,
     /// `Phi`.
     terminal: Kernel,
+    /// What goes on after a window of a horizon without an end.
+    tail: Option<Tail>,
     ends: Option<Ends>,
     /// Coordinates kept in an interval, and how.
     edges: Vec<(usize, (f64, f64), Boundary)>,
@@ -94,6 +99,7 @@ impl Simulator {
             shaking,
             inverse: None,
             terminal: compiled(graph, &[parts.terminal], time, state),
+            tail: None,
             ends: Ends::of(lowered),
             edges: edges
                 .enumerate()
@@ -102,6 +108,19 @@ impl Simulator {
         };
         simulator.inverse = fixed.then(|| simulator.inverse_at(simulator.horizon.0));
         simulator
+    }
+
+    /// The same where the horizon has no end: after the window the cost of an answer is paid, its value. Where the least
+    /// cost per time is asked for, costs are per time and what the value has changed by is part of them.
+    pub fn going_on(mut self, lowered: &Lowered, answer: Option<&Answer>) -> Self {
+        let value = answer.and_then(|answer| answer.value.clone());
+        if lowered.problem.is_endless() {
+            self.tail = value.map(|value| Tail {
+                value,
+                averages: lowered.averages(),
+            });
+        }
+        self
     }
 
     /// When paths begin and when they end.
@@ -163,6 +182,20 @@ impl Simulator {
                 };
             }
         }
+    }
+}
+
+/// A value to be paid at the end of a window.
+struct Tail {
+    value: Arc<dyn Field + Send>,
+    averages: bool,
+}
+
+impl Tail {
+    fn at(&self, t: f64, x: BatchRef<'_>) -> Batch {
+        let mut value = Batch::zeros(x.points(), 1);
+        self.value.eval(t, x, value.as_mut());
+        value
     }
 }
 
@@ -343,10 +376,16 @@ impl PolicyWalk<'_> {
         let simulator = self.simulator;
         let (points, states) = (start.points(), simulator.states);
         let room = |columns: usize| Batch::zeros(points, columns);
+        let mut sums = room(SUMS);
+        if let Some(tail) = simulator.tail.as_ref().filter(|tail| tail.averages) {
+            let value = tail.at(simulator.horizon.0, start);
+            let cost = sums.column_mut(COST).iter_mut().zip(value.column(0));
+            cost.for_each(|(cost, v)| *cost = -v);
+        }
         Walking {
             first,
             x: start.to_batch(),
-            sums: room(SUMS),
+            sums,
             alive: vec![true; points],
             ended: vec![self.until; points],
             reference: room(simulator.controls),
@@ -527,12 +566,21 @@ impl PolicyWalk<'_> {
         let simulator = self.simulator;
         let (start, end) = simulator.horizon;
         let mut paid = Batch::zeros(block.x.points(), 1);
-        simulator
-            .terminal
-            .eval(end, block.x.as_ref(), paid.as_mut());
+        match &simulator.tail {
+            Some(tail) => paid = tail.at(end, block.x.as_ref()),
+            None => simulator
+                .terminal
+                .eval(end, block.x.as_ref(), paid.as_mut()),
+        }
         let paid = paid.column(0).iter().zip(&block.ended);
         for (cost, (end, when)) in block.sums.column_mut(COST).iter_mut().zip(paid) {
             *cost += (-simulator.discount * (when - start)).exp() * end;
+        }
+        if simulator.tail.as_ref().is_some_and(|tail| tail.averages) {
+            for sum in [COST, DISTANCE] {
+                let sum = block.sums.column_mut(sum).iter_mut();
+                sum.for_each(|sum| *sum /= self.until - start);
+            }
         }
     }
 }

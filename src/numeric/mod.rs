@@ -1,6 +1,7 @@
 //! Numbers that know no control theory: batches of points, random streams, estimates with errors,
 //! elementary functions on slices, quadrature, log-sum-exp, interpolation and thin linear algebra.
 
+pub mod algebraic_riccati;
 pub mod batch;
 pub mod blocks;
 pub mod brownian;

@@ -157,6 +157,8 @@ pub struct Solution {
 pub trait Method {
     /// What the process must have before admission looks closer.
     const ASKS: Asks;
+    /// Whether it answers where the horizon has no end.
+    const ENDLESS: bool = false;
     type Admitted;
     type State;
     /// Whether the method applies, and what it proved in finding out.
@@ -265,6 +267,9 @@ pub fn drive<M: Method>(
 ) -> Result<Solution, Unsolved> {
     let began = Instant::now();
     lowered.provides(M::ASKS, name)?;
+    if !M::ENDLESS {
+        lowered.admit_end(name)?;
+    }
     let admitted = method.admit(lowered)?;
     let mut state = method.start(lowered, admitted, streams)?;
     let mut work = Work::default();

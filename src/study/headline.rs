@@ -24,7 +24,11 @@ pub(super) fn headline(found: &Findings) -> String {
     match found.terms() {
         Terms::Scores => energy_missed(answers, comparison),
         Terms::Policies => {
-            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, &found.lowered))
+            let least = match found.lowered.averages() {
+                true => "least average",
+                false => "optimal",
+            };
+            normaliser(answers).unwrap_or_else(|| cost(answers, comparison, least, &found.lowered))
         }
         Terms::Numbers => numbers(answers),
     }
@@ -117,7 +121,7 @@ fn normaliser(answers: &Answers) -> Option<String> {
 }
 
 /// The value by the most accurate method, and what no control would cost.
-fn cost(answers: &Answers, comparison: &Comparison, lowered: &Lowered) -> String {
+fn cost(answers: &Answers, comparison: &Comparison, least: &str, lowered: &Lowered) -> String {
     let (Some(reference), Some(value)) = (&comparison.reference, comparison.value) else {
         return format!(
             "{} of {} methods gave an answer; none with a policy and an error of its own.",
@@ -130,7 +134,7 @@ fn cost(answers: &Answers, comparison: &Comparison, lowered: &Lowered) -> String
         false => ["cost", "costs", "less"],
     };
     let mut text = format!(
-        "The optimal {called} is {} by `{reference}`",
+        "The {least} {called} is {} by `{reference}`",
         number::with_error(&lowered.as_counted(value))
     );
     if let Some(idle) = comparison.uncontrolled {

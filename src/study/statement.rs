@@ -201,6 +201,11 @@ fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
         ("cost", "min")
     };
     let (start, end) = stated.horizon;
+    let infinite = if end.is_infinite() {
+        r"\infty".to_owned()
+    } else {
+        end.to_string()
+    };
     let process = line(
         "controlled process",
         format!(
@@ -208,25 +213,28 @@ fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
             TEXT.coefficients(stated)
         ),
         format!(
-            "dX = f(X,u,t)\\,dt + G\\,dW,\\quad t \\in [{start}, {end}]\n{}",
+            "dX = f(X,u,t)\\,dt + G\\,dW,\\quad t \\in [{start}, {infinite}]\n{}",
             LATEX.coefficients(stated)
         ),
         None,
     );
-    let cost = line(
-        what,
-        format!(
-            "{best} over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
-            graph.text(running),
-            graph.text(terminal)
+    let cost = match lowered.problem.is_endless() {
+        true => endless_cost(lowered),
+        false => line(
+            what,
+            format!(
+                "{best} over u of E[ Phi(X_T) + int l dt ]\nl = {}\nPhi = {}",
+                graph.text(running),
+                graph.text(terminal)
+            ),
+            format!(
+                "\\{best}_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
+                graph.latex(running),
+                graph.latex(terminal)
+            ),
+            None,
         ),
-        format!(
-            "\\{best}_u\\; \\mathbb{{E}}\\Big[\\Phi(X_T) + \\int \\ell\\,dt\\Big]\n\\ell = {}\n\\Phi = {}",
-            graph.latex(running),
-            graph.latex(terminal)
-        ),
-        None,
-    );
+    };
     let reversed = lowered.process.clock == Clock::Reversed;
     let draws = (reversed && lowered.problem.reverse().is_none()).then(|| {
         line(
@@ -237,6 +245,32 @@ fn controlled(lowered: &Lowered) -> Vec<StatementLine> {
         )
     });
     draws.into_iter().chain([process, cost]).collect()
+}
+
+/// The cost of a horizon without an end.
+fn endless_cost(lowered: &Lowered) -> StatementLine {
+    let stated = &lowered.stated;
+    let graph = &stated.graph;
+    let (text, latex) = if lowered.averages() {
+        (
+            "min over u of c = lim 1/T E[ int_0^T l dt ]".to_owned(),
+            "\\min_u\\; c = \\lim_{T\\to\\infty} \\tfrac1T\\,\\mathbb{E}\\int_0^T \\ell\\,dt"
+                .to_owned(),
+        )
+    } else {
+        let rate = lowered.compiled.steered.discount();
+        (
+            format!("min over u of E[ int_0^inf exp(-{rate} t) l dt ]"),
+            format!("\\min_u\\; \\mathbb{{E}}\\int_0^\\infty e^{{-{rate} t}} \\ell\\,dt"),
+        )
+    };
+    let (own, own_latex) = (graph.text(stated.running), graph.latex(stated.running));
+    line(
+        "cost",
+        format!("{text}\nl = {own}"),
+        format!("{latex}\n\\ell = {own_latex}"),
+        None,
+    )
 }
 
 fn describe_law(law: &Law) -> String {

@@ -177,7 +177,10 @@ impl<'a> Bench<'a> {
         role: &str,
     ) -> PolicyPaths {
         PolicyWalk {
-            simulator: self.simulator.get_or_init(|| Simulator::new(self.lowered)),
+            simulator: self.simulator.get_or_init(|| {
+                let best = self.best().map(|best| &best.answer);
+                Simulator::new(self.lowered).going_on(self.lowered, best)
+            }),
             policy,
             reference: None,
             steps,

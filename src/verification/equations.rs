@@ -6,6 +6,7 @@ use crate::numeric::blocks::pairwise_sum;
 use crate::numeric::digits::significant;
 use crate::problem::meant::kind::{CONTROL, CONTROLLED};
 use crate::solvers::driver::Solution;
+use crate::solvers::lowered::answer::AVERAGE_COST;
 use crate::solvers::lowered::problem::Lowered;
 use crate::verification::bench::{Bench, POINTS};
 use crate::verification::differences::{
@@ -332,7 +333,13 @@ fn bellman(
         return None;
     }
     let value = solution.answer.value.as_deref()?;
-    let terms = BellmanTerms::new(bench.lowered, value);
+    let average = solution.answer.quantity(AVERAGE_COST);
+    let average = average.filter(|_| bench.lowered.averages());
+    let terms = BellmanTerms {
+        lowered: bench.lowered,
+        value,
+        average: average.map_or(0.0, |average| average.value),
+    };
     let (mut residual, mut largest) = (0.0, 0.0);
     for share in [0.25, 0.5, 0.75] {
         let (t, cloud) = bench.cloud(share);
@@ -378,13 +385,11 @@ fn two_routes(bench: &Bench<'_>, solution: &Solution, settings: &Settings<'_>) -
 struct BellmanTerms<'a> {
     lowered: &'a Lowered,
     value: &'a dyn Field,
+    /// Least cost per time, where that is asked for.
+    average: f64,
 }
 
-impl<'a> BellmanTerms<'a> {
-    fn new(lowered: &'a Lowered, value: &'a dyn Field) -> Self {
-        Self { lowered, value }
-    }
-
+impl BellmanTerms<'_> {
     /// `V_t` by differences, with the step at which they change least when it is made shorter: longer ones are too coarse
     /// for a value that changes fast, shorter ones round.
     fn rate(&self, t: f64, x: &Batch) -> Vec<f64> {
@@ -468,7 +473,7 @@ impl<'a> BellmanTerms<'a> {
                 diffusion[i],
                 running[i],
                 -saved[i],
-                -process.discount() * centre[i],
+                -process.discount() * centre[i] - self.average,
             ];
             let sum: f64 = terms.iter().sum();
             let most = terms.iter().fold(0.0_f64, |m, t| m.max(t.abs()));

@@ -25,7 +25,9 @@ const FEW: f64 = 100.0;
 
 /// What a check of path weights lacks where it is about no answer.
 fn weights_need(lowered: &Lowered) -> &'static str {
-    if lowered.facts.temperature.is_err() {
+    if lowered.problem.is_endless() {
+        "path weights lead to what is paid at an end of the horizon"
+    } else if lowered.facts.temperature.is_err() {
         "path weights need a temperature: G G' = lambda B R^-1 B'"
     } else {
         "no answer it is about"
@@ -154,7 +156,7 @@ fn zero_variance(
     solution: &Solution,
     settings: &Settings<'_>,
 ) -> Option<Finding> {
-    if bench.lowered.problem.control_bounds.is_some() {
+    if bench.lowered.problem.control_bounds.is_some() || bench.lowered.problem.is_endless() {
         return None;
     }
     let row = bench.row(solution)?;

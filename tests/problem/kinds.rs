@@ -206,6 +206,31 @@ fn a_short_control_problem_leaves_its_solvers_to_the_structure() {
     );
 }
 
+/// With an infinite end paths are walked over a window of their own, and the resolved text says the same again.
+#[test]
+fn a_horizon_may_have_no_end() {
+    for (file, window, discount) in [
+        ("control/pendulum_upright.toml", 20.0, 0.0),
+        ("control/double_well_discounted.toml", 10.0, 0.5),
+        // Its references have names in quotes.
+        ("control/aircraft.toml", 10.0, 0.0),
+    ] {
+        let loaded = shipped_as(file);
+        let problem = &loaded.problem;
+        assert!(problem.is_endless() && problem.setup().endless);
+        assert_eq!(problem.dynamics.horizon, (0.0, f64::INFINITY));
+        assert_eq!(problem.window(), (0.0, window));
+        let Task::Control(task) = &problem.task else {
+            panic!("a control problem");
+        };
+        assert_eq!(task.cost.discount, discount);
+        let again = read(&loaded.resolved).problem;
+        assert_eq!(again.dynamics.horizon, problem.dynamics.horizon);
+        assert_eq!(again.time_settings, problem.time_settings);
+        assert_eq!(again.references, problem.references);
+    }
+}
+
 #[test]
 fn a_cost_that_is_maximised_is_minimised_with_the_other_sign() {
     let text = |sense: &str| {

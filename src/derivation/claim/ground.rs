@@ -276,7 +276,7 @@ impl Ground {
 
 /// The horizon of claims: from the start where the data have a density there, else from `t_min`.
 pub fn horizon(problem: &Problem) -> (f64, f64) {
-    let (start, end) = problem.dynamics.horizon;
+    let (start, end) = problem.window();
     let data = problem.task.start_law().and_then(StatedLaw::mixture);
     let dense = data.is_none_or(|mixture| {
         let mut covariances = mixture.covariances.iter();

@@ -55,12 +55,15 @@ pub fn minimum(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     graph.of(controlled.running + generated - dot(&slope, &pulled) / 2)
 }
 
-/// `V_t - rho V`.
+/// `V_t - rho V`, without the first where the horizon has no end.
 pub(crate) fn passing(controlled: &ControlledDiffusion, value: Expr) -> Arithmetic {
+    if controlled.is_endless() {
+        return -(controlled.discount * value);
+    }
     controlled.process.rate(value) - controlled.discount * value
 }
 
-/// `V_t - rho V` plus the minimum.
+/// `V_t - rho V` plus the minimum: zero, or the least average cost `c` where that is asked for.
 pub fn residual(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
     let least = minimum(controlled, value);
     let passing = passing(controlled, value);
@@ -71,12 +74,28 @@ pub fn residual(controlled: &mut ControlledDiffusion, value: Expr) -> Expr {
 pub fn equation(controlled: &mut ControlledDiffusion) -> Equation {
     let value = controlled.process.field("V");
     let residual = residual(controlled, value);
+    let name = "hamilton-jacobi-bellman";
+    let smooth = &[Assumption::SmoothValue];
+    if controlled.is_endless() {
+        let average = average_cost(controlled);
+        let residual = controlled.process.of(residual - average);
+        return Equation::new(name, value, residual, SOURCE).assuming(smooth);
+    }
     let horizon = controlled.process.constant("T");
     let end = controlled.process.at_time("V", horizon);
     let closing = controlled.process.of(end - controlled.terminal);
-    Equation::new("hamilton-jacobi-bellman", value, residual, SOURCE)
+    Equation::new(name, value, residual, SOURCE)
         .closing(closing)
-        .assuming(&[Assumption::SmoothValue])
+        .assuming(smooth)
+}
+
+/// `c`, zero where that is not asked for.
+pub(crate) fn average_cost(controlled: &mut ControlledDiffusion) -> Expr {
+    if controlled.averages() {
+        controlled.process.constant("c")
+    } else {
+        controlled.process.graph.zero()
+    }
 }
 
 /// `1/2 (u - u*)' R (u - u*)`.
@@ -198,11 +217,25 @@ fn push_written(controlled: &mut ControlledDiffusion) -> Formula {
         .unwrap_or_else(|| Formula::of("(B {}).grad V", &[&name]))
 }
 
-/// `-V_t`, or `rho V - V_t`.
+/// `-V_t`, or `rho V - V_t`; `c` or `rho V` where the horizon has no end.
 fn left_side(controlled: &mut ControlledDiffusion) -> Formula {
-    let minus = controlled.process.graph.integer(-1);
-    let parts = [(controlled.discount, "V".into()), (minus, "V_t".into())];
+    if controlled.averages() {
+        return "c".into();
+    }
+    let rate = if controlled.is_endless() { 0 } else { -1 };
+    let rate = controlled.process.graph.integer(rate);
+    let parts = [(controlled.discount, "V".into()), (rate, "V_t".into())];
     notation::combination(&mut controlled.process.graph, &parts)
+}
+
+/// `,   V(x,T) = Phi`; nothing where the horizon has no end.
+fn end_written(controlled: &mut ControlledDiffusion) -> Formula {
+    if controlled.is_endless() {
+        return "".into();
+    }
+    let terminal = notation::of_state(&mut controlled.process, controlled.terminal);
+    let end = notation::time_of_end(&mut controlled.process, controlled.horizon.1);
+    Formula::of(",   V(x,{}) = {}", &[&end, &terminal])
 }
 
 /// ` + q` in numbers; nothing if it vanishes.
@@ -261,15 +294,18 @@ pub fn step(
     };
     let (left, effort, push) = (left_side(shown), effort_written(shown), push_written(shown));
     let running = running_written(shown);
-    let terminal = notation::of_state(&mut shown.process, shown.terminal);
-    let end = notation::time_of_end(&mut shown.process, shown.horizon.1);
-    let name = control_name(shown);
+    let (name, end) = (control_name(shown), end_written(shown));
     let equation = Formula::of(
-        "{} = min_{} { {} + {} } + L V{},   V(x,{}) = {}",
-        &[&left, &name, &effort, &push, &running, &end, &terminal],
+        "{} = min_{} { {} + {} } + L V{}{}",
+        &[&left, &name, &effort, &push, &running, &end],
     );
     let executes = "for every u the bracket exceeds its minimum by 1/2 (u - u*)'R(u - u*)";
-    let step = Step::new("Hamilton-Jacobi-Bellman", "dynamic-programming", SOURCE)
+    let title = match (shown.is_endless(), shown.averages()) {
+        (false, _) => "Hamilton-Jacobi-Bellman",
+        (true, false) => "Hamilton-Jacobi-Bellman, stationary",
+        (true, true) => "Hamilton-Jacobi-Bellman, stationary, c the least average cost",
+    };
+    let step = Step::new(title, "dynamic-programming", SOURCE)
         .executed(executes, evidence)
         .assuming(&[Assumption::SmoothValue])
         .line(equation);
@@ -355,7 +391,8 @@ pub fn elimination_step(
     let minimiser = policy(exact, value);
     // The bracket at u*, evaluated rather than completed to a square.
     let there = bracket(exact, value, &minimiser);
-    let right = passing(exact, value) + there;
+    let average = average_cost(exact);
+    let right = passing(exact, value) + there - average;
     let claim = "the bracket at u* is the right side";
     let evidence = exact.process.equal(claim, equation.residual, right)?;
     Ok(step.executed(executes, evidence).about(equation))
@@ -389,7 +426,12 @@ pub fn gap_step(
         }
         _ => Formula::of("1/2 E_{} int ({} - {}*)'R({} - {}*) dt", &[&u; 5]),
     };
-    let gap = Formula::of("J[{}] - V = {} >= 0   `(from a fixed start)`", &[&u, &mean]);
+    let gap = if shown.averages() {
+        "J[{}] - c = {} / T >= 0   `(J the cost per time, T -> inf)`"
+    } else {
+        "J[{}] - V = {} >= 0   `(from a fixed start)`"
+    };
+    let gap = Formula::of(gap, &[&u, &mean]);
     Ok(Step::new("cost gap of any control", "verification", SOURCE)
         .executed("Ito's rule for V(X,t) plus the cost so far", evidence)
         .line(gap)

@@ -29,7 +29,7 @@ use crate::derivation::ground::matrix::{self, Matrix};
 use crate::derivation::ground::noising::terms;
 use crate::derivation::ground::notation;
 use crate::derivation::ground::step::{Formula, Step};
-use crate::expr::arithmetic::{dot, sum};
+use crate::expr::arithmetic::{Arithmetic, dot, sum};
 use crate::expr::{Expr, Graph};
 
 const SOURCE: &str =
@@ -222,7 +222,8 @@ pub(crate) fn abbreviations(
     short
 }
 
-/// The right sides of `P' = ...`, `r' = ...`, `c' = ...`, for unknown functions `P`, `r`, `c` of time.
+/// The right sides of `P' = ...`, `r' = ...`, `c' = ...`, for unknown functions `P`, `r`, `c` of time. Where the horizon
+/// has no end they vanish; where it asks for the average cost, that is the constant and stands where its rate did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiccatiSystem {
     /// Symmetric.
@@ -238,6 +239,7 @@ pub struct RiccatiSystem {
 pub fn system(controlled: &mut ControlledDiffusion, lq: &LinearQuadratic) -> RiccatiSystem {
     let d = lq.shift.len();
     let diffusivity = controlled.process.diffusivity.clone();
+    let averages = controlled.averages();
     let (time, discount) = (controlled.process.time, controlled.discount);
     let graph = &mut controlled.process.graph;
     let mut unknown = |name: String| graph.unknown(&name, &[time]);
@@ -271,7 +273,11 @@ pub fn system(controlled: &mut ControlledDiffusion, lq: &LinearQuadratic) -> Ric
     let pulled = matrix::apply(graph, &lq.authority, &vector);
     let trace = sum(diffusivity.iter().zip(&form).map(|(a, b)| dot(a, b)));
     let gained = dot(&lq.shift, &vector) + trace / 2 + lq.running.constant;
-    let constant_rate = graph.of(discount * constant + dot(&vector, &pulled) / 2 - gained);
+    let constant_rate = dot(&vector, &pulled) / 2 - gained;
+    let constant_rate = match averages {
+        true => graph.of(constant + constant_rate),
+        false => graph.of(discount * constant + constant_rate),
+    };
     RiccatiSystem {
         form,
         vector,
@@ -295,6 +301,9 @@ pub fn execute(
     let graph = &mut controlled.process.graph;
     let bent = matrix::apply(graph, &system.form, &state);
     let value = graph.of(dot(&state, &bent) / 2 + dot(&system.vector, &state) + system.constant);
+    if controlled.is_endless() {
+        return execute_still(controlled, system, value);
+    }
     let residual = bellman::residual(controlled, value);
     let graph = &mut controlled.process.graph;
     let unknowns = system.form.iter().flatten().chain(&system.vector);
@@ -309,6 +318,25 @@ pub fn execute(
     let inserted = graph.substitute(residual, &replacements);
     let claim = "1/2 x'P x + r.x + c solves the Hamilton-Jacobi-Bellman equation";
     controlled.process.equal(claim, inserted, 0)
+}
+
+/// The same without an end: what is left over is the quadratic form of the right sides, which vanish.
+fn execute_still(
+    controlled: &mut ControlledDiffusion,
+    system: &RiccatiSystem,
+    value: Expr,
+) -> Result<Evidence, Refuted> {
+    let mut residual = bellman::residual(controlled, value);
+    if controlled.averages() {
+        let graph = &mut controlled.process.graph;
+        residual = graph.of(Arithmetic::from(residual) - system.constant);
+    }
+    let state = controlled.process.state.clone();
+    let graph = &mut controlled.process.graph;
+    let bent = matrix::apply(graph, &system.form_rate, &state);
+    let left = dot(&state, &bent) / 2 + dot(&system.vector_rate, &state) + system.constant_rate;
+    let claim = "1/2 x'P x + r.x + c solves the Hamilton-Jacobi-Bellman equation";
+    controlled.process.equal(claim, residual, -left)
 }
 
 /// The step.
@@ -331,6 +359,9 @@ pub fn step(
     let centred = zero(&lq.shift) && zero(&lq.running.vector) && zero(&lq.terminal.vector);
     let discounted = !graph.is_zero(exact.discount);
     let name = bellman::control_name(shown);
+    if shown.is_endless() {
+        return Ok(still_step(shown, lq, centred, evidence));
+    }
     let end = notation::time_of_end(&mut shown.process, shown.horizon.1);
     let line = |symbol: &str, right: &str| {
         let minus = if discounted {
@@ -364,14 +395,67 @@ pub fn step(
     Ok(step.lines(coefficients_written(shown, lq, centred)))
 }
 
+/// The step without an end.
+fn still_step(
+    shown: &mut ControlledDiffusion,
+    lq: &LinearQuadratic,
+    centred: bool,
+    evidence: Evidence,
+) -> Step {
+    let (averages, name) = (shown.averages(), bellman::control_name(shown));
+    let left = |symbol: &str| match averages {
+        true => "0".to_owned(),
+        false => format!("rho {symbol}"),
+    };
+    let constant = if averages { "c" } else { "rho c" };
+    let executes =
+        "the quadratic form inserted in the Hamilton-Jacobi-Bellman equation, for every x";
+    let mut step = Step::new("algebraic Riccati equation", "riccati", SOURCE)
+        .executed(executes, evidence)
+        .assuming(&[Assumption::StabilisingSolution]);
+    let form = format!(
+        "{} = A'P + P A - P S P + Q,   A - S P - rho/2 stable",
+        left("P")
+    );
+    let form = if averages {
+        form.replace(" - rho/2", "")
+    } else {
+        form
+    };
+    let value = match (centred, averages) {
+        (true, true) => "V = 1/2 x'P x",
+        (true, false) => "V = 1/2 x'P x + c",
+        (false, true) => "V = 1/2 x'P x + r.x",
+        (false, false) => "V = 1/2 x'P x + r.x + c",
+    };
+    step = step.line(value).line(Formula::of(&form, &[]));
+    if centred {
+        let trace = format!("{constant} = 1/2 tr(D P) + q_0");
+        step = step
+            .line(Formula::of(&trace, &[]))
+            .line(Formula::of("{}* = -R^-1 B' P x", &[&name]));
+    } else {
+        let vector = format!("{} = (A - S P)'r + P a + k", left("r"));
+        let trace = format!("{constant} = a.r - 1/2 r.S r + 1/2 tr(D P) + q_0");
+        step = step
+            .line(Formula::of(&vector, &[]))
+            .line(Formula::of(&trace, &[]))
+            .line(Formula::of("{}* = -R^-1 B' (P x + r)", &[&name]));
+    }
+    step.lines(coefficients_written(shown, lq, centred))
+}
+
 /// The matrices with their numbers.
 fn coefficients_written(
     shown: &mut ControlledDiffusion,
     lq: &LinearQuadratic,
     centred: bool,
 ) -> Vec<Formula> {
+    let horizon = shown.horizon;
     let process = &mut shown.process;
     let diffusivity = process.diffusivity.clone();
+    // The end cost, where there is an end.
+    let ends = |name: &&str| horizon.1.is_finite() || !name.starts_with(['M', 'm']);
     let mut lines = Vec::new();
     for (name, matrix) in [
         ("A", &lq.matrix),
@@ -379,7 +463,10 @@ fn coefficients_written(
         ("Q", &lq.running.matrix),
         ("M", &lq.terminal.matrix),
         ("D", &diffusivity),
-    ] {
+    ]
+    .into_iter()
+    .filter(|line| ends(&line.0))
+    {
         lines.push(notation::matrix(process, name, matrix));
     }
     let vectors = [
@@ -387,10 +474,13 @@ fn coefficients_written(
         ("k", &lq.running.vector),
         ("m", &lq.terminal.vector),
     ];
-    for (name, vector) in vectors.into_iter().filter(|_| !centred) {
+    for (name, vector) in vectors.into_iter().filter(|line| !centred && ends(&line.0)) {
         lines.push(notation::vector(process, name, vector));
     }
-    for (name, value) in [("q_0", lq.running.constant), ("m_0", lq.terminal.constant)] {
+    for (name, value) in [("q_0", lq.running.constant), ("m_0", lq.terminal.constant)]
+        .into_iter()
+        .filter(|line| ends(&line.0))
+    {
         lines.push(notation::scalar(process, name, value));
     }
     lines

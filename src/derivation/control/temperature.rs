@@ -284,14 +284,24 @@ fn nearest(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<String> 
 pub fn residual(controlled: &mut ControlledDiffusion, lambda: Expr, psi: Expr) -> Expr {
     let process = &mut controlled.process;
     let generated = process.generated(psi);
+    let still = generated - controlled.running * psi / lambda;
+    if controlled.horizon.1.is_infinite() {
+        return process.of(still);
+    }
     let rate = process.rate(psi);
-    process.of(rate + generated - controlled.running * psi / lambda)
+    process.of(rate + still)
 }
 
 /// The linear equation.
 pub fn equation(controlled: &mut ControlledDiffusion, lambda: Expr) -> Equation {
     let psi = controlled.process.field("psi");
     let residual = residual(controlled, lambda, psi);
+    if controlled.is_endless() {
+        let average = bellman::average_cost(controlled);
+        let residual = controlled.process.of(residual + average * psi / lambda);
+        return Equation::new("hopf-cole", psi, residual, SOURCE)
+            .assuming(&[Assumption::SmoothValue]);
+    }
     let horizon = controlled.process.constant("T");
     let end = controlled.process.at_time("psi", horizon);
     let closing = end - exp(-(controlled.terminal / lambda));
@@ -327,14 +337,22 @@ pub fn step(
     temperature: &Temperature,
 ) -> Result<Step, Refuted> {
     let lambda = temperature.value;
-    let (evidence, equation) = if is_large(exact) {
+    let (evidence, equation) = if is_large(exact) && !exact.is_endless() {
         (in_matrices::linear()?, None)
     } else {
         let equation = equation(exact, lambda);
-        let evidence = execute(exact, lambda, equation.unknown, equation.residual)?;
+        let linear = residual(exact, lambda, equation.unknown);
+        let evidence = execute(exact, lambda, equation.unknown, linear)?;
         (evidence, Some(equation))
     };
     let evidence = evidence.and(temperature.evidence.clone());
+    let about = |step: Step| match equation {
+        Some(equation) => step.about(equation),
+        None => step.assuming(&[Assumption::SmoothValue]),
+    };
+    if shown.is_endless() {
+        return Ok(about(ground_step(shown, lambda, evidence)));
+    }
     let process = &mut shown.process;
     let price = notation::expression(&mut process.graph, lambda);
     let end = notation::time_of_end(process, shown.horizon.1);
@@ -367,8 +385,22 @@ pub fn step(
         .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
         .line(linear)
         .line(Formula::of(mean, &[&cost.into()]));
-    Ok(match equation {
-        Some(equation) => step.about(equation),
-        None => step.assuming(&[Assumption::SmoothValue]),
-    })
+    Ok(about(step))
+}
+
+/// The step where the horizon has no end: the lowest state of a linear operator.
+fn ground_step(shown: &mut ControlledDiffusion, lambda: Expr, evidence: Evidence) -> Step {
+    let process = &mut shown.process;
+    let price = notation::expression(&mut process.graph, lambda);
+    let running = notation::of_state(process, shown.running);
+    let name = "linear equation for psi = exp(-V/lambda)";
+    let executes = "V = -lambda log psi inserted in the Hamilton-Jacobi-Bellman equation";
+    Step::new(name, "hopf-cole; G G' = lambda B R^-1 B'", SOURCE)
+        .executed(executes, evidence)
+        .line(Formula::of("V = -lambda log psi,   lambda = {}", &[&price]))
+        .line(Formula::of(
+            "c psi = -lambda L psi + ({}) psi,   psi > 0",
+            &[&running],
+        ))
+        .line("`c the lowest eigenvalue, psi its state without zeros; V up to a constant`")
 }

@@ -44,7 +44,7 @@ pub struct CrossCheck {
 /// A point: values of the symbols and unknown constants.
 pub type Point = Vec<(Expr, f64)>;
 
-/// Seeded points: states in the domain or a box, times inside the horizon.
+/// Seeded points: states in the domain or a box, times inside the horizon, or inside its first unit where it has no end.
 pub fn points(
     state: &[Expr],
     time: Expr,
@@ -52,6 +52,8 @@ pub fn points(
     horizon: (f64, f64),
 ) -> Vec<Point> {
     let d = state.len();
+    let length = Some(horizon.1 - horizon.0).filter(|length| length.is_finite());
+    let length = length.unwrap_or(1.0);
     let mut uniform = Batch::zeros(DRAWS, d + 1);
     let stream = Streams::new(0).role("derivation.cross-check");
     stream.uniforms(0, 0, uniform.as_mut());
@@ -64,7 +66,7 @@ pub fn points(
                 })
                 .collect();
             let u = uniform.get(point, d);
-            at.push((time, horizon.0 + (horizon.1 - horizon.0) * u));
+            at.push((time, horizon.0 + length * u));
             at
         })
         .collect()

@@ -25,6 +25,8 @@ pub enum Assumption {
     InvertibleNoise,
     /// The Riccati equation does not blow up on the horizon.
     RiccatiSolution,
+    /// The algebraic Riccati equation has a solution under which the process is stable.
+    StabilisingSolution,
     /// Characteristics of the first-order equation do not cross.
     NoCaustics,
     /// A stationary density exists and is normalisable.
@@ -59,6 +61,9 @@ impl Assumption {
             Self::InvertibleNoise => "G is square and invertible",
             Self::RiccatiSolution => {
                 "the Riccati equation has a solution on the whole horizon (it has one where Q, M >= 0)"
+            }
+            Self::StabilisingSolution => {
+                "a stabilising solution exists (it does where every mode that is not stable can be steered and, for Q >= 0, is paid for)"
             }
             Self::NoCaustics => "characteristics do not cross before the end time",
             Self::Normalisable => "the density can be normalised",

@@ -88,6 +88,18 @@ pub struct ControlledDiffusion {
     pub start: Option<Law>,
 }
 
+impl ControlledDiffusion {
+    /// Whether the horizon has no end: value and policy are then free of time.
+    pub fn is_endless(&self) -> bool {
+        self.horizon.1.is_infinite()
+    }
+
+    /// Whether the least cost per time is asked for, for ever and not discounted.
+    pub fn averages(&self) -> bool {
+        self.is_endless() && self.process.graph.is_zero(self.discount)
+    }
+}
+
 /// The process the user's problem has at `u = 0`.
 pub fn uncontrolled(stated: &Stated) -> Noising {
     let mut graph = stated.graph.clone();

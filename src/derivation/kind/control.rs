@@ -139,11 +139,14 @@ fn solved(
         ));
         return Ok(());
     }
-    outline.side_results = vec![
-        policy_law::law_step(exact)?,
-        classical_limit::step(exact, shown)?,
-        wkb::step(exact)?,
-    ];
+    outline.side_results = vec![policy_law::law_step(exact)?];
+    if !exact.is_endless() {
+        // Paths and their weights between a start and an end.
+        outline
+            .side_results
+            .push(classical_limit::step(exact, shown)?);
+        outline.side_results.push(wkb::step(exact)?);
+    }
     Ok(())
 }
 

@@ -50,9 +50,13 @@ pub fn execute_transform(
     let both = controlled.process.of(psi * phi);
     let transformed = temperature::residual(controlled, lambda, both);
     let solved = temperature::residual(controlled, lambda, psi);
+    let process_ends = !controlled.is_endless();
     let process = &mut controlled.process;
     let generated = process.generator(drift, phi);
-    let right = process.rate(phi) + generated;
+    let right = match process_ends {
+        true => process.rate(phi) + generated,
+        false => generated.into(),
+    };
     let claim = "conditioning by psi adds D grad log psi to the drift";
     let doob = process.equal(claim, (transformed - phi * solved) / psi, right)?;
     let value = process.of(-(lambda * log(psi)));

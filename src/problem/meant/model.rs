@@ -145,6 +145,8 @@ pub struct TimeSettings {
     pub spacing: Spacing,
     /// The reverse process stops here; the law reached is that of X at `t_min`.
     pub t_min: f64,
+    /// Time over which paths are walked: all of the horizon where that ends.
+    pub window: f64,
     /// Times at which densities and samples are recorded.
     pub record: Vec<f64>,
 }
@@ -329,9 +331,23 @@ impl Problem {
             affine: self.affine,
             additive: self.dynamics.is_additive(&self.graph, &self.state),
             grid: &self.grid,
+            endless: self.is_endless(),
             steps: self.time_settings.steps,
             paths: self.run.paths,
             path: self.task.path(),
+        }
+    }
+
+    /// Whether the horizon has no end: the best policy is then the same at all times.
+    pub fn is_endless(&self) -> bool {
+        self.dynamics.horizon.1.is_infinite()
+    }
+
+    /// Times over which paths are walked: the horizon, or the first `time.window` of one without an end.
+    pub fn window(&self) -> (f64, f64) {
+        match self.dynamics.horizon {
+            (start, end) if end.is_infinite() => (start, start + self.time_settings.window),
+            whole => whole,
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Setup<'a> {
     /// Noise free of the state.
     pub additive: bool,
     pub grid: &'a GridSettings,
+    /// Whether the horizon has no end.
+    pub endless: bool,
     /// Steps of `[time]`.
     pub steps: usize,
     /// Paths of `[run]`.
@@ -36,6 +38,10 @@ impl Setup<'_> {
 
     /// Points of a grid of all states, fewer per state the more there are.
     pub fn lattice(&self) -> Vec<usize> {
+        if self.endless {
+            // One line for each state, without steps in time.
+            return vec![1601; self.dimension];
+        }
         self.per_state(801, 201, 61)
     }
 }

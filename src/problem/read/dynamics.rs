@@ -16,7 +16,7 @@ use crate::problem::text::names::Shaped;
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{floats, quote};
 
-/// `[t0, t1]`. Noising processes and presets start at 0. A path has a duration instead.
+/// `[t0, t1]`, for control also `[t0, inf]`. Noising processes and presets start at 0. A path has a duration instead.
 pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kind) -> (f64, f64) {
     let default = (0.0, 1.0);
     if kind.is_path() {
@@ -37,7 +37,7 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kin
         return default;
     };
     reader.record_entry(section, entry);
-    let Some((start, end)) = reader.interval_at(&entry.node, "dynamics.horizon") else {
+    let Some((start, end)) = horizon_at(reader, section, entry, kind) else {
         return default;
     };
     let at_zero = section.has("preset") || kind.generates();
@@ -55,6 +55,27 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kin
         return default;
     }
     (start, end)
+}
+
+/// Both ends; the second may be infinite where a control problem states its coefficients.
+fn horizon_at(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    entry: &Entry,
+    kind: Kind,
+) -> Option<(f64, f64)> {
+    let (start, end) = reader.bounds_at(&entry.node, "dynamics.horizon")?;
+    let stated = kind.has_cost() && !section.has("preset");
+    if start.is_finite() && (end.is_finite() || stated) {
+        return Some((start, end));
+    }
+    let reason = format!("`dynamics.horizon` = [{start}, {end}] must be finite");
+    let diagnostic = Diagnostic::error("E013", entry.node.span.clone(), reason);
+    reader.push(
+        diagnostic
+            .note("accepted: [t0, t1]; for kind control with `drift` and `diffusion` [t0, inf]"),
+    );
+    None
 }
 
 /// Declares `dynamics.control` and returns the names of its components; kind `control` only.
@@ -343,6 +364,7 @@ fn added_dynamics(
         affine: false,
         additive: true,
         grid: &grid,
+        endless: false,
         steps: 0,
         paths: 0,
         path: None,

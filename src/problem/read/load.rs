@@ -17,6 +17,7 @@ use crate::problem::read::checks::{Applicable, read_checks};
 use crate::problem::read::dynamics::{
     read_control, read_control_bounds, read_dynamics, read_horizon,
 };
+use crate::problem::read::endless::check_endless;
 use crate::problem::read::lint;
 use crate::problem::read::methods::read_solvers;
 use crate::problem::read::objective::{Ends, read_grid, read_observables};
@@ -326,8 +327,9 @@ struct Said {
     task: Option<Task>,
 }
 
-/// Warns of a law that lies outside the domain.
-fn lint_domain(reader: &mut Reader, sections: &Sections<'_>, task: &Task, dynamics: &Dynamics) {
+/// Warns of a law that lies outside the domain, refuses what a horizon without an end leaves no room for.
+fn check_together(reader: &mut Reader, sections: &Sections<'_>, task: &Task, dynamics: &Dynamics) {
+    check_endless(reader, dynamics, task);
     if let Some(law) = task.start_law() {
         let roles = sections.roles(task.kind());
         let role = roles.first().map_or("", |role| role.name.as_str());
@@ -378,6 +380,7 @@ fn read_rest(
         affine,
         additive,
         grid: &grid,
+        endless: statement.horizon.1.is_infinite(),
         steps: time_settings.steps,
         paths: run.paths,
         path,
@@ -387,7 +390,7 @@ fn read_rest(
     let definitions = reader.defined_values(&sections.define);
     let units = read_unit_table(reader, root, sections, statement.names.as_deref());
     let (task, dynamics) = (said.task?, said.dynamics?);
-    lint_domain(reader, sections, &task, &dynamics);
+    check_together(reader, sections, &task, &dynamics);
     let formulas = &mut reader.formulas;
     Some(Problem {
         state: formulas.state().to_vec(),

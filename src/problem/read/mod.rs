@@ -4,6 +4,7 @@ pub(crate) mod checks;
 pub mod chosen;
 pub(crate) mod curve;
 pub(crate) mod dynamics;
+pub(crate) mod endless;
 pub(crate) mod formula;
 pub(crate) mod laws;
 pub(crate) mod lint;

@@ -10,7 +10,7 @@ use crate::problem::meant::task::Kind;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::reader::{Reader, Section};
-use crate::problem::text::resolved::{float, floats, quote, quotes};
+use crate::problem::text::resolved::{self, float, floats, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -129,7 +129,8 @@ pub(crate) fn read_time(
     spacing: Spacing,
     kind: Kind,
 ) -> TimeSettings {
-    let (start, end) = horizon;
+    let window = read_window(reader, section, horizon);
+    let (start, end) = (horizon.0, horizon.0 + window);
     let steps = reader.count(section, "steps");
     let spacing = read_spacing(reader, section, spacing);
     let t_min = if stops_early(kind) {
@@ -179,8 +180,24 @@ pub(crate) fn read_time(
         steps,
         spacing,
         t_min,
+        window,
         record,
     }
+}
+
+/// Time over which paths are walked: all of the horizon where that ends.
+fn read_window(reader: &mut Reader, section: &Section<'_>, (start, end): (f64, f64)) -> f64 {
+    if end.is_infinite() {
+        return reader.number(section, "window");
+    }
+    // Asked for it would stand among the keys that are valid here.
+    if section.has("window")
+        && let Some(entry) = section.take("window")
+    {
+        let reason = "`time.window` has no meaning where the horizon ends";
+        reader.push(Diagnostic::error("E016", entry.key_span.clone(), reason));
+    }
+    end - start
 }
 
 fn spacing_name(spacing: Spacing) -> &'static str {
@@ -428,7 +445,8 @@ fn read_reference(
     kind: Kind,
 ) -> Option<Vec<Reference>> {
     let place = format!("reference.{}", entry.key);
-    let section = reader.element(&place, format!("[{place}]"), entry.key_span.clone(), table);
+    let header = format!("[reference.{}]", resolved::key(&entry.key));
+    let section = reader.element(&place, header, entry.key_span.clone(), table);
     if kind.is_reverse() && !REFERENCES.contains(&entry.key.as_str()) {
         let diagnostic = unknown_reference(entry);
         reader.push(diagnostic.hint(did_you_mean(&entry.key, REFERENCES)));

@@ -117,6 +117,15 @@ pub(crate) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// A TOML key, in quotes where it holds more than letters, digits, `_` and `-`.
+pub(crate) fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(bare) {
+        return name.to_owned();
+    }
+    quote(name)
+}
+
 /// A TOML float.
 pub(crate) fn float(value: f64) -> String {
     format!("{value:?}")

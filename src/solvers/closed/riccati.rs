@@ -25,6 +25,7 @@
 //! # Checked by
 //! `riccati-residual`, `hjb-residual`, `policy-cost`
 
+pub mod algebraic;
 mod discrete;
 mod equations;
 pub mod hamiltonian;

@@ -101,9 +101,16 @@ pub static CARD: Card = Card {
     options: &[
         points(LATTICE),
         steps(TIME_STEPS).less(half_steps),
-        scheme(Fallback::Found("grid.scheme, else monotone", |setup, _| {
-            setup.grid.scheme.unwrap_or(Scheme::Monotone).name().into()
-        })),
+        scheme(Fallback::Found(
+            "grid.scheme, else monotone; central where the horizon has no end",
+            |setup, _| {
+                let usual = match setup.endless {
+                    true => Scheme::Central,
+                    false => Scheme::Monotone,
+                };
+                setup.grid.scheme.unwrap_or(usual).name().into()
+            },
+        )),
         tolerance(Bound::Positive, Fallback::Number(1e-9)),
         most_iterations(Fallback::Count(50)),
     ],
@@ -276,26 +283,9 @@ impl Method for Hjb {
         let Some((g, mut level)) = state.waiting.pop() else {
             return Ok(());
         };
-        let solves = level.advance().map_err(|trouble| match trouble {
-            Trouble::Value(value) => SolveError::NotFinite {
-                what: "the value on the grid",
-                value,
-                time: level.time(),
-                suggestion: "a smaller dynamics.domain, or more steps".to_owned(),
-            },
-            Trouble::Pivot(pivot) => SolveError::Singular {
-                system: "policy evaluation",
-                pivot,
-                suggestion: "scheme = \"monotone\", or more points".to_owned(),
-            },
-            Trouble::Flips { change } => SolveError::Optimizer {
-                message: format!(
-                    "policy iteration still changes the value by {change:e} after {} rounds",
-                    self.max_iterations
-                ),
-                suggestion: "scheme = \"monotone\", more steps, or a larger max_iter".to_owned(),
-            },
-        })?;
+        let solves = level
+            .advance()
+            .map_err(|trouble| trouble_of(trouble, level.time(), self.max_iterations))?;
         work.linear_solves += solves;
         work.unknowns = work.unknowns.max(level.unknowns() as u64);
         state.iterations += solves;
@@ -462,6 +452,29 @@ fn facts(groups: &[Group], nodes: usize, steps: usize) -> Vec<(&'static str, f64
     facts
 }
 
+/// What a line that has no answer says at a time.
+fn trouble_of(trouble: Trouble, time: f64, rounds: usize) -> SolveError {
+    match trouble {
+        Trouble::Value(value) => SolveError::NotFinite {
+            what: "the value on the grid",
+            value,
+            time,
+            suggestion: "a smaller dynamics.domain, or more steps".to_owned(),
+        },
+        Trouble::Pivot(pivot) => SolveError::Singular {
+            system: "policy evaluation",
+            pivot,
+            suggestion: "scheme = \"monotone\", or more points".to_owned(),
+        },
+        Trouble::Flips { change } => SolveError::Optimizer {
+            message: format!(
+                "policy iteration still changes the value by {change:e} after {rounds} rounds"
+            ),
+            suggestion: "scheme = \"monotone\", more steps, or a larger max_iter".to_owned(),
+        },
+    }
+}
+
 /// Nodes of an axis of the finest grid.
 fn finest_count(points: usize) -> usize {
     let cells = (points.max(2) - 1).next_multiple_of(COARSEST);
@@ -558,5 +571,6 @@ fn greedy(response: &Response, t: f64, x: BatchRef<'_>, slope: &Batch, mut out: 
     }
 }
 
+pub mod stationary;
 #[cfg(test)]
 mod tests;

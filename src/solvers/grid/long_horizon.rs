@@ -45,8 +45,7 @@ use crate::solvers::grid::grid_order::observed_orders;
 use crate::solvers::grid::groups::{Solving, Summed, admitted, group_problem, smallest_coupling};
 use crate::solvers::grid::hopf_cole::HopfCole;
 use crate::solvers::grid::long_horizon::ground::{COARSEST, Ground, NoGround, ground};
-use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::answer::Quantity;
+use crate::solvers::lowered::answer::{AVERAGE_COST, Answer, Quantity};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
@@ -364,7 +363,7 @@ fn grounds(groups: &[Group]) -> Answer {
         length = length.max(group.length);
     }
     answer.quantities.push(Quantity {
-        name: "average_cost".to_owned(),
+        name: AVERAGE_COST.to_owned(),
         value: Estimate::new(rate, rate_error, ErrorKind::Grid),
     });
     answer.facts = vec![

@@ -13,6 +13,7 @@ use crate::solvers::driver::SolveError;
 use crate::solvers::grid::at_start::AtStart;
 use crate::solvers::lowered::edges::{Edge, Edges};
 use crate::solvers::lowered::problem::Lowered;
+use crate::solvers::lowered::start_law::start_nodes;
 use std::sync::Arc;
 
 /// Paths that show where the process goes.
@@ -24,6 +25,8 @@ const MOST_PARTS: usize = 64;
 const STIFFEST: f64 = 0.5;
 /// Standard deviations of the noise collected over the horizon that a control may push as far as.
 const REACH: f64 = 4.0;
+/// Share of the width by which an interval goes on.
+const WIDER: f64 = 0.25;
 /// Share of the width added at both ends.
 const MARGIN: f64 = 0.125;
 /// Share of the width of the paths at one time added at both ends of them: further ones are too rare to be seen.
@@ -379,4 +382,27 @@ pub(crate) fn beyond(edges: &Edges, paths: &Scout) -> Result<f64, SolveError> {
         });
     }
     Ok(share)
+}
+
+/// The interval around the start law of one state that noise collects in a unit of time: what a domain that is looked for
+/// begins with.
+pub(crate) fn around_start(lowered: &Lowered) -> (f64, f64) {
+    let start = start_nodes(lowered.start());
+    let range = start.points.column(0).iter();
+    let (low, high) = range.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| {
+        (a.min(*x), b.max(*x))
+    });
+    let process = &lowered.compiled.steered;
+    let noise = process
+        .diffusion()
+        .at(process.start(), &[0.5 * (low + high)]);
+    // A state that never moves still needs a grid.
+    let reach = (REACH * noise.row(0).norm()).max(1e-3 * (1.0 + low.abs()));
+    (low - reach, high + reach)
+}
+
+/// An interval that goes on beyond the ends that are marked.
+pub(crate) fn wider((low, high): (f64, f64), ends: [bool; 2]) -> (f64, f64) {
+    let more = ends.map(|end| if end { WIDER * (high - low) } else { 0.0 });
+    (low - more[0], high + more[1])
 }

@@ -28,6 +28,7 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `policy-cost`
 
+pub mod ground_state;
 mod schroedinger;
 
 use crate::discretization::steered::SteeredProcess;
@@ -40,11 +41,12 @@ use crate::numeric::random::Streams;
 use crate::problem::meant::grid::Scheme;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
+use crate::solvers::grid::at_start::AtStart;
 use crate::solvers::grid::hopf_cole::settled;
 use crate::solvers::grid::region::{self, CUT_FACT, Region};
 use crate::solvers::grid::spectral::schroedinger::{Levels, NoLevels, Snapshot, Table};
 use crate::solvers::lowered::answer::Answer;
-use crate::solvers::lowered::edges;
+use crate::solvers::lowered::edges::{self, Edges};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::start_nodes;
@@ -98,6 +100,21 @@ pub struct State {
     region: Region,
     streams: Streams,
     done: Vec<Arc<Levels>>,
+}
+
+impl State {
+    /// Nothing found yet, on a domain that is given.
+    fn on(lowered: &Lowered, admitted: &Admitted, streams: Streams, domain: (f64, f64)) -> Self {
+        Self {
+            temperature: admitted.temperature,
+            region: Region {
+                edges: Arc::new(Edges::new(lowered, vec![domain])),
+                cut: AtStart::default(),
+            },
+            streams,
+            done: Vec::new(),
+        }
+    }
 }
 
 impl Method for Spectral {
@@ -158,25 +175,8 @@ impl Method for Spectral {
         state: &mut State,
         work: &mut Work,
     ) -> Result<(), SolveError> {
-        let (quarters, ends) = RUNS[state.done.len()];
-        let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
-        let levels = Levels::new(
-            lowered,
-            state.temperature,
-            state.region.edges.domain[0],
-            count,
-            ends,
-        );
-        let levels = levels.map_err(|missing| match missing {
-            NoLevels::NotFinite(value) => SolveError::NotFinite {
-                what: "the potential or the end cost on the grid",
-                value,
-                time: lowered.compiled.steered.end(),
-                suggestion: "a smaller dynamics.domain".to_owned(),
-            },
-            NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
-        })?;
-        work.unknowns = work.unknowns.max(count as u64);
+        let levels = self.levels(lowered, state, RUNS[state.done.len()])?;
+        work.unknowns = work.unknowns.max(self.points.max(FEWEST) as u64);
         work.linear_solves += 1;
         state.done.push(Arc::new(levels));
         Ok(())
@@ -286,6 +286,34 @@ fn control_error(
         .map(|snapshot| snapshot.eval(point)[1][0]);
     let off = apart(slopes, unresolved) + rounding;
     control(off).iter().map(|u| u.abs()).collect()
+}
+
+impl Spectral {
+    /// The levels of a run: its share of the waves in quarters, and what they do at the edges.
+    fn levels(
+        &self,
+        lowered: &Lowered,
+        state: &State,
+        (quarters, ends): (usize, Ends),
+    ) -> Result<Levels, SolveError> {
+        let count = (self.points.max(FEWEST) * quarters).div_ceil(4);
+        let levels = Levels::new(
+            lowered,
+            state.temperature,
+            state.region.edges.domain[0],
+            count,
+            ends,
+        );
+        levels.map_err(|missing| match missing {
+            NoLevels::NotFinite(value) => SolveError::NotFinite {
+                what: "the potential or the end cost on the grid",
+                value,
+                time: lowered.compiled.steered.end(),
+                suggestion: "a smaller dynamics.domain".to_owned(),
+            },
+            NoLevels::Compile(error) => unreachable!("a derivative of what compiled: {error}"),
+        })
+    }
 }
 
 fn first([values, _]: [Vec<f64>; 2]) -> Vec<f64> {

@@ -14,6 +14,9 @@ pub const LOG_Z_LOWER: &str = "log_z_lower_bound";
 /// target is.
 pub const LOG_Z_UPPER_ESTIMATE: &str = "log_z_upper_estimate";
 
+/// Name of the least cost per time of a horizon without an end.
+pub const AVERAGE_COST: &str = "average_cost";
+
 /// One line of a convergence history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HistoryEntry {

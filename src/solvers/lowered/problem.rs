@@ -153,6 +153,10 @@ impl Lowered {
             None => take_apart(&stated)?,
         };
         process.start = Some(start.clone());
+        if problem.is_endless() {
+            // What is walked or drawn; the methods know that it goes on.
+            process.horizon = problem.window();
+        }
         let temperature = match process.clock {
             // The lowering steers through the noise at unit price: B = G, R = 1.
             Clock::Reversed => Ok(1.0),
@@ -294,6 +298,25 @@ impl Lowered {
             method,
             reason: "drift or noise depends on time".to_owned(),
             accepted: "coefficients free of time; or fpk and paths".to_owned(),
+        })
+    }
+
+    /// Whether the least cost per time is asked for, for ever and not discounted. Values are then known up to a constant,
+    /// and every method makes their average over the start law zero.
+    pub fn averages(&self) -> bool {
+        self.problem.is_endless() && self.compiled.steered.discount() == 0.0
+    }
+
+    /// Refuses methods that go back from an end where the horizon has none.
+    pub(crate) fn admit_end(&self, method: &'static str) -> Result<(), Refusal> {
+        if !self.problem.is_endless() {
+            return Ok(());
+        }
+        Err(Refusal {
+            method,
+            reason: "the horizon has no end to go back from".to_owned(),
+            accepted: "riccati, hjb, and hopf-cole for the average cost; or horizon = [t0, t1]"
+                .to_owned(),
         })
     }
 

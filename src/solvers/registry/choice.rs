@@ -13,6 +13,8 @@
 //! | no control, linear drift, noise free of the state | `moments` |
 //! | no control | paths: `exponential-euler` for noise free of the state, `milstein` for commutative noise, else `euler-maruyama` |
 //!
+//! Without an end of the horizon: `riccati`; `hopf-cole` for the average cost of one state; `hjb`.
+//!
 //! `path-integral` without a policy to use fits one in rounds: plain paths collapse onto few in many states.
 //!
 //! A grid of three states takes seconds and hundreds of megabytes: nobody gets one beside a closed form, or several.
@@ -52,12 +54,20 @@ pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
     let d = parts.dimension();
     let linear = lowered.facts.temperature.is_ok();
     let bounded = lowered.problem.control_bounds.is_some();
+    let endless = lowered.problem.is_endless();
     if !bounded && !edges::act(lowered) && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
-        if linear && d <= CHEAP {
+        let cheap = if endless { 1 } else { CHEAP };
+        if linear && d <= cheap {
             names.push("hopf-cole");
         }
         return Ok(names);
+    }
+    if endless {
+        return Ok(match linear && !bounded && d == 1 {
+            true => vec!["hopf-cole", "hjb"],
+            false => vec!["hjb"],
+        });
     }
     let (groups, couplings) = product_form::groups_of(&mut parts);
     let together = edges::end_paths(lowered);

@@ -8,18 +8,21 @@ use crate::solvers::bridge::{self, Bridge};
 use crate::solvers::closed::exact::{self, Exact};
 use crate::solvers::closed::moments::{self, Moments};
 use crate::solvers::closed::passage::{self, FirstPassage};
+use crate::solvers::closed::riccati::algebraic::Algebraic;
 use crate::solvers::closed::riccati::hamiltonian::Hamiltonian;
 use crate::solvers::closed::riccati::{self, Riccati};
 use crate::solvers::closed::stationary::{self, Stationary};
 use crate::solvers::driver::{Attempt, Registered, Solution, Unsolved, Watch};
 use crate::solvers::grid::density::{self, Density};
 use crate::solvers::grid::fokker_planck::{self, FokkerPlanck};
+use crate::solvers::grid::hjb::stationary::StationaryHjb;
 use crate::solvers::grid::hjb::{self, Hjb};
 use crate::solvers::grid::hopf_cole::{self, HopfCole};
 use crate::solvers::grid::long_horizon::{self, LongHorizon};
 use crate::solvers::grid::noised_value::HopfCole as NoisedValue;
 use crate::solvers::grid::separable::{self, Separable};
 use crate::solvers::grid::spectral::Spectral;
+use crate::solvers::grid::spectral::ground_state::GroundState;
 use crate::solvers::learned::action::{self, Action};
 use crate::solvers::learned::ddp::{self, Ddp};
 use crate::solvers::learned::path_integral::{self, PathIntegral};
@@ -62,7 +65,7 @@ pub static METHODS: &[Registered] = &[
     },
     Registered {
         card: &hjb::CARD,
-        solve: |a, watch| a.drive_read(Hjb::new(a.spec), watch),
+        solve: nonlinear,
     },
     Registered {
         card: &riccati::CARD,
@@ -144,6 +147,9 @@ fn is_noised(attempt: &Attempt<'_>) -> bool {
 
 fn hopf_cole(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {
     let spec = attempt.spec;
+    if attempt.lowered.problem.is_endless() {
+        return attempt.drive_read(GroundState::new(spec), watch);
+    }
     if is_noised(attempt) {
         return attempt.drive_read(NoisedValue::new(spec), watch);
     }
@@ -153,7 +159,17 @@ fn hopf_cole(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, U
     }
 }
 
+fn nonlinear(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {
+    if attempt.lowered.problem.is_endless() {
+        return attempt.drive_read(StationaryHjb::new(attempt.spec), watch);
+    }
+    attempt.drive_read(Hjb::new(attempt.spec), watch)
+}
+
 fn riccati(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {
+    if attempt.lowered.problem.is_endless() {
+        return attempt.drive(&Algebraic, watch);
+    }
     match Riccati::new(attempt.spec) {
         Some(method) => attempt.drive(&method, watch),
         None => attempt.drive_read(Hamiltonian::new(attempt.spec), watch),

@@ -60,16 +60,16 @@ pub(crate) struct Line {
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Generator under the policy: weights of the nodes from two below to two above.
-    bands: [Vec<f64>; 5],
+    pub(super) bands: [Vec<f64>; 5],
     /// Rate of its costs.
-    cost: Vec<f64>,
+    pub(super) cost: Vec<f64>,
     right: Vec<f64>,
     before: Vec<f64>,
     /// `psi` relative to what it was.
     phi: Vec<f64>,
     next: Vec<f64>,
-    ratios: [Vec<f64>; 2],
-    u: Vec<f64>,
+    pub(super) ratios: [Vec<f64>; 2],
+    pub(super) u: Vec<f64>,
 }
 
 impl Scratch {
@@ -82,15 +82,15 @@ impl Scratch {
 }
 
 /// Weights at the nodes that are two or more from both ends.
-struct Inside {
-    below: [f64; 5],
-    above: [f64; 5],
-    centred: [f64; 5],
-    curvature: [f64; 5],
+pub(super) struct Inside {
+    pub(super) below: [f64; 5],
+    pub(super) above: [f64; 5],
+    pub(super) centred: [f64; 5],
+    pub(super) curvature: [f64; 5],
 }
 
 impl Line {
-    fn inside(&self) -> Inside {
+    pub(super) fn inside(&self) -> Inside {
         let (below, above) = self.slopes(2);
         Inside {
             below,
@@ -102,7 +102,7 @@ impl Line {
 
     /// Weights at a node; `inside` are those of the nodes far from the ends.
     #[inline(always)]
-    fn weights(&self, inside: &Inside, i: usize) -> Inside {
+    pub(super) fn weights(&self, inside: &Inside, i: usize) -> Inside {
         if i >= 2 && i + 2 < self.axis.count {
             return Inside { ..*inside };
         }
@@ -242,16 +242,16 @@ impl Line {
     }
 
     /// Nodes that are unknown: the last of a periodic line is its first.
-    fn unknowns(&self) -> usize {
+    pub(super) fn unknowns(&self) -> usize {
         self.axis.count - usize::from(self.is_periodic())
     }
 
-    fn is_periodic(&self) -> bool {
+    pub(super) fn is_periodic(&self) -> bool {
         self.edges[0] == Edge::Periodic
     }
 
     /// Which end a node is.
-    fn end(&self, i: usize) -> Option<Edge> {
+    pub(super) fn end(&self, i: usize) -> Option<Edge> {
         if self.is_periodic() {
             None
         } else if i == 0 {
@@ -313,7 +313,7 @@ impl Line {
 
     /// A row on the values around a node; weights beyond the edges vanish.
     #[inline(always)]
-    fn along(&self, row: [f64; 5], value: &[f64], i: usize) -> f64 {
+    pub(super) fn along(&self, row: [f64; 5], value: &[f64], i: usize) -> f64 {
         let n = value.len();
         if i >= 2 && i + 2 < n {
             let near = value[i - 2..i + 3].iter();
@@ -426,7 +426,7 @@ impl Line {
     }
 
     /// Whether noise outruns a drift within a cell, so that no centred slope gives a node a negative weight.
-    fn is_outrun(&self, drift: f64, noise: f64) -> bool {
+    pub(super) fn is_outrun(&self, drift: f64, noise: f64) -> bool {
         drift.abs() * self.axis.step <= noise
     }
 
@@ -466,12 +466,12 @@ impl Line {
 }
 
 impl Scratch {
-    fn resize(&mut self, n: usize) {
+    pub(super) fn resize(&mut self, n: usize) {
         self.cost.resize(n, 0.0);
         self.bands.iter_mut().for_each(|band| band.resize(n, 0.0));
     }
 
-    fn set(&mut self, i: usize, row: [f64; 5], cost: f64) {
+    pub(super) fn set(&mut self, i: usize, row: [f64; 5], cost: f64) {
         self.cost[i] = cost;
         for (band, w) in self.bands.iter_mut().zip(row) {
             band[i] = w;
@@ -516,12 +516,12 @@ impl Scratch {
 
 /// A choice of controls at a node: the drift `b + B u` and the price that follow. With a temperature the controls that push
 /// the state are as good as one of price `lambda / D`.
-struct Choice<'a> {
-    frame: &'a Frame,
-    node: usize,
-    state: usize,
-    temperature: Option<f64>,
-    u: &'a mut [f64],
+pub(super) struct Choice<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) node: usize,
+    pub(super) state: usize,
+    pub(super) temperature: Option<f64>,
+    pub(super) u: &'a mut [f64],
 }
 
 impl Choice<'_> {
@@ -546,7 +546,7 @@ impl Choice<'_> {
 
     /// The best controls for one slope.
     #[inline]
-    fn with_slope(&mut self, slope: f64) -> (f64, f64) {
+    pub(super) fn with_slope(&mut self, slope: f64) -> (f64, f64) {
         if let Some(temperature) = self.temperature {
             let push = -self.noise() * slope / temperature;
             return (self.own_drift() + push, -0.5 * push * slope);
@@ -573,7 +573,7 @@ impl Choice<'_> {
 
     /// The best controls where a drift upwards meets the slope above and one downwards that below: the minimum over
     /// both signs, and over no drift.
-    fn upwind(&mut self, (below, above): (f64, f64)) -> (f64, f64) {
+    pub(super) fn upwind(&mut self, (below, above): (f64, f64)) -> (f64, f64) {
         let downward = self.with_slope(below);
         if !self.is_steered() {
             return downward;

@@ -4,3 +4,4 @@
 pub(super) mod best;
 pub(super) mod level;
 pub(super) mod line;
+pub(super) mod rest;

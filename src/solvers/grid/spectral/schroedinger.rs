@@ -39,6 +39,7 @@ pub(super) enum NoLevels {
 }
 
 /// All levels of `H` with what the end value has of each.
+#[derive(Clone)]
 pub(super) struct Levels {
     process: Arc<SteeredProcess>,
     temperature: f64,
@@ -61,6 +62,8 @@ pub(super) struct Levels {
     tail: f64,
     /// Largest entry of `H`.
     stiffness: f64,
+    /// Whether levels decay on the way to the end.
+    passing: bool,
 }
 
 impl Levels {
@@ -108,6 +111,7 @@ impl Levels {
             rule: Rule::legendre(INNER, 0.0, 1.0),
             length: 0.0,
             tail: 0.0,
+            passing: true,
             stiffness: matrix.iter().fold(0.0, |most, entry| entry.abs().max(most)),
         };
         levels.gauge = levels.gauges();
@@ -195,6 +199,35 @@ impl Levels {
         known.map(|(j, climb)| self.gauge[*j] + climb).collect()
     }
 
+    /// A level, from 0.
+    pub(super) fn energy(&self, k: usize) -> f64 {
+        self.energies[k]
+    }
+
+    /// `phi_0^2` at both edges over its largest.
+    pub(super) fn ground_at_edges(&self) -> [f64; 2] {
+        let ground = self.vectors.column(0);
+        let edges = [ground[0], ground[ground.len() - 1]];
+        edges.map(|phi| (phi / ground.amax()).powi(2))
+    }
+
+    /// Leaves the lowest level, of length one and as at the end: `f = phi_0`.
+    pub(super) fn keep_ground(&mut self) {
+        let ground = self.vectors.column(0);
+        let sign = ground[ground.iamax()].signum();
+        self.amplitudes.fill(0.0);
+        self.amplitudes[0] = sign;
+        self.length = 1.0;
+        self.top = 0.0;
+        // What is left of the horizon adds nothing.
+        self.passing = false;
+    }
+
+    /// Takes a constant from the value.
+    pub(super) fn shift_ground(&mut self, by: f64) {
+        self.top += by / self.temperature;
+    }
+
     /// What makes values at these points quick at all times.
     pub(super) fn table(&self, points: Vec<f64>) -> Table {
         let n = self.waves.count();
@@ -224,7 +257,11 @@ impl Levels {
 
     /// `f` at one time.
     pub(super) fn at(&self, t: f64) -> Snapshot<'_> {
-        let left = (self.process.end() - t).max(0.0);
+        let left = if self.passing {
+            (self.process.end() - t).max(0.0)
+        } else {
+            0.0
+        };
         let decay = |e: &f64| (-(e - self.energies[0]) * left / self.temperature).exp();
         let parts = self.energies.iter().zip(&self.amplitudes);
         let parts: Vec<f64> = parts.map(|(e, a)| a * decay(e)).collect();
