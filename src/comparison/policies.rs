@@ -2,11 +2,11 @@
 
 use crate::comparison::control_error::policy_error;
 use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
-use crate::comparison::linear_moments::LinearProcess;
+use crate::comparison::linear_moments::{LinearProcess, Moments};
 use crate::comparison::performance::{of_policy, weights_of};
 use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
 use crate::comparison::quantities::{UNCONTROLLED, count_as_typed, found_with, observed, surest};
-use crate::comparison::rows::{Comparison, Performance};
+use crate::comparison::rows::{Comparison, ControlError, Performance};
 use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
@@ -78,6 +78,40 @@ impl Trials<'_> {
     }
 }
 
+/// The moments of a linear–quadratic problem under an affine reference.
+struct Linear<'a> {
+    process: LinearProcess,
+    reference: &'a dyn Field,
+    own: Moments,
+}
+
+impl<'a> Linear<'a> {
+    fn of(lowered: &Lowered, reference: &'a dyn Field) -> Option<Self> {
+        let process = LinearProcess::of(lowered)?;
+        let own = process.under(reference, None)?;
+        Some(Self {
+            process,
+            reference,
+            own,
+        })
+    }
+
+    /// How far a policy is from the reference and what it costs, where it is affine.
+    fn measured(
+        &self,
+        policy: &dyn Field,
+        is_reference: bool,
+    ) -> Option<(Option<ControlError>, Performance)> {
+        if is_reference {
+            return Some((None, self.own.performance(None)));
+        }
+        let along = self.process.under(self.reference, Some(policy))?;
+        let under = self.process.under(policy, Some(self.reference))?;
+        let performance = under.performance(Some(self.own.cost));
+        Some((Some(along.control_error()), performance))
+    }
+}
+
 /// Measures every policy against the best of them.
 pub(super) fn compare_policies(
     lowered: &Lowered,
@@ -94,11 +128,7 @@ pub(super) fn compare_policies(
         start: lowered.draw_start(&streams.role("start"), 0, lowered.problem.run.paths),
         noise: streams.role("noise"),
     };
-    let linear = trials.reference.and_then(|reference| {
-        let process = LinearProcess::of(lowered)?;
-        let own = process.under(reference, None)?;
-        Some((process, reference, own))
-    });
+    let linear = trials.reference.and_then(|of| Linear::of(lowered, of));
     // Weights of paths lead to what is paid at an end.
     let ends = !lowered.problem.is_endless();
     let temperature = lowered.facts.temperature.as_ref().ok().copied();
@@ -117,29 +147,18 @@ pub(super) fn compare_policies(
             continue;
         };
         let is_reference = reference.is_some_and(|r| r.id == solution.id);
-        let other = trials.reference.filter(|_| !is_reference);
-        let exact = linear.as_ref().and_then(|(process, reference, own)| {
-            if is_reference {
-                return Some((None, own.performance(None)));
-            }
-            let along = process.under(*reference, Some(policy))?;
-            let under = process.under(policy, Some(*reference))?;
-            Some((
-                Some(along.control_error()),
-                under.performance(Some(own.cost)),
-            ))
-        });
-        if let Some((error, performance)) = exact {
+        if let Some(linear) = &linear
+            && let Some((error, performance)) = linear.measured(policy, is_reference)
+        {
+            let weights = |t| weights_of(&trials.walk(policy), &trials.start, t);
             row.control_error = error;
-            row.performance = Some(match temperature {
-                Some(temperature) => Performance {
-                    weights: Some(weights_of(&trials.walk(policy), &trials.start, temperature)),
-                    ..performance
-                },
-                None => performance,
+            row.performance = Some(Performance {
+                weights: temperature.map(weights),
+                ..performance
             });
             continue;
         }
+        let other = trials.reference.filter(|_| !is_reference);
         row.control_error =
             other.map(|other| policy_error(&trials.error_of(policy, other), optimal.as_ref()));
         if lowered.has_end_cost() && closed {
@@ -148,9 +167,8 @@ pub(super) fn compare_policies(
             row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
         }
     }
-    if let Some((process, _, _)) = &linear
-        && let Some(moments) = process.under(&Unsteered(&lowered.compiled.steered), None)
-    {
+    let idle = Unsteered(&lowered.compiled.steered);
+    if let Some(moments) = linear.and_then(|linear| linear.process.under(&idle, None)) {
         comparison.name(UNCONTROLLED, moments.cost);
     }
     comparison.reference = reference.map(|r| r.id.clone());
@@ -166,6 +184,11 @@ pub(super) fn compare_policies(
             comparison.name(name, value);
         }
     }
+    name_costs(lowered, solutions, comparison);
+}
+
+/// Names what each method says its policy costs and what it was measured to cost.
+fn name_costs(lowered: &Lowered, solutions: &[Solution], comparison: &mut Comparison) {
     for solution in solutions {
         if let Some(value) = solution.answer.cost {
             comparison.name(format!("value_{}", solution.id), value);

@@ -385,8 +385,14 @@ fn read_rest(
         paths: run.paths,
         path,
     };
-    let drawn = (&time_settings, paths);
-    let asked = read_asked(reader, root, &sections.run, &setup, law, drawn);
+    let asked = read_asked(
+        reader,
+        root,
+        &sections.run,
+        &setup,
+        law,
+        (&time_settings, paths),
+    );
     let definitions = reader.defined_values(&sections.define);
     let units = read_unit_table(reader, root, sections, statement.names.as_deref());
     let (task, dynamics) = (said.task?, said.dynamics?);
