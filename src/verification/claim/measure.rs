@@ -24,6 +24,8 @@ const NARROW: f64 = 0.3;
 const FEW_DRAWS: f64 = 0.05;
 /// Parts of all paths that are tried before all are.
 const STAGES: [usize; 4] = [64, 16, 4, 1];
+/// Rates along paths cost a run for each node of their stencil: part of the paths.
+const RATES: usize = 8;
 /// Fewest paths.
 const FEWEST: usize = 256;
 /// Tolerance path by path, relative to the spread of the sides.
@@ -98,7 +100,16 @@ pub fn measure(
     }
     let mut meter = Meter::new(numbers, opened, effort);
     match sides.level {
-        Level::Number => sharpened(&mut meter, sides, at, effort),
+        Level::Number => {
+            let all = || sides.left.iter().chain(&sides.right);
+            let part = if all().any(|e| meter.has_path_rates(*e)) {
+                RATES
+            } else {
+                1
+            };
+            let paths = effort.paths / part;
+            sharpened(&mut meter, sides, at, Effort { paths, ..effort })
+        }
         Level::Field if numbers.exact.is_none() => {
             field_at_start(&mut meter, &mut opened.clone(), sides)
         }
