@@ -12,7 +12,7 @@ use crate::report::table::Table;
 use crate::report::terminal::Style;
 use crate::study::exit::Exit;
 use crate::verification::claim::Decided;
-use crate::verification::claim::measure::CONFIDENCE;
+use crate::verification::claim::measurement::CONFIDENCE;
 use crate::verification::claim::numbers::Unmeasured;
 use crate::verification::verdict::Verdict;
 use serde_json::json;

@@ -77,7 +77,7 @@ fn claim(kind: &str, is: bool, at: Option<f64>, sides: (&str, &str)) -> Claim {
 
 /// One claim of a random template.
 fn draw(draws: &mut Draws, law: &Line) -> Claim {
-    let is = draws.next() % 2 == 0;
+    let is = draws.next().is_multiple_of(2);
     let f = function(draws);
     let t = draws.number(0.1, 0.9);
     let (m, v) = law.at(t);

@@ -3,7 +3,8 @@
 use crate::derivation::claim::ground::Ground;
 use crate::derivation::claim::identity::{Identity, Link, Misread, Mode};
 use crate::derivation::claim::proof::{Proof, prove_link};
-use crate::verification::claim::measure::{Measurement, measure};
+use crate::verification::claim::measure::measure;
+use crate::verification::claim::measurement::Measurement;
 use crate::verification::claim::meter::Effort;
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
 use crate::verification::claim::probe::{Explanation, probe};

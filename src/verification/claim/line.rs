@@ -18,6 +18,8 @@ const LOOKS: usize = 8;
 /// Halvings of a panel, and panels altogether.
 const DEEPEST: u32 = 60;
 const MOST: usize = 8192;
+/// Width of a panel relative to its place, where nodes can still be told from its ends.
+const NARROWEST: f64 = 4096.0 * f64::EPSILON;
 /// The box ends where what lies beyond is this part of the largest value met, and is no wider than this many
 /// standard deviations.
 const NEGLIGIBLE: f64 = 1e-19;
@@ -194,7 +196,8 @@ fn adaptive(g: &OnPoints<'_>, edges: &[f64]) -> Integral {
         let limit = ROUNDING * scale;
         let (coarse, fine): (Vec<Panel>, Vec<Panel>) = done.into_iter().partition(|p| {
             let rounding = 4.0 * f64::EPSILON * p.scale;
-            p.error > limit.max(rounding) && p.depth < DEEPEST
+            let resolved = p.b - p.a > NARROWEST * p.a.abs().max(p.b.abs());
+            p.error > limit.max(rounding) && p.depth < DEEPEST && resolved
         });
         done = fine;
         if coarse.is_empty() || done.len() + 2 * coarse.len() > MOST {
@@ -298,6 +301,13 @@ mod tests {
                 "{found:?} against {exact}"
             );
         }
+    }
+
+    #[test]
+    fn a_pole_away_from_zero_is_not_hit() {
+        let f = |x: f64| (x - 0.1).abs().powf(-0.5);
+        let found = mean(f, &[at(0.1)]).expect("finite");
+        assert!(found.error < 1e-7 * found.value, "{found:?}");
     }
 
     #[test]

@@ -356,6 +356,16 @@ impl<'a> Meter<'a> {
         Ok(rate)
     }
 
+    /// Whether a mean is differentiated by time whose law is known along paths alone.
+    pub fn has_path_rates(&self, e: Expr) -> bool {
+        self.atoms(e).into_iter().any(|atom| match self.form(atom) {
+            Some((Form::Mean { law, .. }, order)) => {
+                order > 0 && (self.numbers.exact.is_none() || matches!(law, Law::Controlled(_)))
+            }
+            _ => false,
+        })
+    }
+
     fn stencil(&self, order: u32, t: f64, step: f64) -> (Vec<f64>, Vec<f64>) {
         let nodes = stencil::nodes(t, self.numbers.start, self.numbers.end, step);
         let weights = stencil::weights(t, &nodes)[order as usize];
@@ -378,7 +388,11 @@ impl<'a> Meter<'a> {
             PATH_STEP * (self.numbers.end - self.numbers.start),
         );
         let mut total: Option<Sampled> = None;
-        for (to, weight) in nodes.into_iter().zip(weights) {
+        let used = nodes
+            .into_iter()
+            .zip(weights)
+            .filter(|(_, weight)| *weight != 0.0);
+        for (to, weight) in used {
             let one = self.sample(atom, law, from, to)?;
             let total = total.get_or_insert_with(|| Sampled {
                 extrapolated: vec![0.0; one.extrapolated.len()],

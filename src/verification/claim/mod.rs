@@ -3,6 +3,7 @@
 pub mod decide;
 mod line;
 pub mod measure;
+pub mod measurement;
 mod meter;
 pub mod numbers;
 mod paths;

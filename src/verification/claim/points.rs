@@ -7,7 +7,7 @@ use crate::expr::{Expr, Node};
 use crate::field::draws::draw_mixture;
 use crate::numeric::batch::Batch;
 use crate::problem::meant::law::Mixture;
-use crate::verification::claim::measure::{Measurement, times, worst};
+use crate::verification::claim::measurement::{Measurement, times, worst};
 use crate::verification::claim::meter::Meter;
 use crate::verification::claim::numbers::{Numbers, Unmeasured};
 use crate::verification::verdict::{Residual, Verdict};
