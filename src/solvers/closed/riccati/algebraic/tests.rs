@@ -111,16 +111,16 @@ fn a_longer_horizon_tends_to_it_at_the_rate_of_the_closed_loop() {
     let observed = (far(6.0) / far(9.0)).ln() / 6.0;
     // Complex rates: the distance swings as it decays.
     assert!(
-        (observed + slowest).abs() < 0.25 * -slowest,
+        (observed + slowest).abs() < 0.05 * -slowest,
         "{observed} {slowest}"
     );
-    assert!(far(30.0) < 1e-9);
+    assert!(far(30.0) < 1e-8);
     let cost = |end: f64| {
         let horizon = format!("[0.0, {end:?}]");
         let finite = solved(OSCILLATOR, &horizon, "[1.0, 0.0]", PRICE);
         finite.cost.expect("a cost").value
     };
-    assert!((cost(40.0) - cost(30.0) - 10.0 * c).abs() < 1e-8);
+    assert!((cost(40.0) - cost(30.0) - 10.0 * c).abs() < 1e-7);
 }
 
 #[test]
