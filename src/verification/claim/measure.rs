@@ -28,7 +28,9 @@ const RATES: usize = 8;
 /// Fewest paths.
 const FEWEST: usize = 256;
 /// Tolerance path by path, relative to the spread of the sides.
-const ON_PATHS: f64 = 0.05;
+const ON_PATHS: f64 = 0.06;
+/// Steps of a claim path by path, whose error falls with the root of the step, in those of a mean.
+const STEPS_ON_PATHS: usize = 8;
 /// Most paths, and part of the effort, of a claim path by path.
 const MOST_PATHS: usize = 1 << 14;
 /// Part of the change between two steps left after extrapolation, and paths from which tails are looked at.
@@ -177,7 +179,7 @@ fn paths(meter: &mut Meter<'_>, opened: &Opened, sides: &Sides) -> Result<Measur
     let law = opened.law.as_ref().ok_or(Unmeasured::NoLaw)?;
     let mut both = sides.left.clone();
     both.extend(&sides.right);
-    let finest = 4 * meter.effort().steps;
+    let finest = STEPS_ON_PATHS * meter.effort().steps;
     let paths = (meter.effort().paths / 8).clamp(FEWEST, MOST_PATHS);
     let ends = meter.ends(law);
     let levels = meter.levels(law, &both, paths, [finest / 4, finest], ends)?;
