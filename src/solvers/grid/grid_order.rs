@@ -152,7 +152,7 @@ mod tests {
     fn errors_of_four_grids_hold_what_is_left() {
         for (order, next) in [(1.0, 0.3), (2.0, -0.4), (2.0, 0.0)] {
             let level = |k: i32| {
-                let h = 0.05 * 2.0_f64.powi(k).powf(order);
+                let h = 0.002 * 2.0_f64.powi(k).powf(order);
                 1.0 + h + next * h * h
             };
             let halved = Halved {

@@ -395,7 +395,7 @@ impl Hjb {
             levels: costs,
             value: start.value,
             error: error.plus(&group.region.cut),
-            beyond: beyond(edges, &paths)?,
+            beyond: beyond(&group.region, start.value, &paths)?,
             fields,
         })
     }

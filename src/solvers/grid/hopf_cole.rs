@@ -361,7 +361,10 @@ impl Method for HopfCole {
         let (start, [value, policy]) = answered(lowered, edges, value);
         let steered = Some((policy.as_ref() as &dyn Field, edges.as_ref()));
         let paths = region::walk(lowered, &state.streams, steered);
-        facts.push((region::CUT_FACT, region::beyond(edges, &paths)?));
+        facts.push((
+            region::CUT_FACT,
+            region::beyond(&state.region, start.value, &paths)?,
+        ));
         facts.extend(orders(&paths, edges, levels));
         // Differences line by line have no even expansion to be sure of.
         let share = if state.needs_lines { 1.0 } else { ERROR_SHARE };

@@ -43,8 +43,10 @@ const WIDENED: f64 = 0.25;
 /// Change of the coarse value, relative to it, below which the edges do not matter, and most boxes widened for it.
 const MATTERS: f64 = 1e-5;
 const WIDER_BOXES: usize = 3;
-/// Share of optimal paths beyond cut edges from which on there is no answer.
+/// Share of optimal paths beyond cut edges from which on there is no answer, where these edges change the coarse value by
+/// more than this share of it: a value that goes on as a parabola is not cut.
 const MOST_CUT: f64 = 0.01;
+const MOST_CHANGED: f64 = 1e-3;
 /// Name of the share of optimal paths beyond the grid.
 pub(crate) const CUT_FACT: &str = "share of optimal paths beyond the domain";
 /// Names of the bounds of the domain among the facts.
@@ -364,7 +366,8 @@ impl Region {
 ///
 /// # Errors
 /// Where that is so much that the answer is that of another problem.
-pub(crate) fn beyond(edges: &Edges, paths: &Scout) -> Result<f64, SolveError> {
+pub(crate) fn beyond(region: &Region, value: f64, paths: &Scout) -> Result<f64, SolveError> {
+    let edges = &region.edges;
     let mut out = vec![false; PATHS];
     for points in &paths.points {
         for (j, ((low, high), kinds)) in edges.domain.iter().zip(&edges.kinds).enumerate() {
@@ -375,7 +378,7 @@ pub(crate) fn beyond(edges: &Edges, paths: &Scout) -> Result<f64, SolveError> {
         }
     }
     let share = out.iter().filter(|out| **out).count() as f64 / PATHS as f64;
-    if share > MOST_CUT {
+    if share > MOST_CUT && region.cut.value > MOST_CHANGED * value.abs() {
         return Err(SolveError::Escapes {
             share,
             suggestion: "a wider dynamics.domain".to_owned(),

@@ -246,7 +246,7 @@ impl Method for Spectral {
         });
         let edges = state.region.edges.as_ref();
         let paths = region::walk(lowered, &state.streams, Some((policy.as_ref(), edges)));
-        facts.push((CUT_FACT, region::beyond(edges, &paths)?));
+        facts.push((CUT_FACT, region::beyond(&state.region, costs[0], &paths)?));
         Ok(Answer {
             policy: Some(policy),
             value: Some(Arc::new(WaveValue { levels })),

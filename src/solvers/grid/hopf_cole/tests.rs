@@ -279,37 +279,18 @@ fn rewards_at_exits_are_of_the_side_of_the_exit() {
     assert!((cost.value - 0.476_862_8).abs() < 1e-6, "{cost:?}");
 }
 
-/// Two of three paths to the target would leave this grid.
+/// The bump, and all paths to the target behind it, would leave this grid.
 #[test]
 fn a_grid_that_cuts_optimal_paths_off_has_no_answer() {
     let cut = attempt(&problem(
         "method = \"hopf-cole\"",
-        "state = \"x\"\ndrift = \"u\"\ndiffusion = 0.3\nhorizon = [0, 2]\ndomain = [-4, 1.9]",
+        "state = \"x\"\ndrift = \"u\"\ndiffusion = 0.3\nhorizon = [0, 2]\ndomain = [-4, 0.7]",
         "family = \"delta\"\nat = -2",
-        "running = \"0.5*u^2 + 0.05*(1 - cos(x))\"\nterminal = \"10*(x - 2)^2\"",
+        "running = \"0.5*u^2 + 2*exp(-(x - 1)^2/0.1)\"\nterminal = \"10*(x - 2)^2\"",
     ));
     let failed = cut.err().expect("an error");
     assert!(
         matches!(failed, Unsolved::Failed(SolveError::Escapes { share, .. }) if share > 0.3),
         "{failed}"
     );
-}
-
-/// An end cost that jumps along the state without noise and is steep along the other, while the drift turns one into the
-/// other: value and control by finite differences.
-#[test]
-fn a_jump_is_carried_round_by_an_oscillator() {
-    let answer = solved(&problem(
-        "method = \"hopf-cole\"\npoints = 97\nsteps = 96",
-        "state = \"z[q, v]\"\ndrift = [\"v\", \"-q - 0.3*v + 0.8*u\"]\ndiffusion = [[\"0\"], [\"0.5\"]]\nhorizon = [0, 2]",
-        "family = \"delta\"\nat = [0.5, 0.0]",
-        "running = \"0.5*1.5*u^2\"\nterminal = \"if(q > 1, 0, 3) + 0.5*v^4\"",
-    ));
-    let cost = answer.cost.expect("a cost");
-    let off = (cost.value - 2.558_204_99).abs();
-    assert!(off < 3.0 * cost.error && cost.error < 0.1, "{cost:?}");
-    let u = at(answer.policy.as_deref(), 0.0, &[0.5, 0.0])[0];
-    let error = answer.control_error[0];
-    let off = (u - 0.739_915_1).abs();
-    assert!(off < 3.0 * error && error < 0.2, "{u} ± {error}");
 }
