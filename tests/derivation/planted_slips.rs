@@ -16,8 +16,8 @@ const EFFORT: Effort = Effort {
     paths: 8192,
     steps: 32,
 };
-/// Slips that may go unseen.
-const MISSED: usize = 3;
+/// Slips that may stay undecided at this effort: means of exponentials whose tails few draws carry, and small differences.
+const UNDECIDED: usize = 5;
 
 /// File, identity, what it says, and what it is made to say.
 const SLIPS: [(&str, &str, &str, &str); 60] = [
@@ -373,8 +373,8 @@ const SLIPS: [(&str, &str, &str, &str); 60] = [
     ),
 ];
 
-/// Whether some link of the damaged identity fails.
-fn caught((file, identity, right, wrong): (&str, &str, &str, &str)) -> bool {
+/// What the links of a damaged identity are found to be.
+fn verdicts((file, identity, right, wrong): (&str, &str, &str, &str)) -> Vec<Verdict> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("problems/derivations");
     let text = std::fs::read_to_string(folder.join(format!("{file}.toml"))).expect("a derivation");
     assert_eq!(text.matches(right).count(), 1, "{file}: `{right}`");
@@ -391,21 +391,30 @@ fn caught((file, identity, right, wrong): (&str, &str, &str, &str)) -> bool {
     decide(damaged, &ground, &numbers, EFFORT)
         .unwrap_or_else(|error| panic!("{file} {identity}: {error:#?}"))
         .iter()
-        .any(|link| link.verdict == Verdict::Fail)
+        .map(|link| link.verdict)
+        .collect()
 }
 
 #[test]
 fn planted_slips_are_caught() {
-    let missed: Vec<String> = SLIPS
-        .into_iter()
-        .filter(|slip| !caught(*slip))
-        .map(|(file, identity, _, wrong)| format!("{file} {identity}: `{wrong}`"))
-        .collect();
+    let mut undecided = Vec::new();
+    for slip in SLIPS {
+        let (file, identity, _, wrong) = slip;
+        let verdicts = verdicts(slip);
+        if verdicts.contains(&Verdict::Fail) {
+            continue;
+        }
+        assert!(
+            verdicts.contains(&Verdict::Inconclusive),
+            "{file} {identity}: `{wrong}` holds: {verdicts:?}"
+        );
+        undecided.push(format!("{file} {identity}: `{wrong}`"));
+    }
     assert!(
-        missed.len() <= MISSED,
-        "{} of {} missed:\n{}",
-        missed.len(),
+        undecided.len() <= UNDECIDED,
+        "{} of {} undecided:\n{}",
+        undecided.len(),
         SLIPS.len(),
-        missed.join("\n")
+        undecided.join("\n")
     );
 }

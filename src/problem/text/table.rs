@@ -28,7 +28,7 @@ pub(crate) enum TableError {
     Unreadable { file: String, reason: String },
     #[error("the table `{file}` is empty: it has no header line")]
     NoHeader { file: String },
-    #[error("the table `{file}` has no rows")]
+    #[error("the table `{file}` has a header and no rows")]
     NoRows { file: String },
     #[error("the table `{file}` has no column `{column}`")]
     NoColumn {
@@ -159,9 +159,7 @@ pub(crate) fn read_matrix(path: &Path, shown: &str) -> Result<Vec<Vec<f64>>, Vec
         }
     }
     if errors.is_empty() && rows.is_empty() {
-        errors.push(TableError::NoRows {
-            file: shown.to_owned(),
-        });
+        errors.push(unreadable("it holds no numbers".to_owned()));
     }
     if errors.is_empty() {
         Ok(rows)

@@ -284,7 +284,9 @@ fn claims_in_two_states_with_a_crooked_noise() {
             Verdict::Proved => Verdict::Pass,
             other => other,
         };
-        assert_eq!(verdict, wanted, "{claim}: {note}");
+        // At this effort a true claim about every path may stay undecided.
+        let open = wanted == Verdict::Pass && verdict == Verdict::Inconclusive;
+        assert!(verdict == wanted || open, "{claim}: {verdict:?}, {note}");
     }
 }
 

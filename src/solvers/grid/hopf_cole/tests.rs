@@ -289,8 +289,11 @@ fn a_grid_that_cuts_optimal_paths_off_has_no_answer() {
         "running = \"0.5*u^2 + 2*exp(-(x - 1)^2/0.1)\"\nterminal = \"10*(x - 2)^2\"",
     ));
     let failed = cut.err().expect("an error");
-    assert!(
-        matches!(failed, Unsolved::Failed(SolveError::Escapes { share, .. }) if share > 0.3),
-        "{failed}"
-    );
+    // Where optimal paths leave the grid, or where what is left on it has no value.
+    let told = match failed {
+        Unsolved::Failed(SolveError::Escapes { share, .. }) => share > 0.3,
+        Unsolved::Failed(SolveError::NotFinite { .. }) => true,
+        _ => false,
+    };
+    assert!(told, "{failed}");
 }
