@@ -19,7 +19,7 @@ pub struct MatrixField {
     /// The entries where they are constant.
     fixed: Option<Batch>,
     /// Where they also are many, the matrix and its transpose.
-    dense: Option<[DMatrix<f64>; 2]>,
+    dense: Option<Box<[DMatrix<f64>; 2]>>,
 }
 
 impl MatrixField {
@@ -57,7 +57,7 @@ impl MatrixField {
             field.fixed = Some(field.values(0.0, Batch::zeros(1, 0).as_ref()));
             if 2 * field.places.len() > field.rows * field.columns {
                 let matrix = field.at(0.0, &[]);
-                field.dense = Some([matrix.clone(), matrix.transpose()]);
+                field.dense = Some(Box::new([matrix.clone(), matrix.transpose()]));
             }
         }
         Ok(field)

@@ -76,9 +76,7 @@ fn table_schema(table: &TableSchema, vocabulary: &Vocabulary) -> Value {
     let object = || object(table.keys.iter().chain(added.iter().copied()), vocabulary);
     let mut schema = match table.shape {
         Shape::Single => object(),
-        Shape::Free(form) => {
-            json!({ "type": "object", "additionalProperties": form_schema(&form, vocabulary) })
-        }
+        Shape::Free(form) => named(&form, vocabulary),
         Shape::List if table.name == "solver" => {
             json!({ "type": "array", "items": solver_schema(table, vocabulary) })
         }
@@ -172,6 +170,21 @@ fn field_schema(vocabulary: &Vocabulary) -> Value {
     json!({ "anyOf": forms })
 }
 
+/// Values by names of the user's; numbers may come from a file.
+fn named(form: &Form, vocabulary: &Vocabulary) -> Value {
+    let mut value = form_schema(form, vocabulary);
+    if matches!(form, Form::Numbers) {
+        let file = json!({
+            "type": "object",
+            "properties": { "file": { "type": "string" } },
+            "required": ["file"],
+            "additionalProperties": false,
+        });
+        value = json!({ "anyOf": [value, file] });
+    }
+    json!({ "type": "object", "additionalProperties": value })
+}
+
 fn form_schema(form: &Form, vocabulary: &Vocabulary) -> Value {
     let count = |least: usize| json!({ "type": "integer", "minimum": least });
     let or_list = |one: Value| json!({ "anyOf": [one, { "type": "array", "items": one }] });
@@ -193,19 +206,7 @@ fn form_schema(form: &Form, vocabulary: &Vocabulary) -> Value {
         Form::Names => or_list(json!({ "type": "string" })),
         Form::Field(_) => field_schema(vocabulary),
         Form::Table(name) => object(part(name).iter(), vocabulary),
-        Form::Free(form) => {
-            let mut value = form_schema(form, vocabulary);
-            if matches!(**form, Form::Numbers) {
-                let file = json!({
-                    "type": "object",
-                    "properties": { "file": { "type": "string" } },
-                    "required": ["file"],
-                    "additionalProperties": false,
-                });
-                value = json!({ "anyOf": [value, file] });
-            }
-            json!({ "type": "object", "additionalProperties": value })
-        }
+        Form::Free(form) => named(form, vocabulary),
         Form::Either(forms) => {
             let forms: Vec<Value> = forms.iter().map(|f| form_schema(f, vocabulary)).collect();
             json!({ "anyOf": forms })

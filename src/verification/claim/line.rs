@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn kinks_jumps_growth_and_poles() {
         let root = (2.0 / std::f64::consts::PI).sqrt();
-        let cases: [(fn(f64) -> f64, f64, f64); 5] = [
+        type Case = (fn(f64) -> f64, f64, f64);
+        let cases: [Case; 5] = [
             (|x| x.abs(), root, 1e-13),
             (|x| if x > 0.0 { x } else { 0.0 }, root / 2.0, 1e-13),
             // 1 / sqrt(1 - 2 k), k = 0.45.

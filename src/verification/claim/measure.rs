@@ -21,6 +21,8 @@ const PART_OF_SPREAD: f64 = 0.5;
 const NARROW: f64 = 0.3;
 /// Part of the variance that one draw may carry before the mean is that of a few draws.
 const FEW_DRAWS: f64 = 0.05;
+/// The same of squares of differences along paths, whose tails are those of squares.
+const FEW_PATHS: f64 = 0.25;
 /// Parts of all paths that are tried before all are.
 const STAGES: [usize; 4] = [64, 16, 4, 1];
 /// Rates along paths cost a run for each node of their stencil: part of the paths.
@@ -260,7 +262,7 @@ fn left_over(
     let change = pairwise_sum(&changes) / paths as f64;
     let bias = left * change.abs() + ROUNDING * scale;
     let error = mean.standard_error().unwrap_or(0.0);
-    let is_heavy = paths > MANY && mean.largest_share() > FEW_DRAWS;
+    let is_heavy = paths > MANY && mean.largest_share() > FEW_PATHS;
     let doubt = match (is_finite, is_heavy) {
         (false, _) => Some("no finite value on some paths"),
         (_, true) => Some("heavy tails: few paths carry the difference"),

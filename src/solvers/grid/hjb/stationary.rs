@@ -208,7 +208,7 @@ impl Method for StationaryHjb {
         };
         let squares = [0, 1, 2].map(|k| seen(costs[k] - costs[k + 1]).powi(2));
         answer.facts.extend(observed_orders(squares));
-        let order = f64::from(self.0.order());
+        let order = self.0.order();
         answer.facts.push((EXPECTED_ORDER_FACT, order));
         if lowered.averages() {
             answer.push(AVERAGE_COST, cost);
