@@ -170,7 +170,7 @@ pub enum Transition {
         diffusivity: DMatrix<f64>,
     },
     /// The same with coefficients that depend on time.
-    TimeDependent(Coefficients),
+    TimeDependent(Box<Coefficients>),
 }
 
 impl Transition {
@@ -504,7 +504,7 @@ fn affine_transition(
     let is_constant = fields.iter().all(MatrixField::is_constant);
     let coefficients = Coefficients(fields);
     if !is_constant {
-        return Ok(Some(Transition::TimeDependent(coefficients)));
+        return Ok(Some(Transition::TimeDependent(Box::new(coefficients))));
     }
     let [matrix, shift, diffusivity] = coefficients.at(0.0);
     Ok(Some(Transition::Linear {
