@@ -4,7 +4,7 @@
 //! rho V = min over u of { (b + B u) V' + 1/2 D V'' + q + 1/2 u' R u },      without a discount  c = min over u of { ... }
 //! ```
 //!
-//! by policy iteration on a grid for each state ([`crate::solvers::grid::lines::rest`]), the least average cost `c` and the
+//! by policy iteration on a grid for each state (`lines::rest`), the least average cost `c` and the
 //! value up to a constant together; averages of `V` over the start law are zero then. Values, average costs and policies
 //! of the states are added. Four grids, points halved from each to the next, show the order; `central` extrapolates the
 //! two finest, and a part of the distance to the same on the next two is the error.

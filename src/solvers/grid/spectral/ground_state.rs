@@ -4,7 +4,7 @@
 //! c psi = -lambda L psi + q psi,      psi = e^{-w} phi_0,      V = lambda w - lambda log phi_0,      c = E_0
 //! ```
 //!
-//! with the levels of [`super::schroedinger`]: `c` is the lowest, `(E_1 - E_0) / lambda` the rate at which the optimal process
+//! with the levels of `schroedinger`: `c` is the lowest, `(E_1 - E_0) / lambda` the rate at which the optimal process
 //! forgets where it was (`spectral_gap`), `phi_0^2` its density at rest. Averages of `V` over the start law are zero. The
 //! same on three quarters of the waves, and with `phi = 0` at the edges, tells the error.
 //!
