@@ -15,6 +15,22 @@ pub struct QuadraticForm {
     pub quadratic: BTreeMap<(usize, usize), Expr>,
 }
 
+impl QuadraticForm {
+    /// The symmetric matrix `M` of second derivatives: the form is `1/2 s'M s` and what is of lower degree.
+    pub fn curvature(&self, graph: &mut Graph) -> Vec<Vec<Expr>> {
+        let (size, zero) = (self.linear.len(), graph.zero());
+        let mut matrix = vec![vec![zero; size]; size];
+        for (&(i, j), &entry) in &self.quadratic {
+            if i == j {
+                matrix[i][i] = graph.linear(&[(Rational::integer(2), entry)]);
+            } else {
+                (matrix[i][j], matrix[j][i]) = (entry, entry);
+            }
+        }
+        matrix
+    }
+}
+
 /// Indices of the symbols of a monomial, the smaller first; `NONE` for no symbol.
 type Monomial = (u32, u32);
 const NONE: u32 = u32::MAX;

@@ -127,17 +127,8 @@ impl Blocked {
 /// `1/2 x'M x + m.x + m_0` where it is written as a polynomial of degree two.
 fn read_quadratic(graph: &mut Graph, e: Expr, state: &[Expr]) -> Option<Quadratic> {
     let form = graph.quadratic_form(e, state)?;
-    let zero = graph.zero();
-    let mut matrix = vec![vec![zero; state.len()]; state.len()];
-    for ((i, j), entry) in form.quadratic {
-        if i == j {
-            matrix[i][i] = graph.of(2 * entry);
-        } else {
-            (matrix[i][j], matrix[j][i]) = (entry, entry);
-        }
-    }
     Some(Quadratic {
-        matrix,
+        matrix: form.curvature(graph),
         vector: form.linear,
         constant: form.constant,
     })

@@ -318,15 +318,7 @@ pub(crate) fn effort(graph: &mut Graph, stated: &Stated) -> Result<Effort, Obsta
 /// The parts where the running cost is written as a polynomial of degree two in the control.
 fn read_effort(graph: &mut Graph, stated: &Stated) -> Option<Effort> {
     let form = graph.quadratic_form(stated.running, &stated.control)?;
-    let (m, zero) = (stated.control.len(), graph.zero());
-    let mut matrix = vec![vec![zero; m]; m];
-    for ((i, j), entry) in form.quadratic {
-        if i == j {
-            matrix[i][i] = graph.of(2 * entry);
-        } else {
-            (matrix[i][j], matrix[j][i]) = (entry, entry);
-        }
-    }
+    let (matrix, zero) = (form.curvature(graph), graph.zero());
     let mut slope = form.linear;
     for entry in &mut slope {
         if graph.is_provably_zero(*entry) {
