@@ -120,7 +120,8 @@ pub fn policy_error(along: &PolicyPaths, optimal: Option<&PolicyPaths>) -> Contr
     }
 }
 
-fn scaled(estimate: &Estimate, factor: f64) -> Estimate {
+/// With a factor, its error too.
+pub(super) fn scaled(estimate: &Estimate, factor: f64) -> Estimate {
     Estimate::new(
         estimate.value * factor,
         estimate.error * factor.abs(),
@@ -129,7 +130,7 @@ fn scaled(estimate: &Estimate, factor: f64) -> Estimate {
 }
 
 /// Square root with its propagated error.
-fn root(estimate: &Estimate) -> Estimate {
+pub(super) fn root(estimate: &Estimate) -> Estimate {
     let value = estimate.value.max(0.0).sqrt();
     let error = if value > 0.0 {
         (0.5 * estimate.error / value).min(estimate.error.sqrt())

@@ -22,6 +22,7 @@
 //! # Checked by
 //! Simulated paths, and the value of the Riccati equation.
 
+use crate::comparison::control_error::{root, scaled};
 use crate::comparison::rows::{ControlError, Performance};
 use crate::derivation::control::riccati::linear_quadratic;
 use crate::discretization::matrix_field::MatrixField;
@@ -177,13 +178,10 @@ impl Moments {
 
     /// The distance of a policy from the reference whose moments these are.
     pub(super) fn control_error(&self) -> ControlError {
-        let (square, energy) = (self.squared_difference, self.squared_control.value);
-        let root = square.value.max(0.0).sqrt();
-        let error = (square.error / (2.0 * root)).min(square.error.sqrt());
-        let scale = energy.sqrt();
+        let (square, energy) = (&self.squared_difference, self.squared_control.value);
         ControlError {
-            absolute: Estimate::new(root, error, square.kind),
-            relative: Estimate::new(root / scale, error / scale, square.kind),
+            absolute: root(square),
+            relative: root(&scaled(square, 1.0 / energy)),
             path_divergence: None,
             profile: Vec::new(),
         }
