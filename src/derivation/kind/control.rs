@@ -12,8 +12,8 @@ use crate::derivation::kind::whole::{Derivation, Outline};
 use crate::derivation::law::{generator, ito, policy_law};
 use crate::derivation::structure::Finding;
 use crate::derivation::structure::facts::{Facts, Known};
-use crate::expr::Graph;
 use crate::expr::arithmetic::dot;
+use crate::expr::{Expr, Graph};
 use crate::problem::meant::model::Calculus;
 use crate::problem::meant::task::Sense;
 
@@ -150,6 +150,34 @@ fn solved(
     Ok(())
 }
 
+/// A test function under the cheapest control, from the expressions as typed.
+struct Still {
+    generated: f64,
+    /// `f . grad phi`.
+    carried: f64,
+    slope: Vec<f64>,
+}
+
+impl Still {
+    fn of(
+        graph: &Graph,
+        stated: &Stated,
+        (cheapest, test): (&[Expr], Expr),
+        at: &Point,
+    ) -> Option<Self> {
+        let mut off: Point = at.clone();
+        let rest = graph.evaluate_all(cheapest, at)?;
+        off.extend(stated.control.iter().copied().zip(rest));
+        let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
+        let slope = as_typed::gradient(graph, &stated.state, test, at)?;
+        Some(Self {
+            generated: as_typed::generator(graph, &stated.state, &still, test, at)?,
+            carried: still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum(),
+            slope,
+        })
+    }
+}
+
 /// Generator, least cost rate, policy and the drift under it, against the expressions as typed.
 ///
 /// # Errors
@@ -174,13 +202,11 @@ pub fn cross_check(
     let domain = setting.domain.as_deref();
     let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
     let forward = |graph: &Graph, at: &Point| {
-        let mut off: Point = at.clone();
-        let rest = graph.evaluate_all(&cheapest, at)?;
-        off.extend(stated.control.iter().copied().zip(rest));
-        let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
-        let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
-        let slope = as_typed::gradient(graph, &stated.state, test, at)?;
-        let carried: f64 = still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum();
+        let Still {
+            generated,
+            carried,
+            slope,
+        } = Still::of(graph, stated, (&cheapest, test), at)?;
         let best = as_typed::least_cost_rate(graph, stated, &slope, at)?;
         let (least, control) = best.split_first()?;
         let mut on: Point = at.clone();
@@ -211,21 +237,22 @@ fn cross_check_along(
     let generated = controlled.process.generated(test);
     let slope = controlled.process.gradient(test);
     let pulled = controlled.through_channel(&slope);
-    let policy = controlled.best_response(&slope);
+    let response = controlled.best_response(&slope);
+    let policy = controlled.as_typed(&response);
+    let cheapest = controlled.cheapest.clone();
     let graph = &mut controlled.process.graph;
-    let saved = dot(&pulled, &policy) / 2;
+    let saved = dot(&pulled, &response) / 2;
     let least = graph.of(controlled.running + generated + saved);
     let derived = [generated, least, graph.zero()];
     let domain = setting.domain.as_deref();
     let places = as_typed::points(&stated.state, stated.time, domain, stated.horizon);
     let directions = as_typed::points(&stated.control, stated.time, None, stated.horizon);
     let forward = |graph: &Graph, at: &Point| {
-        let mut off: Point = at.clone();
-        off.extend(stated.control.iter().map(|u| (*u, 0.0)));
-        let still = as_typed::coefficients(graph, &stated.drift, &stated.diffusion, &off)?;
-        let generated = as_typed::generator(graph, &stated.state, &still, test, at)?;
-        let slope = as_typed::gradient(graph, &stated.state, test, at)?;
-        let carried: f64 = still.drift.iter().zip(&slope).map(|(f, s)| f * s).sum();
+        let Still {
+            generated,
+            carried,
+            slope,
+        } = Still::of(graph, stated, (&cheapest, test), at)?;
         let best = graph.evaluate_all(&policy, at)?;
         let mut on: Point = at.clone();
         on.extend(stated.control.iter().copied().zip(best));
