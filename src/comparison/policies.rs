@@ -15,6 +15,7 @@ use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::lowered::typed_control::Unsteered;
+use std::cell::LazyCell;
 
 /// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
 /// above the value where that is known.
@@ -133,12 +134,11 @@ pub(super) fn compare_policies(
     let ends = !lowered.problem.is_endless();
     let temperature = lowered.facts.temperature.as_ref().ok().copied();
     let temperature = temperature.filter(|_| ends);
-    // Paths are drawn where something is asked of them that moments do not tell.
-    let is_drawn = linear.is_none() || temperature.is_some() || !lowered.problem.observe.is_empty();
-    let optimal = trials
-        .reference
-        .filter(|_| is_drawn)
-        .map(|policy| trials.walk(policy).run(trials.start.as_ref(), 1));
+    // Paths of the reference are drawn where something is asked of them that moments do not tell.
+    let drawn = LazyCell::new(|| {
+        let walk = trials.reference.map(|policy| trials.walk(policy));
+        walk.map(|walk| walk.run(trials.start.as_ref(), 1))
+    });
     let closed = ends || reference.is_some_and(|r| r.answer.value.is_some());
     for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
         let others = streams.scoped(&solution.id);
@@ -160,9 +160,9 @@ pub(super) fn compare_policies(
         }
         let other = trials.reference.filter(|_| !is_reference);
         row.control_error =
-            other.map(|other| policy_error(&trials.error_of(policy, other), optimal.as_ref()));
+            other.map(|other| policy_error(&trials.error_of(policy, other), drawn.as_ref()));
         if lowered.has_end_cost() && closed {
-            let optimal = optimal.as_ref().filter(|_| !is_reference);
+            let optimal = drawn.as_ref().filter(|_| !is_reference);
             let walk = trials.walk(policy);
             row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
         }
@@ -179,7 +179,9 @@ pub(super) fn compare_policies(
         }
     }
     name_policies(&trials, solutions, comparison, streams);
-    if let Some(optimal) = &optimal {
+    if !lowered.problem.observe.is_empty()
+        && let Some(optimal) = drawn.as_ref()
+    {
         for (name, value) in observed(lowered, &optimal.end) {
             comparison.name(name, value);
         }
