@@ -144,3 +144,46 @@ fn moments_without_control_are_those_of_the_free_process() {
         "{free:?} {expected}"
     );
 }
+
+/// Costs linear in the control, beyond the sizes that are written out: every step is still proved, the policy of the file
+/// is the one that is checked against what was typed, and costs what it is said to.
+#[test]
+fn linear_costs_of_the_control_are_completed_in_many_states() {
+    let linear = text().replace("0.5*dot(u, u)", "0.5*dot(u, u) + 0.3*u[0] + 0.2*x[1]*u[2]");
+    let found = solved(&linear);
+    for step in &found.derivation().steps {
+        assert_eq!(step.evidence, Evidence::Proved, "{}", step.name);
+    }
+    let check = found.derivation().cross_check.expect("points with values");
+    assert!(check.largest_relative_difference < 1e-12, "{check:?}");
+    let value = found.quantity("value").expect("a value");
+    let cost = found.quantity("cost_riccati").expect("a cost");
+    let apart = (cost.value - value.value).abs();
+    assert!(apart < 1e-7, "{cost:?} {value:?}");
+    assert!((value.value - VALUE).abs() > 0.01, "{value:?}");
+}
+
+/// A policy that is not affine beside one that is: its distance is measured on paths of the reference.
+#[test]
+fn policies_of_grids_are_measured_beside_affine_ones() {
+    let text = r#"
+        format = 1
+        problem = { name = "returning", kind = "control" }
+        dynamics = { state = "x", control = "u", horizon = [0.0, 1.0], drift = "-x + u", diffusion = 0.5 }
+        initial = { family = "delta", at = [1.0] }
+        cost = { running = "x^2 + u^2/2", terminal = "x^2", discount = 0.1 }
+        grid = { points = 101 }
+        time = { steps = 50 }
+        run = { paths = 1024 }
+    "#;
+    let study = Study::parse(text).unwrap_or_else(|why| panic!("{why}"));
+    let found = study
+        .solve(Solvers::Named(&["riccati", "hjb"]))
+        .unwrap_or_else(|why| panic!("{why}"));
+    let row = found.comparison().row("hjb").expect("an answer");
+    let error = row.control_error.as_ref().expect("a distance");
+    let relative = error.relative.value;
+    assert!(relative > 0.0 && relative < 0.05, "{relative}");
+    let performance = row.performance.as_ref().expect("a cost");
+    assert!(performance.gap.is_some());
+}
