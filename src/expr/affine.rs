@@ -43,6 +43,7 @@ impl Graph {
         let constant = self.substitute(e, &origin);
         Some((coefficients, constant))
     }
+
     /// The degree of a polynomial in `symbols`, read off the way it is written: terms that would cancel are counted.
     /// `None` where a symbol stands in a function, a condition, an exponent or under a power that is no whole number.
     pub fn written_degree(&self, e: Expr, symbols: &[Expr]) -> Option<usize> {

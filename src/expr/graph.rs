@@ -306,6 +306,10 @@ impl Graph {
         let Some(lowest) = symbols.iter().min() else {
             return false;
         };
+        // Older than every symbol: cannot contain one.
+        if e < *lowest {
+            return false;
+        }
         let many: Option<FxHashSet<Expr>> =
             (symbols.len() > FEW).then(|| symbols.iter().copied().collect());
         let wanted = |e: &Expr| match &many {
@@ -339,19 +343,6 @@ impl Graph {
         let mut found = self.reachable(roots);
         found.retain(|e| matches!(self.node(*e), Node::Unknown(..)));
         found
-    }
-
-    /// Whether `e` is made of numbers, symbols, sums, products and whole powers: it has a value at every point.
-    pub fn is_polynomial(&self, e: Expr) -> bool {
-        self.reachable(&[e])
-            .into_iter()
-            .all(|n| match self.node(n) {
-                Node::Number(_) | Node::Pi | Node::Symbol(_) | Node::Sum(..) => true,
-                Node::Product(_, factors) => factors
-                    .iter()
-                    .all(|(_, exponent)| self.as_integer(*exponent).is_some_and(|n| n > 0)),
-                _ => false,
-            })
     }
 
     /// The nodes below `e` that are not smooth: `abs`, `sign`, `min`, `max`, `floor`, `if`.

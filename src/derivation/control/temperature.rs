@@ -107,11 +107,7 @@ pub fn temperature(controlled: &mut ControlledDiffusion) -> Result<Temperature, 
 
 /// The temperature of matrices of numbers that are proportional up to the rounding of what was typed.
 fn rounded(graph: &mut Graph, wide: &Matrix, narrow: &Matrix) -> Option<Temperature> {
-    let numbers = |matrix: &Matrix| -> Option<Vec<f64>> {
-        let entries = matrix.iter().flatten();
-        entries.map(|e| graph.evaluate(*e, &[])).collect()
-    };
-    let (wide, narrow) = (numbers(wide)?, numbers(narrow)?);
+    let (wide, narrow) = (numbers(graph, wide)?, numbers(graph, narrow)?);
     let largest = |values: &[f64]| values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     let place = (0..narrow.len()).max_by(|i, j| narrow[*i].abs().total_cmp(&narrow[*j].abs()))?;
     let lambda = wide[place] / narrow[place];
@@ -209,10 +205,14 @@ pub(crate) fn matrix_words(graph: &Graph, matrix: &[Vec<Expr>]) -> String {
     matrix_text(graph, matrix)
 }
 
+/// The entries row by row, where all are numbers.
+fn numbers(graph: &Graph, matrix: &[Vec<Expr>]) -> Option<Vec<f64>> {
+    graph.evaluate_all(&matrix.concat(), &[])
+}
+
 /// The rank where all entries are numbers.
 fn rank(graph: &Graph, matrix: &[Vec<Expr>]) -> Option<usize> {
-    let entries = matrix.concat();
-    let values = graph.evaluate_all(&entries, &[])?;
+    let values = numbers(graph, matrix)?;
     let rows = DMatrix::from_row_slice(matrix.len(), matrix[0].len(), &values);
     let largest = rows.amax().max(f64::MIN_POSITIVE);
     Some(rows.rank(1e-12 * largest))

@@ -51,7 +51,9 @@ fn expressions(graph: &mut Graph, stated: &Stated) -> Vec<(String, Expr)> {
     }
     for (name, cost) in [("running", stated.running), ("terminal", stated.terminal)] {
         all.push((format!("`cost.{name}`"), cost));
-        if graph.is_polynomial(cost) {
+        // A polynomial has a value everywhere, and so have its slopes.
+        let symbols = graph.symbols(&[cost]);
+        if graph.written_degree(cost, &symbols).is_some() {
             continue;
         }
         let slope = graph.gradient(cost, &stated.state);

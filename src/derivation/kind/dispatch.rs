@@ -43,10 +43,7 @@ pub fn derive(problem: &Problem) -> Result<Derivation, Refuted> {
 }
 
 fn derive_stated(problem: &Problem, stated: &Stated) -> Result<Derivation, Refuted> {
-    let mut known = match &problem.task {
-        Task::Control(_) => Some(Known::of(stated)),
-        _ => None,
-    };
+    let mut known = known(problem, stated);
     let structure = structure(problem, stated, known.as_mut());
     let calculus = problem.dynamics.calculus;
     let domain = problem.dynamics.domain.clone();
@@ -93,13 +90,15 @@ fn derive_stated(problem: &Problem, stated: &Stated) -> Result<Derivation, Refut
     }
 }
 
+/// A control problem taken apart, and what is known of it.
+fn known(problem: &Problem, stated: &Stated) -> Option<Result<Known, Obstacle>> {
+    matches!(problem.task, Task::Control(_)).then(|| Known::of(stated))
+}
+
 /// The structure of a problem, without the derivation that rests on it.
 pub fn structure_of(problem: &Problem) -> Vec<Finding> {
     let stated = stated(problem);
-    let mut known = match &problem.task {
-        Task::Control(_) => Some(Known::of(&stated)),
-        _ => None,
-    };
+    let mut known = known(problem, &stated);
     structure(problem, &stated, known.as_mut())
 }
 

@@ -388,11 +388,7 @@ impl Line {
                 scratch.set(i, [0.0; 5], 0.0);
                 continue;
             }
-            let node = self.first + i * self.stride;
-            let (drift, noise) = (
-                frame.drift.get(node, self.state),
-                frame.diffusivity.get(node, self.state),
-            );
+            let (node, [drift, noise]) = self.coefficients(frame, i);
             let mut row = self.curvature(i).map(|w| 0.5 * noise * w);
             let (below, above) = self.slopes(i);
             let slope = match drift > 0.0 {
@@ -425,6 +421,13 @@ impl Line {
         Ok(1)
     }
 
+    /// The node of a place on the line, and drift and noise there.
+    fn coefficients(&self, frame: &Frame, i: usize) -> (usize, [f64; 2]) {
+        let node = self.first + i * self.stride;
+        let tables = [&frame.drift, &frame.diffusivity];
+        (node, tables.map(|table| table.get(node, self.state)))
+    }
+
     /// Whether noise outruns a drift within a cell, so that no centred slope gives a node a negative weight.
     pub(super) fn is_outrun(&self, drift: f64, noise: f64) -> bool {
         drift.abs() * self.axis.step <= noise
@@ -439,11 +442,7 @@ impl Line {
                 scratch.set(i, [0.0; 5], 0.0);
                 continue;
             }
-            let node = self.first + i * self.stride;
-            let (drift, noise) = (
-                frame.drift.get(node, self.state),
-                frame.diffusivity.get(node, self.state),
-            );
+            let (node, [drift, noise]) = self.coefficients(frame, i);
             let at = self.weights(&inside, i);
             let slope = self.along(at.centred, before, i);
             let curvature = self.along(at.curvature, before, i);
