@@ -11,6 +11,7 @@ use crate::field::Field;
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
+use crate::solvers::closed::riccati;
 use crate::solvers::driver::Solution;
 use crate::solvers::grid::discrete_value::{DISCRETE_VALUE, discrete_value};
 use crate::solvers::lowered::problem::Lowered;
@@ -140,6 +141,8 @@ pub(super) fn compare_policies(
         walk.map(|walk| walk.run(trials.start.as_ref(), 1))
     });
     let closed = ends || reference.is_some_and(|r| r.answer.value.is_some());
+    // Steps matter where a policy walks.
+    let mut is_walked = false;
     for (row, solution) in comparison.rows.iter_mut().zip(solutions) {
         let others = streams.scoped(&solution.id);
         row.log_z_upper = upper_bound(lowered, &solution.answer, &others);
@@ -162,6 +165,7 @@ pub(super) fn compare_policies(
         row.control_error =
             other.map(|other| policy_error(&trials.error_of(policy, other), drawn.as_ref()));
         if lowered.has_end_cost() && closed {
+            is_walked = true;
             let optimal = drawn.as_ref().filter(|_| !is_reference);
             let walk = trials.walk(policy);
             row.performance = Some(of_policy(&walk, &trials.start, optimal, temperature));
@@ -178,7 +182,7 @@ pub(super) fn compare_policies(
             comparison.name(name, value);
         }
     }
-    name_policies(&trials, solutions, comparison, streams);
+    name_policies(&trials, solutions, comparison, (streams, is_walked));
     if !lowered.problem.observe.is_empty()
         && let Some(optimal) = drawn.as_ref()
     {
@@ -211,7 +215,7 @@ fn name_policies(
     trials: &Trials<'_>,
     solutions: &[Solution],
     comparison: &mut Comparison,
-    streams: &Streams,
+    (streams, is_walked): (&Streams, bool),
 ) {
     let lowered = trials.lowered;
     for quantity in surest(solutions) {
@@ -229,8 +233,9 @@ fn name_policies(
     if comparison.named(UNCONTROLLED).is_none() {
         comparison.name(UNCONTROLLED, trials.uncontrolled());
     }
-    if comparison.named(DISCRETE_VALUE).is_none() {
-        let least = discrete_value(lowered, &streams.scoped(DISCRETE_VALUE));
+    if is_walked {
+        let least = riccati::discrete_value(lowered)
+            .or_else(|| discrete_value(lowered, &streams.scoped(DISCRETE_VALUE)));
         if let Some(least) = least {
             comparison.name(DISCRETE_VALUE, least);
         }

@@ -17,7 +17,7 @@
 //! (1969).
 
 use crate::numeric::dense::{faer_view, symmetric_part};
-use faer::linalg::solvers::Solve;
+use crate::numeric::symplectic::{SymplecticMap, solved};
 use faer::{Mat, Side, c64};
 use nalgebra::DMatrix;
 
@@ -113,10 +113,8 @@ pub fn solve(
     };
     let condition = equation.condition(&form);
     let closed = drift - &equation.authority * &form;
-    let slowest = eigenvalues(&closed)?;
-    let slowest = slowest.iter().map(|mode| mode.re);
     Ok(Stabilising {
-        slowest: slowest.fold(f64::NEG_INFINITY, f64::max),
+        slowest: slowest(&closed).ok_or(NoSolution::NoEigenvalues)?,
         form: form * scale,
         residual,
         condition,
@@ -148,21 +146,19 @@ impl Equation<'_> {
         let inverse = solved(&shifted, &identity)?;
         let whole = &shifted + &self.authority * inverse.tr_mul(&self.cost);
         let inner = solved(&whole, &identity)?;
-        let mut map = &identity + &inner * (2.0 * shift);
-        let mut spread =
-            symmetric_part(&(&inverse * &self.authority * inner.transpose() * (2.0 * shift)));
-        let mut form = symmetric_part(&(inner.tr_mul(&self.cost) * &inverse * (2.0 * shift)));
+        let mut span = SymplecticMap {
+            map: &identity + &inner * (2.0 * shift),
+            spread: symmetric_part(
+                &(&inverse * &self.authority * inner.transpose() * (2.0 * shift)),
+            ),
+            form: symmetric_part(&(inner.tr_mul(&self.cost) * &inverse * (2.0 * shift))),
+        };
         for _ in 0..DOUBLINGS {
-            let middle = &identity + &spread * &form;
-            let carried = solved(&middle, &map)?;
-            let widened = solved(&middle, &spread)?;
-            let gained = symmetric_part(&map.tr_mul(&(&form * &carried)));
-            spread += symmetric_part(&(&map * widened * map.transpose()));
-            map *= carried;
-            form += &gained;
-            if gained.norm() <= SETTLED * form.norm() {
-                return Some(form);
+            let next = span.doubled()?;
+            if (&next.form - &span.form).norm() <= SETTLED * next.form.norm() {
+                return Some(next.form);
             }
+            span = next;
         }
         None
     }
@@ -237,11 +233,11 @@ fn lyapunov(drift: &DMatrix<f64>, right: &DMatrix<f64>) -> Option<DMatrix<f64>> 
     None
 }
 
-/// `M^-1 B`; `None` where that is not finite.
-fn solved(matrix: &DMatrix<f64>, right: &DMatrix<f64>) -> Option<DMatrix<f64>> {
-    let solution = faer_view(matrix).partial_piv_lu().solve(faer_view(right));
-    let solution = DMatrix::from_fn(right.nrows(), right.ncols(), |i, j| solution[(i, j)]);
-    solution.iter().all(|x| x.is_finite()).then_some(solution)
+/// Largest real part of the eigenvalues; `None` where they could not be computed.
+pub fn slowest(matrix: &DMatrix<f64>) -> Option<f64> {
+    let modes = eigenvalues(matrix).ok()?;
+    let real = modes.iter().map(|mode| mode.re);
+    Some(real.fold(f64::NEG_INFINITY, f64::max))
 }
 
 fn eigenvalues(matrix: &DMatrix<f64>) -> Result<Vec<Mode>, NoSolution> {

@@ -22,4 +22,5 @@ pub mod random;
 pub mod runge_kutta;
 pub mod spectrum;
 pub mod sums;
+pub mod symplectic;
 pub mod tridiagonal;

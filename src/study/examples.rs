@@ -67,6 +67,7 @@ pub const EXAMPLES: &[Example] = &[
     example!("sample/many_well_fifty.toml"),
     example!("sample/many_well_five.toml"),
     example!("simulate/double_well_multiplicative.toml"),
+    example!("simulate/trapped_bead.toml"),
 ];
 
 impl Example {

@@ -57,7 +57,7 @@ pub(crate) fn read_horizon(reader: &mut Reader, section: &Section<'_>, kind: Kin
     (start, end)
 }
 
-/// Both ends; the second may be infinite where a control problem states its coefficients.
+/// Both ends; the second may be infinite where a process that runs forwards states its coefficients.
 fn horizon_at(
     reader: &mut Reader,
     section: &Section<'_>,
@@ -65,16 +65,16 @@ fn horizon_at(
     kind: Kind,
 ) -> Option<(f64, f64)> {
     let (start, end) = reader.bounds_at(&entry.node, "dynamics.horizon")?;
-    let stated = kind.has_cost() && !section.has("preset");
+    let forwards = kind.has_cost() || kind == Kind::Simulate;
+    let stated = forwards && !section.has("preset");
     if start.is_finite() && (end.is_finite() || stated) {
         return Some((start, end));
     }
     let reason = format!("`dynamics.horizon` = [{start}, {end}] must be finite");
     let diagnostic = Diagnostic::error("E013", entry.node.span.clone(), reason);
-    reader.push(
-        diagnostic
-            .note("accepted: [t0, t1]; for kind control with `drift` and `diffusion` [t0, inf]"),
-    );
+    reader.push(diagnostic.note(
+        "accepted: [t0, t1]; for kinds control and simulate with `drift` and `diffusion` [t0, inf]",
+    ));
     None
 }
 

@@ -18,6 +18,8 @@
 //! # Checked by
 //! The closed form of the Ornstein–Uhlenbeck process
 
+pub mod at_rest;
+
 use crate::expr::{CompileError, Expr, Kernel};
 use crate::numeric::batch::Batch;
 use crate::numeric::estimate::{ErrorKind, Estimate};
@@ -36,6 +38,7 @@ use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
+use nalgebra::DMatrix;
 use std::ops::Range;
 
 const NAME: &str = "moments";
@@ -81,6 +84,23 @@ pub struct Linear {
     kernel: Kernel,
     values: Vec<f64>,
     blocks: Vec<Range<usize>>,
+}
+
+impl Linear {
+    /// `A`, `a` and `D` at a time.
+    fn matrices(&self, t: f64) -> [DMatrix<f64>; 3] {
+        let d = self.states;
+        let mut values = Batch::zeros(1, self.values.len());
+        let nowhere = Batch::zeros(1, 0);
+        self.kernel.eval(t, nowhere.as_ref(), values.as_mut());
+        let (a, rest) = values.as_slice().split_at(d * d);
+        let (shift, diffusivity) = rest.split_at(d);
+        [
+            DMatrix::from_row_slice(d, d, a),
+            DMatrix::from_column_slice(d, 1, shift),
+            DMatrix::from_row_slice(d, d, diffusivity),
+        ]
+    }
 }
 
 impl Rates for Linear {

@@ -7,9 +7,9 @@
 //! c' = rho c - a.r + 1/2 r.S r - 1/2 tr(D P) - q_0,     c(T) = m_0
 //! ```
 //!
-//! integrated backwards from the end of the horizon, or with `form = "hamiltonian"` by the matrix exponentials of
-//! [`hamiltonian`]. The cost over the start law needs its mean and covariance
-//! only. With `S = 0` the same equations give the cost of no control.
+//! integrated backwards from the end of the horizon, or, where nothing depends on time, carried back from panel to panel
+//! ([`hamiltonian`]). The cost over the start law needs its mean and covariance
+//! only. With `S = 0` the equations that are integrated give the cost of no control.
 //!
 //! # Assumes
 //! What [`crate::derivation::control::riccati`] proves: drift affine, costs at most quadratic, `G`, `B`, `R` free of the
@@ -49,7 +49,6 @@ use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::closed::riccati::discrete::least_cost;
 use crate::solvers::closed::riccati::equations::{Equations, Table, averaged, column, parts_of};
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::grid::discrete_value::DISCRETE_VALUE;
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::answer::Quantity;
 use crate::solvers::lowered::edges;
@@ -59,7 +58,11 @@ use nalgebra::{DMatrix, DVector};
 use std::sync::Arc;
 
 const NAME: &str = "riccati";
-/// The form that takes matrix exponentials.
+/// Whichever form suits.
+const AUTOMATIC: &str = "automatic";
+/// The form that is integrated.
+const DIFFERENTIAL: &str = "differential";
+/// The form that is carried from panel to panel.
 const HAMILTONIAN: &str = "hamiltonian";
 const ACCEPTED: &str = "a drift affine in the state, costs of degree at most 2 in it, noise, control channel and control price free of it, no bounds on the control, natural edges, no events";
 /// Name of the cost of no control.
@@ -69,7 +72,7 @@ const ROUNDING: f64 = 1e-12;
 /// The tolerance of the run the error is measured by, over that of the answer.
 const LOOSER: f64 = 100.0;
 
-/// Relative tolerance of the integration.
+/// The differential equation integrated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Riccati {
     pub relative_tolerance: f64,
@@ -83,9 +86,9 @@ pub static CARD: Card = Card {
     options: &[
         Key::new(
             "form",
-            Form::Choice(Names::Fixed(|| vec!["differential", HAMILTONIAN])),
-            Fallback::Name("differential"),
-            "integrated, or by matrix exponentials",
+            Form::Choice(Names::Fixed(|| vec![AUTOMATIC, DIFFERENTIAL, HAMILTONIAN])),
+            Fallback::Name(AUTOMATIC),
+            "integrated, or carried from panel to panel where nothing depends on time",
         ),
         Key::new(
             "rtol",
@@ -93,23 +96,28 @@ pub static CARD: Card = Card {
             Fallback::Number(1e-10),
             "relative accuracy of the integration",
         )
-        .when(|_, options| options.name("form") != HAMILTONIAN)
         .less(|_| Less::Tolerance),
     ],
-    settings: |options| match options.name("form") {
-        HAMILTONIAN => "matrix exponentials".to_owned(),
-        _ => format!("relative tolerance {:e}", options.number("rtol")),
-    },
+    settings: |options| format!("relative tolerance {:e}", options.number("rtol")),
 };
 
 impl Riccati {
-    /// The method as asked for; `None` for another method's settings.
-    pub fn new(spec: &SolverSpec) -> Option<Self> {
-        let options = spec.options_of(NAME)?;
-        (options.name("form") != HAMILTONIAN).then(|| Self {
-            relative_tolerance: options.number("rtol"),
-        })
+    /// The method as asked for; `None` for another method's settings or another form.
+    pub fn new(spec: &SolverSpec, lowered: &Lowered) -> Option<Self> {
+        let relative_tolerance = tolerance(spec, lowered, DIFFERENTIAL)?;
+        Some(Self { relative_tolerance })
     }
+}
+
+/// The tolerance, where this form is asked for or suits.
+fn tolerance(spec: &SolverSpec, lowered: &Lowered, form: &str) -> Option<f64> {
+    let options = spec.options_of(NAME)?;
+    let asked = match options.name("form") {
+        AUTOMATIC if lowered.is_autonomous() => HAMILTONIAN,
+        AUTOMATIC => DIFFERENTIAL,
+        asked => asked,
+    };
+    (asked == form).then(|| options.number("rtol"))
 }
 
 /// The equations and where they start.
@@ -125,7 +133,6 @@ pub struct State {
     pieces: Vec<Piece>,
     /// Gone if the cost of no control is beyond the doubles.
     idle: Option<[Integration<Equations>; 2]>,
-    admitted: Admitted,
 }
 
 impl State {
@@ -174,7 +181,6 @@ impl Method for Riccati {
             tight: run(admitted.equations.clone(), tight),
             pieces: Vec::new(),
             idle: Some([run(idle.clone(), loose), run(idle, tight)]),
-            admitted,
         })
     }
 
@@ -235,36 +241,50 @@ impl Method for Riccati {
                     name: UNCONTROLLED.to_owned(),
                     value: cost(loose, tight),
                 });
-        let discrete = least_cost(
-            state.admitted.equations,
-            (
-                lowered.compiled.steered.start(),
-                lowered.compiled.steered.end(),
-            ),
-            lowered.problem.time_settings.steps,
-            &state.admitted.end,
-            (&mean, &covariance),
-        )
-        .map(|value| Quantity {
-            name: DISCRETE_VALUE.to_owned(),
-            value: Estimate::new(value, ROUNDING * value.abs(), ErrorKind::Rounding),
-        });
-        let form = QuadraticForm {
-            dimension: lowered.compiled.steered.dimension(),
-            solution: Arc::new(DenseSolution::new(state.pieces)),
-        };
+        let cost = cost(&state.loose, &state.tight);
         Ok(Answer {
-            cost: Some(cost(&state.loose, &state.tight)),
-            policy: Some(Arc::new(LinearPolicy {
-                form: form.clone(),
-                process: lowered.compiled.steered.clone(),
-            })),
-            value: Some(Arc::new(form)),
-            quantities: uncontrolled.into_iter().chain(discrete).collect(),
+            quantities: uncontrolled.into_iter().collect(),
             facts,
-            ..Answer::default()
+            ..answered(lowered, cost, Arc::new(DenseSolution::new(state.pieces)))
         })
     }
+}
+
+/// Value and policy from `P`, `r` and `c` at all times.
+fn answered(lowered: &Lowered, cost: Estimate, solution: Arc<dyn OverTime>) -> Answer {
+    let process = lowered.compiled.steered.clone();
+    let form = QuadraticForm {
+        dimension: process.dimension(),
+        solution,
+    };
+    Answer {
+        cost: Some(cost),
+        policy: Some(Arc::new(LinearPolicy {
+            form: form.clone(),
+            process,
+        })),
+        value: Some(Arc::new(form)),
+        ..Answer::default()
+    }
+}
+
+/// The least cost at the steps of `[time]`; `None` where the problem is not linear–quadratic.
+pub fn discrete_value(lowered: &Lowered) -> Option<Estimate> {
+    if lowered.problem.is_endless() || !lowered.has_end_cost() {
+        return None;
+    }
+    let Admitted { equations, end } = admitted(lowered).ok()?;
+    let (mean, covariance) = moments(lowered.start());
+    let process = &lowered.compiled.steered;
+    let value = least_cost(
+        equations,
+        (process.start(), process.end()),
+        lowered.problem.time_settings.steps,
+        &end,
+        (&mean, &covariance),
+    )?;
+    let error = ROUNDING * value.abs();
+    Some(Estimate::new(value, error, ErrorKind::Rounding))
 }
 
 /// What both forms of the equation start from.

@@ -84,6 +84,7 @@ pub struct State {
 
 impl Method for Stationary {
     const ASKS: Asks = Asks::NoControl;
+    const ENDLESS: bool = true;
     type Admitted = Admitted;
     type State = State;
 
@@ -213,7 +214,7 @@ fn means(lowered: &Lowered, balance: &Balance) -> Vec<(String, f64)> {
     lowered
         .free()
         .observables
-        .eval(lowered.horizon().1, x.as_ref(), observed.as_mut());
+        .eval(lowered.problem.window().1, x.as_ref(), observed.as_mut());
     for (k, (name, _)) in lowered.problem.observe.iter().enumerate() {
         let value = average(&mut observed.column(k).iter().copied());
         out.push((format!("stationary_{name}"), value));

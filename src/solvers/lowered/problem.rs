@@ -315,8 +315,11 @@ impl Lowered {
         Err(Refusal {
             method,
             reason: "the horizon has no end to go back from".to_owned(),
-            accepted: "riccati, hjb, and hopf-cole for the average cost; or horizon = [t0, t1]"
-                .to_owned(),
+            accepted: match self.process.control.is_empty() {
+                true => "stationary, moments; or horizon = [t0, t1]",
+                false => "riccati, hjb, and hopf-cole for the average cost; or horizon = [t0, t1]",
+            }
+            .to_owned(),
         })
     }
 

@@ -24,6 +24,7 @@
 use crate::derivation::control::{product_form, riccati};
 use crate::discretization::scheme::NoiseStructure;
 use crate::solvers::closed::moments::Moments;
+use crate::solvers::closed::moments::at_rest::AtRest;
 use crate::solvers::closed::passage::FirstPassage;
 use crate::solvers::closed::stationary::Stationary;
 use crate::solvers::driver::Method;
@@ -45,7 +46,10 @@ const ANY: usize = 64;
 /// Where no method applies: what is missing, and the nearest problem that would be solved.
 pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
     if lowered.process.control.is_empty() {
-        return Ok(uncontrolled(lowered));
+        return match lowered.problem.is_endless() {
+            true => at_rest(lowered),
+            false => Ok(uncontrolled(lowered)),
+        };
     }
     if lowered.problem.task.target().is_some() {
         return Ok(vec!["annealed", "path-integral"]);
@@ -82,6 +86,23 @@ pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
         (true, _) => Ok(vec!["path-integral"]),
         (false, true) => Ok(vec!["hjb"]),
         (false, false) => Err(refusal(lowered, largest, &couplings)),
+    }
+}
+
+/// Methods for a process without a control that goes on for ever: each knows the law it comes to.
+fn at_rest(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
+    let (points, relative_tolerance) = (ANY, 1e-6);
+    let stationary = (Stationary { points }).admit(lowered);
+    let moments = AtRest(Moments { relative_tolerance }).admit(lowered);
+    let names = [
+        stationary.is_ok().then_some("stationary"),
+        moments.is_ok().then_some("moments"),
+    ];
+    let names: Vec<_> = names.into_iter().flatten().collect();
+    match (names.is_empty(), stationary, moments) {
+        (true, Err(refusal), _) if lowered.dimension() == 1 => Err(refusal),
+        (true, _, Err(refusal)) => Err(refusal),
+        _ => Ok(names),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::problem::format::vocabulary::Vocabulary;
 use crate::problem::meant::setup::Setup;
 use crate::solvers::bridge::{self, Bridge};
 use crate::solvers::closed::exact::{self, Exact};
+use crate::solvers::closed::moments::at_rest::AtRest;
 use crate::solvers::closed::moments::{self, Moments};
 use crate::solvers::closed::passage::{self, FirstPassage};
 use crate::solvers::closed::riccati::algebraic::Algebraic;
@@ -133,7 +134,7 @@ pub static METHODS: &[Registered] = &[
     },
     Registered {
         card: &moments::CARD,
-        solve: |a, watch| a.drive_read(Moments::new(a.spec), watch),
+        solve: linear_moments,
     },
 ];
 
@@ -170,10 +171,18 @@ fn riccati(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Uns
     if attempt.lowered.problem.is_endless() {
         return attempt.drive(&Algebraic, watch);
     }
-    match Riccati::new(attempt.spec) {
+    match Hamiltonian::new(attempt.spec, attempt.lowered) {
         Some(method) => attempt.drive(&method, watch),
-        None => attempt.drive_read(Hamiltonian::new(attempt.spec), watch),
+        None => attempt.drive_read(Riccati::new(attempt.spec, attempt.lowered), watch),
     }
+}
+
+fn linear_moments(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {
+    let method = Moments::new(attempt.spec);
+    if attempt.lowered.problem.is_endless() {
+        return attempt.drive_read(method.map(AtRest), watch);
+    }
+    attempt.drive_read(method, watch)
 }
 
 fn chain(attempt: &Attempt<'_>, watch: &mut Watch<'_>) -> Result<Solution, Unsolved> {

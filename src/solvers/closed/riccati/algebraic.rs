@@ -28,9 +28,7 @@ use crate::numeric::algebraic_riccati::{Stabilising, solve};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::random::Streams;
 use crate::solvers::closed::riccati::equations::{Equations, averaged};
-use crate::solvers::closed::riccati::{
-    ACCEPTED, LinearPolicy, NAME, OverTime, QuadraticForm, admitted, moments,
-};
+use crate::solvers::closed::riccati::{ACCEPTED, NAME, OverTime, admitted, answered, moments};
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::lowered::answer::{AVERAGE_COST, Answer};
 use crate::solvers::lowered::problem::{Asks, Lowered};
@@ -121,16 +119,12 @@ impl Method for Algebraic {
             answer.push(AVERAGE_COST, rate);
         }
         name_gain(lowered, &found.form, relative, &mut answer);
-        let form = QuadraticForm {
-            dimension: lowered.dimension(),
-            solution: Arc::new(Still(value.entries(constant))),
-        };
-        answer.policy = Some(Arc::new(LinearPolicy {
-            form: form.clone(),
-            process: lowered.compiled.steered.clone(),
-        }));
-        answer.value = Some(Arc::new(form));
-        Ok(answer)
+        let solution = Arc::new(Still(value.entries(constant)));
+        Ok(Answer {
+            facts: answer.facts,
+            quantities: answer.quantities,
+            ..answered(lowered, cost, solution)
+        })
     }
 }
 

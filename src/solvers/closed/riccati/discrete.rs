@@ -34,7 +34,9 @@ pub(super) fn least_cost(
     let gamma = (-equations.discount * dt).exp();
     let mut y = terminal.to_vec();
     for k in (0..steps).rev() {
-        equations.load(start + dt * k as f64);
+        if !equations.is_constant() {
+            equations.load(start + dt * k as f64);
+        }
         let [a, shift, s, q, slope, noise, q0] = &equations.coefficients;
         let (form, vector, constant) = parts_of(&y, d);
         let (form, vector) = (form.into_owned(), vector.into_owned());

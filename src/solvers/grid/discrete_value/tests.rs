@@ -1,7 +1,8 @@
 //! The Riccati recursion, brute force on a table of one step, and the published number of the double wells.
 
 use super::*;
-use crate::solvers::lowered::fixture::{answer, lowered};
+use crate::solvers::closed::riccati;
+use crate::solvers::lowered::fixture::lowered;
 
 const HEAD: &str = "format = 1\n[problem]\nname = \"test\"\nkind = \"control\"\n";
 
@@ -18,9 +19,8 @@ fn a_linear_quadratic_problem_agrees_with_the_riccati_recursion() {
          [cost]\nrunning = \"x[0]^2 + 0.5*x[1]^2 + x[0] + 0.5*dot(u, u)\"\nterminal = \"2*x[0]^2 + x[1]^2\"\ndiscount = 0.3\n\
          [time]\nsteps = 20\n[[solver]]\nid = \"r\"\nmethod = \"riccati\"\n";
     let found = discrete(body).expect("a value");
-    let answer = answer(body).unwrap_or_else(|e| panic!("{e}")).answer;
-    let exact = answer.quantities.iter().find(|q| q.name == DISCRETE_VALUE);
-    let exact = exact.expect("the recursion").value.value;
+    let exact = riccati::discrete_value(&lowered(&format!("{HEAD}{body}")));
+    let exact = exact.expect("the recursion").value;
     assert!(
         (found.value - exact).abs() < 1e-8 + found.error,
         "{found:?} {exact}"
