@@ -4,6 +4,7 @@ use super::function::Function;
 use super::graph::{Expr, Graph, Node, Relation};
 use super::rational::Rational;
 use super::special;
+use crate::numeric::time_limit::look;
 use rustc_hash::FxHashMap;
 use std::ops::{Add, Mul};
 
@@ -36,6 +37,7 @@ impl Graph {
 
     /// As [`Self::evaluate`], sharing common parts.
     pub fn evaluate_all(&self, roots: &[Expr], at: &[(Expr, f64)]) -> Option<Vec<f64>> {
+        look();
         let mut values: FxHashMap<Expr, f64> = at.iter().copied().collect();
         for n in self.reachable_until(roots, |n| values.contains_key(&n)) {
             let value = evaluate_node(self.node(n), |child| values[&child])?;

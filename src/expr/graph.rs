@@ -3,6 +3,7 @@
 use super::function::Function;
 use super::origin::Origins;
 use super::rational::Rational;
+use crate::numeric::time_limit::look;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -104,9 +105,14 @@ pub struct Graph {
     pub(super) is_counting: bool,
     /// Whether the text being read takes more steps than are left.
     is_refused: bool,
+    /// Nodes that were asked for.
+    asked: u32,
     /// Factors that were multiplied out for proofs that came to nothing.
     pub(super) attempted: usize,
 }
+
+/// Nodes that are asked for between two looks at the time.
+const BETWEEN_LOOKS: u32 = 256;
 
 /// Open nodes up to which a search keeps them in a tree.
 const FEW: usize = 32;
@@ -182,6 +188,10 @@ impl Graph {
     }
 
     pub(super) fn intern(&mut self, node: Node) -> Expr {
+        self.asked = self.asked.wrapping_add(1);
+        if self.asked.is_multiple_of(BETWEEN_LOOKS) {
+            look();
+        }
         if self.is_counting {
             let mut operands = 0;
             node.children(|_| operands += 1);

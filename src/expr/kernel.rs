@@ -5,6 +5,7 @@ use super::lower::{Tape, lower};
 use super::tape::{BLOCK, Block, GROUPS, LANES, Lane, Operand, apply};
 use crate::numeric::batch::{BatchMut, BatchRef};
 use crate::numeric::dispatch::Isa;
+use crate::numeric::time_limit::look;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use thiserror::Error;
@@ -106,6 +107,7 @@ impl Kernel {
         assert_eq!(x.columns(), self.inputs, "one column per state component");
         assert_eq!(out.columns(), self.outputs(), "one column per output");
         assert_eq!(x.points(), out.points(), "as many results as points");
+        look();
         // Taken, not borrowed, so that a kernel evaluated inside another's evaluation gets its own.
         let mut scratch = SCRATCH.take();
         self.prepare(&mut scratch, t);

@@ -1,5 +1,6 @@
 //! Room for the recursion of parser and elaborator.
 
+use crate::numeric::time_limit::TimeLimit;
 use std::thread;
 
 /// Bytes of stack that hold `DEEPEST` levels with a wide margin, also without optimisation.
@@ -19,6 +20,11 @@ pub(super) fn with_room<T: Send>(bound: usize, work: impl FnOnce() -> T + Send) 
     if bound < SHALLOW {
         return work();
     }
+    let limit = TimeLimit::here();
+    let work = || {
+        TimeLimit::carry(limit);
+        work()
+    };
     thread::scope(|scope| {
         let worker = thread::Builder::new()
             .stack_size(ROOMY)

@@ -1,6 +1,7 @@
 //! Work on blocks of points in parallel, with results that do not depend on how the work was cut.
 
 use crate::numeric::sums::add_scaled;
+use crate::numeric::time_limit::{TimeLimit, look};
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
@@ -23,7 +24,8 @@ pub fn block() -> usize {
 /// a multiple of it.
 pub const CHUNK: usize = 64;
 
-/// Applies `work` to consecutive ranges of at most `block` points; results come back in order.
+/// Applies `work` to consecutive ranges of at most `block` points; results come back in order. Ends between two of
+/// them where the time is up.
 pub fn map_blocks<T: Send>(
     points: usize,
     block: usize,
@@ -32,7 +34,10 @@ pub fn map_blocks<T: Send>(
     let block = block.max(1);
     (0..points.div_ceil(block))
         .into_par_iter()
-        .map(|i| work(i * block..((i + 1) * block).min(points)))
+        .map(|i| {
+            look();
+            work(i * block..((i + 1) * block).min(points))
+        })
         .collect()
 }
 
@@ -67,13 +72,22 @@ pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) ->
     with_pool(threads, block(), work)
 }
 
-/// Runs `work` on a pool of `threads` threads (0 means one per core) and cuts it in blocks of `size`
-/// points. Both decide speed and memory only: results are the same bits for all of them.
+/// Most threads of a pool: more than any machine it was tried on has, fewer than exhaust one.
+const MOST_THREADS: usize = 256;
+/// Most points worked on at a time.
+const LARGEST_BLOCK: usize = 1 << 16;
+
+/// Runs `work` on a pool of `threads` threads (0 means one per core, more than 256 means 256) and cuts it in blocks of
+/// `size` points, at most 65536. Both decide speed and memory only: results are the same bits for all of them.
 pub fn with_pool<T: Send>(threads: usize, size: usize, work: impl FnOnce() -> T + Send) -> T {
-    let size = size.max(1);
+    let size = size.clamp(1, LARGEST_BLOCK);
+    let limit = TimeLimit::here();
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .start_handler(move |_| BLOCK_HERE.set(size))
+        .num_threads(threads.min(MOST_THREADS))
+        .start_handler(move |_| {
+            BLOCK_HERE.set(size);
+            TimeLimit::carry(limit.clone());
+        })
         .build();
     match pool {
         Ok(pool) => pool.install(work),

@@ -8,6 +8,7 @@
 use crate::numeric::batch::BatchRef;
 use crate::numeric::dense::{factorise_alone, faer_view};
 use crate::numeric::spectrum::largest_eigenvalue;
+use crate::numeric::time_limit::look;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::{Solve, SolveLstsq};
@@ -155,6 +156,7 @@ pub fn add_normal_equations(
     gram: &mut DMatrix<f64>,
     moments: &mut DMatrix<f64>,
 ) {
+    look();
     let (a, y) = (features.faer(), targets.faer());
     triangular::matmul(
         view_mut(gram),
@@ -208,6 +210,7 @@ pub fn gram_of_blocks(blocks: &[BatchRef<'_>], features: usize) -> DMatrix<f64> 
             let (rows, columns) = (range(i), range(j));
             let mut tile = DMatrix::zeros(rows.len(), columns.len());
             for block in blocks {
+                look();
                 let part = |range: &Range<usize>| block.column_range(range.clone()).faer();
                 let (left, right) = (part(&rows).transpose(), part(&columns));
                 matmul(view_mut(&mut tile), Accum::Add, left, right, 1.0, Par::Seq);
@@ -235,6 +238,7 @@ pub fn solve_normal_equations(
     moments: &DMatrix<f64>,
     ridge: f64,
 ) -> Result<LeastSquares, LeastSquaresError> {
+    look();
     let n = gram.nrows();
     if gram.iter().chain(moments.iter()).any(|x| !x.is_finite()) {
         return Err(LeastSquaresError::NotFinite);

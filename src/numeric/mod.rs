@@ -23,4 +23,5 @@ pub mod runge_kutta;
 pub mod spectrum;
 pub mod sums;
 pub mod symplectic;
+pub mod time_limit;
 pub mod tridiagonal;

@@ -14,6 +14,7 @@
 //! *Solving Ordinary Differential Equations I* (1993), sections II.4 and II.6.
 
 use crate::numeric::sums::add_scaled;
+use crate::numeric::time_limit::look;
 use std::ops::Range;
 
 /// Relative errors below this are rounding.
@@ -235,6 +236,7 @@ impl<R: Rates> Integration<R> {
     /// [`Escape`] where ever shorter steps are refused.
     pub fn advance(&mut self) -> Result<Option<Piece>, Escape> {
         while !self.is_done() {
+            look();
             let left = self.end - self.time;
             // The last two steps share what is left, so that neither is a sliver.
             let (length, last) = if self.step.abs() >= left.abs() {

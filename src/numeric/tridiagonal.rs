@@ -18,6 +18,7 @@
 //! 5 n flops per right-hand side once factorised, 8 n and a division per equation otherwise.
 
 use crate::numeric::dispatch::{Kernel, dispatch, multiply_add};
+use crate::numeric::time_limit::look;
 
 /// Elimination met a pivot it cannot divide by.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -93,6 +94,7 @@ impl Tridiagonal {
             self.equations() * lines,
             "one value per equation and line"
         );
+        look();
         dispatch(Sweep {
             matrix: self,
             lines,
@@ -153,6 +155,7 @@ pub fn solve_each_line(
         return Ok(());
     }
     assert_eq!(total % lines, 0, "whole equations");
+    look();
     scratch.resize(total, 0.0);
     dispatch(SweepEach {
         lines,
