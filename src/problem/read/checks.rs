@@ -171,7 +171,7 @@ fn read_check(
     };
     let check = known_check(reader, &entry.node, name, "check.check", kind)?;
     let id = reader
-        .text(section, "id")
+        .name(section, "id")
         .unwrap_or_else(|| check.to_owned());
     let on = read_targets(reader, section, solvers);
     let mut spec = CheckSpec {

@@ -42,6 +42,7 @@ impl Loaded {
             resolved: self.written,
             diagnostics: Vec::new(),
             vocabulary: vocabulary.clone(),
+            data: Vec::new(),
         };
         let setup = self.problem.setup();
         let mut solvers = chosen_solvers(&mut reader, choice.methods, &root, &setup);

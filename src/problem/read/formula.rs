@@ -6,12 +6,12 @@ use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value, offset_in_token};
 use crate::problem::text::folder::DataFolder;
 use crate::problem::text::names::{Formulas, Shaped};
-use crate::problem::text::reader::{Reader, Section};
+use crate::problem::text::reader::{LONGEST_NAME, Reader, Section};
 use crate::problem::text::resolved::quote;
 use crate::problem::text::table::{TableError, read_matrix};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
 
 /// The symbol of the curve parameter.
 const CURVE_PARAMETER: &str = "s";
@@ -67,10 +67,10 @@ impl Reader {
             );
             return;
         };
-        let Some(path) = self.data_file(folder, node, file) else {
+        let Some(bytes) = self.data(folder, node, file) else {
             return;
         };
-        let rows = match read_matrix(&path, file) {
+        let rows = match read_matrix(&bytes, file) {
             Ok(rows) => rows,
             Err(errors) => return self.table_errors(node, errors),
         };
@@ -83,18 +83,18 @@ impl Reader {
         }
     }
 
-    /// Where a file named in the problem is.
-    pub(crate) fn data_file(
-        &mut self,
-        folder: &DataFolder,
-        node: &Node,
-        file: &str,
-    ) -> Option<PathBuf> {
-        match folder.resolve(file) {
-            Ok(path) => Some(path),
+    /// The bytes of a file named in the problem.
+    pub(crate) fn data(&mut self, folder: &DataFolder, node: &Node, file: &str) -> Option<Vec<u8>> {
+        match folder.read(file) {
+            Ok(bytes) => {
+                let hash = Sha256::digest(&bytes);
+                let hash = hash.iter().map(|byte| format!("{byte:02x}"));
+                self.data.push(hash.collect());
+                Some(bytes)
+            }
             Err(error) => {
                 self.push(
-                    Diagnostic::error("E603", node.span.clone(), error.to_string())
+                    Diagnostic::error(error.code(), node.span.clone(), error.to_string())
                         .help(error.advice()),
                 );
                 None
@@ -256,6 +256,7 @@ impl Reader {
             .next()
             .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
             && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let identifier = identifier && name.len() <= LONGEST_NAME;
         if !identifier || RESERVED.contains(&name) {
             let message = if identifier {
                 format!("`{name}` is reserved")
@@ -263,8 +264,9 @@ impl Reader {
                 format!("`{name}` is not a name")
             };
             self.push(
-                Diagnostic::error("E013", entry.key_span.clone(), message)
-                    .note("names have letters, digits and `_`; t, pi and inf are taken"),
+                Diagnostic::error("E013", entry.key_span.clone(), message).note(
+                    "names have letters, digits and `_`, at most 64; t, pi and inf are taken",
+                ),
             );
             return false;
         }

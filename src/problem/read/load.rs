@@ -39,7 +39,11 @@ use crate::problem::text::names::Formulas;
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::Resolved;
 use crate::problem::text::suggest::did_you_mean;
+use std::io::Read;
 use std::path::Path;
+
+/// Largest problem file.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// A problem that can be solved, and what came with it.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub struct Loaded {
     pub resolved: String,
     /// The same, table by table.
     pub(crate) written: Resolved,
+    /// SHA-256 of the tables of numbers that it names.
+    pub tables: String,
 }
 
 /// Reads and validates a problem file.
@@ -70,12 +76,20 @@ pub fn load(
         let diagnostic = Diagnostic::without_place("E601", message);
         Report::new(Source::new(name.as_str(), ""), vec![diagnostic])
     };
-    let bytes = std::fs::read(path).map_err(|error| {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| {
         unreadable(match error.kind() {
             std::io::ErrorKind::NotFound => "no such file".to_owned(),
             kind => kind.to_string(),
         })
     })?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(unreadable(format!(
+            "it has more than {MOST_BYTES} bytes; numbers belong into tables beside it"
+        )));
+    }
     let text =
         String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))?;
     let folder = match path.parent() {
@@ -120,6 +134,7 @@ pub fn parse_text(
         resolved: Resolved::default(),
         diagnostics,
         vocabulary: vocabulary.clone(),
+        data: Vec::new(),
     };
     let problem = read_problem(&mut reader, &root, folder, kind);
     match problem {
@@ -131,6 +146,7 @@ pub fn parse_text(
                 warnings,
                 source: reader.source,
                 resolved: reader.resolved.to_text(),
+                tables: reader.data.join(" "),
                 written: reader.resolved,
             })
         }

@@ -212,7 +212,7 @@ fn read_solver(
     section: &Section<'_>,
     setup: &Setup<'_>,
 ) -> Option<SolverSpec> {
-    let id = reader.text(section, "id");
+    let id = reader.name(section, "id");
     let Some(entry) = section.take("method") else {
         reader.missing(section, "method", "\"exact\"");
         return None;

@@ -17,6 +17,7 @@ pub(crate) mod prior;
 pub(crate) mod roles;
 pub(crate) mod samples;
 pub mod settings;
+pub(crate) mod sizes;
 pub(crate) mod state;
 pub(crate) mod statements;
 pub(crate) mod task;

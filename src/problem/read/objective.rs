@@ -5,6 +5,7 @@ use crate::problem::format::key::Bound;
 use crate::problem::meant::grid::GridSettings;
 use crate::problem::meant::model::Dynamics;
 use crate::problem::meant::task::{Cost, Duration, Event, Kind, Path, PathFunctional, Sense};
+use crate::problem::read::sizes;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::reader::{Reader, Section};
@@ -255,7 +256,7 @@ pub(crate) fn read_events(reader: &mut Reader, root: &Table) -> Vec<Event> {
 
 fn read_event(reader: &mut Reader, section: &Section<'_>) -> Option<Event> {
     let name = match section.take("name") {
-        Some(_) => reader.text(section, "name"),
+        Some(_) => reader.name(section, "name"),
         None => {
             reader.missing(section, "name", "\"arrival\"");
             None
@@ -316,6 +317,7 @@ pub(crate) fn read_observables(reader: &mut Reader, section: &Section<'_>) -> Ve
     let mut observables = Vec::new();
     for entry in section.entries() {
         reader.record_named(section, entry);
+        reader.check_key(entry, &section.name);
         if reader.formulas.state().is_empty() {
             continue;
         }
@@ -338,7 +340,9 @@ pub(crate) fn read_grid(reader: &mut Reader, section: &Section<'_>, kind: Kind) 
     let dimension = reader.formulas.state().len().max(1);
     let points = section.take("points").and_then(|entry| {
         reader.record_entry(section, entry);
-        reader.points_at(&entry.node, "grid.points", dimension)
+        let points = reader.points_at(&entry.node, "grid.points", dimension)?;
+        reader.charge(&entry.node, "grid.points", sizes::nodes(&points));
+        Some(points)
     });
     let mut settings = GridSettings {
         points,

@@ -37,6 +37,7 @@ pub(crate) fn read_options(
             options.set(key.name, setting);
         }
     }
+    reader.charge_options(section, &options, setup.dimension);
     options
 }
 

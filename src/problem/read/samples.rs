@@ -8,7 +8,7 @@ use crate::problem::text::document::{Node, Value};
 use crate::problem::text::folder::DataFolder;
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::{float, quotes};
-use crate::problem::text::table::{Column, Numbers, read};
+use crate::problem::text::table::{Column, Numbers, parse};
 
 /// How columns are brought to working units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,12 +149,12 @@ pub(crate) fn read_samples(
         reader.wrong_type(section, file, "the path of a CSV file");
         return None;
     };
-    let path = reader.data_file(folder, &file.node, name)?;
+    let bytes = reader.data(folder, &file.node, name)?;
     let mut asked = columns.clone();
     if let (Some(asked), Some(weight)) = (&mut asked, &weight) {
         asked.push(Column::Name(weight.clone()));
     }
-    let numbers = match read(&path, name, asked.as_deref()) {
+    let numbers = match parse(&bytes, name, asked.as_deref()) {
         Ok(numbers) => numbers,
         Err(errors) => {
             reader.table_errors(&file.node, errors);

@@ -7,6 +7,7 @@ use crate::problem::meant::model::{
     TimeSettings,
 };
 use crate::problem::meant::task::Kind;
+use crate::problem::read::sizes::{MOST_RECORDED, plain};
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Node, Table, Value};
 use crate::problem::text::reader::{Reader, Section};
@@ -14,6 +15,9 @@ use crate::problem::text::resolved::{self, float, floats, quote, quotes};
 use crate::problem::text::suggest::did_you_mean;
 use std::ops::Range;
 use std::path::PathBuf;
+
+/// Longest time that is waited for, in seconds.
+const LONGEST: f64 = 3.2e9;
 
 /// `[problem]` apart from the kind.
 pub(crate) struct Identity {
@@ -58,23 +62,7 @@ fn read_name(reader: &mut Reader, section: &Section<'_>, entry: &Entry) -> Strin
         reader.wrong_type(section, entry, "a string");
         return String::new();
     };
-    let kebab = name.split('-').all(|part| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    });
-    if !kebab {
-        // The name becomes a folder name.
-        reader.push(
-            Diagnostic::error(
-                "E013",
-                entry.node.span.clone(),
-                format!("`problem.name` must be kebab-case, not `{name}`"),
-            )
-            .note("accepted: lower-case letters and digits, words joined by `-`"),
-        );
-    }
+    reader.check_name(&entry.node, name, "problem.name");
     name.clone()
 }
 
@@ -132,6 +120,7 @@ pub(crate) fn read_time(
     let window = read_window(reader, section, horizon);
     let (start, end) = (horizon.0, horizon.0 + window);
     let steps = reader.count(section, "steps");
+    charge(reader, section, "steps", steps);
     let spacing = read_spacing(reader, section, spacing);
     let t_min = if stops_early(kind) {
         let default = start + 1e-3 * (end - start);
@@ -295,6 +284,15 @@ fn spacing_at(reader: &mut Reader, node: &Node, section: &str) -> Option<Spacing
     }
 }
 
+/// Refuses a size of a table that asks for too much.
+fn charge(reader: &mut Reader, section: &Section<'_>, key: &'static str, count: usize) {
+    if let Some(entry) = section.take(key) {
+        let dimension = reader.formulas.state().len().max(1);
+        let place = format!("{}.{key}", section.name);
+        reader.charge(&entry.node, &place, plain(key, count, dimension));
+    }
+}
+
 /// Times at which densities are recorded: given, or `count` of them, closer together near `t_min`.
 fn read_record(reader: &mut Reader, section: &Section<'_>, t_min: f64, end: f64) -> Vec<f64> {
     let spread = |count: usize| -> Vec<f64> {
@@ -330,11 +328,15 @@ fn read_record(reader: &mut Reader, section: &Section<'_>, t_min: f64, end: f64)
                 times.sort_by(f64::total_cmp);
                 times
             }
-            _ => spread(
-                reader
-                    .whole_number(&entry.node, "time.record", 2)
-                    .unwrap_or(9),
-            ),
+            _ => {
+                let count = reader.whole_number(&entry.node, "time.record", 2);
+                if count.is_some_and(|count| count > MOST_RECORDED) {
+                    let message = format!("`time.record` asks for more than {MOST_RECORDED} times");
+                    let span = entry.node.span.clone();
+                    reader.push(Diagnostic::error("E610", span, message));
+                }
+                spread(count.filter(|count| *count <= MOST_RECORDED).unwrap_or(9))
+            }
         },
     };
     reader.record(section, "record", floats(&times));
@@ -355,9 +357,14 @@ pub(crate) fn read_run(
     kind: Kind,
 ) -> RunSettings {
     let paths = reader.count_or(section, "paths", paths);
+    charge(reader, section, "paths", paths);
     let threads = reader.count(section, "threads");
     let plots = read_plots(reader, section, kind);
     let max_time = reader.optional_number(section, "max_time");
+    if let (Some(entry), Some(_)) = (section.take("max_time"), max_time.filter(|s| *s > LONGEST)) {
+        let message = format!("`run.max_time` is more than {LONGEST} seconds, a century");
+        reader.push(Diagnostic::error("E013", entry.node.span.clone(), message));
+    }
     RunSettings {
         seed,
         paths,
@@ -409,8 +416,10 @@ pub(crate) fn read_sample(
         .one(section, "integrator")
         .unwrap_or(Integrator::Heun);
     let steps = reader.count_or(section, "steps", time.steps);
+    charge(reader, section, "steps", steps);
     let spacing = read_spacing(reader, section, time.spacing);
     let paths = reader.count_or(section, "paths", paths);
+    charge(reader, section, "paths", paths);
     reader.finish(section, "this problem");
     SampleSettings {
         noise_levels,
@@ -444,6 +453,7 @@ fn read_reference(
     table: &Table,
     kind: Kind,
 ) -> Option<Vec<Reference>> {
+    reader.check_key(entry, "reference");
     let place = format!("reference.{}", entry.key);
     let header = format!("[reference.{}]", resolved::key(&entry.key));
     let section = reader.element(&place, header, entry.key_span.clone(), table);
@@ -510,6 +520,10 @@ fn unknown_reference(entry: &Entry) -> Diagnostic {
 
 pub(crate) fn read_output(reader: &mut Reader, section: &Section<'_>) -> OutputSettings {
     let directory = reader.text_or(section, "dir", "runs");
+    if let Some(entry) = section.take("dir") {
+        let places = &mut reader.formulas.places;
+        places.insert("output.dir".to_owned(), entry.node.span.clone());
+    }
     let save = names(reader, section, "save", Some(&SAVES));
     let html = is_written(reader, section, "report");
     let arrays = is_written(reader, section, "arrays");

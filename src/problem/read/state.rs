@@ -1,10 +1,12 @@
 //! The shape and the names of the state, the control and other variables.
 
 use crate::expr::Shape;
+use crate::problem::read::sizes::MOST_STATES;
 use crate::problem::text::diagnostic::Diagnostic;
 use crate::problem::text::document::{Entry, Value};
 use crate::problem::text::reader::{Reader, Section};
 use crate::problem::text::resolved::quote;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// `state = "x"`, `"x[3]"`, `"x[d]"` or `"x[q, v]"`, as typed.
@@ -56,11 +58,12 @@ pub(crate) fn read_state(reader: &mut Reader, section: &Section<'_>) -> Option<S
         malformed(reader, entry, text, "state");
     }
     let (base, components) = parsed?;
-    Some(StateSpec {
+    let spec = StateSpec {
         base,
         components,
         span: Some(entry.node.span.clone()),
-    })
+    };
+    spec.is_small(reader).then_some(spec)
 }
 
 /// Reads the shape of a variable whose size nothing else tells: a bare name is a scalar.
@@ -83,7 +86,8 @@ pub(crate) fn read_shape(
         components,
         span: Some(entry.node.span.clone()),
     };
-    Some(spec.build(spec.count().unwrap_or(1), None))
+    spec.is_small(reader)
+        .then(|| spec.build(spec.count().unwrap_or(1), None))
 }
 
 fn malformed(reader: &mut Reader, entry: &Entry, text: &str, what: &str) {
@@ -115,7 +119,8 @@ fn parse(text: &str, integer: impl Fn(&str) -> Option<usize>) -> Option<(String,
             return (count > 0).then_some((base, Components::Count(count)));
         }
     }
-    let distinct = (0..parts.len()).all(|i| !parts[..i].contains(&parts[i]) && parts[i] != base);
+    let mut known = BTreeSet::from([base.as_str()]);
+    let distinct = parts.iter().all(|part| known.insert(part));
     (distinct && parts.iter().all(|part| is_name(part))).then(|| {
         (
             base,
@@ -151,6 +156,20 @@ impl StateSpec {
             Components::Count(count) => Some(*count),
             Components::Named(names) => Some(names.len()),
         }
+    }
+
+    /// Refuses more components than are worked with, before anything is made of them.
+    fn is_small(&self, reader: &mut Reader) -> bool {
+        let count = self.count().unwrap_or(1);
+        if count > MOST_STATES {
+            let base = &self.base;
+            let message = format!(
+                "`{base}` has {count} components, more than the {MOST_STATES} that are taken"
+            );
+            let span = self.span.clone().unwrap_or_default();
+            reader.push(Diagnostic::error("E610", span, message));
+        }
+        count <= MOST_STATES
     }
 
     /// The names when the data have `dimension` components.

@@ -72,7 +72,7 @@ pub(crate) fn read_identities(reader: &mut Reader, root: &Table) -> Vec<Identity
 }
 
 fn read_identity(reader: &mut Reader, section: &Section<'_>) -> Option<IdentitySpec> {
-    let name = reader.text(section, "name");
+    let name = reader.name(section, "name");
     if name.is_none() && section.take("name").is_none() {
         reader.missing(section, "name", "\"my-claim\"");
     }

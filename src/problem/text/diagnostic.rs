@@ -1,5 +1,6 @@
 //! What is wrong with a problem file, where, and what would be accepted.
 
+use crate::problem::text::visible::{message as shown, one_line};
 use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -55,7 +56,7 @@ impl Diagnostic {
         Self {
             code,
             level: Level::Error,
-            message: message.into(),
+            message: shown(&message.into()),
             span: Some(span),
             label: String::new(),
             labels: Vec::new(),
@@ -82,7 +83,7 @@ impl Diagnostic {
 
     /// Sets the text beside the caret.
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = text.into();
+        self.label = shown(&text.into());
         self
     }
 
@@ -98,20 +99,20 @@ impl Diagnostic {
     pub fn also(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
         self.labels.push(Label {
             span,
-            text: text.into(),
+            text: shown(&text.into()),
         });
         self
     }
 
     /// Adds a `= ...` line.
     pub fn note(mut self, text: impl Into<String>) -> Self {
-        self.notes.push(text.into());
+        self.notes.push(shown(&text.into()));
         self
     }
 
     /// Adds a `= help: ...` line.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.helps.push(text.into());
+        self.helps.push(shown(&text.into()));
         self
     }
 
@@ -226,7 +227,7 @@ impl Source {
         Self {
             segments: vec![Segment {
                 start: 0,
-                name: name.into(),
+                name: one_line(&name.into()),
                 text: text.into(),
             }],
         }

@@ -8,3 +8,4 @@ pub(crate) mod reader;
 pub(crate) mod resolved;
 pub mod suggest;
 pub(crate) mod table;
+pub mod visible;

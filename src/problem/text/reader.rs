@@ -15,6 +15,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+/// Letters of a name that a file gives.
+pub(crate) const LONGEST_NAME: usize = 64;
+
 /// A table of the file together with the record of which keys were used.
 pub(crate) struct Section<'d> {
     /// As in messages: `data`, `solver`, `reference.entropy`.
@@ -71,6 +74,8 @@ pub(crate) struct Reader {
     pub resolved: Resolved,
     pub diagnostics: Vec<Diagnostic>,
     pub vocabulary: Vocabulary,
+    /// SHA-256 of every table that was read.
+    pub data: Vec<String>,
 }
 
 impl Reader {
@@ -230,6 +235,40 @@ impl Reader {
         section.take(key);
         self.record(section, key, quote(default));
         default.to_owned()
+    }
+
+    /// A name, recorded.
+    pub(crate) fn name(&mut self, section: &Section<'_>, key: &'static str) -> Option<String> {
+        let name = self.text(section, key)?;
+        let entry = section.take(key)?;
+        self.check_name(&entry.node, &name, &format!("{}.{key}", section.name));
+        Some(name)
+    }
+
+    /// The same rule for keys that name quantities: as names of values, joined by `_` and in either case.
+    pub(crate) fn check_key(&mut self, entry: &Entry, table: &str) {
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || "_-[]".contains(c);
+        if entry.key.len() > LONGEST_NAME || !entry.key.chars().all(is_letter) {
+            let message = format!("`{}` is not a name for [{table}]", entry.key);
+            let note =
+                format!("accepted: letters, digits, `_`, `-` and `[i]`, at most {LONGEST_NAME}");
+            self.push(Diagnostic::error("E013", entry.key_span.clone(), message).note(note));
+        }
+    }
+
+    /// The one rule for names that a file gives: they become names of folders, files and arrays, and words of commands.
+    pub(crate) fn check_name(&mut self, node: &Node, name: &str, place: &str) {
+        let is_word = |word: &str| {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            !word.is_empty() && word.chars().all(is_plain)
+        };
+        if name.len() > LONGEST_NAME || !name.split('-').all(is_word) {
+            let message = format!("`{place}` must be kebab-case, not `{name}`");
+            let note = format!(
+                "accepted: lower-case letters and digits, words joined by `-`, at most {LONGEST_NAME} letters"
+            );
+            self.push(Diagnostic::error("E013", node.span.clone(), message).note(note));
+        }
     }
 
     /// The declaration of a key; what nobody declared holds text.

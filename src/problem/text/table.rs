@@ -1,9 +1,11 @@
 //! Tables of numbers from CSV files with a header line, and matrices from files of numbers alone.
 
 use crate::problem::text::suggest::nearest;
-use std::path::Path;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
+/// Most columns: each is a state.
+const MOST_COLUMNS: usize = 4096;
 /// At most this many broken rows are reported for one table.
 const REPORTED: usize = 5;
 
@@ -28,6 +30,16 @@ pub(crate) enum TableError {
     Unreadable { file: String, reason: String },
     #[error("the table `{file}` is empty: it has no header line")]
     NoHeader { file: String },
+    #[error("the table `{file}` has no header line: its first line holds numbers")]
+    NumbersForHeader { file: String },
+    #[error("the table `{file}` has {count} columns called `{column}`")]
+    SameName {
+        file: String,
+        column: String,
+        count: usize,
+    },
+    #[error("the table `{file}` has {count} columns, more than the {MOST_COLUMNS} that are used")]
+    Wide { file: String, count: usize },
     #[error("the table `{file}` has a header and no rows")]
     NoRows { file: String },
     #[error("the table `{file}` has no column `{column}`")]
@@ -85,7 +97,9 @@ impl TableError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "E602",
-            Self::NoHeader { .. } | Self::NoRows { .. } => "E604",
+            Self::NoHeader { .. } | Self::NumbersForHeader { .. } | Self::NoRows { .. } => "E604",
+            Self::SameName { .. } => "E611",
+            Self::Wide { .. } => "E610",
             Self::Ragged { .. } | Self::Malformed { .. } | Self::More { .. } => "E605",
             Self::NotNumeric { .. } | Self::Blank { .. } => "E606",
             Self::NoColumn { .. } | Self::NoPosition { .. } => "E607",
@@ -104,6 +118,13 @@ impl TableError {
                     None => listed,
                 })
             }
+            Self::NumbersForHeader { .. } => {
+                Some("name the columns in the first line, as in `x,y`".to_owned())
+            }
+            Self::SameName { .. } => {
+                Some("give the columns different names, or choose them by position".to_owned())
+            }
+            Self::Wide { .. } => Some("choose some with `columns = [...]`".to_owned()),
             Self::NotNumeric { .. } => Some(
                 "name the numeric columns with `columns = [...]`, or mend the table".to_owned(),
             ),
@@ -115,36 +136,17 @@ impl TableError {
     }
 }
 
-/// Reads the asked-for columns; all of them when `columns` is `None`. `shown` is the name used in
-/// messages.
-pub(crate) fn read(
-    path: &Path,
-    shown: &str,
-    columns: Option<&[Column]>,
-) -> Result<Numbers, Vec<TableError>> {
-    let file = shown.to_owned();
-    let unreadable = |reason: String| {
-        vec![TableError::Unreadable {
-            file: file.clone(),
-            reason,
-        }]
-    };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(io_reason(&error)))?;
-    parse(&bytes, shown, columns)
-}
-
 /// Reads a matrix: rows of numbers between commas, semicolons, tabs or spaces, lines that begin with `#` left out; or a
 /// NumPy array (`.npy`) of one or two dimensions. `shown` is the name used in messages.
-pub(crate) fn read_matrix(path: &Path, shown: &str) -> Result<Vec<Vec<f64>>, Vec<TableError>> {
+pub(crate) fn read_matrix(bytes: &[u8], shown: &str) -> Result<Vec<Vec<f64>>, Vec<TableError>> {
     let unreadable = |reason: String| TableError::Unreadable {
         file: shown.to_owned(),
         reason,
     };
-    let bytes = std::fs::read(path).map_err(|error| vec![unreadable(io_reason(&error))])?;
-    if path.extension().is_some_and(|end| end == "npy") {
-        return parse_array(&bytes).map_err(|reason| vec![unreadable(reason)]);
+    if shown.ends_with(".npy") {
+        return parse_array(bytes).map_err(|reason| vec![unreadable(reason)]);
     }
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().zip(1..);
     let lines = lines.filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
     let mut rows: Vec<Vec<f64>> = Vec::new();
@@ -206,6 +208,15 @@ fn matrix_row(
 fn parse_array(bytes: &[u8]) -> Result<Vec<Vec<f64>>, String> {
     let array = npyz::NpyFile::new(bytes).map_err(|error| error.to_string())?;
     let shape: Vec<usize> = array.shape().iter().map(|n| *n as usize).collect();
+    let count = shape
+        .iter()
+        .try_fold(1_usize, |product, n| product.checked_mul(*n));
+    if count.is_none_or(|count| count > bytes.len()) {
+        return Err(format!(
+            "it has {} bytes, too few for its shape {shape:?}",
+            bytes.len()
+        ));
+    }
     let by_columns = array.order() == npyz::Order::Fortran;
     let (rows, columns) = match shape.as_slice() {
         [rows] => (*rows, 1),
@@ -227,15 +238,8 @@ fn parse_array(bytes: &[u8]) -> Result<Vec<Vec<f64>>, String> {
     Ok((0..rows).map(row).collect())
 }
 
-/// The reason without the operating system's error number.
-fn io_reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".to_owned(),
-        kind => kind.to_string(),
-    }
-}
-
-fn parse(
+/// Reads the asked-for columns; all of them when `columns` is `None`. `shown` is the name used in messages.
+pub(crate) fn parse(
     bytes: &[u8],
     shown: &str,
     columns: Option<&[Column]>,
@@ -257,6 +261,9 @@ fn parse(
     };
     if header.is_empty() {
         return Err(vec![TableError::NoHeader { file: file() }]);
+    }
+    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Err(vec![TableError::NumbersForHeader { file: file() }]);
     }
     let chosen = choose(&header, shown, columns)?;
     let mut errors = Vec::new();
@@ -299,13 +306,31 @@ fn choose(
     shown: &str,
     columns: Option<&[Column]>,
 ) -> Result<Vec<usize>, Vec<TableError>> {
-    let Some(columns) = columns else {
-        return Ok((0..header.len()).collect());
+    let wide = |count| TableError::Wide {
+        file: shown.to_owned(),
+        count,
     };
+    let Some(columns) = columns else {
+        if header.len() > MOST_COLUMNS {
+            return Err(vec![wide(header.len())]);
+        }
+        let mut known = BTreeSet::new();
+        let same = header.iter().find(|name| !known.insert(name.as_str()));
+        return match same {
+            Some(name) => Err(vec![same_name(header, name, shown)]),
+            None => Ok((0..header.len()).collect()),
+        };
+    };
+    if columns.len() > MOST_COLUMNS {
+        return Err(vec![wide(columns.len())]);
+    }
     let mut errors = Vec::new();
     let mut chosen = Vec::new();
     for column in columns {
         match column {
+            Column::Name(name) if header.iter().filter(|h| *h == name).count() > 1 => {
+                errors.push(same_name(header, name, shown));
+            }
             Column::Name(name) => match header.iter().position(|h| h == name) {
                 Some(position) => chosen.push(position),
                 None => errors.push(TableError::NoColumn {
@@ -326,6 +351,14 @@ fn choose(
         Ok(chosen)
     } else {
         Err(errors)
+    }
+}
+
+fn same_name(header: &[String], name: &str, shown: &str) -> TableError {
+    TableError::SameName {
+        file: shown.to_owned(),
+        column: name.to_owned(),
+        count: header.iter().filter(|h| *h == name).count(),
     }
 }
 
@@ -390,12 +423,7 @@ mod tests {
 
     #[test]
     fn matrices_have_any_separator_and_no_header() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let read = |text: &str| {
-            let path = folder.path().join("a.csv");
-            std::fs::write(&path, text).expect("written");
-            read_matrix(&path, "a.csv")
-        };
+        let read = |text: &str| read_matrix(text.as_bytes(), "a.csv");
         let rows = vec![vec![1.0, -0.5], vec![0.25, 3.0]];
         for text in [
             "1,-0.5\n0.25, 3\n",
@@ -443,6 +471,26 @@ mod tests {
                 .expect("advice")
                 .starts_with("did you mean `alpha`?")
         );
+    }
+
+    #[test]
+    fn a_missing_header_equal_names_and_too_many_columns_are_refused() {
+        let code = |text: &str, columns: Option<&[Column]>| {
+            parse(text.as_bytes(), "t.csv", columns).map_err(|errors| errors[0].code())
+        };
+        assert_eq!(code("0,0.5\n1,1.5\n", None), Err("E604"));
+        assert_eq!(code("a,b,a\n1,2,3\n", None), Err("E611"));
+        assert_eq!(code("a,b,a\n1,2,3\n", Some(&names(&["a"]))), Err("E611"));
+        let by_position = [Column::Position(0), Column::Position(2)];
+        assert!(code("a,b,a\n1,2,3\n", Some(&by_position)).is_ok());
+        let wide = "a,".repeat(5000) + "b\n1\n";
+        assert_eq!(code(&wide, None), Err("E610"));
+        // The shape is looked at before memory is taken.
+        let mut array = Vec::from(b"\x93NUMPY\x01\x00");
+        let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 2), }\n";
+        array.extend((header.len() as u16).to_le_bytes());
+        array.extend(header.bytes());
+        assert!(read_matrix(&array, "a.npy").is_err());
     }
 
     #[test]
