@@ -73,7 +73,7 @@ pub enum Command {
     },
     /// Names, one per row: kinds, methods, checks, presets, structures, examples or codes
     List { what: String },
-    /// One page about a code, check, method, structure or kind, or `exit-codes`
+    /// One page about a code, check, method, structure or kind, or `exit-codes`, or `safety`
     Explain { name: String },
     /// Keys, types and defaults of the problem file; with --json a JSON Schema for editors
     Schema { table: Option<String> },
@@ -113,7 +113,7 @@ pub struct Common {
     /// Inconclusive checks and warnings count as failures (exit code 4)
     #[arg(long, global = true)]
     pub strict: bool,
-    /// Stop solvers after this long, such as 90s or 5m
+    /// End the whole command within this time, such as 90s or 5m, with what is whole by then
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<std::time::Duration>,
     /// Folder that run folders are written to, instead of the file's
@@ -147,6 +147,9 @@ impl When {
     }
 }
 
+/// Longest time that is waited for, in seconds.
+const LONGEST: f64 = 3.2e9;
+
 /// Reads `90s`, `5m`, `1h` or plain seconds.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic());
@@ -158,9 +161,10 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
         _ => return Err(format!("unknown unit `{unit}`; use s, m or h")),
     };
     match number.parse::<f64>() {
-        Ok(value) if value > 0.0 && value.is_finite() => {
+        Ok(value) if value > 0.0 && value * scale <= LONGEST => {
             Ok(std::time::Duration::from_secs_f64(value * scale))
         }
+        Ok(value) if value > 0.0 => Err("a time of at most a century".to_owned()),
         _ => Err("a positive time such as 90s, 5m or 1h".to_owned()),
     }
 }
@@ -181,5 +185,8 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(std::time::Duration::from_secs(90)));
         assert!(duration("-1s").is_err());
         assert!(duration("5 days").is_err());
+        for impossible in ["0s", "nan", "inf", "1e20s", "1e300h", "-1e300"] {
+            assert!(duration(impossible).is_err(), "{impossible}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::model::Problem;
 use crate::problem::meant::task::{Duration, Task};
+use crate::report::shell::quoted;
 use crate::report::table::Table;
 use crate::report::terminal::{self, Style};
 use crate::study::exit::Exit;
@@ -113,6 +114,6 @@ fn describe(file: &Path, loaded: &Loaded, found: &[Finding], common: &Common) {
     }
     say(&format!(
         "\nok: nothing was run.      next: onsager derive {0} | onsager solve {0}\n",
-        file.display()
+        quoted(file)
     ));
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::arguments::{Common, Format, Overrides};
 use crate::cli::input::{read, refuse};
-use crate::cli::output::say;
+use crate::cli::output::{complain, say};
 use crate::derivation::kind::print;
 use crate::derivation::{Derivation, Evidence, Step};
 use crate::problem::text::suggest::did_you_mean;
@@ -29,7 +29,7 @@ pub fn derive(
     };
     let name = &study.loaded().problem.name;
     if let Err(message) = select(&mut derivation, only) {
-        eprintln!("error: {message}");
+        complain(format!("{message}"));
         return Exit::BadInput;
     }
     match format {

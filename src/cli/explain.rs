@@ -1,6 +1,6 @@
 //! `list` and `explain`: every name of the program, and a page about each.
 
-use crate::cli::output::say;
+use crate::cli::output::{complain, say};
 use crate::problem::text::suggest::did_you_mean;
 use crate::report::terminal::Style;
 use crate::study::Registry;
@@ -18,7 +18,10 @@ pub fn list(what: &str) -> Exit {
         None => {
             let lists = Registry::LISTS;
             let hint = did_you_mean(what, lists).map_or(String::new(), |hint| format!(", {hint}"));
-            eprintln!("error: no list `{what}`{hint}; lists: {}", lists.join(", "));
+            complain(format!(
+                "no list `{what}`{hint}; lists: {}",
+                lists.join(", ")
+            ));
             Exit::BadInput
         }
     }
@@ -36,7 +39,9 @@ pub fn explain(name: &str) -> Exit {
             let hint = did_you_mean(name, registry.names());
             let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
             let lists = Registry::LISTS.join("|");
-            eprintln!("error: nothing is called `{name}`{hint}; names: onsager list {lists}");
+            complain(format!(
+                "nothing is called `{name}`{hint}; names: onsager list {lists}"
+            ));
             Exit::BadInput
         }
     }

@@ -1,8 +1,9 @@
 //! Problem files on their way in: read, or refused with everything that is wrong.
 
 use crate::cli::arguments::{Common, Overrides};
-use crate::cli::output::say;
+use crate::cli::output::{complain, say, tell};
 use crate::problem::Override;
+use crate::report::shell::quoted;
 use crate::study::exit::Exit;
 use crate::study::{Registry, Request, Solvers, Study, Unable};
 use std::io::IsTerminal;
@@ -13,9 +14,9 @@ pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Resul
     let mut replaced = Vec::new();
     for text in &overrides.set {
         let Some(value) = Override::parse(text) else {
-            eprintln!(
-                "error: `--set {text}` has no `=`; write --set table.key=value or --set name=value"
-            );
+            complain(format!(
+                "`--set {text}` has no `=`; write --set table.key=value or --set name=value"
+            ));
             return Err(Exit::BadInput);
         };
         replaced.push(value);
@@ -32,7 +33,7 @@ pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Resul
         let colour = common.color.holds(std::io::stderr().is_terminal());
         let loaded = study.loaded();
         for warning in &loaded.warnings {
-            eprintln!("{}\n", warning.render(&loaded.source, colour));
+            tell(&format!("{}\n\n", warning.render(&loaded.source, colour)));
         }
     }
     Ok(study)
@@ -41,7 +42,7 @@ pub(super) fn read(file: &Path, overrides: &Overrides, common: &Common) -> Resul
 /// Says why nothing was found.
 pub(super) fn refuse(why: &Unable, common: &Common) -> Exit {
     let (Unable::Wrong(report) | Unable::Refused(report)) = why else {
-        eprintln!("error: {why}");
+        complain(why);
         return why.exit();
     };
     if common.json {
@@ -50,7 +51,7 @@ pub(super) fn refuse(why: &Unable, common: &Common) -> Exit {
         }
     }
     let colour = common.color.holds(std::io::stderr().is_terminal());
-    eprint!("{}", report.render(colour));
+    tell(&report.render(colour));
     why.exit()
 }
 
@@ -81,11 +82,11 @@ pub(super) fn problem_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
             continue;
         }
         let found = files_of(path).map_err(|error| {
-            eprintln!("error: cannot list {}: {error}", path.display());
+            complain(format!("cannot list {}: {error}", quoted(path)));
             Exit::InputOutput
         })?;
         if found.is_empty() {
-            eprintln!("error: no problem files in {}", path.display());
+            complain(format!("no problem files in {}", quoted(path)));
             return Err(Exit::BadInput);
         }
         files.extend(found);

@@ -11,13 +11,17 @@ mod progress;
 mod schema;
 mod solve;
 mod verify;
+mod watched;
 
+use crate::problem::text::visible::visible;
 use crate::study::exit::Exit;
 use arguments::{Arguments, Command};
 use bench::Bench;
 use clap::Parser;
+use output::{say, tell};
 use solve::Solve;
 use std::process::ExitCode;
+use watched::watched;
 
 /// Runs one command line.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
@@ -30,13 +34,24 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
             } else {
                 Exit::Solved
             };
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            return exit.into();
+            let text = visible(&error.render().to_string());
+            if error.use_stderr() {
+                tell(&text);
+                return exit.into();
+            }
+            return watched(None, || {
+                say(&text);
+                exit
+            })
+            .into();
         }
     };
+    watched(arguments.common.max_time, || obey(&arguments)).into()
+}
+
+fn obey(arguments: &Arguments) -> Exit {
     let common = &arguments.common;
-    let exit = match &arguments.command {
+    match &arguments.command {
         Command::Check {
             files,
             resolved,
@@ -76,6 +91,5 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Command::List { what } => explain::list(what),
         Command::Explain { name } => explain::explain(name),
         Command::Schema { table } => schema::schema(table.as_deref(), common),
-    };
-    exit.into()
+    }
 }

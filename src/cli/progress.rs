@@ -1,6 +1,7 @@
 //! Progress on standard error: one animated line per solver on a terminal, rare plain lines elsewhere.
 
 use crate::cli::arguments::{Common, When};
+use crate::cli::output::tell;
 use crate::solvers::driver::Progress;
 use crate::study::Moment;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -78,7 +79,7 @@ impl ProgressLine {
             bar.set_prefix(name.to_owned());
             return Self::Animated(bar);
         }
-        eprintln!("{name}: started");
+        tell(&format!("{name}: started\n"));
         Self::Plain {
             name: name.to_owned(),
             began: Instant::now(),
@@ -116,7 +117,7 @@ impl ProgressLine {
                 name, last, next, ..
             } => {
                 if fraction >= *next && last.elapsed() > Duration::from_secs(30) {
-                    eprintln!("{name}: {:.0} %  {message}", 100.0 * fraction);
+                    tell(&format!("{name}: {:.0} %  {message}\n", 100.0 * fraction));
                     *last = Instant::now();
                     *next = (fraction * 10.0).floor() / 10.0 + 0.1;
                 }
@@ -130,10 +131,8 @@ impl ProgressLine {
             Self::Silent => {}
             Self::Animated(bar) => bar.finish_and_clear(),
             Self::Plain { name, began, .. } => {
-                eprintln!(
-                    "{name}: {outcome} in {:.1} s",
-                    began.elapsed().as_secs_f64()
-                );
+                let seconds = began.elapsed().as_secs_f64();
+                tell(&format!("{name}: {outcome} in {seconds:.1} s\n"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `schema`: the tables and keys of the format.
 
 use crate::cli::arguments::Common;
-use crate::cli::output::say;
+use crate::cli::output::{complain, say};
 use crate::problem::format::json_schema::{form_text, json_schema, json_schema_of};
 use crate::problem::format::key::Key;
 use crate::problem::format::schema::table;
@@ -27,10 +27,10 @@ pub fn schema(name: Option<&str>, common: &Common) -> Exit {
                 let hint = did_you_mean(name, names.clone())
                     .map_or(String::new(), |hint| format!(", {hint}"));
                 let names: Vec<&str> = names.collect();
-                eprintln!(
-                    "error: no table `{name}`{hint}; tables: {}",
+                complain(format!(
+                    "no table `{name}`{hint}; tables: {}",
                     names.join(", ")
-                );
+                ));
                 return Exit::BadInput;
             }
         },

@@ -2,14 +2,18 @@
 
 use crate::cli::arguments::{Common, Overrides};
 use crate::cli::input::{problem_files, read, refuse};
-use crate::cli::output::say;
+use crate::cli::output::{complain, say};
 use crate::cli::solve::{Solve, run};
 use crate::derivation::claim::identity::{Identity, Mode};
 use crate::derivation::claim::slip::Place;
+use crate::numeric::time_limit::is_interrupted;
 use crate::problem::Loaded;
 use crate::problem::text::diagnostic::Diagnostic;
+use crate::problem::text::visible::one_line;
+use crate::report::shell::quoted;
 use crate::report::table::Table;
 use crate::report::terminal::Style;
+use crate::study::Identities;
 use crate::study::exit::Exit;
 use crate::verification::claim::Decided;
 use crate::verification::claim::measurement::CONFIDENCE;
@@ -52,13 +56,21 @@ fn verify_file(file: &Path, overrides: &Overrides, common: &Common) -> Exit {
     }
     let own = match study.identities() {
         Err(why) => refuse(&why, common),
-        Ok(decided) => {
+        Ok(Identities { decided, undecided }) => {
             if common.json {
                 print_json(file, &decided);
             } else {
                 print_table(file, study.loaded(), &decided, common);
             }
-            judge(&decided, common)
+            let is_early = !undecided.is_empty();
+            if is_early {
+                complain(format!("the time was up before {}", undecided.join(", ")));
+            }
+            let early = is_early.then_some(match is_interrupted() {
+                true => Exit::Interrupted,
+                false => Exit::TimeLimit,
+            });
+            Exit::worst(early.into_iter().chain([judge(&decided, common)]))
         }
     };
     // A file that lists its solvers wants the catalogue too; a derivation alone does not.
@@ -116,8 +128,8 @@ fn print_table(file: &Path, loaded: &Loaded, decided: &AllDecided, common: &Comm
     let style = Style::of_terminal(common.color.holds(std::io::stdout().is_terminal()));
     say(&format!(
         "{}   {}\n\n",
-        file.display(),
-        loaded.problem.title
+        quoted(file),
+        one_line(&loaded.problem.title)
     ));
     let mut table = Table::new(&["identity", "link", "verdict", "claim", "by"]);
     for (identity, links) in decided {

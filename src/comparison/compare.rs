@@ -16,6 +16,7 @@ use crate::comparison::reference_law::{ReferenceLaw, reference_answer};
 use crate::comparison::rows::{Comparison, ComparisonRow};
 use crate::field::idle::Idle;
 use crate::numeric::random::Streams;
+use crate::numeric::time_limit::in_time;
 use crate::solvers::driver::Solution;
 use crate::solvers::lowered::problem::Lowered;
 
@@ -26,21 +27,25 @@ pub fn compares_scores(lowered: &Lowered) -> bool {
     is_drawn && lowered.undoes_additive_noise()
 }
 
-/// Measures every solution by code that did not produce it, on noise it has not seen.
+/// Measures every solution by code that did not produce it, on noise it has not seen. Where the time is up it keeps what
+/// was measured by then.
 pub fn compare(lowered: &Lowered, solutions: &[Solution], streams: &Streams) -> Comparison {
     let streams = streams.scoped("comparison");
     let mut comparison = Comparison {
         rows: solutions.iter().map(ComparisonRow::of).collect(),
         ..Comparison::default()
     };
-    if lowered.process.control.is_empty() {
-        let stopped = !lowered.free().stops.is_empty();
-        of_simulation(solutions, stopped, &mut comparison);
-    } else if compares_scores(lowered) {
-        compare_scores(lowered, solutions, &streams, &mut comparison);
-    } else {
-        compare_policies(lowered, solutions, &streams, &mut comparison);
-    }
+    let measured = in_time(|| {
+        if lowered.process.control.is_empty() {
+            let stopped = !lowered.free().stops.is_empty();
+            of_simulation(solutions, stopped, &mut comparison);
+        } else if compares_scores(lowered) {
+            compare_scores(lowered, solutions, &streams, &mut comparison);
+        } else {
+            compare_policies(lowered, solutions, &streams, &mut comparison);
+        }
+    });
+    comparison.is_partial = measured.is_err();
     comparison
 }
 
@@ -51,6 +56,7 @@ fn compare_scores(
     comparison: &mut Comparison,
 ) {
     let reference = reference_answer(lowered, solutions);
+    comparison.reference = reference.as_ref().map(|r| r.name.to_owned());
     let law = ReferenceLaw::new(lowered, solutions);
     let clouds = law
         .as_ref()
@@ -83,7 +89,6 @@ fn compare_scores(
             .log_density
             .map(|density| value(lowered, density, streams));
     }
-    comparison.reference = reference.map(|r| r.name.to_owned());
     comparison.likelihood_on = likelihood.as_ref().map(Likelihood::on);
     comparison.closed_form_nll = likelihood.as_ref().and_then(Likelihood::closed_form);
     comparison.true_samples = truth.map(|t| t.data);

@@ -90,6 +90,8 @@ pub struct Comparison {
     pub rows: Vec<ComparisonRow>,
     /// Named numbers `[reference.NAME]` is compared with.
     pub quantities: Vec<Quantity>,
+    /// Whether the time was up before everything was measured.
+    pub is_partial: bool,
 }
 
 impl Comparison {

@@ -5,6 +5,7 @@ use crate::report::encoding::{maybe_number, number};
 use crate::verification::verdict::Verdict;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
+use sha2::{Digest, Sha256};
 
 /// Version of the layout of `result.json`; a field never changes its meaning within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -60,9 +61,15 @@ pub struct Identity {
     /// The problem file with every default filled in.
     #[serde(skip)]
     pub resolved: String,
-    /// Six hexadecimal digits of the CRC-32 of `resolved`.
+    /// SHA-256 of `resolved`, of the tables it names and of the options of the run, in hexadecimal.
+    #[serde(skip)]
+    pub digest: String,
+    /// The first [`HASH_DIGITS`] of them.
     pub hash: String,
 }
+
+/// Digits of a hash that name a run: 64 bits.
+pub const HASH_DIGITS: usize = 16;
 
 impl Identity {
     /// The title, or the name where there is none.
@@ -73,9 +80,28 @@ impl Identity {
         }
     }
 
-    /// Six hexadecimal digits that name a resolved file.
-    pub fn hash_of(resolved: &str) -> String {
-        format!("{:06x}", crc32fast::hash(resolved.as_bytes()) & 0x00ff_ffff)
+    /// The identity of a resolved file, run with these options.
+    pub fn new(resolved: &str, options: &str) -> Self {
+        let mut digest = Sha256::new();
+        digest.update((resolved.len() as u64).to_le_bytes());
+        digest.update(resolved);
+        digest.update(options);
+        let digest: String = digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            resolved: resolved.to_owned(),
+            hash: digest[..HASH_DIGITS].to_owned(),
+            digest,
+            ..Self::default()
+        }
+    }
+
+    /// The name of its folder: problem name and hash.
+    pub fn folder_name(&self) -> String {
+        format!("{}-{}", self.name, self.hash)
     }
 }
 
@@ -407,9 +433,9 @@ impl Record {
         counts
     }
 
-    /// The run folder's name: problem name and hash.
+    /// The run folder's name.
     pub fn folder_name(&self) -> String {
-        format!("{}-{}", self.identity.name, self.identity.hash)
+        self.identity.folder_name()
     }
 }
 

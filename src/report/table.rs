@@ -1,5 +1,7 @@
 //! Plain aligned columns: one line per row, no frames, made for `grep` and `awk`.
 
+use crate::problem::text::visible::one_line;
+
 /// Rows of cells under a header; the first column identifies the row.
 #[derive(Debug)]
 pub struct Table {
@@ -22,7 +24,8 @@ impl Table {
     /// If the row does not have one cell per column.
     pub fn push(&mut self, row: Vec<String>) {
         assert_eq!(row.len(), self.header.len(), "one cell per column");
-        self.rows.push(row);
+        self.rows
+            .push(row.iter().map(|cell| one_line(cell)).collect());
     }
 
     pub fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::report::number;
 use crate::report::record::{
     CheckRow, Record, ReferenceRow, Solved, SolverOutcome, SolverRow, StructureFinding, solved,
 };
+use crate::report::shell::quoted;
 use crate::report::table::{Table, paragraph, wrap};
 use crate::verification::verdict::Verdict;
 use std::path::Path;
@@ -355,10 +356,10 @@ fn complaint(verdict: Verdict, name: &str, reason: &str, hints: &[String], style
 fn places(record: &Record, run_folder: Option<&Path>, style: Style) -> String {
     let mut out = String::new();
     if let Some(folder) = run_folder {
-        out.push_str(&format!("run     {}\n", folder.display()));
+        out.push_str(&format!("run     {}\n", quoted(folder)));
         let report = folder.join("report.html");
         if report.exists() {
-            out.push_str(&format!("report  {}\n", report.display()));
+            out.push_str(&format!("report  {}\n", quoted(&report)));
         }
     }
     if !record.next.is_empty() {

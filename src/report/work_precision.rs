@@ -4,6 +4,7 @@ use crate::report::encoding::Number;
 use crate::report::events::EVENT_VERSION;
 use crate::report::number;
 use crate::report::record::{Environment, Identity};
+use crate::report::shell::quoted;
 use crate::report::table::{Table, paragraph};
 use crate::report::terminal::Style;
 use crate::verification::work_precision::{Attempt, Ladder, Loss, Rung};
@@ -18,6 +19,29 @@ pub struct BenchRecord {
     /// By solver in the order of the file, most work first.
     pub attempts: Vec<Attempt>,
     pub ladders: Vec<Ladder>,
+    pub ended: Ended,
+}
+
+/// How a benchmark came to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    #[default]
+    Whole,
+    OutOfTime,
+    Interrupted,
+}
+
+impl Ended {
+    /// What is missing, in a sentence.
+    pub fn sentence(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::OutOfTime => Some("The time was up before everything was solved and measured."),
+            Self::Interrupted => {
+                Some("It was interrupted before everything was solved and measured.")
+            }
+        }
+    }
 }
 
 impl BenchRecord {
@@ -146,9 +170,12 @@ pub fn summary(record: &BenchRecord, folder: &Path, style: Style) -> String {
             }
         }
     }
+    if let Some(sentence) = record.ended.sentence() {
+        out.push_str(&format!("\n{sentence}\n"));
+    }
     out.push_str(&format!(
         "\n`<`: only a bound is known, by the tolerance of the truth or the noise of the answer\nreport  {}\n",
-        folder.join("report.html").display()
+        quoted(&folder.join("report.html"))
     ));
     out
 }

@@ -256,6 +256,10 @@ impl Method for Bridge {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.iterations > 0
+    }
+
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let distance = state.distance_from_score(lowered);
         let mut facts = vec![

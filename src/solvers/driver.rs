@@ -5,6 +5,7 @@
 
 use crate::numeric::digits::significant;
 use crate::numeric::random::Streams;
+use crate::numeric::time_limit::{OutOfTime, in_time, is_interrupted, look};
 use crate::problem::format::card::Card;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::lowered::answer::Answer;
@@ -42,8 +43,23 @@ pub enum SolveError {
         "psi at the start is {share:e} of its largest once the drift is taken out, which rounding hides; try {suggestion}"
     )]
     Underflow { share: f64, suggestion: String },
+    #[error("its time was up after {seconds:.1} s, before it had an answer; try {suggestion}")]
+    OutOfTime {
+        seconds: f64,
+        suggestion: &'static str,
+    },
     #[error("the optimizer failed: {message}; try {suggestion}")]
     Optimizer { message: String, suggestion: String },
+}
+
+impl SolveError {
+    /// The time was up after `seconds`.
+    pub fn out_of_time(seconds: f64) -> Self {
+        Self::OutOfTime {
+            seconds,
+            suggestion: "a longer --max-time, or less work",
+        }
+    }
 }
 
 /// Why a loop ended.
@@ -64,6 +80,7 @@ pub enum StopReason {
         limit: usize,
         measured: f64,
     },
+    /// The time was up, or somebody asked for an early end.
     TimeLimit {
         seconds: f64,
         measured: f64,
@@ -176,6 +193,10 @@ pub trait Method {
         work: &mut Work,
     ) -> Result<(), SolveError>;
     fn progress(&self, state: &Self::State) -> Progress;
+    /// Whether what was done so far is an answer although the method has not stopped by itself.
+    fn is_whole(&self, _state: &Self::State) -> bool {
+        false
+    }
     fn finish(&self, lowered: &Lowered, state: Self::State) -> Result<Answer, SolveError>;
 }
 
@@ -255,12 +276,28 @@ impl Attempt<'_> {
 
 /// The one loop: admit, start, advance until stopped or out of time, finish.
 ///
-/// `watch` sees every step's progress; it draws the progress line.
+/// After `deadline` it ends at the next step, with what is whole by then; where the time of this thread is up it ends at
+/// once, with nothing. `watch` sees every step's progress; it draws the progress line.
 pub fn drive<M: Method>(
     method: &M,
     lowered: &Lowered,
     id: &str,
     name: &'static str,
+    streams: &Streams,
+    deadline: Option<Duration>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Solution, Unsolved> {
+    let began = Instant::now();
+    let driven = in_time(|| go(method, lowered, (id, name), streams, deadline, watch));
+    driven.unwrap_or_else(|OutOfTime| {
+        Err(SolveError::out_of_time(began.elapsed().as_secs_f64()).into())
+    })
+}
+
+fn go<M: Method>(
+    method: &M,
+    lowered: &Lowered,
+    (id, name): (&str, &'static str),
     streams: &Streams,
     deadline: Option<Duration>,
     watch: &mut dyn FnMut(&Progress),
@@ -280,7 +317,10 @@ pub fn drive<M: Method>(
             Progress::Stopped(reason) => break reason,
             Progress::Going { measured, .. } => {
                 let elapsed = began.elapsed();
-                if deadline.is_some_and(|limit| elapsed > limit) {
+                if is_interrupted() || deadline.is_some_and(|limit| elapsed > limit) {
+                    if !method.is_whole(&state) {
+                        return Err(SolveError::out_of_time(elapsed.as_secs_f64()).into());
+                    }
                     break StopReason::TimeLimit {
                         seconds: elapsed.as_secs_f64(),
                         measured,
@@ -288,6 +328,7 @@ pub fn drive<M: Method>(
                 }
             }
         }
+        look();
         method.advance(lowered, &mut state, &mut work)?;
         work.iterations += 1;
     };

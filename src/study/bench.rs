@@ -2,18 +2,20 @@
 
 use crate::comparison::{Comparison, compare};
 use crate::numeric::random::Streams;
+use crate::numeric::time_limit::{TimeLimit, in_time};
 use crate::problem::Loaded;
 use crate::problem::format::vocabulary::working;
 use crate::problem::meant::solver::SolverSpec;
-use crate::report::work_precision::BenchRecord;
+use crate::report::record::Identity;
+use crate::report::work_precision::{BenchRecord, Ended};
 use crate::solvers::driver::{Attempt as Trial, Registered, Solution, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::solve_by;
 use crate::study::choose::known;
 use crate::study::compared::numbers;
 use crate::study::posed::{Study, Unable};
-use crate::study::record::{environment, identity};
-use crate::study::request::{Request, Solvers};
+use crate::study::record::environment;
+use crate::study::request::{Ends, Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
 use crate::verification::work_precision::{Attempt, CONTROL_ERROR, GAP, ladders};
 use std::time::{Duration, Instant};
@@ -48,23 +50,61 @@ impl Study {
         command: &str,
         watch: &mut Watch<'_>,
     ) -> Result<BenchRecord, Unable> {
-        let loaded = self.choose(Solvers::File)?;
-        self.derive()?;
-        let specs = self.every_method(&loaded, request.solvers.only())?;
-        self.on_threads(request, || {
-            let lowered = self.lower(loaded.problem.clone())?;
-            let methods = self.registry.methods();
-            let limit = request.max_time;
-            let limit = limit.or(loaded.problem.run.max_time.map(Duration::from_secs_f64));
-            let (steps, solutions) = climb(methods, &lowered, levels, limit, &specs, watch);
-            let streams = Streams::new(lowered.problem.run.seed);
-            let comparison = told(
+        let limit = request.limit(self.loaded.problem.run.max_time);
+        limit.over(|| {
+            self.on_threads(request, || {
+                self.measured(request, &limit, levels, command, watch)
+            })
+        })
+    }
+
+    fn measured(
+        &self,
+        request: &Request<'_>,
+        limit: &TimeLimit,
+        levels: u32,
+        command: &str,
+        watch: &mut Watch<'_>,
+    ) -> Result<BenchRecord, Unable> {
+        let ends = Ends::of(limit);
+        let ready = limit.until(ends.cut, || {
+            in_time(|| -> Result<_, Unable> {
+                let loaded = self.choose(Solvers::File)?;
+                self.derive()?;
+                let specs = self.every_method(&loaded, request.solvers.only())?;
+                let lowered = self.lower(loaded.problem.clone())?;
+                Ok((loaded, specs, lowered))
+            })
+        });
+        let (loaded, specs, lowered) = ready??;
+        let methods = self.registry.methods();
+        let (steps, solutions) = limit.until(ends.cut, || {
+            climb(
+                methods,
+                &lowered,
+                levels,
+                (limit, ends.solve),
+                &specs,
                 watch,
-                "compare",
-                "measuring every answer on fresh noise",
-                || compare(&lowered, &solutions, &streams),
-            );
-            Ok(self.judged(&loaded, &lowered, steps, &solutions, &comparison, command))
+            )
+        });
+        let is_late = ends.solve.is_some_and(|end| limit.elapsed() > end);
+        let streams = Streams::new(lowered.problem.run.seed);
+        let comparison = told(
+            watch,
+            "compare",
+            "measuring every answer on fresh noise",
+            || limit.until(ends.compare, || compare(&lowered, &solutions, &streams)),
+        );
+        let identity = self.identity(&loaded, &request.bench_options(levels));
+        let judged = self.judged(identity, &lowered, steps, &solutions, &comparison, command);
+        Ok(BenchRecord {
+            ended: match is_late || comparison.is_partial {
+                _ if limit.is_interrupted() => Ended::Interrupted,
+                true => Ended::OutOfTime,
+                false => Ended::Whole,
+            },
+            ..judged
         })
     }
 
@@ -85,14 +125,14 @@ impl Study {
 
     fn judged(
         &self,
-        loaded: &Loaded,
+        identity: Identity,
         lowered: &Lowered,
         steps: Vec<Step>,
         solutions: &[Solution],
         comparison: &Comparison,
         command: &str,
     ) -> BenchRecord {
-        let mut references = loaded.problem.references.clone();
+        let mut references = lowered.problem.references.clone();
         if self.changed {
             // References describe the file as written.
             references.clear();
@@ -120,10 +160,11 @@ impl Study {
         });
         let attempts: Vec<Attempt> = attempts.collect();
         BenchRecord {
-            identity: identity(loaded, &self.file),
-            environment: environment(loaded, command, Vec::new()),
+            identity,
+            environment: environment(&lowered.problem, command, Vec::new()),
             ladders: ladders(&attempts, &references),
             attempts,
+            ended: Ended::Whole,
         }
     }
 }
@@ -133,11 +174,10 @@ fn climb(
     methods: &[Registered],
     lowered: &Lowered,
     levels: u32,
-    limit: Option<Duration>,
+    (limit, end): (&TimeLimit, Option<Duration>),
     specs: &[SolverSpec],
     watch: &mut Watch<'_>,
 ) -> (Vec<Step>, Vec<Solution>) {
-    let began = Instant::now();
     let (mut steps, mut solutions) = (Vec::new(), Vec::new());
     let mut refused: Vec<&str> = Vec::new();
     for level in 0..levels {
@@ -151,7 +191,7 @@ fn climb(
             if level > 0 {
                 rung.id = format!("{}/{}", spec.id, 1_u64 << level);
             }
-            let remaining = || limit.map(|limit| limit.saturating_sub(began.elapsed()));
+            let remaining = || end.map(|end| end.saturating_sub(limit.elapsed()));
             let (name, doing) = (rung.id.as_str(), "solving");
             watch(Moment::Begins { name, doing });
             let started = Instant::now();

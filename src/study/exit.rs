@@ -10,10 +10,12 @@ pub enum Exit {
     Inconclusive,
     InputOutput,
     TimeLimit,
+    Internal,
+    Interrupted,
 }
 
 impl Exit {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Solved,
         Self::CheckFailed,
         Self::BadInput,
@@ -21,6 +23,8 @@ impl Exit {
         Self::Inconclusive,
         Self::InputOutput,
         Self::TimeLimit,
+        Self::Internal,
+        Self::Interrupted,
     ];
 
     pub fn code(self) -> u8 {
@@ -32,6 +36,8 @@ impl Exit {
             Self::Inconclusive => 4,
             Self::InputOutput => 5,
             Self::TimeLimit => 6,
+            Self::Internal => 70,
+            Self::Interrupted => 130,
         }
     }
 
@@ -50,6 +56,8 @@ impl Exit {
             }
             Self::InputOutput => "input, output or resources failed: missing data, full disk",
             Self::TimeLimit => "--max-time reached; partial results are written and marked",
+            Self::Internal => "the program is wrong; nothing is written",
+            Self::Interrupted => "interrupted; partial results are written and marked",
         }
     }
 
@@ -61,15 +69,17 @@ impl Exit {
         let mut text =
             String::from("exit-codes - how a command ended, the same for every command\n\n");
         for exit in Self::ALL {
-            text.push_str(&format!("  {}   {}\n", exit.code(), exit.meaning()));
+            text.push_str(&format!("  {:<3} {}\n", exit.code(), exit.meaning()));
         }
-        text.push_str("\n  when several apply: 2, 5, 6, 3, 1, 4, in this order\n");
+        text.push_str("\n  when several apply: 70, 130, 2, 5, 6, 3, 1, 4, in this order\n");
         text
     }
 
     /// The one that wins when several apply.
     pub fn worst(candidates: impl IntoIterator<Item = Self>) -> Self {
-        const PRECEDENCE: [Exit; 7] = [
+        const PRECEDENCE: [Exit; 9] = [
+            Exit::Internal,
+            Exit::Interrupted,
             Exit::BadInput,
             Exit::InputOutput,
             Exit::TimeLimit,

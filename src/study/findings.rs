@@ -3,22 +3,26 @@
 use crate::comparison::Comparison;
 use crate::derivation::Derivation;
 use crate::numeric::estimate::Estimate;
+use crate::numeric::time_limit::TimeLimit;
 use crate::problem::Loaded;
 use crate::problem::meant::model::Severity;
-use crate::report::record::Phase;
-use crate::solvers::driver::{StopReason, Unsolved};
+use crate::report::record::{Identity, Phase};
+use crate::solvers::driver::{SolveError, StopReason, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::Answers;
 use crate::study::answered::{Answered, Missing};
 use crate::study::compared::Terms;
 use crate::study::exit::Exit;
+use crate::verification::OUT_OF_TIME;
 use crate::verification::identity::CheckResult;
 use crate::verification::verdict::Verdict;
 
 /// Answers, what they are worth, and what follows from the problem itself.
 pub struct Findings {
-    /// The file as it was named.
-    pub(super) file: String,
+    /// What was solved.
+    pub(super) identity: Identity,
+    /// The time it had.
+    pub(super) limit: TimeLimit,
     /// Ids of the solvers that were picked out of the file's.
     pub(super) only: Vec<String>,
     pub(super) threads: usize,
@@ -96,11 +100,12 @@ impl Findings {
         let answers = &self.answers;
         let nothing = answers.solutions.is_empty() && !answers.unsolved.is_empty();
         let stopped = self.answers.solutions.iter().map(|s| match s.stopped {
-            StopReason::TimeLimit { .. } => Exit::TimeLimit,
+            StopReason::TimeLimit { .. } => self.early(),
             StopReason::IterationLimit { .. } => Exit::NotConverged,
             _ => Exit::Solved,
         });
         let unsolved = self.answers.unsolved.iter().map(|(_, why)| match why {
+            Unsolved::Failed(SolveError::OutOfTime { .. }) => self.early(),
             Unsolved::Failed(_) => Exit::NotConverged,
             // Where every method refused there is no answer.
             Unsolved::Refused(_) if nothing => Exit::NotConverged,
@@ -115,6 +120,20 @@ impl Findings {
                 }
                 _ => Exit::Solved,
             });
-        Exit::worst(stopped.chain(unsolved).chain(judged))
+        let cut = self.is_cut_short().then(|| self.early());
+        Exit::worst(stopped.chain(unsolved).chain(judged).chain(cut))
+    }
+
+    /// Whether the comparison or a check did not come to its end.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.comparison.is_partial || self.checks.iter().any(|c| c.reason == OUT_OF_TIME)
+    }
+
+    /// Why the run ended early.
+    fn early(&self) -> Exit {
+        match self.limit.is_interrupted() {
+            true => Exit::Interrupted,
+            false => Exit::TimeLimit,
+        }
     }
 }

@@ -8,12 +8,15 @@ use crate::derivation::kind::dispatch::{stated, structure_of, unturnable};
 use crate::derivation::kind::expectation::unmet;
 use crate::derivation::{Derivation, Finding, derive};
 use crate::numeric::blocks::with_threads;
+use crate::numeric::time_limit::{OutOfTime, in_time, is_interrupted};
 use crate::problem::meant::model::Problem;
 use crate::problem::text::diagnostic::{Diagnostic, Report};
 use crate::problem::{Loaded, Override, load, parse_text};
+use crate::report::place::PlaceError;
 use crate::solvers::lowered::problem::{Lowered, LoweringError};
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
+use crate::study::request::Request;
 use crate::verification::claim::numbers::Numbers;
 use crate::verification::claim::{Decided, Effort, decide};
 use std::path::Path;
@@ -37,12 +40,27 @@ pub enum Unable {
     Derivation(#[from] Refuted),
     #[error(transparent)]
     Lowering(#[from] LoweringError),
+    #[error("the time was up before anything was found")]
+    OutOfTime(OutOfTime),
+    #[error("interrupted before anything was found")]
+    Interrupted,
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error("no solver `{asked}` in this problem{hint}; it has {known}")]
     UnknownSolver {
         asked: String,
         hint: String,
         known: String,
     },
+}
+
+impl From<OutOfTime> for Unable {
+    fn from(out_of_time: OutOfTime) -> Self {
+        match is_interrupted() {
+            true => Self::Interrupted,
+            false => Self::OutOfTime(out_of_time),
+        }
+    }
 }
 
 impl Unable {
@@ -53,9 +71,21 @@ impl Unable {
                 Exit::InputOutput
             }
             Self::Refused(_) => Exit::NotConverged,
+            Self::OutOfTime(_) => Exit::TimeLimit,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Place(_) => Exit::InputOutput,
             _ => Exit::BadInput,
         }
     }
+}
+
+/// The identities that a file states.
+#[derive(Default)]
+pub struct Identities {
+    /// Each with its links.
+    pub decided: Vec<(Identity, Vec<Decided>)>,
+    /// Names of those that the time did not suffice for.
+    pub undecided: Vec<String>,
 }
 
 /// A problem to be studied.
@@ -166,35 +196,35 @@ impl Study {
         self.refuse(wrong)
     }
 
-    /// Decides the identities that the file states, link by link.
+    /// Decides the identities that the file states, link by link, as far as the time suffices.
     ///
     /// # Errors
     /// [`Unable`] where one cannot be read.
-    pub fn identities(&self) -> Result<Vec<(Identity, Vec<Decided>)>, Unable> {
+    pub fn identities(&self) -> Result<Identities, Unable> {
         let problem = &self.loaded.problem;
-        let (ground, identities) =
-            read_identities(problem, &self.loaded.source).map_err(|wrong| self.report(wrong))?;
-        with_threads(problem.run.threads, || self.decide(&ground, identities))
+        let limit = Request::default().limit(problem.run.max_time);
+        limit.over(|| {
+            let read = in_time(|| read_identities(problem, &self.loaded.source));
+            let (ground, identities) = read?.map_err(|wrong| self.report(wrong))?;
+            with_threads(problem.run.threads, || self.decide(&ground, identities))
+        })
     }
 
-    fn decide(
-        &self,
-        ground: &Ground,
-        identities: Vec<Identity>,
-    ) -> Result<Vec<(Identity, Vec<Decided>)>, Unable> {
-        let numbers = Numbers::new(&self.loaded.problem);
-        let mut decided = Vec::with_capacity(identities.len());
+    fn decide(&self, ground: &Ground, identities: Vec<Identity>) -> Result<Identities, Unable> {
+        let numbers = in_time(|| Numbers::new(&self.loaded.problem))?;
+        let mut found = Identities::default();
         for identity in identities {
-            match decide(&identity, ground, &numbers, EFFORT) {
-                Ok(links) => decided.push((identity, links)),
-                Err(errors) => {
+            match in_time(|| decide(&identity, ground, &numbers, EFFORT)) {
+                Err(OutOfTime) => found.undecided.push(identity.name),
+                Ok(Ok(links)) => found.decided.push((identity, links)),
+                Ok(Err(errors)) => {
                     let source = &self.loaded.source;
                     let wrong = errors.iter().map(|e| e.diagnostic(source, &identity.span));
                     return Err(self.report(wrong.collect()).into());
                 }
             }
         }
-        Ok(decided)
+        Ok(found)
     }
 
     /// The problem in numbers.

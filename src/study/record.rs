@@ -2,13 +2,17 @@
 
 use crate::derivation::{Derivation, Evidence as Found, Finding, Formula};
 use crate::numeric::blocks::with_pool;
+use crate::numeric::time_limit::in_time;
 use crate::problem::Loaded;
+use crate::problem::meant::model::Problem;
 use crate::report::events::EventLog;
 use crate::report::figures::undrawn;
+use crate::report::place::Place;
 use crate::report::record::{
-    DerivationStep, Environment, Evidence, Identity, Phase, Record, StructureFinding,
+    DerivationStep, Environment, Evidence, Phase, Record, StructureFinding,
 };
 use crate::report::run_folder::{Parts, WriteError, write_run};
+use crate::report::shell::quoted;
 use crate::study::compared::Terms;
 use crate::study::findings::Findings;
 use crate::study::headline::{headline, limitations};
@@ -17,7 +21,10 @@ use crate::study::rows::{check_rows, reference_rows, solver_rows};
 use crate::study::statement::statement;
 use crate::study::{draw_policies, draw_scores};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Time that pictures may take beyond that of the run.
+const DRAWING: Duration = Duration::from_millis(300);
 
 impl Findings {
     /// Everything that was found, as plain data for the report. `command` gives the run again; `strict` is as in
@@ -33,7 +40,8 @@ impl Findings {
     pub fn write(&self, parent: &Path) -> Result<PathBuf, WriteError> {
         let record = self.record("", false);
         let events = EventLog::of(&record);
-        write_run(&record, &events, self.parts(), parent)
+        let place = Place::reserve(parent, &record.folder_name(), &self.identity.digest)?;
+        write_run(&record, &events, self.parts(), place)
     }
 
     /// The parts of the run folder that the file asks for.
@@ -53,16 +61,20 @@ impl Findings {
 
     fn assemble(&self, command: &str, strict: bool) -> Record {
         let began = Instant::now();
-        let Pictures { figures, arrays } = self.draw();
+        let mut pictures = Pictures::new(&self.lowered);
+        let drawn = self
+            .limit
+            .in_overtime(DRAWING, || in_time(|| self.draw(&mut pictures)));
+        let Pictures { figures, arrays } = pictures;
         let mut phases = self.phases.clone();
         phases.push(Phase {
             name: "draw".to_owned(),
             seconds: began.elapsed().as_secs_f64(),
         });
-        let file = &self.file;
+        let file = quoted(Path::new(&self.identity.file));
         let mut record = Record {
-            identity: identity(&self.loaded, file),
-            environment: environment(&self.loaded, command, phases),
+            identity: self.identity.clone(),
+            environment: environment(&self.lowered.problem, command, phases),
             headline: headline(self),
             unverified: self.unverified(),
             exit_code: i32::from(self.exit(strict).code()),
@@ -82,26 +94,34 @@ impl Findings {
             arrays,
         };
         record.limitations.extend(undrawn(&record));
+        if drawn.is_err() {
+            let sentence = "Not every figure was drawn: the time was up.";
+            record.limitations.push(sentence.to_owned());
+        }
         record
     }
 
-    fn draw(&self) -> Pictures {
+    fn draw(&self, pictures: &mut Pictures) {
         let (lowered, solutions) = (&self.lowered, &self.answers.solutions);
-        let mut pictures = Pictures::new(lowered);
         let comparison = &self.comparison;
         match self.terms() {
-            Terms::Scores => draw_scores::draw(&mut pictures, lowered, solutions, comparison),
-            Terms::Policies => draw_policies::draw(&mut pictures, lowered, solutions, comparison),
+            Terms::Scores => draw_scores::draw(pictures, lowered, solutions, comparison),
+            Terms::Policies => draw_policies::draw(pictures, lowered, solutions, comparison),
             Terms::Numbers => {
                 pictures.along(lowered, 1);
                 pictures.densities(solutions);
             }
         }
-        pictures
     }
 
     /// Why not everything was verified; `None` when it was.
     fn unverified(&self) -> Option<String> {
+        if self.limit.is_interrupted() {
+            return Some("the run was interrupted; what was whole by then is here".to_owned());
+        }
+        if self.is_cut_short() {
+            return Some("the time was up before everything was compared and checked".to_owned());
+        }
         if self.lowered.problem.checks.is_empty() {
             return Some("checks were turned off in the file".to_owned());
         }
@@ -109,29 +129,13 @@ impl Findings {
     }
 }
 
-/// Which file was solved.
-pub(super) fn identity(loaded: &Loaded, file: &str) -> Identity {
-    let problem = &loaded.problem;
-    Identity {
-        name: problem.name.clone(),
-        title: problem.title.clone(),
-        about: problem.about.clone(),
-        kind: problem.kind().to_string(),
-        states: problem.state_names.clone(),
-        file: file.to_owned(),
-        text: loaded.source.text().to_owned(),
-        resolved: loaded.resolved.clone(),
-        hash: Identity::hash_of(&loaded.resolved),
-    }
-}
-
 /// Where and how it ran.
-pub(super) fn environment(loaded: &Loaded, command: &str, phases: Vec<Phase>) -> Environment {
+pub(super) fn environment(problem: &Problem, command: &str, phases: Vec<Phase>) -> Environment {
     Environment {
         program: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: command.to_owned(),
-        seed: loaded.problem.run.seed,
+        seed: problem.run.seed,
         threads: rayon::current_num_threads(),
         machine: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
         phases,

@@ -1,15 +1,18 @@
 //! The one run: derive, lower, solve, compare, verify.
 
 use crate::comparison::compare;
+use crate::derivation::Derivation;
 use crate::numeric::blocks::with_pool;
 use crate::numeric::random::Streams;
+use crate::numeric::time_limit::{TimeLimit, in_time};
+use crate::problem::Loaded;
 use crate::report::record::Phase;
 use crate::solvers::driver::{Attempt, Registered, Unsolved};
 use crate::solvers::lowered::problem::Lowered;
 use crate::solvers::registry::run::{Answers, solve_by};
 use crate::study::findings::Findings;
 use crate::study::posed::{Study, Unable};
-use crate::study::request::{Request, Solvers};
+use crate::study::request::{Ends, Request, Solvers};
 use crate::study::watch::{Moment, Watch, told};
 use crate::verification::bench::Bench;
 use crate::verification::references::check_references;
@@ -50,7 +53,8 @@ impl Study {
     /// # Errors
     /// As [`Study::solve`].
     pub fn run(&self, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<Findings, Unable> {
-        self.on_threads(request, || find(self, request, watch))
+        let limit = request.limit(self.loaded.problem.run.max_time);
+        limit.over(|| self.on_threads(request, || find(self, request, &limit, watch)))
     }
 
     /// Does the work on the threads that are asked for.
@@ -64,23 +68,25 @@ impl Study {
     }
 }
 
-fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<Findings, Unable> {
+fn find(
+    study: &Study,
+    request: &Request<'_>,
+    limit: &TimeLimit,
+    watch: &mut Watch<'_>,
+) -> Result<Findings, Unable> {
+    let ends = Ends::of(limit);
     let mut laps = Laps {
         last: Instant::now(),
         phases: Vec::new(),
     };
-    let loaded = study.choose(request.solvers)?;
-    let derivation = study.derive()?;
+    let (loaded, derivation, lowered) =
+        limit.until(ends.cut, || in_time(|| study.prepare(request)))??;
     laps.lap("derive");
-    let mut problem = loaded.problem.clone();
-    if study.changed && !request.keep_references {
-        // References describe the file as written.
-        problem.references.clear();
-    }
-    let lowered = study.lower(problem)?;
     let only = request.solvers.only();
     let methods = study.registry.methods();
-    let answers = solve_all(methods, &lowered, only, request.max_time, watch);
+    let answers = limit.until(ends.cut, || {
+        solve_all(methods, &lowered, only, (limit, ends.solve), watch)
+    });
     laps.lap("solve");
     let streams = Streams::new(lowered.problem.run.seed);
     let solutions = &answers.solutions;
@@ -88,7 +94,7 @@ fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<F
         watch,
         "compare",
         "measuring every answer on fresh noise",
-        || compare(&lowered, solutions, &streams),
+        || limit.until(ends.compare, || compare(&lowered, solutions, &streams)),
     );
     laps.lap("compare");
     let (checks, references) = told(watch, "verify", "executing the identities", || {
@@ -99,7 +105,8 @@ fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<F
     });
     laps.lap("verify");
     Ok(Findings {
-        file: study.file.clone(),
+        identity: study.identity(&loaded, &request.options()),
+        limit: limit.clone(),
         only: only.iter().map(|id| (*id).to_owned()).collect(),
         threads: rayon::current_num_threads(),
         block: request.block,
@@ -114,17 +121,30 @@ fn find(study: &Study, request: &Request<'_>, watch: &mut Watch<'_>) -> Result<F
     })
 }
 
+impl Study {
+    /// What every solver starts from.
+    fn prepare(&self, request: &Request<'_>) -> Result<(Loaded, Derivation, Lowered), Unable> {
+        let loaded = self.choose(request.solvers)?;
+        let derivation = self.derive()?;
+        let mut problem = loaded.problem.clone();
+        if self.changed && !request.keep_references {
+            // References describe the file as written.
+            problem.references.clear();
+        }
+        let lowered = self.lower(problem)?;
+        Ok((loaded, derivation, lowered))
+    }
+}
+
 /// Every requested solver, one after another; each may use all threads and the solutions before it.
 fn solve_all(
     methods: &[Registered],
     lowered: &Lowered,
     only: &[&str],
-    limit: Option<Duration>,
+    (limit, end): (&TimeLimit, Option<Duration>),
     watch: &mut Watch<'_>,
 ) -> Answers {
     let problem = &lowered.problem;
-    let limit = limit.or(problem.run.max_time.map(Duration::from_secs_f64));
-    let began = Instant::now();
     let mut answers = Answers::default();
     let asked = |id: &str| only.is_empty() || only.contains(&id);
     for spec in problem.solvers.iter().filter(|spec| asked(&spec.id)) {
@@ -134,7 +154,7 @@ fn solve_all(
             lowered,
             spec,
             found: &answers.solutions,
-            deadline: limit.map(|limit| limit.saturating_sub(began.elapsed())),
+            deadline: end.map(|end| end.saturating_sub(limit.elapsed())),
         };
         let result = solve_by(methods, &attempt, &mut |progress| {
             watch(Moment::Goes(progress));

@@ -12,6 +12,9 @@ use crate::study::examples::EXAMPLES;
 use crate::study::exit::Exit;
 use crate::study::registry::Registry;
 
+/// Name of the page about files, kills, other runs and hostile files.
+const SAFETY: &str = "safety";
+
 impl Registry {
     /// What [`Registry::list`] can list.
     pub const LISTS: [&str; 7] = [
@@ -65,6 +68,9 @@ impl Registry {
         if name == Exit::PAGE {
             texts.push(Exit::page());
         }
+        if name == SAFETY {
+            texts.push(include_str!("safety.md").to_owned());
+        }
         if let Some(kind) = Kind::from_name(name) {
             texts.push(format!("kind {}", self.about_kind(kind)));
         }
@@ -78,7 +84,7 @@ impl Registry {
     pub fn names(&self) -> Vec<&'static str> {
         let pages = self.pages().into_iter().map(|(_, page)| page.name);
         let kinds = EVERY.iter().copied().map(Kind::name);
-        kinds.chain([Exit::PAGE]).chain(pages).collect()
+        kinds.chain([Exit::PAGE, SAFETY]).chain(pages).collect()
     }
 
     /// Pages with code behind them, and what each is about; a name may stand in several.

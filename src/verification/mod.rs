@@ -28,6 +28,7 @@ pub mod vocabulary;
 pub mod work_precision;
 
 use crate::numeric::digits::significant;
+use crate::numeric::time_limit::{OutOfTime, in_time};
 use crate::problem::meant::model::CheckSpec;
 use crate::verification::bench::Bench;
 use crate::verification::catalogue::{find, identity, with_proofs};
@@ -38,7 +39,10 @@ use crate::verification::slips::probe;
 use crate::verification::subject::Subject;
 use crate::verification::verdict::{Residual, Verdict};
 
-/// Runs every check that is asked for on every answer it is about.
+/// Why a check was skipped that the time did not suffice for.
+pub const OUT_OF_TIME: &str = "the time was up";
+
+/// Runs every check that is asked for on every answer it is about, as far as the time suffices.
 pub fn verify(
     bench: &Bench<'_>,
     checks: &[&'static Check],
@@ -47,7 +51,10 @@ pub fn verify(
     let mut results = Vec::new();
     for spec in asked {
         let (found, reason) = match find(checks, &spec.check) {
-            Some(check) => run(bench, check, spec),
+            Some(check) => {
+                let run = in_time(|| run(bench, check, spec));
+                run.unwrap_or_else(|OutOfTime| (Vec::new(), OUT_OF_TIME))
+            }
             None => (Vec::new(), "no check of that name in this version"),
         };
         if found.is_empty() {

@@ -86,7 +86,7 @@ impl Tally {
     fn judge(&mut self, law: &LawOfClaims) {
         let study = Study::parse(&file(law)).unwrap_or_else(|error| panic!("{error}"));
         let decided = study.identities().unwrap_or_else(|error| panic!("{error}"));
-        for (claim, (_, links)) in law.claims.iter().zip(&decided) {
+        for (claim, (_, links)) in law.claims.iter().zip(&decided.decided) {
             let link = &links[0];
             let found = outcome(claim, link.verdict);
             let cell = self

@@ -57,8 +57,7 @@ pub fn record() -> Record {
             states: vec!["x[0]".into(), "x[1]".into()],
             file: "problems/two_wells.toml".into(),
             text: text.into(),
-            hash: Identity::hash_of(&resolved),
-            resolved,
+            ..Identity::new(&resolved, "")
         },
         environment: Environment {
             program: "onsager".into(),

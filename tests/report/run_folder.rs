@@ -5,6 +5,7 @@ use onsager::report::events::{Event, EventLog};
 use onsager::report::figures::drawings;
 use onsager::report::html::page;
 use onsager::report::json;
+use onsager::report::place::Place;
 use onsager::report::record::Record;
 use onsager::report::run_folder::{Parts, write_run};
 use onsager::report::terminal::{Style, summary};
@@ -180,7 +181,9 @@ fn the_run_folder_is_complete() {
     events.push(Event::start(&record));
     events.push(Event::end(&record));
     let parent = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = write_run(&record, &events, Parts::ALL, parent).expect("writable");
+    let name = record.folder_name();
+    let place = Place::reserve(parent, &name, &record.identity.digest).expect("writable");
+    let folder = write_run(&record, &events, Parts::ALL, place).expect("writable");
     for name in [
         "problem.toml",
         "resolved.toml",

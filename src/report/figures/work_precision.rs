@@ -81,6 +81,7 @@ fn panel(record: &BenchRecord, ladder: &Ladder, cast: &Cast<'_>) -> Panel {
 mod tests {
     use super::*;
     use crate::numeric::estimate::{ErrorKind, Estimate};
+    use crate::report::work_precision::Ended;
     use crate::verification::work_precision::{Attempt, ladders};
 
     fn attempt(solver: &str, seconds: f64, found: Result<f64, &str>) -> Attempt {
@@ -108,6 +109,7 @@ mod tests {
             attempt("refused", 0.0, Err("not admitted: no temperature")),
         ];
         let record = BenchRecord {
+            ended: Ended::Whole,
             ladders: ladders(&attempts, &[]),
             attempts,
             identity: Default::default(),

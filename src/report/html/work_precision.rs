@@ -18,6 +18,7 @@ pub fn page(record: &BenchRecord) -> String {
         header {
             h1 { (title) }
             p.sub { span.mono { (identity.name) } ", " (identity.kind) ", work against precision" }
+            @if let Some(sentence) = record.ended.sentence() { p.sub { (sentence) } }
         }
         section id="figure" {
             h2 { "Work against precision" }

@@ -726,6 +726,10 @@ impl Method for Action {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        matches!(state.fit, Fit::Descent { .. }) || !state.history.is_empty()
+    }
+
     fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
         state.close_round();
         let mut answer = Answer {

@@ -407,6 +407,10 @@ impl Method for Ddp {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.plan.cost.is_finite()
+    }
+
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let grid = state.grid(&lowered.compiled.steered);
         // The feedback of the expansion itself where it has a minimum.

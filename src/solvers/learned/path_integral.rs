@@ -358,6 +358,10 @@ impl Method for PathIntegral<'_> {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.fine.len() > 1
+    }
+
     fn finish(&self, lowered: &Lowered, mut state: State) -> Result<Answer, SolveError> {
         if state.fine.is_empty() {
             // Out of time during the rounds: a policy, and no value.

@@ -319,6 +319,10 @@ impl Method for Polynomial {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.found.is_some()
+    }
+
     fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         let mut answer = Answer {
             history: state.history.clone(),

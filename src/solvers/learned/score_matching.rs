@@ -619,6 +619,10 @@ impl Method for ScoreMatching {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        matches!(state.work, Fitting::Descent { .. })
+    }
+
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let mut family = state.source.family;
         match state.work {

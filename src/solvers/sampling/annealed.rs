@@ -297,6 +297,10 @@ impl Method for Annealed {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.populations.len() > 1
+    }
+
     fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         let (value, error) = combined(&state.populations);
         if !value.is_finite() {

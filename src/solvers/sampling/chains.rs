@@ -277,6 +277,10 @@ impl Method for Chains {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.done > self.warmup
+    }
+
     fn finish(&self, _: &Lowered, state: State) -> Result<Answer, SolveError> {
         // Out of time during the warmup: nothing was tallied, and the averages say so.
         let kept = state.done.saturating_sub(self.warmup) as f64;

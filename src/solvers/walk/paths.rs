@@ -248,6 +248,10 @@ impl Method for Paths {
         }
     }
 
+    fn is_whole(&self, state: &State) -> bool {
+        state.done > 1
+    }
+
     fn finish(&self, lowered: &Lowered, state: State) -> Result<Answer, SolveError> {
         let mut answer = Answer::default();
         let (from, to) = lowered.horizon();
