@@ -6,7 +6,7 @@ use crate::field::mixture_components::{Components, Shape, Spread};
 use crate::field::mixture_tile::{Targets, evaluate, log_responsibilities};
 use crate::field::{Differentiable, Field, LogDensity};
 use crate::numeric::batch::{BatchMut, BatchRef};
-use crate::numeric::dense::symmetric_part;
+use crate::numeric::dense::{Cholesky, symmetric_part};
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::problem::meant::law::{Covariance, Mixture};
 use nalgebra::{DMatrix, DVector};
@@ -86,6 +86,19 @@ impl NoisedMixture {
                 .map(|s| noised_covariance(&kernel, s))
                 .collect(),
         }
+    }
+
+    /// The first of these times at which rounding leaves a covariance without an inverse.
+    pub fn singular_at(&self, times: &[f64]) -> Option<f64> {
+        let is_singular = |covariance: &Covariance| match covariance {
+            Covariance::Isotropic(v) => !(*v > 0.0 && v.is_finite()),
+            Covariance::Diagonal(v) => !v.iter().all(|v| *v > 0.0 && v.is_finite()),
+            full @ Covariance::Full(_) => {
+                Cholesky::new(&full.dense(self.mixture.dimension())).is_err()
+            }
+        };
+        let mut times = times.iter().copied();
+        times.find(|t| self.mixture_at(*t).covariances.iter().any(is_singular))
     }
 
     /// Everything that depends on time only. A caller that stays at one time keeps it.

@@ -50,6 +50,10 @@ pub enum LoweringError {
         process: &'static str,
         family: &'static str,
     },
+    #[error(
+        "the noised data have no density at t = {time}: rounding leaves a covariance singular; a later `time.t_min`, wider data or more noise would give them one"
+    )]
+    Singular { time: f64 },
     #[error("no closed minimiser: {0}")]
     NoMinimiser(#[from] Obstacle),
 }
@@ -147,6 +151,11 @@ impl Lowered {
             let transition = noising.transition()?.clone();
             Some(NoisedMixture::new(mixture, transition, noising.start()))
         });
+        let (first, end) = (problem.time_settings.t_min, problem.dynamics.horizon.1);
+        let times = [first, 0.5 * (first + end), end];
+        if let Some(time) = marginals.as_ref().and_then(|law| law.singular_at(&times)) {
+            return Err(LoweringError::Singular { time });
+        }
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
         let mut process = match &problem.control_bounds {
             Some(_) => take_apart_in_bounds(&stated)?,
