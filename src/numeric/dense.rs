@@ -1,6 +1,7 @@
 //! Small dense linear algebra: matrix exponential, linear Gaussian transitions, stationary covariances,
 //! Cholesky with a report of the pivot that failed.
 
+use crate::numeric::time_limit::look;
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{MatMut, MatRef, Par, Side};
 use nalgebra::{DMatrix, DVector};
@@ -185,6 +186,7 @@ pub struct Cholesky {
 impl Cholesky {
     /// Fails with the first pivot that is not positive.
     pub fn new(matrix: &DMatrix<f64>) -> Result<Self, DenseError> {
+        look();
         match faer_view(matrix).llt(Side::Lower) {
             // NaN passes faer's test for positive pivots or not, depending on the block size.
             Ok(factor) if (0..matrix.nrows()).all(|i| factor.L()[(i, i)] > 0.0) => {

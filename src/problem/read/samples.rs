@@ -256,8 +256,18 @@ fn build_samples(
     let mut training = pick(&parts.training);
     let mut aside = pick(&parts.holdout);
     let mut weights: Vec<f64> = parts.training.iter().map(|&i| table.weights[i]).collect();
+    // By the largest first: the sum may overflow.
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    weights.iter_mut().for_each(|w| *w /= largest);
     let sum: f64 = weights.iter().sum();
     weights.iter_mut().for_each(|w| *w /= sum);
+    if let Some(i) = weights.iter().position(|w| *w <= 0.0) {
+        let row = parts.training[i] + 1;
+        let message =
+            format!("row {row} of `{file}` has no weight beside the largest, {largest:e}");
+        reader.push(Diagnostic::error("E040", node.span.clone(), message));
+        return None;
+    }
     warn_degenerate(reader, node, file, &table.columns, &training);
     let standardization = standardization(&training, &weights, units);
     if let Some(units) = &standardization {

@@ -33,12 +33,9 @@ pub fn one_line(text: &str) -> String {
 /// A message whose parts between backticks are cut where they are long.
 pub fn message(text: &str) -> String {
     let text = visible(text);
-    if text.len() <= LONGEST_QUOTE {
-        return text;
-    }
     let parts = text.split('`').enumerate();
     let short = parts.map(|(i, part)| match i % 2 {
-        1 => shortened(part, LONGEST_QUOTE),
+        1 => shortened(&one_line(part), LONGEST_QUOTE),
         _ => part.to_owned(),
     });
     short.collect::<Vec<_>>().join("`")
