@@ -27,7 +27,7 @@ fn path(dimension: usize) -> f64 {
 /// Numbers kept of a step: what is frozen in it, and for linear processes its matrices.
 fn step(dimension: usize) -> f64 {
     let states = dimension as f64;
-    16.0 + 4.0 * states + 3.0 * states * states
+    16.0 + 4.0 * states + states * states
 }
 
 /// Numbers kept of a node of a grid, over the levels of its extrapolation.

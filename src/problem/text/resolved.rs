@@ -1,6 +1,7 @@
 //! The full text of a problem, every default filled in.
 
 use crate::problem::meant::law::{Covariance, Law};
+use std::collections::HashMap;
 
 /// Tables with their keys, in the order in which they were first named.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Resolved {
 struct ResolvedTable {
     header: String,
     entries: Vec<(String, String)>,
+    /// Where the keys stand among the entries.
+    places: HashMap<String, usize>,
 }
 
 /// The tables after the solvers.
@@ -31,16 +34,22 @@ impl Resolved {
         self.tables.push(ResolvedTable {
             header,
             entries: Vec::new(),
+            places: HashMap::new(),
         });
         self.tables.len() - 1
     }
 
     /// Sets a key to a TOML value, replacing an earlier one.
     pub(crate) fn set(&mut self, table: usize, key: &str, value: String) {
-        let entries = &mut self.tables[table].entries;
-        match entries.iter_mut().find(|(name, _)| name == key) {
-            Some(entry) => entry.1 = value,
-            None => entries.push((key.to_owned(), value)),
+        let ResolvedTable {
+            entries, places, ..
+        } = &mut self.tables[table];
+        match places.get(key) {
+            Some(place) => entries[*place].1 = value,
+            None => {
+                places.insert(key.to_owned(), entries.len());
+                entries.push((key.to_owned(), value));
+            }
         }
     }
 
@@ -59,6 +68,8 @@ impl Resolved {
             .filter(|table| table.header == "[run]");
         for table in run {
             table.entries.retain(|(key, _)| key != "solvers");
+            let keys = table.entries.iter().map(|(key, _)| key.clone());
+            table.places = keys.zip(0..).collect();
         }
         Rest(after)
     }
@@ -71,6 +82,7 @@ impl Resolved {
     /// Leaves a table out of the text.
     pub(crate) fn forget(&mut self, table: usize) {
         self.tables[table].entries.clear();
+        self.tables[table].places.clear();
     }
 
     /// The TOML text. Empty tables are left out.
