@@ -135,14 +135,14 @@ impl Place {
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             std::fs::create_dir(folder).map_err(failed("create", folder))?;
         }
+        // Before it is there: what is left of it is ours to remove.
+        self.files.push(PathBuf::from(name));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let written = file.and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()
         });
-        written.map_err(failed("write", &self.target.join(name)))?;
-        self.files.push(PathBuf::from(name));
-        Ok(())
+        written.map_err(failed("write", &self.target.join(name)))
     }
 
     /// Puts the folder in its place, instead of an older one of the same identity, whose other files it takes over.

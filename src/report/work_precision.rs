@@ -1,5 +1,6 @@
 //! The result of `bench`, as a table and as one JSON object per rung.
 
+use crate::problem::text::visible::one_line;
 use crate::report::encoding::Number;
 use crate::report::events::EVENT_VERSION;
 use crate::report::number;
@@ -114,13 +115,13 @@ pub fn rates_text(ladder: &Ladder) -> Vec<String> {
 pub fn truth_text(ladder: &Ladder) -> String {
     let truth = &ladder.truth;
     if truth.tolerance == 0.0 && truth.value == 0.0 {
-        return truth.source.clone();
+        return one_line(&truth.source);
     }
     format!(
         "{} ± {}, {}",
         number::significant(truth.value, 10),
         number::significant(truth.tolerance, 1),
-        truth.source
+        one_line(&truth.source)
     )
 }
 
