@@ -71,7 +71,7 @@ impl LinearProcess {
     /// `None` where the problem is of another kind.
     pub(super) fn of(lowered: &Lowered) -> Option<Self> {
         let states = lowered.dimension();
-        let free = lowered.problem.control_bounds.is_none() && !edges::act(lowered);
+        let free = lowered.obstructed_control().is_none() && !edges::act(lowered);
         if !free || states > MOST_STATES || lowered.problem.is_endless() {
             return None;
         }

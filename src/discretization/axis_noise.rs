@@ -45,6 +45,8 @@ pub struct AxisNoise<'a> {
     pub jump: f64,
     /// `lambda`
     pub temperature: f64,
+    /// W is nowhere taken to be less than this: a parabola beyond the ends may fall for ever.
+    pub floor: f64,
     /// Nodes and weights for a standard normal.
     pub rule: &'a Rule,
 }
@@ -110,6 +112,7 @@ impl AxisNoise<'_> {
             centre,
             cells: self.jump / self.axes[self.axis].step,
             temperature: self.temperature,
+            floor: self.floor,
             rule: self.rule,
             least,
             scratch,
@@ -166,7 +169,7 @@ impl AxisNoise<'_> {
         let exponents: Vec<f64> = below
             .chain(own.iter().copied())
             .chain(above)
-            .map(|w| -w * colder)
+            .map(|w| -w.max(self.floor) * colder)
             .collect();
         let weights: Vec<f64> = (0..=reach)
             .map(|k| -0.5 * (k as f64 / cells).powi(2))
@@ -249,6 +252,7 @@ struct Along<'a> {
     /// The jump in cells.
     cells: f64,
     temperature: f64,
+    floor: f64,
     rule: &'a Rule,
     /// Least value of the whole grid.
     least: f64,
@@ -265,18 +269,20 @@ impl Kernel for Along<'_> {
             centre,
             cells,
             temperature,
+            floor,
             rule,
             least,
             scratch,
         } = self;
+        let w = |place: f64| spline.at::<FMA>(place).max(floor);
         let n = centre.len();
         let colder = temperature.recip();
         let (peak, width) = (&mut scratch.peak[..n], &mut scratch.width[..n]);
         // Peak and width of exp(-W/lambda - z^2/2).
         for i in 0..n {
             let here = first + i as f64;
-            let above = spline.at::<FMA>(here + cells);
-            let below = spline.at::<FMA>(here - cells);
+            let above = w(here + cells);
+            let below = w(here - cells);
             let slope = 0.5 * (above - below) * colder;
             let curvature = (above - 2.0 * centre[i] + below) * colder;
             let bent = 1.0 + curvature.max(LEAST_CURVATURE);
@@ -288,7 +294,7 @@ impl Kernel for Along<'_> {
                 continue;
             }
             let here = first + i as f64;
-            let exponent = |z: f64| spline.at::<FMA>(here + cells * z) * colder + 0.5 * z * z;
+            let exponent = |z: f64| w(here + cells * z) * colder + 0.5 * z * z;
             let most = NEAR + (2.0 * (centre[i] - least).max(0.0) * colder).sqrt();
             (peak[i], width[i]) = self::peak(exponent, (peak[i], width[i]), most);
         }
@@ -300,7 +306,7 @@ impl Kernel for Along<'_> {
             let height = weight.ln() + 0.5 * z * z;
             for i in 0..n {
                 let moved = peak[i] + width[i] * z;
-                let w = spline.at::<FMA>(first + i as f64 + cells * moved);
+                let w = w(first + i as f64 + cells * moved);
                 row[i] = height - 0.5 * moved * moved - w * colder;
                 top[i] = top[i].max(row[i]);
             }
@@ -346,6 +352,7 @@ mod tests {
                     axis,
                     jump,
                     temperature,
+                    floor: f64::NEG_INFINITY,
                     rule: &rule,
                 };
                 noise.apply(&mut values);
@@ -375,6 +382,7 @@ mod tests {
             axis: 0,
             jump: 0.4,
             temperature: 0.1,
+            floor: f64::NEG_INFINITY,
             rule: &rule,
         };
         let (alone, both) = ([axis], [axis, other]);

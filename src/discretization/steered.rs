@@ -1,4 +1,4 @@
-//! A controlled diffusion with a quadratic price of control, with numbers in it.
+//! A controlled diffusion with numbers in it.
 //!
 //! ```text
 //! dX = ( b(X,t) + B(X,t) u ) dt + G(X,t) dW,      D = G G'
@@ -48,6 +48,8 @@ pub struct SteeredProcess {
     terminal: Kernel,
     /// `u_0`, where that is not zero.
     cheapest: Option<Kernel>,
+    /// `r(x, u, t)`, of states and controls, where prices are not quadratic.
+    other_price: Option<Kernel>,
     /// `G^+ B` where both are constant.
     leverage: Option<DMatrix<f64>>,
 }
@@ -81,6 +83,13 @@ impl SteeredProcess {
             cheapest: match parts.counts_from_zero() {
                 true => None,
                 false => Some(Kernel::compile(graph, &parts.cheapest, time, state)?),
+            },
+            other_price: match parts.has_other_price() {
+                false => None,
+                true => {
+                    let both = [state.as_slice(), &parts.control].concat();
+                    Some(Kernel::compile(graph, &[parts.other_price], time, &both)?)
+                }
             },
         })
     }
@@ -179,11 +188,28 @@ impl SteeredProcess {
             .eval(self.end, x, BatchMut::new(out, points, 1, points));
     }
 
-    /// `out = N . u + 1/2 u' R u` per point.
+    /// `r(x, u, t)`, a function of states and controls, where prices are not quadratic.
+    pub fn other_price(&self) -> Option<&Kernel> {
+        self.other_price.as_ref()
+    }
+
+    /// `out = N . u + 1/2 u' R u`, or `r(x, u, t)`, per point.
     pub fn effort_rate(&self, t: f64, x: BatchRef<'_>, control: BatchRef<'_>, out: &mut [f64]) {
+        let points = x.points();
+        if let Some(price) = &self.other_price {
+            let mut both = Batch::zeros(points, x.columns() + control.columns());
+            for j in 0..x.columns() {
+                both.column_mut(j).copy_from_slice(x.column(j));
+            }
+            for j in 0..control.columns() {
+                let column = both.column_mut(x.columns() + j);
+                column.copy_from_slice(control.column(j));
+            }
+            let out = BatchMut::new(out, points, 1, points);
+            return price.eval(t, both.as_ref(), out);
+        }
         let mut priced = Batch::zeros(x.points(), self.controls());
         self.effort.add_times(t, x, 0.5, control, priced.as_mut());
-        let points = x.points();
         out.fill(0.0);
         let tolled = BatchMut::new(out, points, 1, points);
         self.toll.add_times(t, x, 1.0, control, tolled);

@@ -13,6 +13,7 @@ pub mod elementary;
 pub mod estimate;
 pub mod interpolation;
 pub mod least_squares;
+pub mod line_minimum;
 pub mod line_spline;
 pub mod log_sum_exp;
 pub mod panels;

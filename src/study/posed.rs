@@ -235,8 +235,8 @@ impl Study {
         Lowered::new(problem).map_err(|why| match why {
             LoweringError::NoMinimiser(obstacle) => {
                 let diagnostic = self.at(obstacle.place(), "E321", "no method finds the best control");
-                let help = "a drift b(x,t) + B(x,t) u and a running cost q(x,t) + N(x,t).u + 1/2 u'R(x,t) u with R > 0; \
-                    for a control in a box also without R";
+                let help = "a drift b(x,t) + B(x,t) u, and a running cost that grows faster than every control; \
+                    for a control in a box any";
                 Unable::Refused(self.report(vec![diagnostic.note(obstacle.to_string()).help(help)]))
             }
             other => other.into(),

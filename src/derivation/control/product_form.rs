@@ -158,7 +158,26 @@ pub fn groups_of(controlled: &mut ControlledDiffusion) -> (Vec<Vec<usize>>, Vec<
         let pushed = pushed.filter(|(_, row)| !controlled.process.graph.is_zero(row[k]));
         tolled.extend(pushed.map(|(i, _)| (i, *toll)));
     }
-    meetings(&mut controlled.process, &costs, Some(&authority), &tolled)
+    let met = priced_together(controlled);
+    meetings(
+        &mut controlled.process,
+        &costs,
+        Some(&authority),
+        &tolled,
+        &met,
+    )
+}
+
+/// States that meet in a term of a price that is not quadratic, or through the controls in it.
+fn priced_together(controlled: &mut ControlledDiffusion) -> Vec<(Vec<usize>, Expr)> {
+    let graph = &mut controlled.process.graph;
+    let expanded = graph.expand_quickly(controlled.other_price);
+    let terms = terms(graph, expanded);
+    let graph = &controlled.process.graph;
+    let joined = terms.into_iter();
+    joined
+        .map(|term| (controlled.joined_by(graph, term), term))
+        .collect()
 }
 
 /// The groups of a process without costs; `log_density` joins the states its terms couple.
@@ -167,16 +186,17 @@ pub fn groups_of_process(
     log_density: Option<Expr>,
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let density = log_density.map(|e| ("the log density", e));
-    meetings(process, density.as_slice(), None, &[])
+    meetings(process, density.as_slice(), None, &[], &[])
 }
 
-/// Groups by drift, named functions of the state, and noise, what the control reaches, and linear prices of controls that
-/// push a state.
+/// Groups by drift, named functions of the state, and noise, what the control reaches, linear prices of controls that
+/// push a state, and other terms with the states they join.
 fn meetings(
     process: &mut Noising,
     functions: &[(&str, Expr)],
     authority: Option<&Matrix>,
     tolled: &[(usize, Expr)],
+    joined: &[(Vec<usize>, Expr)],
 ) -> (Vec<Vec<usize>>, Vec<Coupling>) {
     let graph = &mut process.graph;
     let mut met = Meetings::of(&process.state);
@@ -202,6 +222,11 @@ fn meetings(
     }
     for (i, e) in tolled {
         met.in_entry(graph, (*i, *i), "the price of a control", *e);
+    }
+    for (states, term) in joined {
+        for pair in states.windows(2) {
+            met.meet((pair[0], pair[1]), "the price of a control", *term);
+        }
     }
     met.finished(graph)
 }

@@ -9,7 +9,8 @@
 //! `u_0(x,t) = -R^-1 N`, and controls are counted from there: what is written `u` above is the user's control less
 //! `u_0`, so `b = f(x, u_0, t)`, `B = df/du`, `q = l_0 + 1/2 N.u_0`, `R = d2 l / du du`. Values are not touched by it;
 //! policies are given back as `u_0 + u`. What does not fit is named by an [`Obstacle`]: then there is still a
-//! Hamilton–Jacobi–Bellman equation, but no closed minimiser.
+//! Hamilton–Jacobi–Bellman equation, but no closed minimiser. Prices that do not fit can be kept as they are, for a
+//! minimum by numbers: `l = q + r(x, u, t)`.
 //!
 //! # Executed by
 //! Putting the parts together again: `f = b + B (u - u_0)` and `l = q + 1/2 (u - u_0)' R (u - u_0)` for every `u`.
@@ -46,6 +47,10 @@ pub enum Obstacle {
     LinearPrice { term: String },
     #[error("R = {matrix} has no closed inverse")]
     NoInverse { matrix: String },
+    #[error(
+        "the running cost grows no faster than |{control}|: without bounds no control is best where the value is steep"
+    )]
+    Shallow { control: String },
 }
 
 impl Obstacle {
@@ -70,6 +75,8 @@ pub struct ControlledDiffusion {
     pub cheapest: Vec<Expr>,
     /// `N`, where the square is not completed: what a control in a box costs besides `1/2 u' R u`.
     pub toll: Vec<Expr>,
+    /// `r(x, u, t)`: what the control costs where that is not quadratic; then there is no `N` and no `R`. Zero else.
+    pub other_price: Expr,
     /// `B`, states × controls.
     pub channel: Matrix,
     /// `q`.
@@ -163,6 +170,7 @@ fn apart(stated: &Stated, bounded: bool) -> Result<ControlledDiffusion, Obstacle
         control = counted_names(&mut graph, stated);
     }
     Ok(ControlledDiffusion {
+        other_price: graph.zero(),
         process: process_under(graph, stated, &cheapest),
         control,
         cheapest,
@@ -178,6 +186,88 @@ fn apart(stated: &Stated, bounded: bool) -> Result<ControlledDiffusion, Obstacle
         clock: stated.clock,
         start: None,
     })
+}
+
+/// The same with a price of any form, for a minimum by numbers: where there is no quadratic one that has a closed minimum.
+///
+/// # Errors
+/// [`Obstacle`] where the drift is not affine in the control, or a control without bounds costs too little.
+pub fn take_apart_at_any_price(
+    stated: &Stated,
+    bounds: Option<&[(f64, f64)]>,
+) -> Result<ControlledDiffusion, Obstacle> {
+    let mut graph = stated.graph.clone();
+    noise_without_control(&graph, stated)?;
+    let channel = channel(&mut graph, stated)?;
+    if bounds.is_none() {
+        outgrows(&graph, stated)?;
+    }
+    let controls = stated.control.len();
+    let zero = graph.zero();
+    let off = vec![zero; controls];
+    let still = graph.substitute(stated.running, &pairs(&stated.control, &off));
+    let places = points(&stated.state, stated.time, None, stated.horizon);
+    let mut known = places
+        .iter()
+        .take(SEEN)
+        .filter_map(|at| graph.evaluate(still, at));
+    // A price such as u log(u) says nothing where the control is zero.
+    let running = if known.all(f64::is_finite) {
+        still
+    } else {
+        zero
+    };
+    Ok(ControlledDiffusion {
+        other_price: graph.of(stated.running - running),
+        inverse_effort: matrix::identity(&mut graph, controls),
+        process: process_under(graph, stated, &off),
+        control: stated.control.clone(),
+        cheapest: off.clone(),
+        toll: off,
+        channel,
+        running,
+        effort: vec![vec![zero; controls]; controls],
+        terminal: stated.terminal,
+        end: stated.end.clone(),
+        discount: stated.discount,
+        horizon: stated.horizon,
+        clock: stated.clock,
+        start: None,
+    })
+}
+
+/// Sizes of a control between which the cost per size must grow, and by how much at least.
+const SIZES: [f64; 2] = [1e2, 1e4];
+const OUTGROWS: f64 = 1.25;
+/// Points of the state that are looked at.
+const SEEN: usize = 8;
+
+/// Whether the running cost grows faster than every control, each way.
+fn outgrows(graph: &Graph, stated: &Stated) -> Result<(), Obstacle> {
+    let places = points(&stated.state, stated.time, None, stated.horizon);
+    for at in places.iter().take(SEEN) {
+        for moved in &stated.control {
+            let cost = |size: f64| {
+                let size = |u: &Expr| if u == moved { size } else { 0.0 };
+                let control = stated.control.iter().map(|u| (*u, size(u)));
+                let at: Vec<(Expr, f64)> = at.iter().copied().chain(control).collect();
+                graph.evaluate(stated.running, &at)
+            };
+            let still = cost(0.0).filter(|cost| cost.is_finite()).unwrap_or(0.0);
+            let grows = |way: f64| {
+                // Beyond where the cost is defined no control goes.
+                let rate =
+                    |size: f64| cost(way * size).map_or(f64::INFINITY, |c| (c - still) / size);
+                let [near, far] = SIZES.map(rate);
+                far.is_nan() || far == f64::INFINITY || far > OUTGROWS * near.max(0.0)
+            };
+            if !(grows(1.0) && grows(-1.0)) {
+                let control = graph.text(*moved);
+                return Err(Obstacle::Shallow { control });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn noise_without_control(graph: &Graph, stated: &Stated) -> Result<(), Obstacle> {
@@ -464,11 +554,30 @@ impl ControlledDiffusion {
         process.graph.pairwise(&process.drift, &push, |b, p| b + p)
     }
 
-    /// `N . u + 1/2 u' R u`.
+    /// `N . u + 1/2 u' R u + r(x, u, t)`.
     pub fn effort_rate(&mut self, control: &[Expr]) -> Expr {
         let graph = &mut self.process.graph;
         let priced = matrix::apply(graph, &self.effort, control);
-        graph.of(dot(&self.toll, control) + dot(control, &priced) / 2)
+        let other = graph.substitute(self.other_price, &pairs(&self.control, control));
+        graph.of(dot(&self.toll, control) + dot(control, &priced) / 2 + other)
+    }
+
+    /// Whether a control has a price that is not quadratic.
+    pub fn has_other_price(&self) -> bool {
+        !self.process.graph.is_zero(self.other_price)
+    }
+
+    /// States that a term of a graph contains, or that a control in it pushes.
+    pub fn joined_by(&self, graph: &Graph, term: Expr) -> Vec<usize> {
+        let symbols = graph.symbols(&[term]);
+        let pushes = |i: usize| {
+            let row = self.channel[i].iter().zip(&self.control);
+            let mut own = row.filter(|(entry, _)| !graph.is_zero(**entry));
+            own.any(|(_, control)| symbols.contains(control))
+        };
+        let state = &self.process.state;
+        let joined = |i: &usize| symbols.contains(&state[*i]) || pushes(*i);
+        (0..state.len()).filter(joined).collect()
     }
 
     /// Whether every control has a quadratic price and no other.
@@ -476,7 +585,7 @@ impl ControlledDiffusion {
         let graph = &self.process.graph;
         let tolled = self.toll.iter().any(|e| !graph.is_zero(*e));
         let priced = |row: &Vec<Expr>| row.iter().any(|e| !graph.is_zero(*e));
-        !tolled && self.effort.iter().all(priced)
+        !tolled && !self.has_other_price() && self.effort.iter().all(priced)
     }
 
     /// `q + 1/2 u' R u`.

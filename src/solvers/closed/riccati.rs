@@ -294,8 +294,8 @@ fn admitted(lowered: &Lowered) -> Result<Admitted, Refusal> {
         reason,
         accepted: ACCEPTED.to_owned(),
     };
-    if lowered.problem.control_bounds.is_some() {
-        return Err(refusal("the control is bounded".to_owned()));
+    if let Some(why) = lowered.obstructed_control() {
+        return Err(refusal(why.to_owned()));
     }
     if edges::act(lowered) {
         let reason = "an edge is not natural, or an event ends paths";

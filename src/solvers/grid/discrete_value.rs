@@ -66,7 +66,7 @@ const MOST_STEPS: usize = 1 << 15;
 /// `E V_0` over the start law at the steps of `[time]`; `None` where the states are coupled or the assumptions fail.
 pub fn discrete_value(lowered: &Lowered, streams: &Streams) -> Option<Estimate> {
     let steps = lowered.problem.time_settings.steps;
-    if lowered.problem.control_bounds.is_some()
+    if lowered.obstructed_control().is_some()
         || !lowered.has_end_cost()
         || edges::act(lowered)
         || steps * lowered.compiled.steered.dimension() > MOST_STEPS

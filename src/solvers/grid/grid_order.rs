@@ -105,9 +105,13 @@ impl Halved {
 }
 
 /// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes (over three
-/// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can have, which only terms beyond the leading one explain.
+/// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can have, which only terms beyond the leading one explain. On its way from below to what is expected all of the change counts: the
+/// levels do not show yet how fast it gets there.
 pub fn unsettled(order: f64, coarser: f64, expected: f64) -> f64 {
-    ((coarser - order).abs() / (expected.exp2() - 1.0)).max(order - expected)
+    let change = (coarser - order).abs();
+    let rises = coarser < order && order < expected;
+    let share = if rises { 1.0 } else { expected.exp2() - 1.0 };
+    (change / share).max(order - expected)
 }
 
 /// Mean over time, from `t_min` on, of values at increasing times, by the trapezoid rule; each value of fixed length.

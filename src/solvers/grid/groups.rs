@@ -2,7 +2,8 @@
 
 use crate::derivation::control::product_form::{Coupling, restricted};
 use crate::derivation::ground::controlled::ControlledDiffusion;
-use crate::derivation::ground::noising::Noising;
+use crate::derivation::ground::noising::{Noising, terms};
+use crate::expr::arithmetic::sum;
 use crate::expr::{CompileError, Expr};
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
@@ -143,6 +144,16 @@ pub(crate) fn group_problem(
         }
     }
     own.channel = channel;
+    let priced: Vec<Expr> = {
+        let expanded = graph.expand_quickly(parts.other_price);
+        let mut terms = terms(&mut graph, expanded);
+        terms.retain(|term| match parts.joined_by(&graph, *term).first() {
+            Some(state) => group.contains(state),
+            None => constants,
+        });
+        terms
+    };
+    own.other_price = graph.of(sum(priced));
     let states = group.iter().map(|i| state[*i]).collect();
     own.process = Noising::new(graph, parts.process.time, states, drift, diffusion);
     let mut whole = lowered.problem.clone();

@@ -8,6 +8,10 @@
 //! best control for the value, the value for the control, until the value stays. Coupled states are swept one after the
 //! other, line by line. Costs and policies of groups of states that nothing couples are added.
 //!
+//! Where a control pushes several states, a price joins controls of several, or the price is no quadratic form,
+//! `1/2 u' R u` is `r(x, u, t)`, and the controls of a step are those that are best for the value at its end: minimised in
+//! closed form, else by numbers. That they are late by a step costs a part of it squared.
+//!
 //! | scheme | slopes | time | coupled states |
 //! |---|---|---|---|
 //! | `monotone` | of two nodes against the drift, the minimum over both of its signs exactly | implicit Euler | one after the other |
@@ -20,8 +24,8 @@
 //! differences that fall with half an order bound its error. What cutting the line off at natural edges matters is added.
 //!
 //! # Assumes
-//! Groups of one to three states; a drift affine in the control and a price quadratic in it. In a group each noise moves
-//! one state, each control pushes one, and no price joins controls of two. Noise may depend on the state and vanish, and
+//! Groups of one to three states; a drift affine in the control; a price of any form that grows faster than the control, or
+//! bounds. In a group each noise moves one state. Noise may depend on the state and vanish, and
 //! needs no temperature. The domain is that of the file; else it is moved to where optimal paths go.
 //!
 //! # Order
@@ -36,9 +40,9 @@
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
 use crate::derivation::control::product_form::groups_of;
-use crate::derivation::ground::controlled::ControlledDiffusion;
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::numeric::blocks::{block, map_blocks};
 use crate::numeric::estimate::{ErrorKind, Estimate};
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::numeric::random::Streams;
@@ -58,7 +62,7 @@ use crate::solvers::grid::lines::level::{FEWEST_CELLS, Level};
 use crate::solvers::grid::lines::line::{Settings, Trouble};
 use crate::solvers::grid::region::{CUT_FACT, Probe, Region, beyond, settle, walk};
 use crate::solvers::grid::space_time::{
-    Extrapolated, GridValue, SpaceTime, gradient_of, kept_stride,
+    Extrapolated, GridValue, SpaceTime, gradient_of, kept_stride, nodes_of,
 };
 use crate::solvers::lowered::answer::Answer;
 use crate::solvers::lowered::edges::{Edges, SHARED_END, enclosed, end_paths, stops_are_edges};
@@ -70,10 +74,10 @@ use crate::solvers::options::{
 use std::sync::Arc;
 
 const NAME: &str = "hjb";
-const ACCEPTED: &str = "groups of one to three states, each noise and each control acting on one of them; events that end paths in one group only, each where one state passes a number";
-/// Methods for what it does not take; with bounds there are none.
+const ACCEPTED: &str = "groups of one to three states, each noise acting on one of them; events that end paths in one group only, each where one state passes a number";
+/// Methods for what it does not take; with bounds or prices of another form there are none.
 const OTHERS: &str = "else hopf-cole, riccati or path-integral";
-const TURNED: &str = "with bounds on the control no other method: states along which each control and each noise acts on one";
+const TURNED: &str = "with bounds on the control, or a price that is not quadratic, no other method: states along which each noise acts on one";
 /// Most coupled states a grid is made for.
 pub const MOST_STATES: usize = 3;
 /// Grids, finest first.
@@ -179,7 +183,7 @@ impl Method for Hjb {
                 "scheme = \"monotone\" or \"central\"",
             ));
         }
-        let others = match lowered.problem.control_bounds {
+        let others = match lowered.obstructed_control() {
             Some(_) => TURNED,
             None => OTHERS,
         };
@@ -205,7 +209,7 @@ impl Method for Hjb {
                 .collect();
             kept_stride(&counts, self.steps.next_multiple_of(COARSEST))
                 .map_err(|large| refusal(large.reason, &large.accepted))?;
-            if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.process)) {
+            if let Some(reason) = joined_noise(&own) {
                 return Err(unlike(reason));
             }
             found.push(Group {
@@ -481,33 +485,6 @@ fn finest_count(points: usize) -> usize {
     cells.max(FEWEST_CELLS * COARSEST) + 1
 }
 
-/// Where a control or a price acts on two states at once.
-fn diagonal_use(parts: &ControlledDiffusion) -> Option<String> {
-    let d = parts.dimension();
-    let name =
-        |parts: &ControlledDiffusion, i: usize| parts.process.graph.text(parts.process.state[i]);
-    let graph = &parts.process.graph;
-    let acts = |i: usize, k: usize| !graph.is_zero(parts.channel[i][k]);
-    let controls = parts.channel.first().map_or(0, Vec::len);
-    let pushed = |k: usize| (0..d).filter(move |i| acts(*i, k));
-    for k in 0..controls {
-        let states: Vec<String> = pushed(k).map(|i| name(parts, i)).collect();
-        if states.len() > 1 {
-            return Some(format!("control {k} pushes {}", states.join(" and ")));
-        }
-        for l in 0..k {
-            let joined = !graph.is_zero(parts.effort[k][l]);
-            if joined && pushed(k).any(|i| pushed(l).any(|j| i != j)) {
-                return Some(format!(
-                    "a price joins controls of two states: R[{k}][{l}] = {}",
-                    graph.text(parts.effort[k][l])
-                ));
-            }
-        }
-    }
-    None
-}
-
 /// The best controls for the slopes of a value.
 struct GreedyPolicy {
     value: Extrapolated,
@@ -525,10 +502,13 @@ impl Field for GreedyPolicy {
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         let (_, slope) = self.value.eval_with_gradient(t, x);
-        greedy(&self.response, t, x, &slope, out);
+        self.response.greedy(t, x, &slope, out);
     }
 
     fn frozen(&self, t: f64) -> Option<Box<dyn Field + '_>> {
+        if self.response.is_numeric() {
+            return Some(Box::new(Tabulated::new(self, t)));
+        }
         Some(Box::new(FrozenGreedy {
             splines: self.value.frozen(t),
             response: &self.response,
@@ -553,20 +533,77 @@ impl Field for FrozenGreedy<'_> {
 
     fn eval(&self, t: f64, x: BatchRef<'_>, out: BatchMut<'_>) {
         let slope = gradient_of(&self.splines, x);
-        greedy(self.response, t, x, &slope, out);
+        self.response.greedy(t, x, &slope, out);
     }
 }
 
-/// The best controls for slopes at a block of points.
-fn greedy(response: &Response, t: f64, x: BatchRef<'_>, slope: &Batch, mut out: BatchMut<'_>) {
-    let prices = response.at(t, x);
-    let mut u = vec![0.0; response.controls()];
-    for i in 0..x.points() {
-        for state in 0..response.states() {
-            prices.best(i, state, slope.get(i, state), &mut u);
+/// Nodes of a table along an axis, for one, two or three states.
+const TABLE: [usize; MOST_STATES] = [401, 65, 17];
+
+/// The best controls at one time where each takes a search: on nodes, and on lines between them. What a policy costs more for
+/// that is of order four in their distance.
+struct Tabulated {
+    axes: Vec<UniformAxis>,
+    controls: Batch,
+}
+
+impl Tabulated {
+    fn new(policy: &GreedyPolicy, t: f64) -> Self {
+        let splines = policy.value.frozen(t);
+        let most = TABLE[policy.response.states() - 1];
+        let coarser = |axis: &UniformAxis| {
+            UniformAxis::between(axis.start, axis.node(axis.count - 1), axis.count.min(most))
+        };
+        let axes: Vec<UniformAxis> = splines[0].axes().iter().map(coarser).collect();
+        let nodes = nodes_of(&axes);
+        let blocks = map_blocks(nodes.points(), block(), |range| {
+            let x = nodes.as_ref().rows(range);
+            let slope = gradient_of(&splines, x);
+            let mut controls = Batch::zeros(x.points(), policy.response.controls());
+            policy.response.greedy(t, x, &slope, controls.as_mut());
+            controls
+        });
+        let mut controls = Batch::zeros(nodes.points(), policy.response.controls());
+        let mut first = 0;
+        for block in &blocks {
+            controls.write_rows(first, block.as_ref());
+            first += block.points();
         }
-        for (j, u) in u.iter().enumerate() {
-            out.column_mut(j)[i] = *u;
+        Self { axes, controls }
+    }
+}
+
+impl Field for Tabulated {
+    fn inputs(&self) -> usize {
+        self.axes.len()
+    }
+
+    fn outputs(&self) -> usize {
+        self.controls.columns()
+    }
+
+    fn eval(&self, _: f64, x: BatchRef<'_>, mut out: BatchMut<'_>) {
+        out.fill(0.0);
+        let d = self.axes.len();
+        for i in 0..x.points() {
+            let places = self.axes.iter().enumerate().map(|(j, axis)| {
+                let place = (x.get(i, j) - axis.start) / axis.step;
+                let place = place.clamp(0.0, (axis.count - 1) as f64);
+                let cell = (place as usize).min(axis.count - 2);
+                (cell, place - cell as f64)
+            });
+            let places: Vec<(usize, f64)> = places.collect();
+            for corner in 0..1_usize << d {
+                let (mut node, mut weight) = (0, 1.0);
+                for (j, (cell, share)) in places.iter().enumerate() {
+                    let upper = (corner >> j) & 1;
+                    node = node * self.axes[j].count + cell + upper;
+                    weight *= if upper == 1 { *share } else { 1.0 - share };
+                }
+                for k in 0..self.controls.columns() {
+                    out.column_mut(k)[i] += weight * self.controls.get(node, k);
+                }
+            }
         }
     }
 }

@@ -9,8 +9,8 @@
 //! act on some of the states only. A step goes half along the drift, then over the noise, then half along the
 //! drift, with splines in space.
 //!
-//! Where that gives no number on a coarse grid, because the drift carries in what goes on beyond the grid, feet are kept
-//! on it; and where that does not help, steps are line by line.
+//! Where that gives no number on one of the grids, because the drift carries in what goes on beyond them, feet are kept
+//! on them; and where that does not help, steps are line by line.
 //!
 //! Where an edge reflects, absorbs or is periodic, an event ends paths ([`crate::solvers::lowered::edges`]), or the noise
 //! depends on the state, steps are implicit instead, line by line: `psi` relative to what it is at the end of the step, by
@@ -95,7 +95,7 @@ const PROBE_STRIDE: usize = 16;
 /// Line by line, change of the value relative to its size at which Newton's iteration ends where the step cannot be linear,
 /// and its most rounds.
 const TOLERANCE: f64 = 1e-9;
-const MOST_ROUNDS: usize = 50;
+const MOST_ROUNDS: usize = 20;
 /// How many times fewer cells and steps a grid has that shows where the finest has to be.
 const PROBE: [usize; 2] = [4, 8];
 /// Order of the scheme.
@@ -215,10 +215,10 @@ impl Grid {
 
 /// Grids, coarsest first, until they are done.
 pub struct State {
+    setting: Setting,
     waiting: Vec<Grid>,
     done: Vec<Arc<SpaceTime>>,
     region: Region,
-    needs_lines: bool,
     facts: Vec<(&'static str, f64)>,
     streams: Streams,
     steps: usize,
@@ -236,8 +236,8 @@ impl Method for HopfCole {
             reason,
             accepted: ACCEPTED.to_owned(),
         };
-        if lowered.problem.control_bounds.is_some() {
-            return Err(refusal("the control is bounded".to_owned()));
+        if let Some(why) = lowered.obstructed_control() {
+            return Err(refusal(why.to_owned()));
         }
         let temperature = match &lowered.facts.temperature {
             Ok(value) if value.is_finite() && *value > 0.0 => *value,
@@ -277,50 +277,25 @@ impl Method for HopfCole {
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let mut setting = Setting::new(lowered, admitted.temperature);
-        let [fewer_cells, fewer_steps] = PROBE;
-        let counts = self.counts(setting.reading == Reading::Lines);
-        let cells: Vec<usize> = counts.iter().map(|n| (n - 1) / fewer_cells).collect();
-        let cells: Vec<usize> = cells.iter().map(|n| (*n).max(FEWEST_CELLS)).collect();
-        let steps = self.steps.next_multiple_of(COARSEST);
-        let region = setting.settled(streams, (&cells, steps / fewer_steps));
-        let needs_lines = setting.reading == Reading::Lines;
-        let domain = &region.edges.domain;
-        let levels: Vec<Grid> = (0..LEVELS)
-            .map(|k| {
-                let axes = self.axes(domain, k, needs_lines);
-                setting.grid(&region.edges, &axes, steps >> k)
-            })
-            .collect();
-        let mut facts = vec![("nodes", levels[0].unknowns() as f64)];
-        facts.extend(region.facts());
-        facts.extend([
-            ("time steps", steps as f64),
-            ("temperature", admitted.temperature),
-        ]);
-        if let Grid::Feet(level) = &levels[0] {
-            facts.push(("drift substeps", level.substeps() as f64));
-        }
-        Ok(State {
-            waiting: levels,
-            done: Vec::new(),
-            region,
-            needs_lines,
-            facts,
-            streams: *streams,
-            steps: (0..LEVELS).map(|k| steps >> k).sum(),
-            taken: 0,
-        })
+        let setting = Setting::new(lowered, admitted.temperature);
+        Ok(self.begin(setting, streams))
     }
 
     fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let Some(mut level) = state.waiting.pop() else {
             return Ok(());
         };
-        level.advance()?;
+        let advanced = level.advance();
         work.unknowns = work.unknowns.max(level.unknowns() as u64);
         work.field_points += level.unknowns() as u64;
         state.taken += 1;
+        if let Err(why) = advanced {
+            let reading = state.setting.next_reading().ok_or(why)?;
+            let mut setting = state.setting.clone();
+            setting.reading = reading;
+            *state = self.begin(setting, &state.streams);
+            return Ok(());
+        }
         if level.is_done() {
             state.done.push(Arc::new(level.finish()));
         } else {
@@ -367,7 +342,10 @@ impl Method for HopfCole {
         ));
         facts.extend(orders(&paths, edges, levels));
         // Differences line by line have no even expansion to be sure of.
-        let share = if state.needs_lines { 1.0 } else { ERROR_SHARE };
+        let share = match state.setting.reading {
+            Reading::Lines => 1.0,
+            Reading::Feet | Reading::Within => ERROR_SHARE,
+        };
         let error = AtStart::each(starts.each_ref(), |levels| {
             let order = ORDER;
             Halved { levels, order }.error_of_extrapolated(share)
@@ -405,6 +383,7 @@ fn answered(
 }
 
 /// What the grids of an answer have in common.
+#[derive(Clone)]
 struct Setting {
     own: Arc<Lowered>,
     process: Arc<SteeredProcess>,
@@ -463,11 +442,20 @@ impl Setting {
                 self.failed.set(self.failed.get() || probe.is_none());
                 probe
             });
-            self.reading = match (self.failed.get(), self.reading) {
-                (true, Reading::Feet) => Reading::Within,
-                (true, Reading::Within) if joined_noise(&self.own).is_none() => Reading::Lines,
-                _ => return region,
-            };
+            let next = self.next_reading().filter(|_| self.failed.get());
+            match next {
+                Some(reading) => self.reading = reading,
+                None => return region,
+            }
+        }
+    }
+
+    /// What is tried where this reading gives no number.
+    fn next_reading(&self) -> Option<Reading> {
+        match self.reading {
+            Reading::Feet => Some(Reading::Within),
+            Reading::Within => joined_noise(&self.own).is_none().then_some(Reading::Lines),
+            Reading::Lines => None,
         }
     }
 
@@ -514,6 +502,43 @@ impl Setting {
 }
 
 impl HopfCole {
+    /// Settles where the grids are, and begins on all of them.
+    fn begin(&self, mut setting: Setting, streams: &Streams) -> State {
+        let [fewer_cells, fewer_steps] = PROBE;
+        let counts = self.counts(setting.reading == Reading::Lines);
+        let cells: Vec<usize> = counts.iter().map(|n| (n - 1) / fewer_cells).collect();
+        let cells: Vec<usize> = cells.iter().map(|n| (*n).max(FEWEST_CELLS)).collect();
+        let steps = self.steps.next_multiple_of(COARSEST);
+        let region = setting.settled(streams, (&cells, steps / fewer_steps));
+        let needs_lines = setting.reading == Reading::Lines;
+        let domain = &region.edges.domain;
+        let levels: Vec<Grid> = (0..LEVELS)
+            .map(|k| {
+                let axes = self.axes(domain, k, needs_lines);
+                setting.grid(&region.edges, &axes, steps >> k)
+            })
+            .collect();
+        let mut facts = vec![("nodes", levels[0].unknowns() as f64)];
+        facts.extend(region.facts());
+        facts.extend([
+            ("time steps", steps as f64),
+            ("temperature", setting.temperature),
+        ]);
+        if let Grid::Feet(level) = &levels[0] {
+            facts.push(("drift substeps", level.substeps() as f64));
+        }
+        State {
+            setting,
+            waiting: levels,
+            done: Vec::new(),
+            region,
+            facts,
+            streams: *streams,
+            steps: (0..LEVELS).map(|k| steps >> k).sum(),
+            taken: 0,
+        }
+    }
+
     /// Nodes of the axes of the finest grid.
     fn counts(&self, needs_lines: bool) -> Vec<usize> {
         let fewest = if needs_lines { FEWEST_CELLS } else { 1 };

@@ -224,7 +224,7 @@ impl Method for Separable {
 
 impl Separable {
     fn admit_group(&self, lowered: Lowered, states: Vec<usize>) -> Result<Group, Refusal> {
-        let bounded = lowered.problem.control_bounds.is_some();
+        let bounded = lowered.obstructed_control().is_some();
         let turned = bounded || edges::act(&lowered);
         let quadratic = !turned && linear_quadratic(&mut lowered.process.clone()).is_ok();
         let names: Vec<String> = states

@@ -132,8 +132,8 @@ impl Method for Spectral {
         if d != 1 {
             return Err(refusal(format!("the waves are of one state, not of {d}")));
         }
-        if lowered.problem.control_bounds.is_some() {
-            return Err(refusal("the control is bounded".to_owned()));
+        if let Some(why) = lowered.obstructed_control() {
+            return Err(refusal(why.to_owned()));
         }
         let temperature = match &lowered.facts.temperature {
             Ok(value) if value.is_finite() && *value > 0.0 => *value,

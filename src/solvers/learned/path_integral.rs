@@ -522,10 +522,10 @@ impl PathIntegral<'_> {
                 "in `use`, a solver before this one that answers with a policy; or no `use`",
             );
         }
-        if lowered.problem.control_bounds.is_some() {
+        if let Some(why) = lowered.obstructed_control() {
             return refuse(
-                "with bounds on the control the equation of the value is not linear".to_owned(),
-                "no bounds; or hjb",
+                format!("{why}: the equation of the value is not linear"),
+                "no bounds and a quadratic price; or hjb",
             );
         }
         let temperature = match &lowered.facts.temperature {

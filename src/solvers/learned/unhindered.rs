@@ -11,8 +11,8 @@ use crate::solvers::lowered::refusal::Refusal;
 pub fn unhindered(lowered: &Lowered, method: &'static str, accepted: &str) -> Result<(), Refusal> {
     let dynamics = &lowered.problem.dynamics;
     let acts = |boundary: &Boundary| *boundary != Boundary::Natural;
-    let reason = if lowered.problem.control_bounds.is_some() {
-        "the control is bounded"
+    let reason = if let Some(why) = lowered.obstructed_control() {
+        why
     } else if lowered.problem.task.events().iter().any(|event| event.stop) {
         "an event ends a path"
     } else if dynamics.domain.is_some() && dynamics.boundary.iter().any(acts) {

@@ -12,7 +12,7 @@
 
 use crate::derivation::control::temperature::{NoTemperature, temperature};
 use crate::derivation::ground::controlled::{
-    ControlledDiffusion, Obstacle, take_apart, take_apart_in_bounds,
+    ControlledDiffusion, Obstacle, take_apart, take_apart_at_any_price, take_apart_in_bounds,
 };
 use crate::derivation::ground::noising::Noising as Symbolic;
 use crate::derivation::ground::stated::{Clock, Stated};
@@ -157,10 +157,7 @@ impl Lowered {
             return Err(LoweringError::Singular { time });
         }
         let stated = lowered(&problem, end_law(&problem, marginals.as_ref()).as_ref());
-        let mut process = match &problem.control_bounds {
-            Some(_) => take_apart_in_bounds(&stated)?,
-            None => take_apart(&stated)?,
-        };
+        let mut process = apart(&stated, problem.control_bounds.as_deref())?;
         process.start = Some(start.clone());
         if problem.is_endless() {
             // What is walked or drawn; the methods know that it goes on.
@@ -310,6 +307,16 @@ impl Lowered {
         })
     }
 
+    /// Why the best control is not `-R^-1 B' grad V`, if it is not.
+    pub fn obstructed_control(&self) -> Option<&'static str> {
+        if self.problem.control_bounds.is_some() {
+            Some("the control is bounded")
+        } else {
+            let other = self.process.has_other_price();
+            other.then_some("a control has another price than a quadratic one")
+        }
+    }
+
     /// Whether the least cost per time is asked for, for ever and not discounted. Values are then known up to a constant,
     /// and every method makes their average over the start law zero.
     pub fn averages(&self) -> bool {
@@ -407,7 +414,8 @@ impl Lowered {
         let mut entries = matrices.into_iter().flatten().flatten();
         let moving = |e: &Expr| process.graph.depends_on(*e, process.time);
         let mut rates = process.drift.iter().chain(&parts.toll);
-        !entries.any(moving) && !rates.any(moving) && !moving(&parts.running)
+        let costs = [&parts.running, &parts.other_price];
+        !entries.any(moving) && !rates.any(moving) && !costs.into_iter().any(moving)
     }
 
     /// Draws `first..first + points` of the start law.
@@ -421,6 +429,21 @@ impl Lowered {
             Law::Delta(point) => Some(point),
             _ => None,
         }
+    }
+}
+
+/// The parts of a problem, with a price of any form where none has a closed minimum.
+fn apart(stated: &Stated, bounds: Option<&[(f64, f64)]>) -> Result<ControlledDiffusion, Obstacle> {
+    let found = match bounds {
+        Some(_) => take_apart_in_bounds(stated),
+        None => take_apart(stated),
+    };
+    match (found, bounds) {
+        (Err(Obstacle::NotQuadratic { .. }), _)
+        | (Err(Obstacle::NotPositive { .. } | Obstacle::NoInverse { .. }), Some(_)) => {
+            take_apart_at_any_price(stated, bounds)
+        }
+        (found, _) => found,
     }
 }
 

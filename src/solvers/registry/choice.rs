@@ -57,7 +57,7 @@ pub fn automatic(lowered: &Lowered) -> Result<Vec<&'static str>, Refusal> {
     let mut parts = lowered.process.clone();
     let d = parts.dimension();
     let linear = lowered.facts.temperature.is_ok();
-    let bounded = lowered.problem.control_bounds.is_some();
+    let bounded = lowered.obstructed_control().is_some();
     let endless = lowered.problem.is_endless();
     if !bounded && !edges::act(lowered) && riccati::linear_quadratic(&mut parts).is_ok() {
         let mut names = vec!["riccati"];
@@ -149,7 +149,7 @@ fn refusal(lowered: &Lowered, largest: usize, couplings: &[product_form::Couplin
             coupling.term, coupling.place
         ));
     }
-    if lowered.problem.control_bounds.is_none() && !edges::act(lowered) {
+    if lowered.obstructed_control().is_none() && !edges::act(lowered) {
         accepted.push("a polynomial of the coupled states: solvers = [\"polynomial\"]".to_owned());
     }
     accepted.push("the zero-noise answer: solvers = [\"ddp\"]".to_owned());

@@ -25,9 +25,7 @@
 //! # Checked by
 //! `hopf-cole`, `hjb-residual`, `grid-order`, `policy-cost`
 
-use super::{
-    ACCEPTED, COARSEST, GreedyPolicy, Hjb, LEVELS, NAME, diagonal_use, finest_count, trouble_of,
-};
+use super::{ACCEPTED, COARSEST, GreedyPolicy, Hjb, LEVELS, NAME, finest_count, trouble_of};
 use crate::derivation::control::product_form::groups_of;
 use crate::field::Field;
 use crate::numeric::batch::BatchRef;
@@ -117,6 +115,11 @@ impl Method for StationaryHjb {
         if self.0.scheme == Scheme::Spectral {
             return Err(refusal("it has no spectral scheme".to_owned()));
         }
+        if lowered.process.has_other_price() {
+            return Err(refusal(
+                "a control has another price than a quadratic one".to_owned(),
+            ));
+        }
         if end_paths(lowered) {
             return Err(refusal("an edge or an event ends paths".to_owned()));
         }
@@ -131,7 +134,7 @@ impl Method for StationaryHjb {
             };
             let own = group_problem(lowered, &parts, states, g == 0)
                 .map_err(|error| refusal(error.to_string()))?;
-            if let Some(reason) = joined_noise(&own).or_else(|| diagonal_use(&own.process)) {
+            if let Some(reason) = joined_noise(&own) {
                 return Err(Refusal {
                     accepted: ACCEPTED.to_owned(),
                     ..refusal(reason)

@@ -133,13 +133,32 @@ fn what_acts_on_two_states_is_refused_by_name() {
     );
     assert!(reason.contains("a noise moves both"), "{reason}");
     assert!(reason.ends_with("G G'[1][0] = 1/2"), "{reason}");
-    let reason = because(
-        "z[a, b]",
-        "[0.0, 0.0]",
-        "[\"b + u\", \"u\"]",
-        "[[\"0\"], [\"1\"]]",
-    );
-    assert!(reason.contains("control 0 pushes"), "{reason}");
+}
+
+/// Controls that push both states, with a price that joins them: `riccati` is the other road.
+#[test]
+fn controls_that_push_two_states_agree_with_the_riccati_equation() {
+    let value = |solver: &str| {
+        let body = format!(
+            "[dynamics]\nstate = \"z[a, b]\"\ncontrol = \"u[2]\"\n\
+             drift = [\"b + u[0] + 0.5*u[1]\", \"u[0] - u[1]\"]\ndiffusion = [[\"0.4\", \"0\"], [\"0\", \"0.5\"]]\n\
+             domain = [-4.0, 4.0]\nhorizon = [0.0, 1.0]\n[initial]\nfamily = \"delta\"\nat = [1.0, 0.5]\n\
+             [cost]\nrunning = \"0.5*u[0]^2 + 0.3*u[0]*u[1] + 0.5*u[1]^2 + a^2\"\nterminal = \"a^2 + b^2\"\n\
+             [[solver]]\nid = \"s\"\n{solver}\n"
+        );
+        let solution = answer(&body).unwrap_or_else(|e| panic!("{solver}: {e}"));
+        solution.answer.cost.expect("a value")
+    };
+    let exact = value("method = \"riccati\"").value;
+    for (scheme, near) in [("monotone", 0.1), ("central", 0.02)] {
+        let scheme = format!("method = \"hjb\"\nscheme = \"{scheme}\"\npoints = 49\nsteps = 40");
+        let found = value(&scheme);
+        let off = (found.value - exact).abs();
+        assert!(
+            off < near && off < 3.0 * found.error,
+            "{scheme}: {found:?}, {exact}"
+        );
+    }
 }
 
 /// Bounds, a discount, a state without noise: values and controls by finite differences on wide grids.

@@ -11,6 +11,9 @@
 //! expectation is a Gauss–Hermite sum over nodes moved to the peak of the integrand and scaled to its width, as a
 //! parabola through `x` and `x ± sqrt(dt) G_j` shows them: exact where W is quadratic, whatever lambda is.
 //!
+//! Where feet are kept on the grid, no value is taken to be less than the least on it, nor a value far above all that can be
+//! paid.
+//!
 //! Where the end cost jumps, its averages ([`crate::solvers::grid::end_cost`]) are carried over the first steps by sums over
 //! the nodes of the grid, and the first step takes the noise before the drift, which would read a jump off a spline.
 
@@ -31,6 +34,10 @@ const NODES: NonZeroUsize = NonZeroUsize::new(7).unwrap();
 const SMOOTHING: usize = 8;
 /// Distance of a peak, in jumps, up to which the first parabola is believed.
 const NEAR: f64 = 1.5;
+/// Sizes of a value, over all that can be paid on the grid, beyond which it has run away: no mean is that large. Where the
+/// drift leads on beyond the grid more is paid there.
+const RUNS_AWAY: f64 = 10.0;
+const RUNS_FAR: f64 = 1e4;
 /// Largest steepness of the drift times the length of a Runge–Kutta step.
 const STEEPEST: f64 = 0.25;
 
@@ -59,6 +66,8 @@ pub(super) struct Level {
     /// Whether the end cost jumps.
     jumps: bool,
     values: Vec<f64>,
+    /// Largest end cost on the grid, and what can be paid on the way.
+    paid: f64,
     /// The spline of the values, but for the time of a step.
     spline: GridInterpolant,
     kept: Vec<(f64, GridInterpolant)>,
@@ -95,6 +104,7 @@ impl Level {
             rule: Rule::normal(NODES),
             kept: vec![(end, spline.clone())],
             spline,
+            paid: size_of(&terminal),
             values: terminal,
             jumps,
             nodes,
@@ -193,10 +203,13 @@ impl Level {
         }
         self.drift(start);
         self.spline.set_values(&self.values);
+        self.paid += dt * size_of(&cost);
+        let most = if self.within { RUNS_AWAY } else { RUNS_FAR };
+        let most = most * (self.paid + self.temperature);
+        if let Some(wrong) = self.values.iter().find(|v| v.is_nan() || v.abs() > most) {
+            return Err(*wrong);
+        }
         if self.step.is_multiple_of(self.stride) {
-            if let Some(wrong) = self.values.iter().find(|v| !v.is_finite()) {
-                return Err(*wrong);
-            }
             self.kept.push((start, self.spline.clone()));
         }
         Ok(())
@@ -229,13 +242,22 @@ impl Level {
                 &fresh
             }
         };
-        let spline = &self.spline;
+        let (spline, floor) = (&self.spline, self.floor());
         let blocks = map_blocks(feet.points(), block(), |range| {
             let mut values = vec![0.0; range.len()];
             spline.values_at(feet.as_ref().rows(range), &mut values);
+            values.iter_mut().for_each(|w| *w = w.max(floor));
             values
         });
         self.values = blocks.concat();
+    }
+
+    /// Least that a value may be taken to be: on a grid that is not left, that of its nodes.
+    fn floor(&self) -> f64 {
+        match self.within {
+            true => least_of(&self.values),
+            false => f64::NEG_INFINITY,
+        }
     }
 
     /// The expectation over one noise that moves by `jump` times a standard normal.
@@ -249,6 +271,7 @@ impl Level {
                     axis,
                     jump: *jump,
                     temperature: self.temperature,
+                    floor: self.floor(),
                     rule: &self.rule,
                 };
                 let smoothing = self.jumps && self.steps - self.step <= SMOOTHING;
@@ -268,7 +291,8 @@ impl Level {
         let (value, nodes, rule) = (&self.spline, &self.nodes, &self.rule);
         let centre = &self.values;
         let lambda = self.temperature;
-        let least = centre.iter().copied().fold(f64::INFINITY, f64::min);
+        let least = least_of(centre);
+        let floor = self.floor();
         let blocks = map_blocks(nodes.points(), block(), |range| {
             let n = range.len();
             let here = nodes.as_ref().rows(range.clone());
@@ -281,6 +305,7 @@ impl Level {
                     }
                 }
                 value.values_at(at.as_ref(), out);
+                out.iter_mut().for_each(|w| *w = w.max(floor));
             };
             let (mut above, mut below) = (vec![0.0; n], vec![0.0; n]);
             eval(&|_| 1.0, &mut above);
@@ -300,7 +325,7 @@ impl Level {
                         let point = Batch::from_rows(jump.len(), &[moved.collect::<Vec<_>>()]);
                         let mut w = [0.0];
                         value.values_at(point.as_ref(), &mut w);
-                        w[0] / lambda + 0.5 * z * z
+                        w[0].max(floor) / lambda + 0.5 * z * z
                     };
                     let most = NEAR + (2.0 * (w - least).max(0.0) / lambda).sqrt();
                     (peaks[i], width[i]) = peak(exponent, (peaks[i], width[i]), most);
@@ -334,6 +359,14 @@ impl Level {
         self.kept.reverse();
         SpaceTime::new(self.kept)
     }
+}
+
+fn least_of(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn size_of(values: &[f64]) -> f64 {
+    values.iter().map(|v| v.abs()).fold(0.0, f64::max)
 }
 
 /// Largest row sum of `|db_i / dx_j|`, by differences between neighbouring nodes.

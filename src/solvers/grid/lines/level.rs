@@ -5,6 +5,7 @@
 //! which is of order two. Where the end cost jumps the first steps are damped: each in parts, by implicit Euler along slopes
 //! of two nodes, whatever the scheme.
 
+use crate::numeric::batch::Batch;
 use crate::numeric::blocks::map_blocks;
 use crate::numeric::interpolation::{GridInterpolant, UniformAxis};
 use crate::problem::meant::grid::Scheme;
@@ -38,6 +39,8 @@ pub(crate) struct Level {
     jumps: bool,
     /// What the equation asks for at the times of the present step.
     frames: Vec<(f64, Arc<Frame>)>,
+    /// The controls of the present step, where they are chosen before it.
+    policy: Option<Batch>,
     kept: Vec<(f64, GridInterpolant)>,
 }
 
@@ -67,6 +70,7 @@ impl Level {
             value,
             jumps,
             frames: Vec::new(),
+            policy: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl Level {
         let start = self.time();
         let last = self.axes.len() - 1;
         let mut solves = 0;
+        self.choose(end);
         match self.settings.scheme {
             _ if self.jumps && self.steps - self.step <= DAMPED => {
                 solves += self.damped(start, end)?;
@@ -130,6 +135,7 @@ impl Level {
         let at = |part: usize| end + (start - end) * part as f64 / PARTS as f64;
         let mut solves = 0;
         for part in 0..PARTS {
+            self.choose(at(part));
             for state in 0..self.axes.len() {
                 solves += self.sweep(state, at(part + 1), at(part))?;
             }
@@ -142,7 +148,10 @@ impl Level {
         if let Some(known) = self.frames.iter().find(|frame| frame.0 == t) {
             return known.1.clone();
         }
-        let frame = self.coefficients.at(t);
+        let frame = match &self.policy {
+            None => self.coefficients.at(t),
+            Some(policy) => self.coefficients.under(t, policy),
+        };
         self.frames.push((t, frame.clone()));
         frame
     }
@@ -159,19 +168,8 @@ impl Level {
         };
         let frames = [&*frames[0], &*frames[1], &*frames[2]];
         let axis = self.axes[state];
-        let inner: usize = self.axes[state + 1..].iter().map(|a| a.count).product();
         let lines = self.value.len() / axis.count;
-        let line = |l: usize| Line {
-            axis,
-            state,
-            first: l / inner * inner * axis.count + l % inner,
-            stride: inner,
-            edges: self.edges[state],
-            stopped: self.is_stopped(state, l / inner * inner * axis.count + l % inner),
-            share: self.share(state),
-            discount: self.coefficients.discount(),
-            settings: self.settings,
-        };
+        let line = |l: usize| self.line(state, l);
         let (grid, controls) = (&self.value, self.coefficients.controls());
         let blocks = map_blocks(lines, LINES, |range| {
             let mut scratch = Scratch::new(controls);
@@ -191,14 +189,60 @@ impl Level {
             let (found, own) = block?;
             solves += own;
             for values in found.chunks_exact(axis.count) {
-                let first = l / inner * inner * axis.count + l % inner;
+                let line = self.line(state, l);
                 for (i, v) in values.iter().enumerate() {
-                    self.value[first + i * inner] = *v;
+                    self.value[line.first + i * line.stride] = *v;
                 }
                 l += 1;
             }
         }
         Ok(solves)
+    }
+
+    /// The `l`-th line along a state.
+    fn line(&self, state: usize, l: usize) -> Line {
+        let axis = self.axes[state];
+        let inner: usize = self.axes[state + 1..].iter().map(|a| a.count).product();
+        let first = l / inner * inner * axis.count + l % inner;
+        Line {
+            axis,
+            state,
+            first,
+            stride: inner,
+            edges: self.edges[state],
+            stopped: self.is_stopped(state, first),
+            share: self.share(state),
+            discount: self.coefficients.discount(),
+            settings: self.settings,
+        }
+    }
+
+    /// Where controls are chosen for all states together, those that are best for the value at a time. The step is made
+    /// under them: they are off by its length, so what they cost too much is of order two in it.
+    fn choose(&mut self, t: f64) {
+        if self.settings.temperature.is_some() || !self.coefficients.is_joint() {
+            return;
+        }
+        let mut slopes = [(); 3].map(|()| Batch::zeros(self.value.len(), self.axes.len()));
+        for state in 0..self.axes.len() {
+            let count = self.axes[state].count;
+            let mut value = vec![0.0; count];
+            for l in 0..self.value.len() / count {
+                let line = self.line(state, l);
+                let node = |i: usize| line.first + i * line.stride;
+                for (i, v) in value.iter_mut().enumerate() {
+                    *v = self.value[node(i)];
+                }
+                for i in 0..count {
+                    let own = line.slopes_at(&value, i);
+                    for (slopes, own) in slopes.iter_mut().zip(own) {
+                        slopes.column_mut(state)[node(i)] = own;
+                    }
+                }
+            }
+        }
+        self.policy = Some(self.coefficients.best(t, slopes.each_ref()));
+        self.frames.clear();
     }
 
     /// Share of a state in running cost and discount: all states have the same, but where edges end paths only those with

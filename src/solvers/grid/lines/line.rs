@@ -8,7 +8,7 @@
 //! all states have in common. Where there is a temperature the equation of `psi` is solved instead, which is linear; on
 //! lines where `psi` changes too much for that within the step, that of the value after all, with
 //! `min over u = -1/2 D V_x^2 / lambda`; and where that does not settle, or a jump is to be damped, that of `psi` by implicit
-//! Euler after all, whose solutions are positive whatever the step.
+//! Euler after all, whose solutions are positive whatever the step (`lines::positive`).
 
 use crate::numeric::interpolation::UniformAxis;
 use crate::numeric::pentadiagonal::{solve_cyclic, solve_pentadiagonal};
@@ -18,8 +18,8 @@ use crate::solvers::lowered::edges::Edge;
 
 /// Most that `psi` may grow or fall by within a linear step; beyond it TR-BDF2 is no longer near the exponential.
 const MOST_GROWTH: f64 = 2.0;
-/// Largest logarithm of the ratio of `psi` at two neighbouring nodes.
-const MOST_EXPONENT: f64 = 600.0;
+/// Share of the range of a value by which a step may leave it, where steps are not monotone.
+const BEYOND: f64 = 0.1;
 /// γ of TR-BDF2.
 pub(crate) const GAMMA: f64 = 2.0 - std::f64::consts::SQRT_2;
 
@@ -128,21 +128,23 @@ impl Line {
         let solves = match self.settings.temperature {
             None => self.nonlinear(frames, dt, &mut value[..n], scratch)?,
             Some(temperature) if self.settings.scheme == Scheme::Monotone => {
-                self.positive(frames[2], temperature, dt, &mut value[..n], scratch)?
+                self.positive(frames[2], temperature, dt, &mut value[..n]);
+                1
             }
             Some(temperature) if self.linear(frames, temperature, dt, value, scratch) => 2,
             Some(temperature) => {
                 let before = value[..n].to_vec();
                 match self.nonlinear(frames, dt, &mut value[..n], scratch) {
-                    Ok(solves) => solves,
-                    Err(_) => {
+                    Ok(solves) if self.is_mean(&value[..n], &before, (frames[2], dt)) => solves,
+                    _ => {
                         value[..n].copy_from_slice(&before);
                         let settings = Settings {
                             scheme: Scheme::Monotone,
                             ..self.settings
                         };
                         let upwind = Line { settings, ..*self };
-                        upwind.positive(frames[2], temperature, dt, &mut value[..n], scratch)?
+                        upwind.positive(frames[2], temperature, dt, &mut value[..n]);
+                        1
                     }
                 }
             }
@@ -151,6 +153,22 @@ impl Line {
             value[self.axis.count - 1] = value[0];
         }
         Ok(solves)
+    }
+
+    /// Whether a value is between the least and the largest of what it was, but for what is paid in a step and a part of
+    /// that range.
+    fn is_mean(&self, value: &[f64], before: &[f64], (frame, dt): (&Frame, f64)) -> bool {
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+                (v.min(a), v.max(b))
+            })
+        };
+        let cost = |i: usize| dt * self.share * frame.cost[self.first + i * self.stride];
+        let (low, high) = range(&mut before.iter().copied());
+        let (least, most) = range(&mut (0..value.len()).map(cost));
+        let slack = BEYOND * (high - low) + (most - least);
+        let kept = low + least.min(0.0) - slack..=high + most.max(0.0) + slack;
+        value.iter().all(|v| kept.contains(v))
     }
 
     fn nonlinear(
@@ -241,6 +259,15 @@ impl Line {
         }
     }
 
+    /// Slopes below a node, on both sides and above it.
+    pub(super) fn slopes_at(&self, value: &[f64], i: usize) -> [f64; 3] {
+        let unknown = &value[..self.unknowns()];
+        // The last node of a circle is its first.
+        let i = i % unknown.len();
+        let (below, above) = self.slopes(i);
+        [below, self.centred(i), above].map(|row| self.along(row, unknown, i))
+    }
+
     /// Nodes that are unknown: the last of a periodic line is its first.
     pub(super) fn unknowns(&self) -> usize {
         self.axis.count - usize::from(self.is_periodic())
@@ -261,12 +288,12 @@ impl Line {
         }
     }
 
-    fn is_stopped(&self, i: usize) -> bool {
+    pub(super) fn is_stopped(&self, i: usize) -> bool {
         self.stopped || self.end(i) == Some(Edge::Absorb)
     }
 
     /// Slopes below and above a node; beyond an edge there is none, so a drift across it has no effect.
-    fn slopes(&self, i: usize) -> ([f64; 5], [f64; 5]) {
+    pub(super) fn slopes(&self, i: usize) -> ([f64; 5], [f64; 5]) {
         let per_step = 1.0 / self.axis.step;
         let wide = self.settings.scheme == Scheme::Central;
         let one_sided = |nodes: usize, edge: Edge| match nodes {
@@ -288,7 +315,7 @@ impl Line {
     }
 
     /// The second difference at a node.
-    fn curvature(&self, i: usize) -> [f64; 5] {
+    pub(super) fn curvature(&self, i: usize) -> [f64; 5] {
         let w = self.axis.step.powi(-2);
         match self.end(i) {
             None => [0.0, w, -2.0 * w, w, 0.0],
@@ -299,7 +326,7 @@ impl Line {
     }
 
     /// The slope at a node by the nodes on both sides, at an edge by three on one.
-    fn centred(&self, i: usize) -> [f64; 5] {
+    pub(super) fn centred(&self, i: usize) -> [f64; 5] {
         let w = 0.5 / self.axis.step;
         match self.end(i) {
             None => [0.0, -w, 0.0, w, 0.0],
@@ -371,58 +398,8 @@ impl Line {
         found
     }
 
-    /// One step of implicit Euler for `psi`, relative to what it is at the end of the step: row by row
-    /// `A_ij psi_j / psi_i`, whose system has no positive entry off its diagonal.
-    fn positive(
-        &self,
-        frame: &Frame,
-        temperature: f64,
-        dt: f64,
-        value: &mut [f64],
-        scratch: &mut Scratch,
-    ) -> Result<u64, Trouble> {
-        let n = value.len();
-        scratch.resize(n);
-        for i in 0..n {
-            if self.is_stopped(i) {
-                scratch.set(i, [0.0; 5], 0.0);
-                continue;
-            }
-            let (node, [drift, noise]) = self.coefficients(frame, i);
-            let mut row = self.curvature(i).map(|w| 0.5 * noise * w);
-            let (below, above) = self.slopes(i);
-            let slope = match drift > 0.0 {
-                _ if self.is_outrun(drift, noise) && self.end(i).is_none() => self.centred(i),
-                true => above,
-                false => below,
-            };
-            for (w, slope) in row.iter_mut().zip(slope) {
-                *w += drift * slope;
-            }
-            for k in [0, 1, 3, 4] {
-                if row[k] != 0.0 {
-                    let other = value[(i + k + n - 2) % n];
-                    row[k] *= ((value[i] - other) / temperature).min(MOST_EXPONENT).exp();
-                }
-            }
-            row[2] -= self.share * frame.cost[node] / temperature;
-            scratch.set(i, row, 0.0);
-        }
-        scratch.right.clear();
-        scratch.right.resize(n, 1.0);
-        let mut phi = vec![1.0; n];
-        scratch.evaluate(self, dt, &mut phi)?;
-        for (v, phi) in value.iter_mut().zip(&phi) {
-            if *phi <= 0.0 {
-                return Err(Trouble::Value(*phi));
-            }
-            *v -= temperature * phi.ln();
-        }
-        Ok(1)
-    }
-
     /// The node of a place on the line, and drift and noise there.
-    fn coefficients(&self, frame: &Frame, i: usize) -> (usize, [f64; 2]) {
+    pub(super) fn coefficients(&self, frame: &Frame, i: usize) -> (usize, [f64; 2]) {
         let node = self.first + i * self.stride;
         let tables = [&frame.drift, &frame.diffusivity];
         (node, tables.map(|table| table.get(node, self.state)))
