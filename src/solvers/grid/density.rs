@@ -219,6 +219,14 @@ impl Method for Density {
         answer.law.mass = Some(inside);
         answer.push("mass", Estimate::closed_form(inside.0));
         answer.law.densities = state.done.drain(..2).collect();
+        if lowered.boundary(0) == Boundary::Absorb {
+            // What an edge has absorbed is no density there.
+            answer
+                .law
+                .densities
+                .iter_mut()
+                .for_each(DensityRecord::clear_edges);
+        }
         Ok(answer)
     }
 }

@@ -66,6 +66,17 @@ pub struct DensityRecord {
     pub end: Snapshot,
 }
 
+impl DensityRecord {
+    /// Takes away what the ends of the axis hold besides a density.
+    pub(crate) fn clear_edges(&mut self) {
+        for snapshot in self.middle.iter_mut().chain([&mut self.end]) {
+            let density = &mut snapshot.density;
+            let last = density.len() - 1;
+            (density[0], density[last]) = (0.0, 0.0);
+        }
+    }
+}
+
 /// The law of the process, as far as a method found it.
 #[derive(Default)]
 pub struct LawFound {

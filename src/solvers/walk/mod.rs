@@ -1,5 +1,6 @@
 //! Simulated paths, with and without a control.
 
+mod exits;
 pub mod paths;
 pub mod reverse_sampling;
 pub mod steered_walk;

@@ -7,13 +7,16 @@
 //!
 //! for an event with margin `m < 0` before it: between two steps a path is taken for a Brownian bridge, so that
 //! crossings between steps are not missed, and their times are drawn from their law ([`crate::numeric::crossing`]). A path ends at the first event that stops it, or at an absorbing edge,
-//! and keeps its state; edges that reflect fold it back, periodic ones carry it to the other side.
+//! and stays where it met it (`walk::exits`); edges that reflect fold it back, periodic ones carry it to the other side.
+//!
+//! Errors hold the bias of the step: paths with steps twice as long see the same noise, and what their means differ by is
+//! part of the error.
 //!
 //! # Assumes
-//! What the scheme does. Standard errors do not see the bias of the step.
+//! What the scheme does.
 //!
 //! # Order
-//! Weak order of the scheme; one for event times, one half at edges that reflect or absorb.
+//! Weak order of the scheme; one for events and edges that absorb, one half at edges that reflect.
 //!
 //! # Source
 //! Kloeden and Platen (1992), chapters 10, 11; Mannella, *Phys. Lett. A* 254 (1999), and Gobet, *Stochastic Process.
@@ -23,12 +26,13 @@
 //! `strong-order`, `conversion`, `first-passage`
 
 use crate::discretization::scheme::{
-    EulerMaruyama, ExponentialEuler, Heun, Milstein, Scheme, SchemeRefusal,
+    Equation, EulerMaruyama, ExponentialEuler, Heun, Milstein, Scheme, SchemeRefusal,
 };
-use crate::numeric::batch::{Batch, BatchMut, BatchRef};
+use crate::expr::Expr;
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks};
-use crate::numeric::brownian::Brownian;
-use crate::numeric::crossing::{DRAWS, crossing};
+use crate::numeric::brownian::{Brownian, Increment};
+use crate::numeric::digits::significant;
 use crate::numeric::estimate::Estimate;
 use crate::numeric::random::{Stream, Streams};
 use crate::problem::format::card::Card;
@@ -44,6 +48,7 @@ use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
 use crate::solvers::lowered::start_law::draw_start;
 use crate::solvers::options::{RUN_PATHS, TIME_STEPS, half_steps, paths_text, quarter, steps};
+use crate::solvers::walk::exits::{Ended, Exits, Part, Watch, between};
 
 /// Paths between two looks at the clock.
 const ROUND: usize = 1024;
@@ -128,12 +133,13 @@ pub fn scheme(
 
 /// What became of one block of paths.
 struct Walked {
-    /// Time of the event; NaN where there was none.
-    event: Vec<f64>,
-    absorbed: usize,
+    /// How each ended, if it did.
+    ended: Vec<Option<Ended>>,
     /// States at the recorded times and at the end.
     kept: Vec<Batch>,
     steps: u64,
+    /// Time and state from which the first path left the numbers.
+    fault: Option<(f64, Vec<f64>)>,
 }
 
 /// Paths so far.
@@ -144,11 +150,18 @@ pub struct State {
     start: Stream,
     /// Steps at which states are kept; the last one is the end.
     recorded: Vec<usize>,
+    exits: Exits,
+    /// Paths, and the same with steps twice as long.
+    seen: [Seen; 2],
+    done: usize,
+}
+
+/// What was seen of paths with steps of one length.
+#[derive(Clone)]
+struct Seen {
     /// Values of the observables and of the state, its square: by recorded time, then by column, then by path.
     values: Vec<Vec<Vec<f64>>>,
-    events: Vec<f64>,
-    absorbed: usize,
-    done: usize,
+    ended: Vec<Option<Ended>>,
 }
 
 impl Method for Paths {
@@ -191,10 +204,13 @@ impl Method for Paths {
             noise: streams.role("noise"),
             crossing: streams.role("crossing"),
             start: streams.role("start"),
-            values: vec![vec![Vec::new(); columns]; recorded.len()],
+            exits: Exits::of(lowered)
+                .unwrap_or_else(|error| unreachable!("events were compiled before: {error}")),
+            seen: [(); 2].map(|()| Seen {
+                values: vec![vec![Vec::new(); columns]; recorded.len()],
+                ended: Vec::new(),
+            }),
             recorded,
-            events: Vec::new(),
-            absorbed: 0,
             done: 0,
         })
     }
@@ -215,23 +231,27 @@ impl Method for Paths {
         let walked = map_blocks(points, block(), |range| {
             walker.walk((first + range.start) as u64, range.len())
         });
-        for part in walked {
-            for (k, x) in part.kept.iter().enumerate() {
+        for [fine, coarse] in walked {
+            for (k, x) in fine.kept.iter().enumerate() {
                 let t = self.time(lowered, state.recorded[k]);
                 if let Some(value) = x.as_slice().iter().find(|x| !x.is_finite()) {
                     return Err(SolveError::NotFinite {
                         what: "a path",
                         value: *value,
                         time: t,
-                        suggestion: "more steps, or exponential-euler for a stiff drift".to_owned(),
+                        suggestion: advice(lowered, fine.fault.as_ref()),
                     });
                 }
-                keep(lowered, t, x, &mut state.values[k]);
             }
-            state.events.extend(part.event);
-            state.absorbed += part.absorbed;
-            work.normals += part.steps * lowered.free().sde.noises() as u64;
-            work.field_points += part.steps;
+            work.normals += fine.steps * lowered.free().sde.noises() as u64;
+            work.field_points += fine.steps + coarse.steps;
+            for (seen, walked) in state.seen.iter_mut().zip([fine, coarse]) {
+                for (k, x) in walked.kept.iter().enumerate() {
+                    let t = self.time(lowered, state.recorded[k]);
+                    keep(lowered, t, x, &mut seen.values[k]);
+                }
+                seen.ended.extend(walked.ended);
+            }
         }
         state.done += points;
         Ok(())
@@ -256,14 +276,15 @@ impl Method for Paths {
         let mut answer = Answer::default();
         let (from, to) = lowered.horizon();
         answer.facts = vec![("step", (to - from) / self.steps as f64)];
-        if !lowered.free().stops.is_empty() {
-            passage(&mut answer, &state.events, to - from);
-        }
-        if state.absorbed > 0 {
-            let share = state.absorbed as f64 / state.done as f64;
-            answer.facts.push(("absorbed at an edge", share));
-        }
-        for (step, values) in state.recorded.iter().zip(&state.values) {
+        let [fine, coarse] = &state.seen;
+        let order = if state.exits.is_empty() && !reflects(lowered) {
+            1.0
+        } else {
+            0.5
+        };
+        ends(lowered, &mut answer, [&fine.ended, &coarse.ended], order);
+        let both = fine.values.iter().zip(&coarse.values);
+        for (step, (fine, coarse)) in state.recorded.iter().zip(both) {
             let suffix = if *step == self.steps {
                 String::new()
             } else {
@@ -271,12 +292,12 @@ impl Method for Paths {
             };
             // On the way the observables only.
             let count = match *step == self.steps {
-                true => values.len(),
+                true => fine.len(),
                 false => lowered.free().observables.outputs(),
             };
-            let columns = names(lowered).into_iter().zip(values).take(count);
-            for (name, values) in columns {
-                answer.push(format!("{name}{suffix}"), Estimate::from_samples(values));
+            let columns = names(lowered).into_iter().zip(fine.iter().zip(coarse));
+            for (name, (fine, coarse)) in columns.take(count) {
+                answer.push(format!("{name}{suffix}"), with_bias([fine, coarse], order));
             }
         }
         Ok(answer)
@@ -324,23 +345,94 @@ fn keep(lowered: &Lowered, t: f64, x: &Batch, values: &mut [Vec<f64>]) {
     }
 }
 
+/// A mean over paths; its error holds what the step still changes, by paths with steps twice as long on the same noise:
+/// `|E f_h - E f_2h| / (2^p - 1)` for a bias of order `p`.
+fn with_bias([fine, coarse]: [&[f64]; 2], order: f64) -> Estimate {
+    let mean = Estimate::from_samples(fine);
+    let apart: Vec<f64> = fine.iter().zip(coarse).map(|(a, b)| a - b).collect();
+    let bias = Estimate::from_samples(&apart).value / (order.exp2() - 1.0);
+    Estimate::new(mean.value, mean.error.hypot(bias), mean.kind)
+}
+
+/// Whether an edge turns paths back: a step that is folded there is off by its square root.
+fn reflects(lowered: &Lowered) -> bool {
+    (0..lowered.dimension()).any(|j| lowered.boundary(j) == Boundary::Reflect)
+}
+
+/// Appends shares of paths by what ended them, and the mean time until an event.
+fn ends(lowered: &Lowered, answer: &mut Answer, both: [&Vec<Option<Ended>>; 2], order: f64) {
+    let stops = &lowered.free().stops;
+    let share = |happened: &dyn Fn(usize) -> bool| {
+        let shares = both.map(|ended| -> Vec<f64> {
+            let by = |ended: &Option<Ended>| ended.is_some_and(|ended| happened(ended.by));
+            ended
+                .iter()
+                .map(|ended| f64::from(u8::from(by(ended))))
+                .collect()
+        });
+        with_bias([&shares[0], &shares[1]], order)
+    };
+    for (event, name) in stops.iter().enumerate() {
+        answer.push(format!("ended_by_{name}"), share(&|by| by == event));
+    }
+    let absorbed = share(&|by| by >= stops.len());
+    if absorbed.value > 0.0 {
+        answer.push("ended_at_edge", absorbed);
+    }
+    if !stops.is_empty() {
+        let (from, to) = lowered.horizon();
+        let events = both.map(|ended| -> Vec<f64> {
+            let after = |ended: &Option<Ended>| ended.map_or(f64::NAN, |ended| ended.after);
+            ended.iter().map(after).collect()
+        });
+        passage(answer, [&events[0], &events[1]], to - from, order);
+    }
+}
+
 /// The mean time until the event. Paths that reach none within the horizon are taken to reach it at the rate of
 /// the others, `E tau = total time / events`; with more than a few of them there is no such number.
-fn passage(answer: &mut Answer, events: &[f64], horizon: f64) {
-    let reached: Vec<f64> = events.iter().copied().filter(|t| t.is_finite()).collect();
-    let missing = events.len() - reached.len();
-    let share = missing as f64 / events.len() as f64;
+fn passage(answer: &mut Answer, both: [&[f64]; 2], horizon: f64, order: f64) {
+    let missing = |events: &[f64]| events.iter().filter(|t| t.is_nan()).count();
+    let share = missing(both[0]) as f64 / both[0].len() as f64;
     answer.facts.push(("paths without an event", share));
-    if reached.is_empty() || share > UNFINISHED {
+    if share > UNFINISHED || both.iter().any(|events| missing(events) == events.len()) {
         return;
     }
-    let total: f64 = reached.iter().sum::<f64>() + missing as f64 * horizon;
-    let rest = total / reached.len() as f64;
-    let times: Vec<f64> = events
-        .iter()
-        .map(|t| if t.is_finite() { *t } else { horizon + rest })
-        .collect();
-    answer.push("passage_time", Estimate::from_samples(&times));
+    let times = both.map(|events| -> Vec<f64> {
+        let reached = events.iter().filter(|t| t.is_finite());
+        let total: f64 = reached.sum::<f64>() + missing(events) as f64 * horizon;
+        let rest = total / (events.len() - missing(events)) as f64;
+        let time = |t: &f64| if t.is_finite() { *t } else { horizon + rest };
+        events.iter().map(time).collect()
+    });
+    answer.push("passage_time", with_bias([&times[0], &times[1]], order));
+}
+
+/// What to try where a path left the numbers from a time and state.
+fn advice(lowered: &Lowered, from: Option<&(f64, Vec<f64>)>) -> String {
+    let process = &lowered.process.process;
+    let fault = from.and_then(|(t, x)| {
+        let at = process.state.iter().copied().zip(x.iter().copied());
+        let at: Vec<(Expr, f64)> = at.chain([(process.time, *t)]).collect();
+        let entries = process
+            .drift
+            .iter()
+            .chain(process.diffusion.iter().flatten());
+        let mut faults = entries.filter_map(|e| process.graph.diagnose(*e, &at));
+        Some((faults.next()?, x))
+    });
+    match fault {
+        Some((fault, x)) => {
+            let place: Vec<String> = x.iter().map(|x| significant(*x, 3)).collect();
+            format!(
+                "an edge of dynamics.domain that reflects or absorbs before the states where `{}` has no value ({} at ({})), max(..., 0) beneath a root, or more steps",
+                process.graph.text(fault.expression),
+                fault.kind,
+                place.join(", ")
+            )
+        }
+        None => "more steps, or exponential-euler for a stiff drift".to_owned(),
+    }
 }
 
 /// Walks blocks of paths.
@@ -351,192 +443,132 @@ struct Walker<'a> {
 }
 
 impl Walker<'_> {
-    fn walk(&self, first: u64, points: usize) -> Walked {
-        let problem = self.lowered;
-        let (from, to) = problem.horizon();
+    /// Paths, and the same with steps twice as long on the same noise.
+    fn walk(&self, first: u64, points: usize) -> [Walked; 2] {
+        let lowered = self.lowered;
+        let (from, to) = lowered.horizon();
         let h = (to - from) / self.steps as f64;
-        let mut x = draw_start(problem.start(), &self.state.start, first, points);
-        let mut equation = self.lowered.free().sde.equation(points, None);
+        let sde = &lowered.free().sde;
+        let start = draw_start(lowered.start(), &self.state.start, first, points);
         let scheme = &self.state.scheme;
-        let mut room = scheme.room(points);
-        let noise = Brownian::new(
-            self.state.noise,
-            self.lowered.free().sde.noises(),
-            scheme.wanted(),
-        );
+        let noise = Brownian::new(self.state.noise, sde.noises(), scheme.wanted());
         let mut increment = noise.room(points);
-        let mut watch = Watch::new(self, first, &x, from);
-        let mut kept = Vec::new();
-        let mut steps = 0;
+        let mut lanes = [(); 2].map(|()| Lane {
+            equation: sde.equation(points, None),
+            room: scheme.room(points),
+            watch: Watch::new(
+                lowered,
+                &self.state.exits,
+                &self.state.crossing,
+                first,
+                (&start, from),
+            ),
+            x: start.clone(),
+            from: start.clone(),
+            kept: Vec::new(),
+            steps: 0,
+            fault: None,
+        });
+        let mut waiting: Option<Increment> = None;
         for k in 0..=self.steps {
             if self.state.recorded.contains(&k) {
-                kept.push(watch.frozen(&x));
+                lanes.iter_mut().for_each(Lane::keep);
             }
-            if k == self.steps {
-                break;
-            }
-            if watch.running == 0 {
+            if k == self.steps || lanes.iter().all(|lane| lane.watch.running == 0) {
                 continue;
             }
             let t = from + k as f64 * h;
             noise.step(first, k as u32, h, &mut increment);
-            scheme.step(&mut equation, t, &mut x, &increment, &mut room);
-            steps += watch.running as u64;
-            watch.edges(&mut x);
-            watch.look(&x, k as u32, t, h);
+            let [fine, coarse] = &mut lanes;
+            fine.step(self, (k, t), &[&increment]);
+            match waiting.take() {
+                Some(before) => coarse.step(self, (k - 1, t - h), &[&before, &increment]),
+                // States that are kept are those of both.
+                None if k + 1 == self.steps || self.state.recorded.contains(&(k + 1)) => {
+                    coarse.step(self, (k, t), &[&increment]);
+                }
+                None => waiting = Some(increment.clone()),
+            }
         }
-        Walked {
-            event: watch.event,
-            absorbed: watch.absorbed,
-            kept,
-            steps,
-        }
+        lanes.map(|lane| Walked {
+            ended: lane.watch.ended,
+            kept: lane.kept,
+            steps: lane.steps,
+            fault: lane.fault,
+        })
     }
 }
 
-/// Which paths of a block still run, and what ended the others.
-struct Watch<'a> {
-    lowered: &'a Lowered,
-    crossing: &'a Stream,
-    first: u64,
-    running: usize,
-    ended: Vec<bool>,
-    event: Vec<f64>,
-    absorbed: usize,
-    /// Where the ended paths stay.
-    rest: Batch,
-    margins: Batch,
-    before: Batch,
-    spreads: Batch,
-    moving: bool,
+/// A block of paths on the way.
+struct Lane<'a> {
+    equation: Equation<'a>,
+    room: Vec<Batch>,
+    watch: Watch<'a>,
+    x: Batch,
+    /// Where the present step began.
+    from: Batch,
+    kept: Vec<Batch>,
+    steps: u64,
+    fault: Option<(f64, Vec<f64>)>,
 }
 
-impl<'a> Watch<'a> {
-    fn new(walker: &Walker<'a>, first: u64, x: &Batch, t: f64) -> Self {
-        let lowered = walker.lowered;
-        let (points, events) = (x.points(), lowered.free().margins.outputs());
-        let mut watch = Self {
-            lowered,
-            crossing: &walker.state.crossing,
-            first,
-            running: points,
-            ended: vec![false; points],
-            event: vec![f64::NAN; points],
-            absorbed: 0,
-            rest: x.clone(),
-            margins: Batch::zeros(points, events),
-            before: Batch::zeros(points, events),
-            spreads: Batch::zeros(points, events),
-            moving: (0..lowered.dimension()).any(|j| lowered.boundary(j) != Boundary::Natural),
+impl Lane<'_> {
+    fn keep(&mut self) {
+        self.kept.push(self.watch.frozen(&self.x));
+    }
+
+    /// One step over one increment or two.
+    fn step(&mut self, walker: &Walker<'_>, (k, t): (usize, f64), parts: &[&Increment]) {
+        if self.watch.running == 0 {
+            return;
+        }
+        self.from.as_mut().copy_from(self.x.as_ref());
+        let joined;
+        let whole = match parts {
+            [first, second] => {
+                let mut both = (*first).clone();
+                both.then(second);
+                joined = both;
+                &joined
+            }
+            _ => parts[0],
         };
-        lowered
-            .free()
-            .margins
-            .eval(t, x.as_ref(), watch.before.as_mut());
-        for i in 0..points {
-            if (0..events).any(|e| watch.before.get(i, e) >= 0.0) {
-                watch.end(x, i);
-                watch.event[i] = 0.0;
+        let scheme = &walker.state.scheme;
+        scheme.step(&mut self.equation, t, &mut self.x, whole, &mut self.room);
+        self.steps += self.watch.running as u64;
+        self.find_fault(t);
+        if self.watch.looks() {
+            let (step, length, from) = (k as u32, parts[0].length, &self.from);
+            let part = |step, t, from, to| Part {
+                step,
+                t,
+                length,
+                from,
+                to,
+            };
+            if let [first, second] = parts {
+                let noise = [&first.wiener, &second.wiener];
+                let process = &walker.lowered.compiled.steered;
+                let middle = between(process, (t, from), &self.x, noise);
+                self.watch.look(&part(step, t, from, &middle));
+                let later = part(step + 1, t + length, &middle, &self.x);
+                self.watch.look(&later);
+            } else {
+                self.watch.look(&part(step, t, from, &self.x));
             }
         }
-        watch
+        self.watch.turn(&mut self.x);
     }
 
-    fn end(&mut self, x: &Batch, i: usize) {
-        self.ended[i] = true;
-        self.running -= 1;
-        for j in 0..x.columns() {
-            self.rest.column_mut(j)[i] = x.get(i, j);
+    /// Remembers from where the first path left the numbers.
+    fn find_fault(&mut self, t: f64) {
+        let lost = |x: &Batch| x.as_slice().iter().any(|x| !x.is_finite());
+        if self.fault.is_none() && lost(&self.x) {
+            let known = |x: &Batch, i: usize| (0..x.columns()).all(|j| x.get(i, j).is_finite());
+            let mut paths = 0..self.x.points();
+            let lost = paths.find(|i| !known(&self.x, *i) && known(&self.from, *i));
+            self.fault = lost.map(|i| (t, self.from.row(i)));
         }
-    }
-
-    /// States with those of ended paths at their place.
-    fn frozen(&self, x: &Batch) -> Batch {
-        let mut out = x.clone();
-        for j in 0..x.columns() {
-            let places = out.column_mut(j).iter_mut().zip(self.rest.column(j));
-            for ((x, rest), ended) in places.zip(&self.ended) {
-                if *ended {
-                    *x = *rest;
-                }
-            }
-        }
-        out
-    }
-
-    /// What the edges of the domain do.
-    fn edges(&mut self, x: &mut Batch) {
-        if !self.moving {
-            return;
-        }
-        let Some(domain) = &self.lowered.problem.dynamics.domain else {
-            return;
-        };
-        for (j, &(low, high)) in domain.iter().enumerate() {
-            let width = high - low;
-            match self.lowered.boundary(j) {
-                Boundary::Natural => {}
-                Boundary::Periodic => {
-                    for x in x.column_mut(j) {
-                        *x = low + (*x - low).rem_euclid(width);
-                    }
-                }
-                Boundary::Reflect => {
-                    for x in x.column_mut(j) {
-                        let folded = (*x - low).rem_euclid(2.0 * width);
-                        *x = low + folded.min(2.0 * width - folded);
-                    }
-                }
-                Boundary::Absorb => {
-                    for i in 0..x.points() {
-                        let here = x.get(i, j);
-                        if !self.ended[i] && !(low..=high).contains(&here) {
-                            x.column_mut(j)[i] = here.clamp(low, high);
-                            self.end(x, i);
-                            self.absorbed += 1;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Events of the step from `t` to `t + h`: where one has happened at its end, or in between.
-    fn look(&mut self, x: &Batch, step: u32, t: f64, h: f64) {
-        let events = self.margins.columns();
-        if events == 0 {
-            return;
-        }
-        let lowered = self.lowered;
-        let free = lowered.free();
-        free.margins.eval(t + h, x.as_ref(), self.margins.as_mut());
-        free.margin_spreads
-            .eval(t + h, x.as_ref(), self.spreads.as_mut());
-        let started = lowered.horizon().0;
-        for i in 0..x.points() {
-            if self.ended[i] {
-                continue;
-            }
-            let shares = (0..events).filter_map(|e| {
-                let (from, to) = (self.before.get(i, e), self.margins.get(i, e));
-                let spread = self.spreads.get(i, e) * h;
-                crossing(from, to, spread, || self.draws(i, step, e))
-            });
-            if let Some(share) = shares.min_by(f64::total_cmp) {
-                self.event[i] = t + share * h - started;
-                self.end(x, i);
-            }
-        }
-        std::mem::swap(&mut self.before, &mut self.margins);
-    }
-
-    fn draws(&self, i: usize, step: u32, event: usize) -> [f64; DRAWS] {
-        let mut draws = [0.0; DRAWS];
-        let to = BatchMut::new(&mut draws, 1, DRAWS, 1);
-        let component = (event * DRAWS) as u32;
-        self.crossing
-            .uniforms_from(self.first + i as u64, step, component, to);
-        draws
     }
 }
 
@@ -549,7 +581,7 @@ pub fn level_distances(
     paths: usize,
     streams: &Streams,
 ) -> Vec<Vec<f64>> {
-    let ends = |level| ends(lowered, scheme, nodes, level, paths, streams);
+    let ends = |level| free_ends(lowered, scheme, nodes, level, paths, streams);
     let mut coarse = ends(0);
     (1..=levels)
         .map(|level| {
@@ -570,12 +602,12 @@ pub fn path_distances(
     paths: usize,
     streams: &Streams,
 ) -> Vec<f64> {
-    let [a, b] = schemes.map(|scheme| ends(lowered, scheme, nodes, level, paths, streams));
+    let [a, b] = schemes.map(|scheme| free_ends(lowered, scheme, nodes, level, paths, streams));
     distances(a.as_ref(), b.as_ref())
 }
 
 /// Ends of paths over `nodes`, every interval halved `level` times, without events.
-fn ends(
+fn free_ends(
     lowered: &Lowered,
     scheme: &dyn Scheme,
     nodes: &[f64],

@@ -132,3 +132,82 @@ fn what_does_not_apply_is_refused() {
             .all(|answer| matches!(answer, Err(Unsolved::Refused(_))))
     );
 }
+
+/// Brownian motion with drift 1/2 from 0.2 between -1 and 1: `P(up)` by its scale function. Stopped paths are on the edge,
+/// and what ended them is told. Seed 1; four bars.
+#[test]
+fn stopped_paths_stand_where_they_were_stopped() {
+    let answers = run(
+        "[dynamics]\nstate = \"x\"\ndrift = \"0.5\"\ndiffusion = \"1\"\nhorizon = [0.0, 20.0]\n\
+         [initial]\nfamily = \"delta\"\nat = 0.2\n\
+         [[event]]\nname = \"upper\"\nwhen = \"x >= 1\"\nstop = true\n[[event]]\nname = \"lower\"\nwhen = \"x <= -1\"\nstop = true\n\
+         [observe]\nhit = \"if(x >= 1, 1, 0)\"\n[time]\nrecord = [20.0]\n\
+         [[solver]]\nid = \"p\"\nmethod = \"euler-maruyama\"\npaths = 4000\nsteps = 400\n",
+    );
+    let right = (1.0_f64.exp() - (-0.2_f64).exp()) / (1.0_f64.exp() - (-1.0_f64).exp());
+    assert!((right - 0.8081812).abs() < 1e-6);
+    for name in ["hit", "ended_by_upper"] {
+        let (value, error) = quantity(&answers[0], name);
+        assert!((value - right).abs() < 4.0 * error && error < 0.02, "{name}: {value} ± {error}");
+    }
+    let (value, _) = quantity(&answers[0], "mean_square_end");
+    assert!((value - 1.0).abs() < 1e-12, "{value}");
+    // An event that bends: x(tau)^2 = 1.
+    let bent = run(
+        "[dynamics]\nstate = \"x\"\ndrift = \"0\"\ndiffusion = \"1\"\nhorizon = [0.0, 20.0]\n\
+         [initial]\nfamily = \"delta\"\nat = 0.0\n[[event]]\nname = \"out\"\nwhen = \"x^2 >= 1\"\nstop = true\n\
+         [observe]\nexit_square = \"x^2\"\noutside = \"if(x^2 >= 1, 1, 0)\"\n[time]\nrecord = [20.0]\n\
+         [[solver]]\nid = \"p\"\nmethod = \"euler-maruyama\"\npaths = 2000\nsteps = 400\n",
+    );
+    for name in ["exit_square", "outside"] {
+        let (value, _) = quantity(&bent[0], name);
+        assert!((value - 1.0).abs() < 1e-9, "{name}: {value}");
+    }
+    let (value, error) = quantity(&bent[0], "passage_time");
+    assert!((value - 1.0).abs() < 4.0 * error && error < 0.1, "{value} ± {error}");
+}
+
+/// Brownian motion with drift -1/2 from 1 is above 0 at time 1 with chance 0.5098617 (reflection principle); the array of its
+/// density holds no mass on the edge.
+#[test]
+fn an_edge_that_absorbs_is_met_between_steps_and_has_no_density() {
+    let answers = run(
+        "[dynamics]\nstate = \"x\"\ndrift = \"-0.5\"\ndiffusion = \"1\"\nhorizon = [0.0, 1.0]\ndomain = [0.0, 8.0]\n\
+         boundary = [\"absorb\"]\n[initial]\nfamily = \"delta\"\nat = 1.0\n\
+         [[solver]]\nid = \"grid\"\nmethod = \"fpk\"\npoints = 201\n\
+         [[solver]]\nid = \"p\"\nmethod = \"euler-maruyama\"\npaths = 4000\nsteps = 40\n",
+    );
+    let (value, error) = quantity(&answers[1], "ended_at_edge");
+    assert!((1.0 - value - 0.5098617).abs() < 4.0 * error && error < 0.03, "{value} ± {error}");
+    let law = &answers[0].as_ref().expect("solved").answer.law;
+    assert!(law.densities.iter().all(|record| record.end.density[0] == 0.0));
+    let (mean, error) = quantity(&answers[1], "mean_end");
+    let (grid, _) = quantity(&answers[0], "mean_end");
+    assert!((mean - grid).abs() < 4.0 * error, "{mean} ± {error}, {grid}");
+}
+
+/// `E x = x_0 e^{a t}` of geometric Brownian motion: the step is part of the error.
+#[test]
+fn bars_of_paths_hold_the_bias_of_the_step() {
+    let answers = run(
+        "[dynamics]\nstate = \"x\"\ndrift = \"1.495*x\"\ndiffusion = \"0.1*x\"\ncalculus = \"ito\"\nhorizon = [0.0, 1.0]\n\
+         [initial]\nfamily = \"delta\"\nat = 0.1\n\
+         [[solver]]\nid = \"m\"\nmethod = \"milstein\"\npaths = 20000\nsteps = 100\n",
+    );
+    for (name, right) in [("mean_end", 0.4459337), ("mean_square_end", 0.2008554)] {
+        let (value, error) = quantity(&answers[0], name);
+        assert!((value - right).abs() < 3.0 * error, "{name}: {value} ± {error}");
+        assert!(error < 0.02 * right);
+    }
+}
+
+#[test]
+fn a_root_of_a_negative_state_is_named() {
+    let answers = run(
+        "[dynamics]\nstate = \"r\"\ndrift = \"0.5*(0.1 - r)\"\ndiffusion = \"0.5*sqrt(r)\"\ncalculus = \"ito\"\nhorizon = [0.0, 5.0]\n\
+         [initial]\nfamily = \"delta\"\nat = 0.1\n\
+         [[solver]]\nid = \"e\"\nmethod = \"euler-maruyama\"\npaths = 500\nsteps = 200\n",
+    );
+    let why = answers[0].as_ref().err().expect("a path gets below zero").to_string();
+    assert!(why.contains("sqrt(r)"), "{why}");
+}
