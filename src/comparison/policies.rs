@@ -201,7 +201,7 @@ fn name_costs(lowered: &Lowered, solutions: &[Solution], comparison: &mut Compar
         }
         let row = comparison.row(&solution.id);
         if let Some(performance) = row.and_then(|row| row.performance.as_ref()) {
-            comparison.name(format!("cost_{}", solution.id), performance.cost);
+            comparison.name(format!("cost_{}", solution.id), performance.action());
         }
     }
     let uncontrolled = comparison.named(UNCONTROLLED);

@@ -219,6 +219,8 @@ pub struct PolicyWalk<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyPaths {
     pub end: Batch,
+    /// When each ended.
+    ended: Vec<f64>,
     /// One column a sum.
     sums: Batch,
 }
@@ -232,6 +234,11 @@ const SQUARED_CONTROL: usize = 4;
 const LOG_RATIO: usize = 5;
 
 impl PolicyPaths {
+    /// When each path ended: at an edge or an event, else with the walk.
+    pub fn ended(&self) -> &[f64] {
+        &self.ended
+    }
+
     /// The whole cost.
     pub fn cost(&self) -> &[f64] {
         self.sums.column(COST)
@@ -350,6 +357,10 @@ impl PolicyWalk<'_> {
         blocks.par_iter_mut().for_each(|block| self.arrive(block));
         let paths = PolicyPaths {
             end: gather(&blocks, |block| &block.x),
+            ended: blocks
+                .iter()
+                .flat_map(|block| block.ended.clone())
+                .collect(),
             sums: gather(&blocks, |block| &block.sums),
         };
         (paths, seen)

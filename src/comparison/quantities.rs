@@ -4,7 +4,7 @@ use crate::comparison::expectation::clouds;
 use crate::comparison::gaussian_family::{GeneratedGaussian, covariance_of};
 use crate::comparison::generated::mixture_log_density;
 use crate::comparison::reference_law::ReferenceLaw;
-use crate::comparison::rows::Comparison;
+use crate::comparison::rows::{Comparison, Performance};
 use crate::expr::Kernel;
 use crate::field::{Field, LogDensity};
 use crate::numeric::batch::{Batch, BatchRef};
@@ -69,7 +69,7 @@ pub(super) fn of_scores(lowered: &Lowered, comparison: &mut Comparison, streams:
         let performance = row.performance.as_ref();
         found.extend([
             (format!("control_error_{id}"), error.map(|e| e.absolute)),
-            (format!("action_{id}"), performance.map(|p| p.cost)),
+            (format!("action_{id}"), performance.map(Performance::action)),
             (
                 format!("gap_{id}"),
                 performance.and_then(|p| p.gap_integral),

@@ -36,6 +36,14 @@ pub struct Performance {
     pub weights: Option<PathWeights>,
 }
 
+impl Performance {
+    /// S, with what the step may still change in its error.
+    pub fn action(&self) -> Estimate {
+        let error = self.cost.error.hypot(self.step_bias);
+        Estimate::new(self.cost.value, error, self.cost.kind)
+    }
+}
+
 /// Weights that turn paths under a policy into paths under the optimal one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PathWeights {

@@ -4,6 +4,7 @@ use crate::comparison::ComparisonRow;
 use crate::comparison::evidence::LOG_Z_UPPER;
 use crate::comparison::generated::Generation;
 use crate::comparison::quantities::count_as_typed;
+use crate::comparison::rows::Performance;
 use crate::numeric::estimate::Estimate;
 use crate::problem::meant::solver::SolverSpec;
 use crate::report::record::{
@@ -74,7 +75,7 @@ fn solved(found: &Findings, solution: &Solution) -> Solved {
         },
         value: counted(answer.cost.filter(|_| terms == Terms::Policies)),
         log_normalizer: quantity(solution, "log_z"),
-        action: counted(performance.map(|p| p.cost)),
+        action: counted(performance.map(Performance::action)),
         step_bias: performance.map(|p| p.step_bias),
         gap: counted(performance.and_then(|p| p.gap)),
         gap_integral: counted(performance.and_then(|p| p.gap_integral)),

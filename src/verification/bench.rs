@@ -5,6 +5,7 @@ use crate::comparison::policy_paths::{PolicyPaths, PolicyWalk, Simulator};
 use crate::comparison::reference_law::{ReferenceAnswer, ReferenceLaw, reference_answer};
 use crate::comparison::{Comparison, ComparisonRow, compares_scores};
 use crate::derivation::Derivation;
+use crate::expr::Expr;
 use crate::field::Field;
 use crate::field::idle::Idle;
 use crate::numeric::batch::Batch;
@@ -16,7 +17,7 @@ use crate::verification::subject::{Claims, Scope, Subject};
 use std::cell::{OnceCell, RefCell};
 
 /// Points at which equations are evaluated.
-pub(super) const POINTS: usize = 64;
+const POINTS: usize = 64;
 
 /// The problem, the answers to it and what is known of them.
 pub struct Bench<'a> {
@@ -191,7 +192,34 @@ impl<'a> Bench<'a> {
         .run(start.as_ref(), level)
     }
 
-    /// States of the best policy's process at a share of the horizon.
+    /// The first part of the problem that jumps or has a corner somewhere in the states and controls: a value has no
+    /// derivatives there, or next to it, that orders of convergence could rest on.
+    pub(super) fn rough(&self) -> Option<String> {
+        let parts = &self.lowered.process;
+        let process = &parts.process;
+        let entries = process.diffusion.iter().chain(&parts.channel).flatten();
+        let coefficients = process.drift.iter().chain(entries);
+        let costs = [&parts.terminal, &parts.running, &parts.other_price];
+        let mut all = coefficients.chain(costs);
+        all.find_map(|e| self.moving(process.graph.kinks(*e)))
+    }
+
+    /// The first part of the end cost that may jump.
+    pub(super) fn jump_at_end(&self) -> Option<String> {
+        let parts = &self.lowered.process;
+        self.moving(parts.process.graph.jumps(parts.terminal))
+    }
+
+    /// The first of some parts that depends on states or controls.
+    fn moving(&self, found: Vec<Expr>) -> Option<String> {
+        let parts = &self.lowered.process;
+        let graph = &parts.process.graph;
+        let names = [parts.process.state.as_slice(), &parts.control].concat();
+        let moving = found.into_iter().find(|e| graph.depends_on_any(*e, &names));
+        moving.map(|e| graph.text(e))
+    }
+
+    /// States of the best policy's process at a share of the horizon, of paths that go on.
     pub(super) fn cloud(&self, share: f64) -> (f64, Batch) {
         let known = self.clouds.borrow();
         if let Some((_, cloud)) = known.iter().find(|(known, _)| *known == share) {
@@ -219,6 +247,10 @@ impl<'a> Bench<'a> {
         };
         let steps = self.lowered.problem.time_settings.steps as f64;
         let steps = ((share * steps).ceil() as usize).max(1);
-        (t, self.walk(policy, &start, (steps, 0, 0), t, "walk").end)
+        let walked = self.walk(policy, &start, (steps, 0, 0), t, "walk");
+        let going = walked.ended().iter().enumerate();
+        let going = going.filter(|(_, ended)| **ended >= t);
+        let rows: Vec<Vec<f64>> = going.map(|(i, _)| walked.end.row(i)).collect();
+        (t, Batch::from_rows(walked.end.columns(), &rows))
     }
 }
