@@ -29,7 +29,7 @@ pub fn derive(
     };
     let name = &study.loaded().problem.name;
     if let Err(message) = select(&mut derivation, only) {
-        complain(format!("{message}"));
+        complain(message);
         return Exit::BadInput;
     }
     match format {

@@ -29,7 +29,7 @@ pub struct GeneratedGaussian {
 }
 
 impl GeneratedGaussian {
-    /// `None` when the data are not one Gaussian, the prior is not one, or the drift is not affine.
+    /// `None` when the data are not one Gaussian, the prior is not one, the drift is not affine, or its steps leave no law.
     pub fn new(
         noising: &Noising,
         data: &Mixture,
@@ -53,9 +53,12 @@ impl GeneratedGaussian {
         );
         let coarse = moments.integrate(start.clone(), noising.end(), t_min, STEPS);
         let fine = moments.integrate(start, noising.end(), t_min, 2 * STEPS);
+        let covariance = &fine.1 + (&fine.1 - &coarse.1) / 15.0;
+        // Steps that are too long for the drift leave none.
+        covariance.clone().cholesky()?;
         Some(Self {
             mean: &fine.0 + (&fine.0 - &coarse.0) / 15.0,
-            covariance: &fine.1 + (&fine.1 - &coarse.1) / 15.0,
+            covariance,
         })
     }
 
@@ -66,7 +69,7 @@ impl GeneratedGaussian {
             .covariance
             .clone()
             .cholesky()
-            .expect("generated covariances are positive definite");
+            .expect("it was factorised when it was made");
         let log_det: f64 = factor
             .l_dirty()
             .diagonal()
@@ -159,7 +162,7 @@ impl Moments<'_> {
         let marginal = &map * &self.data_covariance * map.transpose() + kernel.covariance.dense(d);
         let precision = marginal
             .try_inverse()
-            .expect("noised covariances are invertible");
+            .unwrap_or_else(|| DMatrix::from_element(d, d, f64::NAN));
         let diffusivity = self.noising.noise(t).diffusivity(d);
         let pull = &diffusivity * precision * (0.5 * (1.0 + self.noise_level));
         let jacobian = DMatrix::from_fn(d, d, |i, j| {

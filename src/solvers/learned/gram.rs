@@ -24,6 +24,7 @@ use crate::numeric::least_squares::{
     LeastSquaresError, add_normal_equations, least_squares_qr, mirror_lower, seminormal_equations,
     solve_normal_equations,
 };
+use crate::numeric::time_limit::look;
 use nalgebra::{DMatrix, DVector};
 
 /// Points whose regressors are formed at once.
@@ -93,6 +94,7 @@ pub fn target_moments<B: Basis>(
     target: BatchRef<'_>,
     weights: &[f64],
 ) -> Vec<f64> {
+    look();
     let mut cotangent = target.to_batch();
     for (j, scale) in at.scale.iter().enumerate() {
         for (c, w) in cotangent.column_mut(j).iter_mut().zip(weights) {
@@ -111,6 +113,7 @@ pub fn implicit_moments<B: Basis>(
     xi: BatchRef<'_>,
     weights: &[f64],
 ) -> Vec<f64> {
+    look();
     let scales: Vec<f64> = at.scale.iter().map(|s| -1.0 / (s * s)).collect();
     let mut moments = vec![0.0; basis.coefficients()];
     basis.pull_back_divergence(xi, &scales, weights, &mut moments);
