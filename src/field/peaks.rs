@@ -184,6 +184,11 @@ impl Peaks {
         Self::new(d, peaks.collect())
     }
 
+    /// Where the peaks are.
+    pub fn means(&self) -> impl Iterator<Item = &[f64]> {
+        self.peaks.iter().map(|peak| peak.mean.as_slice())
+    }
+
     fn sweep(&self, x: BatchRef<'_>) -> Sweep {
         let n = x.points();
         let mut shares = Batch::zeros(n, self.peaks.len());

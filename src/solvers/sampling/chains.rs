@@ -27,6 +27,7 @@ use crate::problem::format::card::Card;
 use crate::problem::format::key::{Bound, Fallback, Form, Key};
 use crate::problem::format::page::Page;
 use crate::problem::meant::kind::SAMPLE;
+use crate::problem::meant::law::{Covariance, Mixture};
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
@@ -225,10 +226,8 @@ impl Method for Chains {
     fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
         let d = state.moves.scale.len();
         // Left out at inverse temperature one.
-        let reference = Reference {
-            mean: vec![0.0; d],
-            variance: vec![1.0; d],
-        };
+        let unit = Mixture::gaussian(vec![0.0; d], Covariance::Isotropic(1.0));
+        let reference = Reference::new(unit);
         for _ in 0..BATCH.min(self.warmup + self.steps - state.done) {
             let density = Tempered {
                 target: &state.target,

@@ -1,7 +1,7 @@
 //! A Hamiltonian step in a tempered density: the move of annealing, and with temperature one the baselines.
 //!
 //! ```text
-//! log pi_b(x) = (1 - b) log q(x) + b log rho(x),      q = N(m, diag v)
+//! log pi_b(x) = (1 - b) log q(x) + b log rho(x),      q = sum_k w_k N(m_k, C_k)
 //! p ~ N(0, I);   L leapfrog steps of length e along x' = s p, p' = s grad log pi_b;
 //! accepted with probability min(1, exp(-dH)),   H = |p|^2/2 - log pi_b
 //! ```
@@ -13,42 +13,41 @@
 //! # Source
 //! Duane, Kennedy, Pendleton, Roweth, *Phys. Lett. B* 195 (1987); Neal, *Handbook of MCMC* (2011), ch. 5.
 
+use crate::field::draws::draw_mixture;
+use crate::field::peaks::Peaks;
 use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::{block, map_blocks, pairwise_sum};
 use crate::numeric::random::{Stream, Streams};
+use crate::problem::meant::law::Mixture;
 use crate::solvers::lowered::target::Target;
-use std::f64::consts::TAU;
 
-/// `N(m, diag v)`
-#[derive(Clone, Debug, PartialEq)]
+/// Where tempering begins: a mixture of Gaussians.
+#[derive(Clone, Debug)]
 pub struct Reference {
-    pub mean: Vec<f64>,
-    pub variance: Vec<f64>,
+    pub mixture: Mixture,
+    peaks: Peaks,
 }
 
 impl Reference {
+    /// The covariances must be positive definite.
+    pub fn new(mixture: Mixture) -> Self {
+        let peaks = Peaks::of(&mixture);
+        Self { mixture, peaks }
+    }
+
     /// `log q` per point.
     pub fn log_density(&self, x: BatchRef<'_>) -> Vec<f64> {
-        let height: f64 = self.variance.iter().map(|v| -0.5 * (TAU * v).ln()).sum();
-        let mut out = vec![height; x.points()];
-        for (j, (m, v)) in self.mean.iter().zip(&self.variance).enumerate() {
-            for (o, x) in out.iter_mut().zip(x.column(j)) {
-                *o -= 0.5 * (x - m) * (x - m) / v;
-            }
-        }
-        out
+        self.peaks.log_density(x)
+    }
+
+    /// Responsibilities of the Gaussians, points × components.
+    pub fn shares(&self, x: BatchRef<'_>) -> Batch {
+        self.peaks.shares(x)
     }
 
     /// Draws `first..first + points`.
     pub fn draw(&self, stream: &Stream, first: u64, points: usize) -> Batch {
-        let mut x = Batch::zeros(points, self.mean.len());
-        stream.normals(first, 0, x.as_mut());
-        for (j, (m, v)) in self.mean.iter().zip(&self.variance).enumerate() {
-            x.column_mut(j)
-                .iter_mut()
-                .for_each(|x| *x = m + v.sqrt() * *x);
-        }
-        x
+        draw_mixture(&self.mixture, stream, first, points)
     }
 }
 
@@ -143,11 +142,14 @@ impl Tempered<'_> {
     /// `p += scale · s grad log pi_b`, `scale` per point.
     fn kick(&self, move_: &Move, cloud: &Cloud, length: &[f64], factor: f64, p: &mut Batch) {
         let b = self.inverse_temperature;
+        let mut own = Batch::zeros(cloud.x.points(), cloud.x.columns());
+        if b < 1.0 {
+            self.reference.peaks.score(cloud.x.as_ref(), own.as_mut());
+        }
         for (j, s) in move_.scale.iter().enumerate() {
-            let (m, v) = (self.reference.mean[j], self.reference.variance[j]);
-            let (x, gradient) = (cloud.x.column(j), cloud.gradient.column(j));
+            let (gradient, own) = (cloud.gradient.column(j), own.column(j));
             for (i, p) in p.column_mut(j).iter_mut().enumerate() {
-                let slope = b * gradient[i] - (1.0 - b) * (x[i] - m) / v;
+                let slope = b * gradient[i] + (1.0 - b) * own[i];
                 *p += factor * length[i] * s * slope;
             }
         }

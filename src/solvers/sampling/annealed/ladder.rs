@@ -6,8 +6,9 @@ use crate::solvers::driver::Work;
 use crate::solvers::sampling::annealed::population::{Draws, Laws, Population};
 use crate::solvers::sampling::tempered::{Cloud, Move};
 
-/// Conditional effective share a change of temperature may leave.
+/// Conditional effective share a change of temperature may leave: of a ladder, and of a first look.
 pub const KEPT: f64 = 0.97;
+pub const LOOKED: f64 = 0.9;
 /// Fewest and most moves a temperature.
 const FEWEST: u32 = 2;
 const MOST: u32 = 64;
@@ -62,6 +63,11 @@ pub struct Ladder {
 }
 
 impl Ladder {
+    /// Whether no change of temperature was larger than wanted because there were no more of them.
+    pub fn is_complete(&self, limit: usize) -> bool {
+        self.rungs.len() < limit || self.last_share > 0.0
+    }
+
     /// Moves at all temperatures.
     pub fn moves(&self) -> u32 {
         self.rungs.iter().map(|rung| rung.repeats).sum()
@@ -80,7 +86,7 @@ impl Ladder {
 
 /// The next inverse temperature, with the conditional effective share it leaves:
 /// `(sum W r^c)^2 / sum W r^{2c}` with normalised weights `W` of the points where the target is positive.
-fn next_temperature(population: &Population, ratios: &[f64]) -> (f64, f64) {
+fn next_temperature(population: &Population, ratios: &[f64], kept: f64) -> (f64, f64) {
     let from = population.inverse_temperature;
     let alive: Vec<(f64, f64)> = population
         .log_weights
@@ -99,13 +105,13 @@ fn next_temperature(population: &Population, ratios: &[f64]) -> (f64, f64) {
         (2.0 * log_sum(change) - log_sum(2.0 * change) - total).exp()
     };
     let all = share(1.0);
-    if all >= KEPT {
+    if all >= kept {
         return (1.0, all);
     }
     let (mut low, mut high) = (from, 1.0);
     for _ in 0..HALVINGS {
         let middle = 0.5 * (low + high);
-        if share(middle) >= KEPT {
+        if share(middle) >= kept {
             low = middle;
         } else {
             high = middle;
@@ -141,7 +147,7 @@ fn settle(
             step,
             range: RANGE,
             leapfrogs: LEAPFROGS,
-            scale: population.moments().1.iter().map(|v| v.sqrt()).collect(),
+            scale: population.variances().iter().map(|v| v.sqrt()).collect(),
             corrected: true,
         },
         repeats: 0,
@@ -170,11 +176,12 @@ fn settle(
     }
 }
 
-/// Runs one population from the reference to the target and chooses every temperature on the way.
+/// Runs one population from the reference to the target and chooses every temperature on the way, `limit` at most, so
+/// that the weights keep a share.
 pub fn climb(
     laws: Laws<'_>,
     population: &mut Population,
-    limit: usize,
+    (kept, limit): (f64, usize),
     draws: Draws,
     work: &mut Work,
 ) -> Ladder {
@@ -188,7 +195,7 @@ pub fn climb(
     let mut node = 0;
     while population.inverse_temperature < 1.0 {
         let ratios = laws.ratios(&population.cloud);
-        let (mut to, mut share) = next_temperature(population, &ratios);
+        let (mut to, mut share) = next_temperature(population, &ratios, kept);
         if ladder.rungs.len() + 1 == limit && to < 1.0 {
             // The ladder is full; the weights show what that costs.
             (to, share) = (1.0, 0.0);

@@ -1,15 +1,54 @@
 //! Weighted points on their way from the reference to the target.
 
-use crate::numeric::batch::Batch;
+use crate::numeric::batch::{Batch, BatchRef};
 use crate::numeric::blocks::pairwise_sum;
 use crate::numeric::log_sum_exp::log_sum_exp;
 use crate::numeric::random::{Stream, Streams};
+use crate::problem::meant::law::{Covariance, Mixture};
 use crate::solvers::lowered::target::Target;
 use crate::solvers::sampling::tempered::{Cloud, MoveStreams, Reference, Tempered};
 use crate::solvers::walk::weights::{effective_share, normalised};
+use nalgebra::DMatrix;
 
 /// Effective share below which points are drawn anew.
 const RESAMPLED: f64 = 0.5;
+
+/// Points that a Gaussian needs a state.
+const POINTS_A_STATE: f64 = 16.0;
+/// Weight that all Gaussians of a mixture share evenly.
+const EVEN: f64 = 0.1;
+
+/// Weighted mean and covariance.
+struct Moments {
+    mean: Vec<f64>,
+    covariance: DMatrix<f64>,
+}
+
+impl Moments {
+    fn of(weights: &[f64], x: BatchRef<'_>) -> Self {
+        let d = x.columns();
+        let total = pairwise_sum(weights);
+        let average = |value: &dyn Fn(usize) -> f64| {
+            let terms: Vec<f64> = weights
+                .iter()
+                .enumerate()
+                .map(|(i, w)| w * value(i))
+                .collect();
+            pairwise_sum(&terms) / total
+        };
+        let mean: Vec<f64> = (0..d).map(|j| average(&|i| x.column(j)[i])).collect();
+        let mut covariance = DMatrix::zeros(d, d);
+        for j in 0..d {
+            for k in 0..=j {
+                let (a, b) = (x.column(j), x.column(k));
+                let entry = average(&|i| (a[i] - mean[j]) * (b[i] - mean[k]));
+                covariance[(j, k)] = entry;
+                covariance[(k, j)] = entry;
+            }
+        }
+        Self { mean, covariance }
+    }
+}
 
 /// What is annealed between.
 #[derive(Clone, Copy)]
@@ -88,18 +127,51 @@ impl Population {
         self.log_z + log_sum_exp(&self.log_weights) - (self.log_weights.len() as f64).ln()
     }
 
-    /// Weighted mean and variance per coordinate.
-    pub fn moments(&self) -> (Vec<f64>, Vec<f64>) {
+    /// Weighted variance per coordinate.
+    pub fn variances(&self) -> Vec<f64> {
         let weights = normalised(&self.log_weights);
-        let average = |values: Vec<f64>| pairwise_sum(&values);
-        (0..self.cloud.x.columns())
-            .map(|j| {
-                let x = self.cloud.x.column(j);
-                let mean = average(weights.iter().zip(x).map(|(w, x)| w * x).collect());
-                let square = |(w, x): (&f64, &f64)| w * (x - mean) * (x - mean);
-                (mean, average(weights.iter().zip(x).map(square).collect()))
-            })
-            .unzip()
+        let moments = Moments::of(&weights, self.cloud.x.as_ref());
+        moments.covariance.diagonal().iter().copied().collect()
+    }
+
+    /// The mixture of `reference` with the moments that the points give to its Gaussians, `widening` times as wide.
+    ///
+    /// A Gaussian gets all of its covariance where enough points are its own, else the variances, and with too few
+    /// keeps what it had.
+    pub fn refitted(&self, reference: &Reference, widening: f64) -> Mixture {
+        let weights = normalised(&self.log_weights);
+        let shares = reference.shares(self.cloud.x.as_ref());
+        let d = self.cloud.x.columns();
+        let mut mixture = reference.mixture.clone();
+        let count = mixture.components();
+        for k in 0..count {
+            let own: Vec<f64> = weights
+                .iter()
+                .zip(shares.column(k))
+                .map(|(w, r)| w * r)
+                .collect();
+            let total = pairwise_sum(&own);
+            mixture.weights[k] = EVEN / count as f64 + (1.0 - EVEN) * total;
+            let squares: Vec<f64> = own.iter().map(|w| w * w).collect();
+            let points = total * total / pairwise_sum(&squares).max(f64::MIN_POSITIVE);
+            if points < POINTS_A_STATE {
+                continue;
+            }
+            let moments = Moments::of(&own, self.cloud.x.as_ref());
+            let wide = moments.covariance * (widening * widening);
+            let diagonal: Vec<f64> = wide.diagonal().iter().copied().collect();
+            // A coordinate on which all points agree tells nothing.
+            if diagonal.iter().any(|v| *v <= 0.0) {
+                continue;
+            }
+            mixture.means[k] = moments.mean;
+            let full = points > POINTS_A_STATE * d as f64 && wide.clone().cholesky().is_some();
+            mixture.covariances[k] = match full && d > 1 {
+                true => Covariance::full(&wide),
+                false => Covariance::Diagonal(diagonal),
+            };
+        }
+        mixture
     }
 
     /// Weighs for the next temperature.

@@ -207,3 +207,26 @@ fn rows_are_drawn_in_proportion() {
     assert_eq!(systematic(&[0.5, 0.0, 0.25, 0.25], 0.5), [0, 0, 2, 3]);
     assert_eq!(systematic(&[0.0, 0.0, 0.0, 1.0], 1.0), [3; 4]);
 }
+
+/// A kink, a plateau and a wall: ascents end, and of a line without curvature too.
+#[test]
+fn ascents_end_on_anything() {
+    for density in [
+        "-abs(x[0] - 3) - 2*abs(x[1])",
+        "-max(abs(x[0]) - 1, 0)^2 - x[1]^2",
+        "if(x[0] > 0, -x[0] - x[1]^2, -1e6 - x[0]^2)",
+        "-exp(x[0]) - exp(-x[0]) - x[1]^4",
+    ] {
+        let lowered = text(
+            &format!("family = \"log-density\"\nlog_density = \"{density}\""),
+            2,
+            512,
+        );
+        let target = Target::new(&lowered.problem, NAME).expect("a density");
+        let wide = Mixture::gaussian(vec![0.0; 2], Covariance::Isotropic(16.0));
+        let start = Reference::new(wide);
+        let modes = Modes::find(&target, &start, &Streams::new(5), &mut Work::default());
+        let positive = |mode: &modes::Mode| mode.covariance.clone().cholesky().is_some();
+        assert!(modes.0.iter().all(positive), "{density}: {modes:?}");
+    }
+}
