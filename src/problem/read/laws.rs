@@ -6,6 +6,7 @@ use crate::problem::format::names::{FAMILIES, families};
 use crate::problem::format::tables::part;
 use crate::problem::meant::law::{Covariance, ExactDraws, Law, LogDensity, Mixture};
 use crate::problem::read::curve;
+use crate::problem::read::densities::{finite_integral, positive_density};
 use crate::problem::read::samples::read_samples;
 use crate::problem::read::state::read_shape;
 use crate::problem::text::diagnostic::Diagnostic;
@@ -17,11 +18,6 @@ use faer::{Mat, Side};
 
 /// Weights may miss one by this much; they are then divided by their sum.
 const WEIGHT_SLACK: f64 = 1e-9;
-
-/// Points at which a density is tried for its sign.
-const PROBES: usize = 64;
-/// Half width of the box of these points.
-const PROBE_REACH: f64 = 3.0;
 
 /// Reads the family named in the section.
 pub(crate) fn read_law(
@@ -438,6 +434,7 @@ fn log_density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity>
     let place = format!("{}.log_density", section.name);
     let log_density = reader.scalar_at(&entry.node, &place)?;
     reader.of_state_alone(&entry.node, &place, log_density)?;
+    finite_integral(reader, &entry.node, &place, log_density)?;
     Some(LogDensity {
         log_density,
         density: None,
@@ -458,58 +455,14 @@ fn density(reader: &mut Reader, section: &Section<'_>) -> Option<LogDensity> {
     let density = reader.scalar_at(&entry.node, &place)?;
     reader.of_state_alone(&entry.node, &place, density)?;
     positive_density(reader, &entry.node, &place, density)?;
+    let log_density = reader.formulas.graph.log(density);
+    finite_integral(reader, &entry.node, &place, log_density)?;
     Some(LogDensity {
-        log_density: reader.formulas.graph.log(density),
+        log_density,
         density: Some(density),
         log_normalizer,
         exact: exact?,
     })
-}
-
-/// Tries a density at points spread evenly over a box around the origin.
-fn positive_density(
-    reader: &mut Reader,
-    node: &Node,
-    place: &str,
-    density: crate::expr::Expr,
-) -> Option<()> {
-    let state = reader.formulas.state().to_vec();
-    for k in 0..PROBES {
-        let at: Vec<_> = state
-            .iter()
-            .enumerate()
-            .map(|(i, x)| (*x, PROBE_REACH * spread(k, i, state.len())))
-            .collect();
-        let value = reader.formulas.graph.evaluate(density, &at)?;
-        if value >= 0.0 {
-            continue;
-        }
-        let point: Vec<String> = at.iter().map(|(_, x)| format!("{x:.4}")).collect();
-        reader.push(
-            Diagnostic::error(
-                "E043",
-                node.span.clone(),
-                format!(
-                    "`{place}` is {value:.6} at x = [{}]; a density is not negative",
-                    point.join(", ")
-                ),
-            )
-            .help("if this is the logarithm, use family = \"log-density\" and log_density = ..."),
-        );
-        return None;
-    }
-    Some(())
-}
-
-/// Point `k` of an additive recurrence in `[-1, 1]^d` whose points fill the box evenly in every
-/// dimension: steps `1/phi^i`, `phi` the positive root of `phi^(d+1) = phi + 1`.
-fn spread(k: usize, component: usize, dimension: usize) -> f64 {
-    let mut phi = 2.0_f64;
-    for _ in 0..32 {
-        phi = (1.0 + phi).powf(1.0 / (dimension as f64 + 1.0));
-    }
-    let step = phi.powi(-(component as i32 + 1));
-    2.0 * (0.5 + (k as f64 + 1.0) * step).fract() - 1.0
 }
 
 /// Sub-table `exact`: the outer option is `None` after an error, the inner one without the table.

@@ -3,6 +3,7 @@
 pub(crate) mod checks;
 pub mod chosen;
 pub(crate) mod curve;
+pub(crate) mod densities;
 pub(crate) mod dynamics;
 pub(crate) mod endless;
 pub(crate) mod formula;
