@@ -22,6 +22,8 @@ fn half_nodes(dimension: usize) -> i32 {
 fn side(dimension: usize) -> usize {
     (2 * half_nodes(dimension) + 1) as usize
 }
+/// How much larger the error of a lattice is taken than the fall of its differences says.
+const SAFETY: f64 = 4.0;
 /// Coordinate evaluations the lattices of one call may cost, over all times.
 const LATTICE_OPERATIONS: f64 = 2e9;
 
@@ -36,15 +38,22 @@ pub struct Cloud {
 enum Weights {
     /// Independent draws.
     Draws,
-    /// A lattice and its sublattice of twice the spacing.
-    Lattice { fine: Vec<f64>, coarse: Vec<f64> },
+    /// A lattice and its sublattices of twice and four times the spacing.
+    Lattice {
+        fine: Vec<f64>,
+        coarse: Vec<f64>,
+        coarsest: Vec<f64>,
+    },
 }
 
 impl Cloud {
     /// A tensor lattice around every component of a mixture.
     ///
     /// The trapezoidal rule on a Gaussian-weighted analytic function converges exponentially in 1/spacing,
-    /// so the error of the fine rule is about the square of the relative difference to the coarse one.
+    /// so the error of the fine rule is about the square of the relative difference to the coarse one. Where the
+    /// function has a pole or a branch point at a complex distance `a`, as the logarithm of a mixture has, the rule
+    /// of spacing `h` is off by `C exp(-2 pi a/h)` with a small `C`: then the square of the factor between the last two
+    /// differences tells.
     ///
     /// # Source
     /// Trefethen, Weideman, *The exponentially convergent trapezoidal rule* (2014).
@@ -55,25 +64,28 @@ impl Cloud {
         let per_component = side.pow(d as u32);
         let total = per_component * mixture.components();
         let mut points = Batch::zeros(total, d);
-        let (mut fine, mut coarse) = (Vec::with_capacity(total), Vec::with_capacity(total));
+        let [mut fine, mut coarse, mut coarsest] = [(); 3].map(|()| Vec::with_capacity(total));
         for k in 0..mixture.components() {
             let root = CovarianceRoot::new(&mixture.covariances[k]);
             let mut z = Batch::zeros(per_component, d);
             for node in 0..per_component {
-                let (mut rest, mut even, mut square) = (node, true, 0.0);
+                let (mut rest, mut place, mut square) = (node, 0, 0.0);
                 for j in 0..d {
                     let index = (rest % side) as i32 - half;
                     rest /= side;
-                    even &= index % 2 == 0;
+                    place |= index & 3;
                     let coordinate = spacing * f64::from(index);
                     square += coordinate * coordinate;
                     z.column_mut(j)[node] = coordinate;
                 }
                 let density =
                     (spacing / std::f64::consts::TAU.sqrt()).powi(d as i32) * (-0.5 * square).exp();
-                fine.push(mixture.weights[k] * density);
-                coarse.push(if even {
-                    mixture.weights[k] * density * 2f64.powi(d as i32)
+                let weight = mixture.weights[k] * density;
+                let cell = 2f64.powi(d as i32);
+                fine.push(weight);
+                coarse.push(if place & 1 == 0 { weight * cell } else { 0.0 });
+                coarsest.push(if place == 0 {
+                    weight * cell * cell
                 } else {
                     0.0
                 });
@@ -87,7 +99,11 @@ impl Cloud {
         }
         Self {
             points,
-            weights: Weights::Lattice { fine, coarse },
+            weights: Weights::Lattice {
+                fine,
+                coarse,
+                coarsest,
+            },
         }
     }
 
@@ -108,7 +124,11 @@ impl Cloud {
     pub fn mean(&self, values: &[f64]) -> Estimate {
         match &self.weights {
             Weights::Draws => Estimate::from_samples(values),
-            Weights::Lattice { fine, coarse } => {
+            Weights::Lattice {
+                fine,
+                coarse,
+                coarsest,
+            } => {
                 let sum = |weights: &[f64], size: bool| {
                     let terms: Vec<f64> = weights
                         .iter()
@@ -119,9 +139,11 @@ impl Cloud {
                 };
                 let value = sum(fine, false);
                 let scale = sum(fine, true);
-                let difference = (value - sum(coarse, false)).abs();
-                let relative = if scale > 0.0 { difference / scale } else { 0.0 };
-                let error = scale * (10.0 * relative * relative).min(relative) + 1e-14 * scale;
+                let [middle, first] = [coarse, coarsest].map(|weights| sum(weights, false));
+                let (difference, before) = ((value - middle).abs(), (middle - first).abs());
+                let share = |of: f64| if of > 0.0 { difference / of } else { 0.0 };
+                let next = (10.0 * share(scale)).max(SAFETY * share(before).powi(2));
+                let error = difference * next.min(1.0) + 1e-14 * scale;
                 Estimate::new(value, error, ErrorKind::Quadrature)
             }
         }

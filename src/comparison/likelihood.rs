@@ -19,8 +19,10 @@ const POINTS: usize = 256;
 const FLOW_EVALUATIONS: usize = 500;
 /// Local error of the flow.
 const FLOW_TOLERANCE: f64 = 1e-6;
-/// Component evaluations of the closed form, where it is averaged over draws.
+/// Component evaluations of the closed form, where it is averaged over draws, and the most draws: their memory does not
+/// shrink with the components.
 const OPERATIONS: usize = 500_000_000;
+const DRAWS: usize = 1 << 20;
 
 /// Points whose likelihood is asked, and what the optimum says of them.
 pub struct Likelihood {
@@ -78,7 +80,7 @@ impl Likelihood {
                     let cost = mixture.components() * mixture.dimension();
                     let start = lowered.noising().start();
                     let streams = streams.scoped("cross-entropy");
-                    let draws = OPERATIONS / cost;
+                    let draws = DRAWS.min(OPERATIONS / cost);
                     let cloud = &clouds(lowered, law, &[start], 1, Some(draws), &streams)[0];
                     cloud.mean(&cloud.map(minus))
                 } else {
