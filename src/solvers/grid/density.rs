@@ -9,8 +9,9 @@
 //! that a point is resolved while it spreads. Nothing flows through edges that reflect or are never reached; an edge
 //! that absorbs keeps what it gets, and gives nothing back.
 //!
-//! Four grids, points and steps halved from each to the next, show the order; numbers are `q_h + (q_h - q_2h)/3`, and
-//! their error is the distance from the same of the second and third.
+//! Four grids, points and steps halved from each to the next, show the order: where it is two, numbers are
+//! `q_h + (q_h - q_2h)/3`, and their error is the distance from the same of coarser grids; else those of the finest grid,
+//! with the error that the fall of the differences leads to expect.
 //!
 //! # Assumes
 //! One state; a domain that holds the mass, noise that does not vanish in it. Events are not seen.
@@ -40,7 +41,7 @@ use crate::problem::meant::model::Boundary;
 use crate::problem::meant::named::Named;
 use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
-use crate::solvers::grid::grid_order::observed_orders;
+use crate::solvers::grid::grid_order::{Halved, observed_orders};
 use crate::solvers::grid::line::Line;
 use crate::solvers::lowered::answer::{Answer, DensityRecord, Snapshot};
 use crate::solvers::lowered::problem::{Asks, Lowered};
@@ -207,13 +208,22 @@ impl Method for Density {
         let levels = [finest, half, quarter, eighth];
         let squares = [0, 1, 2].map(|k| difference(levels[k], levels[k + 1]));
         answer.facts.extend(observed_orders(squares));
-        let [a, b, c] = [finest, half, quarter].map(|level| means(lowered, level));
+        let found = levels.map(|level| means(lowered, level));
         for (k, name) in names(lowered).into_iter().enumerate() {
-            let fine = a[k] + (a[k] - b[k]) / 3.0;
-            let coarse = b[k] + (b[k] - c[k]) / 3.0;
-            let rounding = 1e-13 * fine.abs();
-            let error = (fine - coarse).abs().max(rounding);
-            answer.push(name, Estimate::new(fine, error, ErrorKind::Grid));
+            let levels = found.each_ref().map(|means| means[k]);
+            let (halved, [fine, coarser, ..]) = (Halved { levels, order: 2.0 }, levels);
+            let (value, error) = match halved.extrapolates() {
+                true => (
+                    fine + (fine - coarser) / 3.0,
+                    halved.error_of_extrapolated(1.0),
+                ),
+                false => (fine, halved.error_of_finest()),
+            };
+            let rounding = 1e-13 * value.abs();
+            answer.push(
+                name,
+                Estimate::new(value, error + rounding, ErrorKind::Grid),
+            );
         }
         let inside = mass(lowered, finest);
         answer.law.mass = Some(inside);
@@ -283,15 +293,30 @@ fn mass(lowered: &Lowered, record: &DensityRecord) -> (f64, f64) {
 }
 
 /// Means of the columns of `names` at the end, what was absorbed included.
+///
+/// A node at an edge stands for the half cell inside: an observable that is infinite at the edge itself, as a logarithm at
+/// zero, is taken in the middle of that.
 fn means(lowered: &Lowered, record: &DensityRecord) -> Vec<f64> {
     let axis = record.axis;
-    let nodes: Vec<f64> = (0..axis.count).map(|i| axis.node(i)).collect();
-    let x = Batch::from_columns(axis.count, 1, nodes);
-    let mut values = Batch::zeros(axis.count, lowered.free().observables.outputs());
-    lowered
-        .free()
-        .observables
-        .eval(record.end.time, x.as_ref(), values.as_mut());
+    let at = |nodes: Vec<f64>| {
+        let x = Batch::from_columns(nodes.len(), 1, nodes);
+        let observables = &lowered.free().observables;
+        let mut values = Batch::zeros(x.points(), observables.outputs());
+        observables.eval(record.end.time, x.as_ref(), values.as_mut());
+        values
+    };
+    let x: Vec<f64> = (0..axis.count).map(|i| axis.node(i)).collect();
+    let mut values = at(x.clone());
+    let (last, inside) = (axis.count - 1, 0.25 * axis.step);
+    for (i, within) in [(0, x[0] + inside), (last, x[last] - inside)] {
+        let near = at(vec![within]);
+        for k in 0..values.columns() {
+            let value = &mut values.column_mut(k)[i];
+            if !value.is_finite() {
+                *value = near.get(0, k);
+            }
+        }
+    }
     let width = widths(axis);
     let average = |value: &dyn Fn(usize) -> f64| -> f64 {
         let terms = record.end.density.iter().enumerate();
@@ -300,8 +325,8 @@ fn means(lowered: &Lowered, record: &DensityRecord) -> Vec<f64> {
     let mut out: Vec<f64> = (0..values.columns())
         .map(|k| average(&|i| values.get(i, k)))
         .collect();
-    out.push(average(&|i| x.get(i, 0)));
-    out.push(average(&|i| x.get(i, 0).powi(2)));
+    out.push(average(&|i| x[i]));
+    out.push(average(&|i| x[i] * x[i]));
     out
 }
 
