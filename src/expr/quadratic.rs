@@ -98,6 +98,23 @@ type Polynomial = BTreeMap<Monomial, Coefficient>;
 const PRODUCTS: usize = 4_000_000;
 
 impl Graph {
+    /// The integral of `e` over `symbol` from zero, where `e` is read as a polynomial of degree two at most.
+    pub fn integral_from_zero(&mut self, e: Expr, symbol: Expr) -> Option<Expr> {
+        let form = self.quadratic_form(e, &[symbol])?;
+        let square = form.quadratic.get(&(0, 0)).copied();
+        let coefficients = [Some(form.constant), Some(form.linear[0]), square];
+        let mut terms = Vec::new();
+        for (degree, coefficient) in (1..).zip(coefficients) {
+            let Some(coefficient) = coefficient else {
+                continue;
+            };
+            let share = self.rational(1, degree);
+            let power = self.powi(symbol, degree);
+            terms.push(self.mul(&[share, coefficient, power]));
+        }
+        Some(self.add(&terms))
+    }
+
     /// Reads `e` as a polynomial of degree two at most in `symbols`; `None` where its form does not show one.
     ///
     /// Sums are added and products multiplied out, so that the answer is exact; nothing is differentiated. Expressions
@@ -288,6 +305,22 @@ fn free(graph: &Graph, e: Expr) -> Coefficient {
 mod tests {
     use crate::expr::Graph;
     use crate::expr::arithmetic::{exp, power};
+
+    #[test]
+    fn polynomials_of_second_degree_are_integrated() {
+        let mut graph = Graph::new();
+        let [t, k] = ["t", "k"].map(|name| graph.symbol(name));
+        let (two, three) = (graph.integer(2), graph.integer(3));
+        let square = graph.powi(t, 2);
+        let linear = graph.mul(&[k, t]);
+        let curved = graph.mul(&[three, square]);
+        let e = graph.add(&[two, linear, curved]);
+        let integral = graph.integral_from_zero(e, t).expect("a polynomial");
+        let value = graph.evaluate(integral, &[(t, 2.0), (k, 5.0)]);
+        assert_eq!(value, Some(2.0 * 2.0 + 5.0 * 2.0 + 8.0));
+        let cube = graph.powi(t, 3);
+        assert!(graph.integral_from_zero(cube, t).is_none());
+    }
 
     #[test]
     fn products_and_squares_are_multiplied_out() {

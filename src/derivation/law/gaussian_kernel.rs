@@ -54,6 +54,9 @@ fn integrated_rate(noising: &mut Noising, rate: &Rate, end: f64) -> (Expr, Vec<(
             (graph.of(lo * t + slope * power(t, 2) / 2), Vec::new())
         }
         Rate::Expression(beta) => {
+            if let Some(integral) = graph.integral_from_zero(*beta, t) {
+                return (integral, Vec::new());
+            }
             let integral = graph.unknown("B", &[t]);
             let derivative = graph.derivative(integral, t);
             (integral, vec![(derivative, *beta)])

@@ -34,14 +34,23 @@ pub(crate) fn preset_dynamics(
         "sub-vp" => {
             let beta = read_beta(reader, section, horizon)?;
             let beta = straight(reader, beta, horizon.1);
-            if let (Rate::Expression(_), Some(entry)) = (&beta, section.take("beta")) {
+            let time = reader.formulas.time();
+            if let (Rate::Expression(rate), Some(entry)) = (&beta, section.take("beta"))
+                && reader
+                    .formulas
+                    .graph
+                    .integral_from_zero(*rate, time)
+                    .is_none()
+            {
                 reader.push(
                     Diagnostic::error(
                         "E206",
                         entry.node.span.clone(),
                         "preset `sub-vp` needs the integral of `beta` in closed form",
                     )
-                    .note("accepted: a number, [lo, hi], or an expression linear in t"),
+                    .note(
+                        "accepted: a number, [lo, hi], or a polynomial in t of degree two at most",
+                    ),
                 );
                 return None;
             }
@@ -501,32 +510,23 @@ fn isotropic(graph: &mut Graph, noise: Expr, state: &[Expr]) -> Vec<Vec<Expr>> {
 
 /// `beta(t) = lo + slope t`, or the user's expression.
 struct Beta {
-    lo: Expr,
-    slope: Expr,
     rate: Expr,
 }
 
 impl Beta {
     fn new(graph: &mut Graph, rate: &Rate, t: Expr, end: Expr) -> Self {
-        let zero = graph.zero();
-        let (lo, slope) = match rate {
-            Rate::Constant(value) => (graph.number(*value), zero),
+        let rate = match rate {
+            Rate::Constant(value) => graph.number(*value),
             Rate::Linear { lo, hi } => {
                 let (lo, hi) = (graph.number(*lo), graph.number(*hi));
                 let rise = graph.sub(hi, lo);
-                (lo, graph.div(rise, end))
+                let slope = graph.div(rise, end);
+                let linear = graph.mul(&[slope, t]);
+                graph.add(&[lo, linear])
             }
-            Rate::Expression(rate) => {
-                return Self {
-                    lo: zero,
-                    slope: zero,
-                    rate: *rate,
-                };
-            }
+            Rate::Expression(rate) => *rate,
         };
-        let linear = graph.mul(&[slope, t]);
-        let rate = graph.add(&[lo, linear]);
-        Self { lo, slope, rate }
+        Self { rate }
     }
 
     /// `-beta/2 x`.
@@ -535,14 +535,14 @@ impl Beta {
         each.map(|x| graph.mul(&[half, self.rate, *x])).collect()
     }
 
-    /// `1 - exp(-2 B)` with `B = lo t + slope t^2 / 2`.
+    /// `1 - exp(-2 B)` with `B = int_0^t beta`.
+    ///
+    /// # Panics
+    /// Where the rate is no polynomial of degree two at most; such a file is refused.
     fn missing(&self, graph: &mut Graph, t: Expr) -> Expr {
-        let two = graph.integer(2);
-        let first = graph.mul(&[self.lo, t]);
-        let t_squared = graph.powi(t, 2);
-        let second = graph.mul(&[self.slope, t_squared]);
-        let second = graph.div(second, two);
-        let integral = graph.add(&[first, second]);
+        let integral = graph
+            .integral_from_zero(self.rate, t)
+            .expect("a rate with a closed integral");
         let minus_two = graph.integer(-2);
         let exponent = graph.mul(&[minus_two, integral]);
         let decay = graph.exp(exponent);
