@@ -1,5 +1,6 @@
 //! Distances between answers, each with its error. No verdicts.
 
+pub mod agreement;
 pub mod compare;
 pub mod control_error;
 pub mod controlled_paths;

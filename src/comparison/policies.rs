@@ -1,5 +1,6 @@
 //! Policies against the best of them, simulated on the time of the control.
 
+use crate::comparison::agreement::doubted;
 use crate::comparison::control_error::policy_error;
 use crate::comparison::evidence::{LOG_Z_UPPER, upper_bound};
 use crate::comparison::linear_moments::{LinearProcess, Moments};
@@ -19,8 +20,8 @@ use crate::solvers::lowered::typed_control::Unsteered;
 use std::cell::LazyCell;
 
 /// The answer that knows itself best: a policy and a value with the smallest own error, no less than what the policy costs
-/// above the value where that is known.
-pub fn best(solutions: &[Solution]) -> Option<&Solution> {
+/// above the value where that is known. Those that measurements contradict come last.
+pub fn best<'a>(solutions: &'a [Solution], doubted: &[String]) -> Option<&'a Solution> {
     let own = |solution: &&Solution| {
         let cost = solution.answer.cost.as_ref()?;
         let known = solution.answer.policy.is_some() && cost.error.is_finite();
@@ -33,8 +34,9 @@ pub fn best(solutions: &[Solution]) -> Option<&Solution> {
         .iter()
         .filter(|solution| own(solution).is_some())
         .min_by(|a, b| {
-            let [a, b] = [own(a), own(b)].map(|error| error.unwrap_or(f64::INFINITY));
-            a.total_cmp(&b)
+            let rank = |s: &Solution| (doubted.contains(&s.id), own(&s).unwrap_or(f64::INFINITY));
+            let (a, b) = (rank(*a), rank(*b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
         })
 }
 
@@ -67,6 +69,17 @@ impl Trials<'_> {
             ..self.walk(reference)
         };
         walk.run(self.start.as_ref(), 1)
+    }
+
+    /// Where paths end, on the same noise with the steps of the file and with steps twice and four times as long.
+    fn ends(&self, policy: &dyn Field) -> [Batch; 3] {
+        let walk = PolicyWalk {
+            reference: None,
+            steps: self.lowered.problem.time_settings.steps.div_ceil(4),
+            finest: 2,
+            ..self.walk(policy)
+        };
+        [2, 1, 0].map(|level| walk.run(self.start.as_ref(), level).end)
     }
 
     fn uncontrolled(&self) -> Estimate {
@@ -114,14 +127,33 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// Measures every policy against the best of them.
+/// Confidence at which a measurement contradicts a value.
+const CONFIDENCE: f64 = 4.0;
+
+/// Measures every policy against the best of them. Where the measurements contradict what that one says of itself and
+/// not what another does, the other takes its place.
 pub(super) fn compare_policies(
     lowered: &Lowered,
     solutions: &[Solution],
     streams: &Streams,
     comparison: &mut Comparison,
 ) {
-    let reference = best(solutions);
+    let first = best(solutions, &[]);
+    measure(lowered, (solutions, first), streams, comparison);
+    let doubted = doubted(solutions, comparison, CONFIDENCE);
+    let second = best(solutions, &doubted);
+    if second.map(|s| &s.id) != first.map(|s| &s.id) {
+        comparison.quantities.clear();
+        measure(lowered, (solutions, second), streams, comparison);
+    }
+}
+
+fn measure(
+    lowered: &Lowered,
+    (solutions, reference): (&[Solution], Option<&Solution>),
+    streams: &Streams,
+    comparison: &mut Comparison,
+) {
     let policy = reference.and_then(|r| r.answer.policy.as_deref());
     let trials = Trials {
         lowered,
@@ -184,9 +216,9 @@ pub(super) fn compare_policies(
     }
     name_policies(&trials, solutions, comparison, (streams, is_walked));
     if !lowered.problem.observe.is_empty()
-        && let Some(optimal) = drawn.as_ref()
+        && let Some(policy) = trials.reference
     {
-        for (name, value) in observed(lowered, &optimal.end) {
+        for (name, value) in observed(lowered, &trials.ends(policy)) {
             comparison.name(name, value);
         }
     }

@@ -185,8 +185,9 @@ fn first_control(
     out
 }
 
-/// Means of `[observe]` at the end of the horizon over the ends of paths.
-pub(super) fn observed(lowered: &Lowered, end: &Batch) -> Vec<(String, Estimate)> {
+/// Means of `[observe]` at the end of the horizon over the ends of paths with steps of some length, twice and four times
+/// as long on the same noise.
+pub(super) fn observed(lowered: &Lowered, ends: &[Batch; 3]) -> Vec<(String, Estimate)> {
     let stated = &lowered.stated;
     let mut out = Vec::new();
     for (name, observable) in &lowered.problem.observe {
@@ -195,11 +196,31 @@ pub(super) fn observed(lowered: &Lowered, end: &Batch) -> Vec<(String, Estimate)
             // An observable of the control has no value at the end of the horizon.
             continue;
         };
-        let mut values = Batch::zeros(end.points(), 1);
-        kernel.eval(lowered.process.horizon.1, end.as_ref(), values.as_mut());
-        out.push((name.clone(), Estimate::from_samples(values.column(0))));
+        let values = ends.each_ref().map(|end| {
+            let mut values = Batch::zeros(end.points(), 1);
+            kernel.eval(lowered.process.horizon.1, end.as_ref(), values.as_mut());
+            values.column(0).to_vec()
+        });
+        out.push((name.clone(), in_the_limit(&values)));
     }
     out
+}
+
+/// The mean in the limit of small steps for a scheme of order 1, from values on the same noise with steps of some length,
+/// twice and four times as long. What the limit changes by when it is taken from the longer steps is part of the error.
+fn in_the_limit([fine, middle, coarse]: &[Vec<f64>; 3]) -> Estimate {
+    let limit = |fine: &[f64], coarse: &[f64]| {
+        let pairs = fine.iter().zip(coarse);
+        let limits: Vec<f64> = pairs.map(|(f, c)| 2.0 * f - c).collect();
+        Estimate::from_samples(&limits)
+    };
+    let (mean, before) = (limit(fine, middle), limit(middle, coarse));
+    let bias = (mean.value - before.value).abs();
+    let kind = match bias > mean.error {
+        true => ErrorKind::Step,
+        false => mean.kind,
+    };
+    Estimate::new(mean.value, mean.error.hypot(bias), kind)
 }
 
 /// Entropies of both ends and the divergence of the end law from the prior.

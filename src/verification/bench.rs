@@ -164,8 +164,14 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// What policies were compared with.
     pub(super) fn best(&self) -> Option<&'a Solution> {
-        best(self.solutions)
+        let reference = self.comparison.reference.as_deref();
+        let compared = self
+            .solutions
+            .iter()
+            .find(|s| Some(s.id.as_str()) == reference);
+        compared.or_else(|| best(self.solutions, &[]))
     }
 
     /// Walks under a policy until `until`, at `steps << level` steps on the noise of the finest.

@@ -8,6 +8,7 @@ use crate::derivation::{Derivation, Evidence, Step};
 use crate::problem::format::card::CheckCard;
 use crate::problem::meant::kind::{BRIDGE, CONTROL, Kind, PATH, SIMULATE};
 use crate::problem::meant::model::CheckSpec;
+use crate::verification::agreement::AGREEMENT;
 use crate::verification::bench::Bench;
 use crate::verification::densities::{FIRST_PASSAGE, FPK_RESIDUAL, MASS, STATIONARY_FLUX};
 use crate::verification::derivatives::DERIVATIVES;
@@ -47,6 +48,7 @@ pub static CHECKS: &[&Check] = &[
     &HOLDOUT_LIKELIHOOD,
     &RICCATI_RESIDUAL,
     &POLICY_COST,
+    &AGREEMENT,
     &FEYNMAN_KAC,
     &ZERO_VARIANCE,
     &GIRSANOV,

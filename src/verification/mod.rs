@@ -3,6 +3,7 @@
 //! An identity has two sides that share no code; their difference is measured with an error and judged.
 //! Nothing here tunes a solver to pass.
 
+mod agreement;
 pub mod bench;
 pub mod catalogue;
 pub mod claim;

@@ -158,7 +158,7 @@ impl Kind {
                 laws: "initial",
                 dynamics: "state = \"x\", control = \"u\", drift = \"u\", diffusion = 1.0",
                 standard_checks: "derivatives riccati-residual hjb-residual hopf-cole grid-order policy-cost \
-                    zero-variance",
+                    agreement zero-variance",
                 standard_plots: "value policy paths weights convergence",
             },
             Self::Sample => &KindCard {
@@ -166,7 +166,7 @@ impl Kind {
                 required_tables: "dynamics target",
                 laws: "target",
                 dynamics: "preset = \"vp\"",
-                standard_checks: "derivatives evidence-bracket ess log-z quantiles",
+                standard_checks: "derivatives evidence-bracket ess log-z quantiles agreement",
                 standard_plots: "samples paths log-weights evidence",
             },
             Self::Bridge => &KindCard {
@@ -190,7 +190,7 @@ impl Kind {
                 required_tables: "dynamics initial",
                 laws: "initial",
                 dynamics: "state = \"x\", drift = \"x - x^3\", diffusion = 0.5",
-                standard_checks: "derivatives mass fpk-residual strong-order conversion",
+                standard_checks: "derivatives mass fpk-residual strong-order conversion agreement",
                 standard_plots: "density paths",
             },
         }
