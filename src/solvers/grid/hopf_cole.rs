@@ -341,11 +341,10 @@ impl Method for HopfCole {
             region::beyond(&state.region, start.value, &paths)?,
         ));
         facts.extend(orders(&paths, edges, levels));
-        // Differences line by line have no even expansion to be sure of.
-        let share = match state.setting.reading {
-            Reading::Lines => 1.0,
-            Reading::Feet | Reading::Within => ERROR_SHARE,
-        };
+        // Differences line by line, and across a kink, have no even expansion to be sure of.
+        let by_lines = matches!(state.setting.reading, Reading::Lines);
+        let smooth = !by_lines && !lowered.is_kinked();
+        let share = if smooth { ERROR_SHARE } else { 1.0 };
         let error = AtStart::each(starts.each_ref(), |levels| {
             let order = ORDER;
             Halved { levels, order }.error_of_extrapolated(share)

@@ -222,7 +222,7 @@ impl Method for Spectral {
         }
         let stiff = fine.stiffness() * (process.end() - from);
         let rounding = rounding + f64::EPSILON * (stiff + costs[0].abs());
-        let unresolved = match is_kinked(lowered) {
+        let unresolved = match lowered.is_kinked() {
             true => average(&|x| x.iter().map(|x| snapshots[0].unresolved(*x)).collect()),
             false => 0.0,
         };
@@ -259,15 +259,6 @@ impl Method for Spectral {
             ..Answer::default()
         })
     }
-}
-
-/// Whether waves fall off slowly, so that three numbers may agree by accident: those of smooth functions fall faster than
-/// any power.
-fn is_kinked(lowered: &Lowered) -> bool {
-    let process = &lowered.process.process;
-    let costs = [lowered.process.running, lowered.process.terminal];
-    let mut parts = costs.iter().chain(&process.drift);
-    parts.any(|e| process.graph.is_kinked(*e))
 }
 
 /// How far off the first of four numbers is, in the order of the runs, where the last waves leave so much.

@@ -383,6 +383,14 @@ impl Lowered {
         }
     }
 
+    /// Whether a cost or the drift has a kink or a jump.
+    pub fn is_kinked(&self) -> bool {
+        let process = &self.process.process;
+        let costs = [self.process.running, self.process.terminal];
+        let mut parts = costs.iter().chain(&process.drift);
+        parts.any(|e| process.graph.is_kinked(*e))
+    }
+
     /// A cost of the equations as the file counts it.
     pub fn as_counted(&self, cost: Estimate) -> Estimate {
         Estimate::new(self.sign_of_costs() * cost.value, cost.error, cost.kind)
