@@ -7,7 +7,8 @@ use crate::derivation::claim::rule::Rule;
 use crate::expr::arithmetic::{partial, sum};
 use crate::expr::{Expr, Graph};
 
-/// `start(X_0) + int integral dt + int noise . dW`: the unique form of a linear path functional.
+/// `start(X_0) + int integral dt + int noise . dW`: a linear path functional, unique as a process of its end; at one end
+/// alone other integrals give the same.
 #[derive(Clone, Debug)]
 pub(super) struct PathForm {
     pub(super) start: Expr,
