@@ -266,3 +266,74 @@ fn a_schedule_whose_integral_diverges_is_refused_at_its_end() {
     assert!(why.to_string().contains("diverges at t = 1"), "{why}");
     Study::parse(&pole.replace("1.0]", "0.995]")).expect("no pole on the horizon");
 }
+
+/// Means of observables under a policy know what the step of the walks is worth: 34 bars off before. Truth: moment
+/// equations of the optimal feedback.
+#[test]
+fn means_at_the_end_hold_the_bias_of_the_step() {
+    let found = solved("observed_end", &[]);
+    holds(&found, "end", 0.1498544414, 1e-3);
+    holds(&found, "end2", 0.02259374939, 3e-4);
+}
+
+/// A thousand standard deviations of the prior away and a hundred times narrower: log Z = 3/2 log(2 pi 0.01).
+#[test]
+fn a_far_and_narrow_target_is_found() {
+    let found = solved("far_centre", &[]);
+    holds(
+        &found,
+        "log_z",
+        1.5 * (0.01 * std::f64::consts::TAU).ln(),
+        0.05,
+    );
+}
+
+/// A mode of a twentieth of the mass and of a width of 0.22 in six states: lost, log Z is -0.051.
+#[test]
+fn a_narrow_mode_among_wide_ones_is_found() {
+    let found = solved("narrow_mode", &[]);
+    holds(&found, "log_z", 0.0, 0.06);
+    let weight = found.quantity("mode_weight[2]").expect("a weight");
+    assert!((weight.value - 0.05).abs() < 0.02, "{weight:?}");
+}
+
+/// `log x` is infinite at a node that nothing reaches. Truth: log x_0 + 0.72 t.
+#[test]
+fn an_observable_may_be_infinite_at_an_edge() {
+    let found = solved("logarithm_at_an_edge", &[]);
+    holds(&found, "lg", 0.91_f64.ln() + 0.72 * 1.18, 0.05);
+}
+
+/// The logarithm of a mixture has branch points near the real axis: 7 bars off before. Truth: panels on principal axes.
+#[test]
+fn entropies_of_mixtures_hold_their_error() {
+    let found = solved("entropy_of_four", &[]);
+    holds(&found, "entropy_data", 2.53224013692111, 1e-6);
+}
+
+/// Took gigabytes of draws. Truth: moment equations.
+#[test]
+fn a_gaussian_in_three_states_takes_little_memory() {
+    let found = solved("gaussian_three_states", &[]);
+    holds(&found, "nll", 3.955453315459876, 0.4);
+}
+
+/// The noise of `sub-vp` needs the integral of its rate, here `0.31 t + 1.3 t^3`.
+#[test]
+fn rates_of_second_degree_are_integrated() {
+    let found = posed("sub_vp_quadratic_rate").structure();
+    assert!(found.is_ok(), "{:?}", found.err());
+}
+
+/// A density that is not smooth at zero: the order of the grids is not two, and nothing is extrapolated as if it were.
+/// Truth: 0.57 + (1.13 - 0.57) exp(-2.07 t).
+#[test]
+fn densities_that_are_not_smooth_hold_their_error() {
+    let found = solved("square_root_noise", &[]);
+    holds(
+        &found,
+        "mean_end",
+        0.57 + 0.56 * (-2.07_f64 * 1.85).exp(),
+        0.02,
+    );
+}
