@@ -35,7 +35,7 @@ pub fn best<'a>(solutions: &'a [Solution], doubted: &[String]) -> Option<&'a Sol
         .filter(|solution| own(solution).is_some())
         .min_by(|a, b| {
             let rank = |s: &Solution| (doubted.contains(&s.id), own(&s).unwrap_or(f64::INFINITY));
-            let (a, b) = (rank(*a), rank(*b));
+            let (a, b) = (rank(a), rank(b));
             a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
         })
 }
