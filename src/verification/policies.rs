@@ -206,7 +206,9 @@ fn zero_variance(
         // step^(1/2), its spread slower.
         verdict = Verdict::Inconclusive;
         let jump = bench.jump_at_end();
-        note.push_str(&jump.map_or("; a cost has a kink".to_owned(), |jump| format!("; `{jump}` jumps at the end")));
+        note.push_str(&jump.map_or("; a cost has a kink".to_owned(), |jump| {
+            format!("; `{jump}` jumps at the end")
+        }));
     }
     Some(Finding {
         equation: blind.then_some(BLIND_EQUATION),
