@@ -82,7 +82,10 @@ pub fn discrete_value(lowered: &Lowered, streams: &Streams) -> Option<Estimate> 
     for (g, states) in groups.iter().enumerate() {
         let own = group_problem(lowered, &parts, states, g == 0).ok()?;
         let own = Arc::new(own);
-        let domain = settled(&own, streams, SETTLING, SETTINGS).edges.domain[0];
+        let domain = settled(&own, streams, SETTLING, SETTINGS)
+            .ok()?
+            .edges
+            .domain[0];
         let [fine, coarse] = GRIDS.map(|(cells, nodes)| least_cost(&own, domain, cells, nodes));
         let (fine, coarse) = (fine?, coarse?);
         value += fine;

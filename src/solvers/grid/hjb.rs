@@ -247,7 +247,7 @@ impl Method for Hjb {
                 &streams,
                 (&cells, steps / COARSEST),
                 settings,
-            );
+            )?;
             group.streams = streams;
             let axes = |k: usize| -> Vec<UniformAxis> {
                 let axis = |((low, high), state): (&(f64, f64), &usize)| {
@@ -430,7 +430,7 @@ pub(crate) fn settled(
     streams: &Streams,
     (cells, steps): (&[usize], usize),
     settings: Settings,
-) -> Region {
+) -> Result<Region, SolveError> {
     settle(lowered, streams, cells, &|edges, axes| {
         let coefficients = Coefficients::new(lowered.clone(), axes);
         let axes = (axes, edges.kinds.as_slice());

@@ -278,7 +278,7 @@ impl Method for HopfCole {
         streams: &Streams,
     ) -> Result<State, SolveError> {
         let setting = Setting::new(lowered, admitted.temperature);
-        Ok(self.begin(setting, streams))
+        self.begin(setting, streams)
     }
 
     fn advance(&self, _: &Lowered, state: &mut State, work: &mut Work) -> Result<(), SolveError> {
@@ -293,7 +293,7 @@ impl Method for HopfCole {
             let reading = state.setting.next_reading().ok_or(why)?;
             let mut setting = state.setting.clone();
             setting.reading = reading;
-            *state = self.begin(setting, &state.streams);
+            *state = self.begin(setting, &state.streams)?;
             return Ok(());
         }
         if level.is_done() {
@@ -411,7 +411,7 @@ pub(crate) fn settled(
     streams: &Streams,
     temperature: f64,
     coarse: (&[usize], usize),
-) -> Region {
+) -> Result<Region, SolveError> {
     Setting::new(lowered, temperature).settled(streams, coarse)
 }
 
@@ -433,18 +433,22 @@ impl Setting {
     }
 
     /// Where the grid has to be; a reading with which a coarse grid gives no number makes way for the next.
-    fn settled(&mut self, streams: &Streams, (cells, steps): (&[usize], usize)) -> Region {
+    fn settled(
+        &mut self,
+        streams: &Streams,
+        (cells, steps): (&[usize], usize),
+    ) -> Result<Region, SolveError> {
         loop {
             self.failed.set(false);
             let region = region::settle(&self.own, streams, cells, &|edges, axes| {
                 let probe = self.probe(edges, axes, steps);
                 self.failed.set(self.failed.get() || probe.is_none());
                 probe
-            });
+            })?;
             let next = self.next_reading().filter(|_| self.failed.get());
             match next {
                 Some(reading) => self.reading = reading,
-                None => return region,
+                None => return Ok(region),
             }
         }
     }
@@ -502,13 +506,13 @@ impl Setting {
 
 impl HopfCole {
     /// Settles where the grids are, and begins on all of them.
-    fn begin(&self, mut setting: Setting, streams: &Streams) -> State {
+    fn begin(&self, mut setting: Setting, streams: &Streams) -> Result<State, SolveError> {
         let [fewer_cells, fewer_steps] = PROBE;
         let counts = self.counts(setting.reading == Reading::Lines);
         let cells: Vec<usize> = counts.iter().map(|n| (n - 1) / fewer_cells).collect();
         let cells: Vec<usize> = cells.iter().map(|n| (*n).max(FEWEST_CELLS)).collect();
         let steps = self.steps.next_multiple_of(COARSEST);
-        let region = setting.settled(streams, (&cells, steps / fewer_steps));
+        let region = setting.settled(streams, (&cells, steps / fewer_steps))?;
         let needs_lines = setting.reading == Reading::Lines;
         let domain = &region.edges.domain;
         let levels: Vec<Grid> = (0..LEVELS)
@@ -526,7 +530,7 @@ impl HopfCole {
         if let Grid::Feet(level) = &levels[0] {
             facts.push(("drift substeps", level.substeps() as f64));
         }
-        State {
+        Ok(State {
             setting,
             waiting: levels,
             done: Vec::new(),
@@ -535,7 +539,7 @@ impl HopfCole {
             streams: *streams,
             steps: (0..LEVELS).map(|k| steps >> k).sum(),
             taken: 0,
-        }
+        })
     }
 
     /// Nodes of the axes of the finest grid.

@@ -81,22 +81,34 @@ pub(crate) struct Region {
 }
 
 /// The domain of the file, else a box that holds the optimal paths. `cells` are those of an axis of a coarse grid.
+///
+/// # Errors
+/// Where paths leave the doubles, so that no box holds them.
 pub(crate) fn settle(
     lowered: &Lowered,
     streams: &Streams,
     cells: &[usize],
     solve: &Solve<'_>,
-) -> Region {
+) -> Result<Region, SolveError> {
     let given = lowered.problem.dynamics.domain.clone();
     let free = given.is_none();
     let first = given.unwrap_or_else(|| automatic(lowered, &walk(lowered, streams, None)));
+    if !holds(&first) {
+        return Err(SolveError::NotFinite {
+            what: "the box that holds the paths",
+            value: f64::NAN,
+            time: lowered.compiled.steered.end(),
+            suggestion: "dynamics.domain, or weaker noise".to_owned(),
+        });
+    }
     let mut edges = Arc::new(Edges::new(lowered, first.clone()));
     let mut probe = solve(&edges, &axes(&edges, cells, 0.0));
     let mut round = 0;
     while let (true, Some(found)) = (free && round < ROUNDS, &probe) {
         let steered = Some((found.policy.as_ref() as &dyn Field, edges.as_ref()));
         let paths = walk(lowered, streams, steered);
-        let Some(next) = moved(&edges, &paths, &first, round < SHRINKING) else {
+        let next = moved(&edges, &paths, &first, round < SHRINKING);
+        let Some(next) = next.filter(|next| holds(next)) else {
             break;
         };
         edges = Arc::new(Edges::new(lowered, next));
@@ -126,7 +138,15 @@ pub(crate) fn settle(
         cells = wider_axes.iter().map(|axis| axis.count - 1).collect();
         probe = Some(there);
     }
-    Region { edges, cut }
+    Ok(Region { edges, cut })
+}
+
+/// Whether a box has an inside of finite size.
+fn holds(domain: &[(f64, f64)]) -> bool {
+    let size = |(low, high): &(f64, f64)| high - low;
+    domain
+        .iter()
+        .all(|side| size(side) > 0.0 && size(side).is_finite())
 }
 
 /// Axes over a box, with some cells more beyond edges that only cut the line off.

@@ -160,7 +160,7 @@ impl Method for Spectral {
         admitted: Admitted,
         streams: &Streams,
     ) -> Result<State, SolveError> {
-        let region = settled(lowered, streams, admitted.temperature, SETTLING);
+        let region = settled(lowered, streams, admitted.temperature, SETTLING)?;
         Ok(State {
             temperature: admitted.temperature,
             region,
