@@ -13,9 +13,10 @@ use crate::solvers::lowered::problem::Lowered;
 /// Half-width of the lattice in standard deviations of a component.
 const HALF_WIDTH: f64 = 8.0;
 
-/// Nodes on either side of the mean: one state affords a spacing of 1/16, two a spacing of 1/4.
+/// Nodes on either side of the mean: one state affords a spacing of 1/16, two a spacing of 1/6. Both are multiples of four,
+/// so that the mean is in all sublattices.
 fn half_nodes(dimension: usize) -> i32 {
-    if dimension == 1 { 128 } else { 32 }
+    if dimension == 1 { 128 } else { 48 }
 }
 
 /// Nodes per axis.

@@ -21,7 +21,20 @@ pub(super) fn document(title: &str, environment: &Environment, body: &Markup) ->
             body { main { (body) } }
         }
     };
-    page.into_string()
+    without_controls(page.into_string())
+}
+
+/// The same without characters that a terminal or a browser would obey instead of showing them: they come from a problem
+/// file. Marks without width stay, since formulas are made of some.
+fn without_controls(page: String) -> String {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+    };
+    match page.contains(obeyed) {
+        true => page.replace(obeyed, "\u{fffd}"),
+        false => page,
+    }
 }
 
 /// A table that scrolls on its own where the page is narrow.

@@ -72,7 +72,10 @@ impl Halved {
         let limits = [0, 1, 2].map(|k| self.levels[k] + away[k] / (rate - 1.0));
         let [first, second] = [0, 1].map(|k| (limits[k] - limits[k + 1]).abs());
         let error = match self.shown() {
-            [true, true] => share * first.max(second / (rate * rate)),
+            [true, true] => {
+                let floor = if self.order <= 1.0 { NEXT_TERM } else { 0.0 };
+                (share * first.max(second / (rate * rate))).max(floor * away[0].abs())
+            }
             [true, false] => first.max(second / rate).max(HALF_KNOWN * away[0].abs()),
             _ => first.max(second / rate).max(self.last()),
         };
@@ -105,14 +108,24 @@ impl Halved {
 }
 
 /// How far p may be from its limit `expected`, as far as the levels can tell: by how much it still changes (over three
-/// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can have, which only terms beyond the leading one explain. On its way from below to what is expected all of the change counts: the
-/// levels do not show yet how fast it gets there.
+/// for order two; over one for order one, whose next term is of order two), and by how much it exceeds what the scheme can
+/// have, which only terms beyond the leading one explain. On its way from below, farther from what is expected than that
+/// share of the change explains, all of the change counts: the levels do not show yet how fast it gets there.
 pub fn unsettled(order: f64, coarser: f64, expected: f64) -> f64 {
     let change = (coarser - order).abs();
+    let share = change / (expected.exp2() - 1.0);
     let rises = coarser < order && order < expected;
-    let share = if rises { 1.0 } else { expected.exp2() - 1.0 };
-    (change / share).max(order - expected)
+    let unexplained = rises && expected - order > EXPLAINED * share;
+    let moves = if unexplained { change } else { share };
+    moves.max(order - expected)
 }
+
+/// Least share of the last difference that terms of second order leave of a scheme of first order: it has them always, and
+/// levels at which they cancel agree by accident.
+const NEXT_TERM: f64 = 0.01;
+
+/// How much more than the share of its change that the next term leaves an order may be off to be explained by that.
+const EXPLAINED: f64 = 1.5;
 
 /// Mean over time, from `t_min` on, of values at increasing times, by the trapezoid rule; each value of fixed length.
 pub(crate) fn time_mean<const N: usize>(values: &[(f64, [f64; N])], t_min: f64) -> [f64; N] {

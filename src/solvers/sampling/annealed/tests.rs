@@ -214,7 +214,7 @@ fn ascents_end_on_anything() {
     for density in [
         "-abs(x[0] - 3) - 2*abs(x[1])",
         "-max(abs(x[0]) - 1, 0)^2 - x[1]^2",
-        "if(x[0] > 0, -x[0] - x[1]^2, -1e6 - x[0]^2)",
+        "if(x[0] > 0, -x[0] - x[1]^2, -1e6 - x[0]^2 - x[1]^2)",
         "-exp(x[0]) - exp(-x[0]) - x[1]^4",
     ] {
         let lowered = text(
