@@ -95,7 +95,8 @@ mod tests {
     /// bound shows that this is not all. One draw in the other mode suffices; none in 48 has probability 4e-8.
     #[test]
     fn the_bound_shows_a_missed_mode() {
-        let (_, answer) = solved("family = \"mixture\"\nmeans = [[0.0, 0.0]]\ncovs = 0.5");
+        let (_, answer) =
+            solved("family = \"mixture\"\nweights = [1.0]\nmeans = [[0.0, 0.0]]\ncovs = 0.5");
         let (both, _) = solved(
             "family = \"mixture\"\nweights = [0.7, 0.3]\nmeans = [[0.0, 0.0], [60.0, 0.0]]\ncovs = 0.5",
         );

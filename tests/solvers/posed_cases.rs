@@ -304,6 +304,14 @@ fn an_observable_may_be_infinite_at_an_edge() {
     holds(&found, "lg", 0.91_f64.ln() + 0.72 * 1.18, 0.05);
 }
 
+/// All mass falls towards zero and spreads on its way: the start is at the upper end of the law at rest, and of where paths
+/// go without it. Truth: 0.57 exp((0.28^2 - 0.39) t).
+#[test]
+fn a_grid_holds_the_way_to_the_law_at_rest() {
+    let found = solved("decaying_geometric", &[]);
+    holds(&found, "mean_end", 0.57 * (-0.3116_f64 * 0.8).exp(), 1e-4);
+}
+
 /// The logarithm of a mixture has branch points near the real axis: 7 bars off before. Truth: panels on principal axes.
 #[test]
 fn entropies_of_mixtures_hold_their_error() {

@@ -43,6 +43,7 @@ use crate::problem::meant::solver::SolverSpec;
 use crate::solvers::driver::{Method, Progress, SolveError, StopReason, Work};
 use crate::solvers::grid::grid_order::{Halved, observed_orders};
 use crate::solvers::grid::line::Line;
+use crate::solvers::grid::region::around_paths;
 use crate::solvers::lowered::answer::{Answer, DensityRecord, Snapshot};
 use crate::solvers::lowered::problem::{Asks, Lowered};
 use crate::solvers::lowered::refusal::Refusal;
@@ -241,7 +242,7 @@ impl Method for Density {
     }
 }
 
-/// The file's domain, else an interval that holds both the start and the stationary law.
+/// The file's domain, else an interval that holds the start law, the stationary law and the way between them.
 fn domain(lowered: &Lowered) -> Option<(f64, f64)> {
     if let Some(domain) = &lowered.problem.dynamics.domain {
         return Some(domain[0]);
@@ -261,7 +262,8 @@ fn domain(lowered: &Lowered) -> Option<(f64, f64)> {
         }),
         _ => (low, high),
     };
-    Some((low.min(a), high.max(b)))
+    let streams = Streams::new(lowered.problem.run.seed).scoped(NAME);
+    Some(around_paths(lowered, &streams, (low.min(a), high.max(b))))
 }
 
 /// Widths that nodes own.

@@ -407,6 +407,56 @@ pub(crate) fn beyond(region: &Region, value: f64, paths: &Scout) -> Result<f64, 
     Ok(share)
 }
 
+/// An interval of one state, made to hold paths without control on their way: where some leave it, as much more lies beyond
+/// the outermost as between that and the middle one, twice the reach of the paths that are seen. An end stops where the
+/// noise vanishes, which paths do not pass.
+pub(crate) fn around_paths(
+    lowered: &Lowered,
+    streams: &Streams,
+    (low, high): (f64, f64),
+) -> (f64, f64) {
+    let (mut below, mut above) = (low, high);
+    for points in &walk(lowered, streams, None).points {
+        let (a, b) = range(points, 0);
+        let mut all: Vec<f64> = points.column(0).to_vec();
+        all.retain(|x| x.is_finite());
+        all.sort_by(f64::total_cmp);
+        let Some(middle) = all.get(all.len() / 2) else {
+            continue;
+        };
+        if a < low {
+            below = below.min(before_stillness(lowered, a, 2.0 * a - middle));
+        }
+        if b > high {
+            above = above.max(before_stillness(lowered, b, 2.0 * b - middle));
+        }
+    }
+    (below, above)
+}
+
+/// `to`, or the first place on the way there from `from` at which a single noise vanishes.
+fn before_stillness(lowered: &Lowered, from: f64, to: f64) -> f64 {
+    let process = &lowered.compiled.steered;
+    if process.noises() != 1 {
+        return to;
+    }
+    let noise = |x: f64| process.diffusion().at(process.start(), &[x])[(0, 0)];
+    let sign = noise(from).signum();
+    if noise(to).signum() == sign {
+        return to;
+    }
+    let (mut inside, mut beyond) = (from, to);
+    for _ in 0..64 {
+        let middle = 0.5 * (inside + beyond);
+        if noise(middle) != 0.0 && noise(middle).signum() == sign {
+            inside = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    inside
+}
+
 /// The interval around the start law of one state that noise collects in a unit of time: what a domain that is looked for
 /// begins with.
 pub(crate) fn around_start(lowered: &Lowered) -> (f64, f64) {
