@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Two routes are tried. One starts from the law of `[prior]` widened by `WIDER`, the other from Gaussians at the maxima
-//! of the target that ascents from there reach (see [`modes`]): it comes to what is far away or much narrower. On each
+//! of the target that ascents from there reach (see `modes`): it comes to what is far away or much narrower. On each
 //! a first, coarse pilot run tells where the mass is: `q` takes its moments, `INFLATION` times as wide. A second, from `q`,
 //! chooses every temperature, as far as the conditional effective share of the weights stays above `KEPT`, and the
 //! step, scales and number of the moves there. As whatever is missed makes `Z` smaller, the route whose pilot found more
