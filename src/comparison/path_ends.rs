@@ -12,7 +12,7 @@ use crate::expr::{Expr, Graph, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::crossing::{DRAWS, crossing};
 use crate::numeric::random::Stream;
-use crate::problem::meant::model::Boundary;
+use crate::solvers::lowered::edges;
 use crate::solvers::lowered::problem::Lowered;
 
 /// Compiles what was found to compile when the problem was lowered.
@@ -47,17 +47,7 @@ impl Ends {
     /// What ends paths of a problem; `None` where nothing does.
     pub fn of(lowered: &Lowered) -> Option<Self> {
         let mut process = lowered.process.process.clone();
-        let stops = lowered.problem.task.events().iter().filter(|e| e.stop);
-        let mut outputs: Vec<Expr> = stops.map(|event| event.margin).collect();
-        let dynamics = &lowered.problem.dynamics;
-        let domain = dynamics.domain.iter().flatten().zip(&dynamics.boundary);
-        for (x, ((low, high), boundary)) in process.state.iter().zip(domain) {
-            if *boundary == Boundary::Absorb {
-                let graph = &mut process.graph;
-                let [low, high] = [*low, *high].map(|edge| graph.number(edge));
-                outputs.extend([graph.sub(low, *x), graph.sub(*x, high)]);
-            }
-        }
+        let mut outputs = edges::margins(lowered, &mut process.graph, &process.state);
         let events = outputs.len();
         for event in 0..events {
             let slope = process.gradient(outputs[event]);

@@ -10,7 +10,7 @@
 //! time, is an absorbing edge where it begins: the axis is cut there, so the edge is met exactly.
 
 use crate::discretization::steered::SteeredProcess;
-use crate::expr::Kernel;
+use crate::expr::{Expr, Graph, Kernel};
 use crate::field::Field;
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::problem::meant::model::Boundary;
@@ -25,6 +25,21 @@ const LOOKS: usize = 4096;
 const BEYOND: f64 = 1e-6;
 /// Bisections to it.
 const BISECTIONS: usize = 60;
+
+/// Margins of what ends a path, negative until it has happened: stopping events, then both sides of absorbing edges.
+pub(crate) fn margins(lowered: &Lowered, graph: &mut Graph, state: &[Expr]) -> Vec<Expr> {
+    let stops = lowered.problem.task.events().iter().filter(|e| e.stop);
+    let mut margins: Vec<Expr> = stops.map(|event| event.margin).collect();
+    let dynamics = &lowered.problem.dynamics;
+    let domain = dynamics.domain.iter().flatten().zip(&dynamics.boundary);
+    for (x, ((low, high), boundary)) in state.iter().zip(domain) {
+        if *boundary == Boundary::Absorb {
+            let [low, high] = [*low, *high].map(|edge| graph.number(edge));
+            margins.extend([graph.sub(low, *x), graph.sub(*x, high)]);
+        }
+    }
+    margins
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {

@@ -12,11 +12,12 @@
 //! Gobet, *Stochastic Process. Appl.* 87 (2000).
 
 use crate::discretization::steered::SteeredProcess;
-use crate::expr::{CompileError, Expr, Kernel};
+use crate::expr::{CompileError, Kernel};
 use crate::numeric::batch::{Batch, BatchMut, BatchRef};
 use crate::numeric::crossing::{DRAWS, crossing};
 use crate::numeric::random::Stream;
 use crate::problem::meant::model::Boundary;
+use crate::solvers::lowered::edges;
 use crate::solvers::lowered::problem::Lowered;
 
 /// Rounds towards an edge that bends, and the doublings of the last push onto it.
@@ -33,17 +34,7 @@ pub(super) struct Exits {
 impl Exits {
     pub(super) fn of(lowered: &Lowered) -> Result<Self, CompileError> {
         let mut process = lowered.process.process.clone();
-        let events = lowered.problem.task.events();
-        let mut margins: Vec<Expr> = events.iter().filter(|e| e.stop).map(|e| e.margin).collect();
-        let dynamics = &lowered.problem.dynamics;
-        let domain = dynamics.domain.iter().flatten().zip(&dynamics.boundary);
-        for (x, ((low, high), boundary)) in process.state.iter().zip(domain) {
-            if *boundary == Boundary::Absorb {
-                let graph = &mut process.graph;
-                let [low, high] = [*low, *high].map(|edge| graph.number(edge));
-                margins.extend([graph.sub(low, *x), graph.sub(*x, high)]);
-            }
-        }
+        let margins = edges::margins(lowered, &mut process.graph, &process.state);
         let count = margins.len();
         let (mut spreads, mut ways) = (Vec::new(), Vec::new());
         for margin in &margins {
