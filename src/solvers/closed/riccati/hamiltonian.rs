@@ -84,10 +84,10 @@ impl Hamiltonian {
 
 impl Method for Hamiltonian {
     const ASKS: Asks = Asks::WholeCost;
-    type Admitted = Admitted;
+    type Admitted = Panels;
     type State = Panels;
 
-    fn admit(&self, lowered: &Lowered) -> Result<Admitted, Refusal> {
+    fn admit(&self, lowered: &Lowered) -> Result<Panels, Refusal> {
         let found = admitted(lowered)?;
         let refusal = |reason: String| Refusal {
             method: NAME,
@@ -107,16 +107,11 @@ impl Method for Hamiltonian {
                 LONGEST * 2_f64.powi(STIFFEST as i32)
             )));
         }
-        Ok(found)
+        Ok(panels)
     }
 
-    fn start(
-        &self,
-        lowered: &Lowered,
-        admitted: Admitted,
-        _: &Streams,
-    ) -> Result<Panels, SolveError> {
-        Ok(Panels::new(lowered, &admitted, self.relative_tolerance))
+    fn start(&self, _: &Lowered, panels: Panels, _: &Streams) -> Result<Panels, SolveError> {
+        Ok(panels)
     }
 
     fn advance(&self, _: &Lowered, state: &mut Panels, work: &mut Work) -> Result<(), SolveError> {
