@@ -73,6 +73,11 @@ impl Told {
 fn worst(told: &[Told]) -> Option<Pair> {
     let pairs = told.iter().enumerate();
     let pairs = pairs.flat_map(|(i, a)| told[..i].iter().filter_map(|b| a.against(b)));
+    farthest(pairs)
+}
+
+/// The pair whose excess is the largest multiple of its limit.
+fn farthest(pairs: impl Iterator<Item = Pair>) -> Option<Pair> {
     pairs.max_by(|a, b| (a.excess / a.limit).total_cmp(&(b.excess / b.limit)))
 }
 
@@ -181,7 +186,7 @@ pub fn farthest_apart(
             ..pair
         })
     });
-    groups.max_by(|a, b| (a.excess / a.limit).total_cmp(&(b.excess / b.limit)))
+    farthest(groups)
 }
 
 #[cfg(test)]
